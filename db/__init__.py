@@ -1,0 +1,1 @@
+"""The database: settings, tables, statements. The only room that knows SQL."""

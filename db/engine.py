@@ -1,0 +1,232 @@
+"""The connection to the database: from the environment to an engine, and from a driver's error to a plain sentence.
+
+    DatabaseError
+    ├── DatabaseMisconfigured   a setting is wrong: nothing was tried
+    ├── DatabaseUnavailable     it may answer in a moment: trying again can heal it
+    └── DatabaseConflict        lost a race against another transaction: trying again heals it
+
+DATABASE_URL wins over POSTGRES_*; without either the embedded server of DATA_DIR is used. Passwords never appear in a
+message.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from db import embedded
+
+ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
+MIGRATIONS_LOCK = 0x6D696772  # "migr"
+CONNECT_TIMEOUT = 10  # seconds
+DRIVER = "postgresql+psycopg"
+_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
+
+
+class DatabaseError(Exception):
+    """The database cannot do what was asked: one plain sentence."""
+
+
+class DatabaseMisconfigured(DatabaseError):  # noqa: N818 - reads as what it says
+    """A setting is wrong."""
+
+
+class DatabaseUnavailable(DatabaseError):  # noqa: N818
+    """The database does not answer, or stopped answering."""
+
+
+class DatabaseConflict(DatabaseError):  # noqa: N818
+    """Another transaction was faster."""
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the database is."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:5432/database")
+    postgres_server: str | None = Field(None, description="Host of the database, in place of DATABASE_URL")
+    postgres_port: int = Field(5432, ge=1, le=65535, description="Its port")
+    postgres_user: str = Field("postgres", description="Its user")
+    postgres_password: SecretStr | None = Field(None, description="The user's password")
+    postgres_db: str | None = Field(None, description="The name of the database; empty: the user's name")
+    data_dir: Path = Field(Path("var"), description="Embedded database, Prefect's files, logs; relative to the project")
+
+
+@cache
+def database_settings() -> DatabaseSettings:
+    """The settings, read once.
+
+    Raises:
+        DatabaseMisconfigured: names the variable.
+    """
+    try:
+        settings = DatabaseSettings()
+    except ValidationError as error:
+        wrong = error.errors(include_input=False)[0]
+        raise DatabaseMisconfigured(f"{str(wrong['loc'][0]).upper()}: {wrong['msg']}") from None
+    return settings.model_copy(update={"data_dir": ROOT / settings.data_dir.expanduser()})
+
+
+def database_url() -> URL | None:
+    """The configured address in SQLAlchemy's form; None for the embedded database.
+
+    Raises:
+        DatabaseMisconfigured: names the variable and what to write instead.
+    """
+    settings = database_settings()
+    if settings.database_url is not None:
+        return parse_url(settings.database_url.get_secret_value())
+    if settings.postgres_server is None:
+        return None
+    password = settings.postgres_password.get_secret_value() if settings.postgres_password else None
+    socket = settings.postgres_server.startswith("/")
+    return URL.create(
+        DRIVER,
+        username=settings.postgres_user,
+        password=password,
+        host=None if socket else settings.postgres_server,
+        port=settings.postgres_port,
+        database=settings.postgres_db or settings.postgres_user,
+        query={"host": settings.postgres_server} if socket else {},
+    )
+
+
+def parse_url(given: str) -> URL:
+    """DATABASE_URL in any of its spellings, with our driver.
+
+    Raises:
+        DatabaseMisconfigured: says what is wrong, without the URL, which may hold a password.
+    """
+    shape = "write postgresql://user:password@host:5432/database (special characters of the password as %xx)"
+    try:
+        url = make_url(given.strip())
+        port = url.port
+    except (ArgumentError, ValueError):
+        raise DatabaseMisconfigured(f"DATABASE_URL is not an address: {shape}") from None
+    if url.drivername not in _SCHEMES:
+        raise DatabaseMisconfigured(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL will do: {shape}")
+    if not url.host and "host" not in url.query:
+        raise DatabaseMisconfigured(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
+    if not url.database:
+        raise DatabaseMisconfigured(f"DATABASE_URL names no database: {shape}")
+    if port is not None and not 0 < port < 65536:  # noqa: PLR2004 - TCP's ports
+        raise DatabaseMisconfigured(f"DATABASE_URL names the port {port}, which there is not: {shape}")
+    return url.set(drivername=DRIVER)
+
+
+def _address() -> URL:
+    given = database_url()
+    if given is not None:
+        return given
+    try:
+        return make_url(embedded.start(database_settings().data_dir)).set(drivername=DRIVER)
+    except embedded.EmbeddedError as error:
+        raise DatabaseUnavailable(str(error)) from error
+
+
+@cache
+def engine() -> Engine:
+    """The engine of this process; starts the embedded server if that is what is used."""
+    return create_engine(
+        _address(),
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs"},
+    )
+
+
+@cache
+def lock_engine() -> Engine:
+    """Connections for locks that last as long as their session: never pooled, never idled out, their death noticed."""
+    keep = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    never = "-c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30"
+    return create_engine(
+        engine().url,
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep},
+    )
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A transaction that commits at the end of the block; the driver's errors leave it as a DatabaseError."""
+    try:
+        with engine().begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise explain(error) from error
+
+
+def upgrade() -> None:
+    """Bring the tables up to date; any number of processes may do it at once."""
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "db" / "migrations"))
+    try:
+        with engine().connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATIONS_LOCK})
+            connection.commit()
+            try:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATIONS_LOCK})
+                connection.commit()
+    except DBAPIError as error:
+        raise explain(error) from error
+
+
+_BY_STATE = {  # SQLSTATE, or its class -> what to do
+    "28": (DatabaseMisconfigured, "does not let this user in: check user and password in DATABASE_URL or POSTGRES_*"),
+    "3D000": (DatabaseMisconfigured, "does not have this database: make it, or check its name in DATABASE_URL"),
+    "53100": (DatabaseUnavailable, "has no room left on its disk: free some and start the job again"),
+    "53300": (DatabaseUnavailable, "has no connection left: raise max_connections, or stop some of its clients"),
+    "53": (DatabaseUnavailable, "is out of memory or other resources: see its log"),
+    "25006": (DatabaseMisconfigured, "only lets us read: it is a replica or set read-only; name the primary"),
+    "42501": (DatabaseMisconfigured, "does not let this user do that: make it the owner of the database"),
+    "42P01": (DatabaseMisconfigured, "lacks our tables: run alembic upgrade head"),
+    "57P": (DatabaseUnavailable, "was stopped or restarted: start the job again"),
+    "08": (DatabaseUnavailable, "broke off the connection: start the job again"),
+    "58": (DatabaseUnavailable, "cannot read or write its own files: see its log"),
+    "40": (DatabaseConflict, "gave way to another transaction: start the job again"),
+    "23505": (DatabaseConflict, "got the same row from another transaction at the same time: start the job again"),
+}
+
+
+def explain(error: DBAPIError) -> DatabaseError:
+    """A driver's error as one plain sentence that says what to do; keeps the constraint's name, never a password."""
+    where = _where()
+    state = getattr(error.orig, "sqlstate", None) or ""
+    for known in (state, state[:3], state[:2]):
+        if known and known in _BY_STATE:
+            kind, what = _BY_STATE[known]
+            return kind(f"the database {where} {what}")
+    said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[-1].strip()
+    if not state:
+        for clue, known in (("password authentication failed", "28"), ("does not exist", "3D000")):
+            if clue in said and "FATAL" in said:
+                kind, what = _BY_STATE[known]
+                return kind(f"the database {where} {what}")
+        return DatabaseUnavailable(f"the database {where} does not answer ({said}): is it running, is the address right?")
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    named = f" (constraint {constraint})" if constraint else ""
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None) or said
+    return DatabaseError(f"the database {where} refused a statement{named}: {primary} [{state}]")
+
+
+def _where() -> str:
+    """The database's address without user and password."""
+    url = engine().url
+    host = url.host or url.query.get("host") or "localhost"
+    return f"{url.database!r} at {host}{f':{url.port}' if url.port else ''}"

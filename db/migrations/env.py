@@ -1,0 +1,29 @@
+"""Run by Alembic: applies the migrations on the connection it is handed, else on the configured database."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from db.tables import metadata
+
+
+def include_name(name: str | None, type_: str, _parents: object) -> bool:
+    """Partitions of import_staging are data of running imports, not part of the schema."""
+    return not (type_ == "table" and name is not None and name.startswith("import_staging_"))
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what was asked for in one transaction."""
+    context.configure(connection=connection, target_metadata=metadata, include_name=include_name)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is None:
+    from db.engine import engine
+
+    with engine().connect() as connection:
+        migrate(connection)
+        connection.commit()
+else:
+    migrate(given)

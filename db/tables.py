@@ -1,0 +1,155 @@
+"""All tables of the project: the one place that says what is stored and what the database itself refuses.
+
+The tables are made by the migrations only; this metadata is what a test compares them with and what the statements of
+the other modules are built from. Times are timestamptz. `contacts.content_hash` is a generated column, so that it is
+the hash of the stored row by construction, whoever wrote it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+# What a person is known by, in the order in which it is hashed, staged and shown.
+CONTACT_FIELDS = (
+    "organization",
+    "first_name",
+    "last_name",
+    "title",
+    "email",
+    "phone",
+    "street",
+    "city",
+    "country",
+    "tags",
+    "notes",
+    "last_contacted",
+)
+
+STATUSES = ("processing", "completed", "failed", "cancelled", "missed", "skipped", "held")
+
+# Units of work, blank-separated by the unit separator; a backslash is doubled because text becomes bytea here.
+# Version 1 of the rule: a change of it is a migration that makes the column anew.
+CONTENT_HASH_V1 = (
+    "sha256(replace("
+    + r" || U&'\001F' || ".join(
+        [f"coalesce({field}, '')" for field in CONTACT_FIELDS[:-1]]
+        + ["coalesce((last_contacted - '2000-01-01'::date)::text, '')", "extra::text"]
+    )
+    + r", E'\\', E'\\\\')::bytea)"
+)
+
+
+def _created_at() -> Column[DateTime]:
+    return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _updated_at() -> Column[DateTime]:
+    return Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _contact_columns() -> list[Column[str] | Column[Date]]:
+    columns: list[Column[str] | Column[Date]] = [Column(name, Text) for name in CONTACT_FIELDS[:-1]]
+    return [*columns, Column("last_contacted", Date)]
+
+
+# One row for each unit of work of any job: the memory behind "once".
+task_runs = Table(
+    "task_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),  # the job
+    Column("idempotency_key", String(255), nullable=False),  # the unit of work: done once for each key
+    Column("status", String(32), nullable=False, server_default="processing"),
+    Column("last_error", Text),  # one plain sentence
+    Column("attempts", Integer, nullable=False, server_default="0"),  # the fencing token: who has the last number owns
+    Column("token", Uuid, nullable=False, server_default=func.gen_random_uuid()),  # of this row in this database
+    Column("subject", Text),  # what the unit is about: a workbook, a source
+    Column("fingerprint", Text),  # digest of the input: one key stands for one input
+    Column("result", JSONB),
+    Column("flow_run_id", Uuid),  # the Prefect run that worked on it last
+    _created_at(),
+    _updated_at(),
+    UniqueConstraint("name", "idempotency_key"),
+    CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in STATUSES)), name="status"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("identity_hash", LargeBinary, nullable=False),  # who this is: e-mail and name, or organisation and name
+    Column("name_hash", LargeBinary, nullable=False),  # organisation and name, with or without an e-mail
+    Column("content_hash", LargeBinary, Computed(CONTENT_HASH_V1, persisted=True), nullable=False),
+    *_contact_columns(),
+    Column("extra", JSONB, nullable=False, server_default=text("'{}'")),  # every other column: heading -> text
+    Column("import_id", Integer, ForeignKey("task_runs.id")),  # the import that wrote it last
+    Column("source_sheet", Text),
+    Column("source_row", Integer),  # as Excel shows it
+    _created_at(),
+    _updated_at(),
+    UniqueConstraint("identity_hash"),
+    Index(None, "name_hash"),
+)
+
+# One row for each faulty cell; a row of the workbook with two of them stands here twice.
+import_rejects = Table(
+    "import_rejects",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("import_id", Integer, ForeignKey("task_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("sheet", Text, nullable=False),
+    Column("row_number", Integer, nullable=False),  # as Excel shows it
+    Column("column_name", Text),  # the heading; empty when the row as a whole is at fault
+    Column("value", Text),
+    Column("reason", Text, nullable=False),
+    Column("row", JSONB, nullable=False),  # the whole row: [[heading, text], …] in the order of the workbook
+    Index(None, "import_id"),
+)
+
+# Rows that were read and judged one by one, waiting to be judged together. Each import has an unlogged partition of its
+# own, made when it starts and dropped when it is done, so that imports never meet here and nothing is left to vacuum.
+import_staging = Table(
+    "import_staging",
+    metadata,
+    Column("import_id", Integer, nullable=False),
+    Column("position", Integer, nullable=False),  # 1 for the first row read
+    Column("sheet", Text, nullable=False),
+    Column("row_number", Integer, nullable=False),
+    Column("identity_hash", LargeBinary),
+    Column("name_hash", LargeBinary),
+    *_contact_columns(),
+    Column("month_first", Date),  # the other reading of an ambiguous date in last_contacted
+    Column("extra", JSONB),
+    Column("problems", JSONB),  # why the row is rejected: [[column, value, reason], …]
+    Column("raw", JSONB),  # the whole row, where it is or may yet be rejected
+    postgresql_partition_by="LIST (import_id)",
+)

@@ -1,0 +1,327 @@
+"""Once: decides whether a unit of work is still to be done, who does it, and remembers its result.
+
+The row in `task_runs` is the memory. A session-level advisory lock on a connection of its own says who is alive: it is
+gone the moment its holder is. `attempts` is the fencing token: every transaction of the work first checks that it still
+owns the row, so that a holder whose lock connection was cut cannot commit beside its successor.
+
+    with idempotent_once("my_job", "my_job_v1") as once:
+        if once.done:
+            return once.result
+        once.result = work()
+
+What the work does outside the database happens at least once: keep it behind the outbox.
+
+    OnceError
+    ├── AlreadyRunning    somebody else holds the unit
+    ├── WasCancelled      a person stopped it; only a person starts it again
+    ├── KeyReused         the key stands for another input
+    └── Superseded        we lost the unit while working; nothing of ours may be committed
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import DatabaseError, engine, explain, lock_engine
+from db.tables import task_runs
+
+logger = logging.getLogger(__name__)
+
+LOCK_CLASS = 0x6A6F6273  # "jobs": the first half of every lock of ours, the second is task_runs.id
+NAME_LENGTH = 128
+KEY_LENGTH = 255
+
+
+class OnceError(DatabaseError):
+    """A unit of work cannot be done here and now."""
+
+
+class AlreadyRunning(OnceError):
+    """The unit is being worked on by somebody who is alive."""
+
+
+class WasCancelled(OnceError):
+    """The unit was cancelled by a person."""
+
+
+class KeyReused(OnceError):
+    """The key was used for another input."""
+
+
+class Superseded(OnceError):
+    """Another attempt owns the unit now."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt at one unit of work: plain data that a step can take."""
+
+    id: int  # task_runs.id
+    attempts: int  # the fencing token
+    token: UUID  # of the row in this database: part of every cache key
+
+
+def _owned(claim: Claim) -> ColumnElement[bool]:
+    return and_(
+        task_runs.c.id == claim.id, task_runs.c.attempts == claim.attempts, task_runs.c.status == "processing"
+    )
+
+
+def check_owner(connection: Connection, claim: Claim) -> None:
+    """The first statement of every transaction of the work; the row stays locked against a take-over until its end.
+
+    Raises:
+        Superseded: another attempt took over.
+    """
+    if connection.execute(select(task_runs.c.id).where(_owned(claim)).with_for_update(read=True)).first() is None:
+        raise _superseded(claim)
+
+
+def complete(connection: Connection, claim: Claim, result: Any) -> None:
+    """Mark the unit completed in the caller's transaction, so that the work and its completion commit together.
+
+    Raises:
+        Superseded: another attempt took over.
+        TypeError: `result` is not something that JSON can hold.
+    """
+    json.dumps(result)  # before the statement, so that the message is about the result
+    values = {"status": "completed", "result": result, "last_error": None, "updated_at": func.now()}
+    if connection.execute(update(task_runs).where(_owned(claim)).values(values)).rowcount != 1:
+        raise _superseded(claim)
+
+
+def committed(connection: Connection, claim: Claim) -> RowMapping | None:
+    """The row, if this attempt's completion is in the database.
+
+    For work that is tried again after a commit whose answer was lost: it may have arrived all the same.
+    """
+    row = connection.execute(select(task_runs).where(task_runs.c.id == claim.id)).mappings().one()
+    return row if (row["status"], row["attempts"]) == ("completed", claim.attempts) else None
+
+
+def _superseded(claim: Claim) -> Superseded:
+    return Superseded(
+        f"attempt {claim.attempts} at unit {claim.id} lost its lock and another took over: nothing of this one was "
+        "kept, the other one finishes the work"
+    )
+
+
+class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_once(...)
+    """One unit of work, done once for each `name` and `idempotency_key`, in `with` or `async with`.
+
+    Args:
+        name: the job, at most 128 characters.
+        idempotency_key: the unit, at most 255 characters.
+        subject: what the unit is about, for people: a workbook, a source.
+        fingerprint: digest of the input. A key that was used with another fingerprint is refused.
+        flow_run_id: the Prefect run that does the work.
+        resume_cancelled: True when a person asks for it; otherwise a cancelled unit is left alone.
+
+    Attributes:
+        done: True if it was completed before; then `result` is the first result and nothing is to be done.
+        result: what the work sets, anything that JSON can hold; stored when the block ends without an exception.
+        id, token, attempts: of the row; `attempts` is 1 for the first.
+
+    Raises:
+        AlreadyRunning, WasCancelled, KeyReused: on entry.
+        Superseded: from `check_owner`, `complete` or the end of the block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        idempotency_key: str,
+        *,
+        subject: str | None = None,
+        fingerprint: str | None = None,
+        flow_run_id: UUID | str | None = None,
+        resume_cancelled: bool = False,
+    ) -> None:
+        for what, value, limit in (("name", name, NAME_LENGTH), ("idempotency key", idempotency_key, KEY_LENGTH)):
+            if not value or len(value) > limit or "\0" in value:
+                raise ValueError(f"the {what} {value[:40]!r} has {len(value)} characters: give 1 to {limit}, no NUL")
+        self.name = name
+        self.idempotency_key = idempotency_key
+        self.done = False
+        self.result: Any = None
+        self.id = 0
+        self.token = UUID(int=0)
+        self.attempts = 0
+        self._described = {"subject": subject, "flow_run_id": UUID(str(flow_run_id)) if flow_run_id else None}
+        self._fingerprint = fingerprint
+        self._resume_cancelled = resume_cancelled
+        self._lock: Connection | None = None
+
+    # ------------------------------------------------------------------ entering
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock = lock_engine().connect()
+            self._claim(self._lock)
+        except DBAPIError as error:
+            self._release()
+            raise explain(error) from error
+        except BaseException:
+            self._release()
+            raise
+        if self.done:
+            self._release()
+        return self
+
+    async def __aenter__(self) -> Self:
+        entering = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
+        try:
+            return await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            # The thread cannot be cancelled: what it still acquires must not outlive us.
+            await asyncio.wait([entering])
+            self._release()
+            raise
+
+    def _claim(self, connection: Connection) -> None:
+        connection.execute(
+            insert(task_runs)
+            .values(name=self.name, idempotency_key=self.idempotency_key, fingerprint=self._fingerprint)
+            .on_conflict_do_nothing()
+        )
+        if self._settled(self._row(connection)):
+            return
+        connection.execute(
+            select(func.set_config("application_name", f"{self.name} {socket.gethostname()}:{os.getpid()}"[:63], False))
+        )
+        if not connection.scalar(select(func.pg_try_advisory_lock(LOCK_CLASS, self.id))):
+            raise AlreadyRunning(self._who_holds(connection))
+        # Between the look and the lock somebody may have finished or cancelled: look again, now that nobody else can.
+        if self._settled(self._row(connection)):
+            return
+        owned = connection.execute(
+            update(task_runs)
+            .where(task_runs.c.id == self.id)
+            .values(
+                status="processing",
+                attempts=task_runs.c.attempts + 1,
+                last_error=None,
+                fingerprint=func.coalesce(task_runs.c.fingerprint, self._fingerprint),
+                updated_at=func.now(),
+                **self._described,
+            )
+            .returning(task_runs.c.attempts)
+        )
+        self.attempts = owned.scalar_one()
+
+    def _row(self, connection: Connection) -> RowMapping:
+        row = connection.execute(
+            select(task_runs).where(task_runs.c.name == self.name, task_runs.c.idempotency_key == self.idempotency_key)
+        )
+        return row.mappings().one()
+
+    def _settled(self, row: RowMapping) -> bool:
+        """Whether nothing is to be done; refuses what must not be done."""
+        self.id, self.token = row["id"], row["token"]
+        if self._fingerprint and row["fingerprint"] not in (None, self._fingerprint):
+            raise KeyReused(
+                f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
+                f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
+            )
+        if row["status"] == "completed":
+            self.done, self.result, self.attempts = True, row["result"], row["attempts"]
+        elif row["status"] == "cancelled" and not self._resume_cancelled:
+            raise WasCancelled(
+                f"{self.name} {self.idempotency_key!r} was cancelled on {row['updated_at']:%Y-%m-%d %H:%M}: "
+                "start it by hand to go on with it"
+            )
+        return self.done
+
+    def _who_holds(self, connection: Connection) -> str:
+        holder = connection.execute(
+            text("""
+                SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'this machine') AS host, r.updated_at,
+                       r.flow_run_id
+                FROM task_runs r LEFT JOIN pg_locks l ON l.locktype = 'advisory' AND l.classid = :lock_class
+                     AND l.objid = r.id AND l.objsubid = 2 AND l.granted
+                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                LEFT JOIN pg_stat_activity a USING (pid) WHERE r.id = :id"""),
+            {"lock_class": LOCK_CLASS, "id": self.id},
+        ).one()
+        by = f"by {holder.application_name} on {holder.host}" if holder.application_name else "by another process"
+        run = f", flow run {holder.flow_run_id}" if holder.flow_run_id else ""
+        return (
+            f"{self.name} {self.idempotency_key[:60]!r} is already running {by} "
+            f"since {holder.updated_at:%Y-%m-%d %H:%M:%S}{run}: wait for it to end, or cancel it"
+        )
+
+    # ------------------------------------------------------------------ working
+
+    @property
+    def claim(self) -> Claim:
+        """This attempt, as plain data."""
+        return Claim(self.id, self.attempts, self.token)
+
+    def check_owner(self, connection: Connection) -> None:
+        """See the function `check_owner`."""
+        check_owner(connection, self.claim)
+
+    def complete(self, connection: Connection) -> None:
+        """Mark the unit completed with `result` in the caller's transaction: see the function `complete`."""
+        complete(connection, self.claim, self.result)
+
+    # ------------------------------------------------------------------ leaving
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.done:
+            return
+        try:
+            if error is not None:
+                self._record(error)
+            else:
+                with engine().begin() as connection:
+                    if committed(connection, self.claim) is None:
+                        self.complete(connection)
+        except DBAPIError as failure:
+            raise explain(failure) from failure
+        finally:
+            self._release()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.shield(asyncio.to_thread(self.__exit__, kind, error, trace))
+
+    def _record(self, error: BaseException) -> None:
+        """Remember why it failed. A stop by the system (SIGTERM) stays `processing`: whoever comes next takes over."""
+        if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+            status = "cancelled"
+        elif isinstance(error, Exception):
+            status = "failed"
+        else:
+            status = "processing"
+        sentence = (str(error).strip() or type(error).__name__).replace("\0", "").splitlines()[0][:2000]
+        try:
+            with engine().begin() as connection:
+                connection.execute(
+                    update(task_runs)
+                    .where(_owned(self.claim))
+                    .values(status=status, last_error=sentence, updated_at=func.now())
+                )
+        except DBAPIError as failure:
+            # The reason of the failure matters more than that it could not be written down.
+            logger.warning("%s: the failure could not be recorded: %s", self.name, explain(failure))
+
+    def _release(self) -> None:
+        """Close the lock's connection for good: nobody may inherit a session that still holds it."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            lock.invalidate()
+            lock.close()

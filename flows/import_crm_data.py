@@ -1,0 +1,53 @@
+"""import_crm_data: a CRM workbook into PostgreSQL, whole or not at all, once.
+
+    python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--preview]
+"""
+
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, Failed, State
+
+from tasks.crm import steps
+
+
+@flow(name="import_crm_data", flow_run_name=steps.run_name, log_prints=False)
+def import_crm_data(
+    workbook: str | None = None,
+    sheet: str | None = None,
+    columns: dict[str, str] | None = None,
+    idempotency_key: str | None = None,
+    preview: bool = False,
+) -> State[Any]:
+    """Import a workbook of contacts into PostgreSQL.
+
+    Args:
+        workbook: path, glob (each file is imported for itself), http(s):// or s3:// address; empty: CRM_WORKBOOK.
+        sheet: its name; empty: the first visible one whose headings are understood.
+        columns: heading -> field, where a heading is not understood or not as meant; "extra" keeps it out of any field.
+        idempotency_key: done once ever for this key, instead of once for each version of the workbook.
+        preview: read and judge, show the report, write nothing.
+    """
+    try:
+        addresses = steps.find_workbooks(workbook, idempotency_key)
+    except steps.REFUSALS as refusal:
+        return Failed(message=str(refusal))
+    outcomes = [_import(address, sheet, columns or {}, idempotency_key, preview) for address in addresses]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    told = " · ".join(str(outcome) for outcome in outcomes)
+    return Failed(message=told) if refused else Completed(message=told, data=[outcome.report for outcome in outcomes])
+
+
+def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
+    with TemporaryDirectory(prefix="import-crm-") as room:
+        try:
+            copy = steps.run(steps.fetch_workbook, address, room)
+            with steps.once(copy, sheet, columns, key, preview) as once:
+                if once.done:
+                    return steps.already_done(copy, once)
+                staged = steps.gather(copy, once.claim, sheet, columns, room)
+                once.result = steps.run(steps.judge_and_apply, staged, once.claim, preview)
+            return steps.tell(once.result)
+        except steps.REFUSALS as refusal:
+            return refusal

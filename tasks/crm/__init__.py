@@ -1,0 +1,1 @@
+"""The steps of import_crm_data."""

@@ -1,0 +1,38 @@
+"""How far an import is: what the terminal's bar, the log and the run's page show of it.
+
+Pure: whoever shows it (a bar, an artifact) is a listener. Time arrives as an argument.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Rows staged so far."""
+
+    workbook: str
+    done: int  # rows
+    total: int | None  # rows the sheet has at most; None if it does not say
+    rejected: int
+    seconds: float  # since the reading began
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until all rows are staged, at this rate."""
+        return max(self.total - self.done, 0) / self.rate if self.total and self.rate else None
+
+    def __str__(self) -> str:
+        of = f" of {self.total:,}" if self.total else ""
+        left = f", {self.left:.0f} s left" if self.left is not None else ""
+        return f"{self.done:,}{of} rows staged, {self.rejected:,} rejected, {self.rate:,.0f} rows/s{left}"
+
+
+Listener = Callable[[Progress], None]
+listener: ContextVar[Listener | None] = ContextVar("listener", default=None)  # set by a run in the foreground

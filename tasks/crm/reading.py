@@ -1,0 +1,349 @@
+"""The child process that reads a workbook: finds sheet and headings, judges each row by itself, writes batches.
+
+A process of its own, because a hostile workbook can make a reader take all memory or abort its process, and because
+reading and judging then run on another core than staging. It knows neither Prefect nor the database. The parent gives
+an Order as JSON on standard input and gets one JSON object a line on standard output:
+
+    {"headings": {...}}   once, what was found and where the rows are
+    {"batch": {...}}      for each batch, when its file is complete
+    {"end": {...}}        once, after the last batch
+    {"refused": "..."}    instead of the rest: one plain sentence
+
+A batch is a file in PostgreSQL's COPY text format with the columns that `db.contacts.stage` takes.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_headings, map_columns
+from tasks.crm.columns import Mapping as ColumnMapping
+from tasks.crm.contact import (
+    Contact,
+    Day,
+    Unfit,
+    as_text,
+    has_clock,
+    hashes,
+    line,
+    note,
+    read_contact,
+    shown,
+    split_name,
+)
+from tasks.crm.workbook import Cell, ErrorCell, Row, Workbook, WorkbookError, open_workbook
+
+TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
+_SPECIAL = re.compile(r"[\\\n\r\t]")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the parent asks for."""
+
+    path: str  # the private copy
+    name: str  # what people call it
+    into: str  # directory for the batches
+    import_id: int
+    sheet: str | None  # None: the first visible one whose headings can be mapped
+    columns: dict[str, str]  # heading -> field
+    batch_rows: int
+    memory_mb: int  # address space the process may take
+
+
+@dataclass(frozen=True)
+class Headings:
+    """Where the rows are and where their columns go."""
+
+    sheet: str
+    row: int  # of the headings, as Excel shows it
+    fields: dict[str, str]  # field -> heading
+    extra: list[str]  # headings kept in extra
+    rows: int | None  # how many rows the sheet has at most, if it says so
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of consecutive positions in one file."""
+
+    first: int
+    last: int
+    rejected: int  # of them, on their own account
+    path: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The whole sheet was read."""
+
+    rows: int
+    rejected: int
+    day_first: bool | None  # how the dates in words of the sheet are written; None: nothing tells, or two ways
+
+
+class Sheet:
+    """Rows of one sheet, made into lines of COPY text."""
+
+    def __init__(self, name: str, mapping: ColumnMapping, import_id: int) -> None:
+        self.mapping = mapping
+        self.orders: set[str] = set()
+        self._start = f"{import_id}\t"
+        self._sheet = _escaped(shown(name))
+        self._whole_last_name = "last_name" in mapping.fields.values()
+        self._columns = [(field, column) for column, field in mapping.fields.items() if field != "full_name"]
+        by_field = {field: column for column, field in mapping.fields.items()}
+        self._full_name = by_field.get("full_name")
+        self._day = by_field.get("last_contacted")
+        self._by_field = by_field
+        self._raw_columns = [i for i in range(len(mapping.headings)) if i not in mapping.dropped]
+
+    def copy_line(self, position: int, number: int, cells: Sequence[Cell]) -> tuple[str, bool]:
+        """One line of the batch, and whether the row is rejected.
+
+        Args:
+            position: 1 for the first row of the import.
+            number: the row as Excel shows it.
+            cells: from column A on; at least as many as there are headings.
+        """
+        try:
+            contact = read_contact(self._fields(cells), whole_last_name=self._whole_last_name)
+            extra = self._extra(cells, number) if self.mapping.extra or len(cells) > len(self.mapping.headings) else {}
+            if self._day is not None and has_clock(cells[self._day]):
+                extra[self.mapping.headings[self._day]] = as_text(cells[self._day])
+        except Unfit as unfit:
+            problems = [self._problem(problem.field, problem.reason, number, cells) for problem in unfit.problems]
+            return self._rejected(position, number, cells, problems), True
+        except _UnfitExtra as unfit:
+            return self._rejected(position, number, cells, unfit.problems), True
+        return self._accepted(position, number, contact, extra, cells), False
+
+    def _fields(self, cells: Sequence[Cell]) -> dict[str, Any]:
+        values: dict[str, Any] = {field: cells[column] for field, column in self._columns}
+        if self._full_name is not None:
+            whole = cells[self._full_name]
+            if isinstance(whole, ErrorCell):
+                values["last_name"] = whole
+            elif self.mapping.company_flag is not None and _flagged(cells[self.mapping.company_flag]):
+                values["organization"] = whole
+            else:
+                values["first_name"], values["last_name"] = split_name(line(whole))
+        return values
+
+    def _extra(self, cells: Sequence[Cell], number: int) -> dict[str, str]:
+        kept: dict[str, str] = {}
+        problems: list[list[str | None]] = []
+        columns = chain(self.mapping.extra.items(), self._beyond(cells))
+        for column, heading in columns:
+            try:
+                text = note(cells[column])
+            except ValueError as error:
+                problems.append([heading, shown(cells[column]), _at(cells[column], column, number, str(error))])
+                continue
+            if text is not None:
+                kept[heading] = text
+        if problems:
+            raise _UnfitExtra(problems)
+        return kept
+
+    def _beyond(self, cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
+        """Cells to the right of all headings are kept like any other."""
+        for column in range(len(self.mapping.headings), len(cells)):
+            yield column, self.mapping.extra_name(column)
+
+    def _problem(self, field: str | None, reason: str, number: int, cells: Sequence[Cell]) -> list[str | None]:
+        column = self._by_field.get(field, self._full_name) if field else None
+        if column is None:
+            return [None, None, reason]
+        return [self.mapping.headings[column], shown(cells[column]), _at(cells[column], column, number, reason)]
+
+    def _raw(self, cells: Sequence[Cell]) -> str:
+        pairs = [[self.mapping.headings[i], shown(cells[i])] for i in self._raw_columns]
+        return _json(pairs + [[heading, shown(cells[column])] for column, heading in self._beyond(cells)])
+
+    def _accepted(
+        self, position: int, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]
+    ) -> str:
+        identity, name = hashes(contact)
+        *values, when = contact.__dict__.values()
+        text = "\t".join(["\0" if value is None else value for value in values])
+        if "\\" in text or text.count("\t") != len(values) - 1 or "\n" in text:
+            text = "\t".join(["\0" if value is None else _escaped(value) for value in values])
+        date, month_first, raw = "\\N", "\\N", "\\N"
+        if when is not None:
+            date, month_first, raw = self._dates(when, cells)
+        return (
+            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity.hex()}\t\\\\x{name.hex()}\t"
+            + text.replace("\0", "\\N")
+            + f"\t{date}\t{month_first}\t{_escaped(_json(extra)) if extra else '{}'}\t\\N\t{raw}\n"
+        )
+
+    def _dates(self, when: Day, cells: Sequence[Cell]) -> tuple[str, str, str]:
+        if when.order:
+            self.orders.add(when.order)
+        if when.month_first is None:
+            return when.date.isoformat(), "\\N", "\\N"
+        return when.date.isoformat(), when.month_first.isoformat(), _escaped(self._raw(cells))
+
+    def _rejected(self, position: int, number: int, cells: Sequence[Cell], problems: list[list[str | None]]) -> str:
+        blanks = "\\N\t" * (2 + len(Contact.model_fields) + 2)
+        return (
+            f"{self._start}{position}\t{self._sheet}\t{number}\t{blanks}"
+            f"{_escaped(_json(problems))}\t{_escaped(self._raw(cells))}\n"
+        )
+
+
+class _UnfitExtra(Exception):  # noqa: N818 - as contact.Unfit
+    def __init__(self, problems: list[list[str | None]]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def _at(cell: Cell, column: int, number: int, reason: str) -> str:
+    """Errors are named with their address: they are mended in the workbook."""
+    return f"{column_letter(column)}{number} {reason}" if isinstance(cell, ErrorCell) else reason
+
+
+def _flagged(cell: Cell) -> bool:
+    return not isinstance(cell, ErrorCell) and as_text(cell).strip().casefold() in TRUE
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sheet whose headings were understood."""
+
+    name: str
+    heading_row: int  # as Excel shows it
+    mapping: ColumnMapping
+    rows: Iterator[Row]  # all of them, also those above the headings
+
+
+def find_sheet(workbook: Workbook, order: Order) -> Found:
+    """The sheet to read: the one asked for, else the first visible one whose headings can be mapped.
+
+    Raises:
+        WorkbookError: no such sheet, or none with rows.
+        HeadingsError: the headings of the only candidate, or of the first of several, cannot be used.
+    """
+    refused: HeadingsError | None = None
+    candidates = [order.sheet] if order.sheet else [info.name for info in workbook.sheets if info.visible]
+    for candidate in candidates:
+        rows = workbook.rows(candidate)
+        top = list(islice(rows, HEADING_ROWS))
+        heading_row = find_headings(top, order.columns, must_identify=False)
+        if heading_row is None:
+            continue
+        try:
+            mapping = map_columns(dict(top)[heading_row], order.columns)
+        except HeadingsError as error:
+            refused = refused or error
+        else:
+            return Found(candidate, heading_row, mapping, chain(top, rows))
+    if refused:
+        raise refused
+    where = f" on sheet {order.sheet!r}" if order.sheet else ""
+    raise WorkbookError(f"{order.name} has no rows{where}: was the right file exported?")
+
+
+def read(order: Order) -> Iterator[Headings | Batch | End]:
+    """Read the workbook of `order`, writing batches as they fill.
+
+    Raises:
+        WorkbookError, HeadingsError: it cannot be read, or not understood.
+        OSError: the batches cannot be written.
+    """
+    with open_workbook(Path(order.path), order.name) as workbook:
+        found = find_sheet(workbook, order)
+        mapping = found.mapping
+        yield Headings(
+            sheet=found.name,
+            row=found.heading_row,
+            fields={field: mapping.headings[column] for column, field in mapping.fields.items()},
+            extra=list(mapping.extra.values()),
+            rows=None,
+        )
+        sheet = Sheet(found.name, mapping, order.import_id)
+        width = len(mapping.headings)
+        position = rejected = bad = 0
+        lines: list[str] = []
+        for number, cells in found.rows:
+            if number <= found.heading_row:
+                continue
+            if len(cells) < width:
+                cells += [None] * (width - len(cells))  # noqa: PLW2901 - the row is ours
+            position += 1
+            text, refused = sheet.copy_line(position, number, cells)
+            lines.append(text)
+            bad += refused
+            if len(lines) == order.batch_rows:
+                yield _written(order, position, lines, bad)
+                rejected, bad, lines = rejected + bad, 0, []
+        if lines:
+            yield _written(order, position, lines, bad)
+        if not position:
+            raise WorkbookError(
+                f"{order.name} has headings but no rows on sheet {found.name!r}: was the right file exported?"
+            )
+        day_first = sheet.orders == {"day"} if len(sheet.orders) == 1 else None
+        yield End(rows=position, rejected=rejected + bad, day_first=day_first)
+
+
+def _written(order: Order, last: int, lines: list[str], rejected: int) -> Batch:
+    first = last - len(lines) + 1
+    path = Path(order.into, f"rows-{first}-{last}.copy")
+    path.write_bytes("".join(lines).encode())
+    return Batch(first=first, last=last, rejected=rejected, path=str(path))
+
+
+def _answer(kind: str, content: object) -> None:
+    sys.stdout.write(json.dumps({kind: content}) + "\n")
+    sys.stdout.flush()
+
+
+def _stop() -> NoReturn:
+    """Leave without the interpreter's clean-up: after a panic or without memory it may hang."""
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def main() -> None:
+    """Carry out the order on standard input."""
+    order = Order(**json.loads(sys.stdin.read()))
+    if sys.platform != "darwin":  # macOS has no limit of this kind that works
+        limit = order.memory_mb << 20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    kinds = {Headings: "headings", Batch: "batch", End: "end"}
+    try:
+        for event in read(order):
+            _answer(kinds[type(event)], asdict(event))
+    except (WorkbookError, HeadingsError) as error:
+        _answer("refused", str(error))
+    except MemoryError:
+        _answer(
+            "refused",
+            f"{order.name} needs more than {order.memory_mb} MB to be read: divide it, or raise IMPORT_MEMORY_MB",
+        )
+    except BrokenPipeError:
+        pass  # the parent is gone
+    except OSError as error:
+        _answer("refused", f"the rows of {order.name} cannot be kept in {order.into}: {error.strerror}")
+    _stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What tests share: a real PostgreSQL built by the real migrations, a database of its own for each test, a Prefect."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from db import embedded
+from db import engine as database_module
+
+SETTINGS = ("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "TASK_", "PREFECT_")
+GIVEN = os.environ.get("DATABASE_URL") or None
+
+# Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
+for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+    del os.environ[name]
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+
+def forget_settings() -> None:
+    """What was read once from the environment is read again."""
+    from tasks.crm.fetching import fetching_settings
+    from tasks.crm.settings import import_settings
+
+    for cached in (database_module.engine, database_module.lock_engine):
+        if cached.cache_info().currsize:
+            cached().dispose()
+        cached.cache_clear()
+    for settings in (database_module.database_settings, import_settings, fetching_settings):
+        settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server where databases may be made: the one of DATABASE_URL, else an embedded one."""
+    if GIVEN:
+        yield GIVEN
+        return
+    home = tmp_path_factory.mktemp("server")
+    for directory in (home, *list(home.parents)[:2]):  # pytest closes them; as root the server runs as another user
+        directory.chmod(0o755)
+    yield embedded.start(home)
+    embedded.stop(home)
+
+
+def renamed(url: str, database: str) -> str:
+    """The URL of another database of the same server, as libpq takes it."""
+    return (
+        make_url(url)
+        .set(drivername="postgresql", database=database)
+        .render_as_string(hide_password=False)
+    )
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a migrated database that tests clone."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    admin = renamed(server_url, make_url(server_url).database or "postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", renamed(server_url, name))
+        forget_settings()
+        database_module.upgrade()
+        forget_settings()
+    yield name
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A fresh migrated database, which DATABASE_URL names while the test runs; yields its URL."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = renamed(server_url, make_url(server_url).database or "postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    url = renamed(server_url, name)
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
+    forget_settings()
+    yield url
+    forget_settings()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A real Prefect server and home for the flows of this session."""
+    from prefect.settings import PREFECT_HOME, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    home = tmp_path_factory.mktemp("prefect")
+    with temporary_settings({PREFECT_HOME: home}), prefect_test_harness(server_startup_timeout=120):
+        yield

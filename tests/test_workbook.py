@@ -1,0 +1,746 @@
+"""Workbooks written here, by hand where no library would write such a thing, and fetched over real sockets."""
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import os
+import resource
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+
+import openpyxl
+import pytest
+import xlsxwriter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape
+
+from tasks.crm import delimited, fetching, lost_cells, workbook
+from tasks.crm.fetching import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
+from tasks.crm.workbook import ErrorCell, WorkbookError, open_workbook
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+DAY = dt.date(2024, 2, 29)
+HALF_PAST_ONE = dt.datetime.combine(DAY, dt.time(13, 30))
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
+def by_hand(path: Path, rows: str, *, before: str = "", prefix: str = "", encoding: str = "utf-8") -> Path:
+    """An .xlsx with one sheet "S" whose XML is exactly this."""
+    p = f"{prefix}:" if prefix else ""
+    sheet = (
+        f'<?xml version="1.0" encoding="{encoding}"?><{p}worksheet xmlns{p and ":" + prefix}="{MAIN}">'
+        f"{before}<{p}sheetData>{rows}</{p}sheetData></{p}worksheet>"
+    )
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" '
+        'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="a" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}">'
+        '<sheets><sheet name="S" sheetId="1" r:id="b"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="b" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+        archive.writestr("xl/worksheets/sheet1.xml", sheet.encode(encoding))
+    return path
+
+
+def rows_of(path: Path, sheet: str | None = None) -> list[tuple[int, list[object]]]:
+    with open_workbook(path, path.name) as book:
+        return list(book.rows(sheet or book.sheets[0].name))
+
+
+def text_file(path: Path, content: bytes | str) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(WorkbookError) as refused:
+        rows_of(path)
+    sentence = str(refused.value)
+    assert sentence.startswith(path.name)
+    assert "\n" not in sentence
+    return sentence
+
+
+# --- what is in the cells
+
+
+def test_cells_come_as_they_are_with_excels_row_numbers_from_column_a(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Contacts")
+        day, time = book.add_format({"num_format": "yyyy-mm-dd"}), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        sheet.write_row(2, 1, ["Name", "Postcode", "Active", "Since", "Seen"])
+        sheet.write_string(4, 1, "  Zoë ")
+        sheet.write_number(4, 2, 94523)
+        sheet.write_boolean(4, 3, False)
+        sheet.write_datetime(4, 4, dt.datetime.combine(DAY, dt.time()), day)
+        sheet.write_datetime(4, 5, HALF_PAST_ONE, time)
+        sheet.write_row(5, 1, ["Nought", 0, "007"])
+        hidden = book.add_worksheet("Old")
+        hidden.write(0, 0, "x")
+        hidden.hide()
+        book.add_chartsheet("Chart")
+    with open_workbook(path, "book.xlsx") as book:
+        assert [(s.name, s.visible) for s in book.sheets] == [("Contacts", True), ("Old", False)]
+        assert list(book.rows("Old")) == [(1, ["x"])]
+        assert list(book.rows("Contacts")) == [
+            (3, [None, "Name", "Postcode", "Active", "Since", "Seen"]),
+            (5, [None, "  Zoë ", 94523.0, False, DAY, HALF_PAST_ONE]),
+            (6, [None, "Nought", 0.0, "007", None, None]),
+        ]
+        with pytest.raises(WorkbookError, match=r"book.xlsx has no sheet 'Nowhere': Contacts, Old"):
+            list(book.rows("Nowhere"))
+
+
+def test_error_cells_and_formulas_never_calculated_are_told_with_their_place(tmp_path: Path) -> None:
+    rows = (
+        '<row r="2"><c r="B2"><v>1</v></c><c r="C2" t="e"><v>#REF!</v></c><c r="D2" t="str"><f>""</f><v></v></c></row>'
+        '<row r="4"><c r="B4"><f>A1+1</f></c><c r="C4"><f>1&lt;2</f><v/></c><c r="D4"><f>2*3</f><v>6</v></c></row>'
+        "<row r=\"6\"><c r='A6' t='e'><f>NA()</f><v>#N/A</v></c><c r='B6'><f t='shared' si='0'/><v>7</v></c></row>"
+        '<row r="9"><c r="F9"><f t="shared" si="0"/></c><c r="G9" t="e"/></row>'
+    )
+    missing = ErrorCell(lost_cells.NOT_CALCULATED)
+    assert rows_of(by_hand(tmp_path / "x.xlsx", rows)) == [
+        (2, [None, 1.0, ErrorCell("#REF!"), None]),
+        (4, [None, missing, missing, 6.0]),
+        (6, [ErrorCell("#N/A"), 7.0, None, None]),
+        (9, [None, None, None, None, None, missing, ErrorCell("#ERROR")]),
+    ]
+
+
+@pytest.mark.parametrize(("prefix", "encoding"), [("", "utf-8"), ("x", "utf-8"), ("", "utf-16")])
+def test_lost_cells_are_found_however_the_xml_is_written(tmp_path: Path, prefix: str, encoding: str) -> None:
+    p = f"{prefix}:" if prefix else ""
+    rows = (
+        f'<{p}row r="3"><{p}c r="A3" ><{p}v>1</{p}v></{p}c>\n<{p}c s="1" t = "e" r="B3">\n<{p}v>#DIV/0!</{p}v></{p}c>'
+        f'<{p}c r="C3"><{p}f>1</{p}f>\n</{p}c></{p}row>'
+    )
+    path = by_hand(tmp_path / "x.xlsx", rows, prefix=prefix, encoding=encoding)
+    assert rows_of(path) == [(3, [1.0, ErrorCell("#DIV/0!"), ErrorCell(lost_cells.NOT_CALCULATED)])]
+
+
+def test_cells_without_references_follow_one_another(tmp_path: Path) -> None:
+    rows = '<row><c><v>1</v></c><c t="e"><v>#N/A</v></c></row><row><c/><c><f>1</f></c><c><v>2</v></c></row>'
+    assert rows_of(by_hand(tmp_path / "x.xlsx", rows)) == [
+        (1, [1.0, ErrorCell("#N/A"), None]),
+        (2, [None, ErrorCell(lost_cells.NOT_CALCULATED), 2.0]),
+    ]
+
+
+CELLS = st.sampled_from(
+    [
+        "<c r='{}'/>",
+        "<c r='{}' t='e'><v>#N/A</v></c>",
+        '<c r="{}"><v>1</v></c>',
+        '<c r="{}" t="e"><v>#REF!</v></c>',
+        '<c r="{}" t="e"/>',
+        '<c r="{}"><f>"e"</f></c>',
+        '<c r="{}" s="1"><f>1</f><v>2</v></c>',
+        '<c r="{}"><f/> <v/></c>',
+        '<c r="{}" t="str"><f>1</f><v/></c>',
+        '<c r="{}" t="inlineStr"><is><t>t="e" &lt;f></t></is></c>',
+        '<c r="{}" t="inlineStr"><f>1</f><is><t>x</t></is></c>',
+    ],
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(CELLS, max_size=6), max_size=6), st.integers(20, 400))
+def test_the_search_finds_what_an_xml_parser_finds(rows: list[list[str]], window: int) -> None:
+    body = "".join(
+        f'<row r="{r}">' + "".join(c.format(f"{chr(65 + n)}{r}") for n, c in enumerate(row)) + "</row>"
+        for r, row in enumerate(rows, 1)
+    )
+    before = lost_cells._WINDOW
+    lost_cells._WINDOW = window + 200
+    try:
+        xml = f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>'.encode()
+        searched = sorted(lost_cells._searched(io.BytesIO(xml)))
+    finally:
+        lost_cells._WINDOW = before
+    assert searched == sorted(lost_cells._parsed(io.BytesIO(xml)))
+
+
+def test_what_calamine_cannot_read_openpyxl_reads(tmp_path: Path) -> None:
+    rows = (
+        '<row r="2"><c r="B2" t="unheard"><v>5</v></c><c r="C2" t="inlineStr"><is><t>a_x000D_b</t></is></c></row>'
+        '<row r="4"><c r="A4" t="e"><v>#NAME?</v></c><c r="B4"><f>1</f></c></row>'
+    )
+    found = rows_of(by_hand(tmp_path / "x.xlsx", rows))
+    assert [number for number, _ in found] == [2, 4]
+    assert found[0][1][2] == "a\rb"
+    assert found[1][1] == [ErrorCell("#NAME?"), ErrorCell(lost_cells.NOT_CALCULATED)]
+
+
+def test_a_stray_cell_in_the_last_corner_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "stray.xlsx"
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["XFD1048576"] = "Name", "stray"
+    book.save(path)
+    code = (
+        "import sys; from pathlib import Path; from tasks.crm.workbook import open_workbook\n"
+        "with open_workbook(Path(sys.argv[1]), 'x') as b: print([(n, len(c), c[-1]) for n, c in b.rows('Sheet')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path],
+        check=True, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)),
+    )  # fmt: skip
+    assert done.stdout.strip() == "[(1, 1, 'Name'), (1048576, 16384, 'stray')]"
+
+
+def test_the_reader_starts_without_heavy_imports() -> None:
+    code = (
+        "import sys, tasks.crm.workbook; print(sorted({'openpyxl', 'pydantic', 'fsspec', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+# --- delimited text
+
+TABLE = 'Name;Café\n"Zoë; ""Z""";"two\nlines"\n\nNA;n/a\n'
+TABLE_ROWS = [(1, ["Name", "Café"]), (2, ['Zoë; "Z"', "two\nlines"]), (4, ["NA", "n/a"])]
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"],
+)
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_encoding_and_delimiter_are_found(tmp_path: Path, encoding: str, delimiter: str) -> None:
+    path = text_file(tmp_path / "t.csv", TABLE.replace(";", delimiter).encode(encoding))
+    expected = [(n, [cell.replace(";", delimiter) for cell in cells]) for n, cells in TABLE_ROWS]
+    assert rows_of(path) == expected
+
+
+def test_a_character_far_below_decides_the_encoding(tmp_path: Path) -> None:
+    path = text_file(tmp_path / "t.csv", b"a,b\n" + b"1,2\n" * 400_000 + b"caf\xe9,3\n")
+    rows = rows_of(path)
+    assert rows[-1] == (400_002, ["café", "3"])
+    assert [number for number, _ in rows] == list(range(1, 400_003))
+
+
+def test_ragged_rows_lose_no_cell(tmp_path: Path) -> None:
+    wide = ",".join(map(str, range(3000)))
+    path = text_file(tmp_path / "t.csv", "a,b\n1\n" + "x,y\n" * 25_000 + "1,2,3,4,5\n" + wide + "\n,,\n8,,9,\n")
+    rows = rows_of(path)
+    assert [len(cells) for _, cells in rows] == [2, 1, *[2] * 25_000, 5, 3000, 4]
+    assert rows[-1] == (25_006, ["8", None, "9", None])
+    assert all(after == before + 1 for (before, _), (after, _) in pairwise(rows[:-1]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "", "x\ny", 'q"r', "b,c", ' "s', "NA", "\r\n"]), max_size=25), max_size=40),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_what_was_written_is_read(rows: list[list[str]], end: str) -> None:
+    rows = [["Name", "Mail", "City"] * 30, *rows]
+    text = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if end == "\r" else csv.QUOTE_MINIMAL  # else the writer leaves "x\ny" bare
+    csv.writer(text, lineterminator=end, quoting=quoting).writerows(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        path = text_file(Path(folder) / "t.csv", "sep=,\n" + text.getvalue())
+        found = list(delimited.read_rows(path, delimited.encoding_of(path)))
+    assert found == [(n, [cell or None for cell in row]) for n, row in enumerate(rows, 1) if any(row)]
+
+
+def test_a_stated_delimiter_is_obeyed_and_not_a_row(tmp_path: Path) -> None:
+    assert rows_of(text_file(tmp_path / "t.csv", "sep=|\r\na,b|c\r\n1,2|3\r\n")) == [
+        (1, ["a,b", "c"]),
+        (2, ["1,2", "3"]),
+    ]
+
+
+def test_one_column_titles_and_nul_are_kept(tmp_path: Path) -> None:
+    assert rows_of(text_file(tmp_path / "t.txt", "Name\nAda\nBob\n")) == [(1, ["Name"]), (2, ["Ada"]), (3, ["Bob"])]
+    assert rows_of(text_file(tmp_path / "u.csv", b"Name,Mail\nA\x00da,a@b.c\n"))[1] == (2, ["A\x00da", "a@b.c"])
+    title = text_file(tmp_path / "v.csv", "Contacts, exported today\n\nName;Mail;City\nAda;a@b.c;Paris, France\n")
+    assert rows_of(title)[1:] == [(3, ["Name", "Mail", "City"]), (4, ["Ada", "a@b.c", "Paris, France"])]
+
+
+# --- what is no workbook
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b" \r\n", "is empty"),
+        (b"%PDF-1.7 ...", "is a PDF"),
+        (b"MZ\x90\x00\x03\x00", "is a program"),
+        (b"\x7fELF\x02\x01", "is a program"),
+        (b"\xef\xbb\xbf \r\n<!DOCTYPE html><p>Sign in", "is a web page"),
+        (b"<table><tr><td>Name</td></tr></table>", "is a web page"),
+        (b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>', "is XML"),
+        (b"\x1f\x8b\x08\x00", "is a compressed file"),
+        (b"\x09\x04\x06\x00\x00\x00\x10\x00", "is a workbook of Excel 4 or older"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "is password-protected"),
+        (OLE + "Workbook".encode("utf-16-le"), "is a workbook in the old .xls"),
+        (bytes(range(256)) * 40, "is neither a workbook nor a table of text"),
+        ("Zoë, Ünal, Ñandú, café".encode() + b" caf\xe9\n", "is UTF-8 text with 1 broken characters"),
+        (b"a,b\n\x81\x8d,1\n", "is neither UTF-8 nor Windows-1252 text"),
+        (b"\xff\xfea\x00,\x00b", "begins as UTF-16 text but does not go on so"),
+        (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-32-le"), "begins as UTF-16 text but does not go on so"),
+        (b'a,b\n1,"2\n3,4\n', "has a quotation mark in row 2 that never closes"),
+        (b'a,b\n1,"' + b"x\n" * 9_000_000, "has a quotation mark in row 2 that never closes"),
+        (b"PK\x05\x06" + b"\0" * 18, "is damaged or incomplete"),
+    ],
+)  # fmt: skip
+def test_what_is_no_workbook_is_refused_in_one_sentence(tmp_path: Path, content: bytes, says: str) -> None:
+    sentence = refusal(text_file(tmp_path / "book.xlsx", content))
+    assert sentence.startswith(f"book.xlsx {says}")
+    assert ": " in sentence  # what to do
+
+
+def test_a_truncated_or_damaged_workbook_is_refused(tmp_path: Path) -> None:
+    whole = by_hand(
+        tmp_path / "x.xlsx", "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 999))
+    )
+    content = whole.read_bytes()
+    for length in (10, len(content) // 2, len(content) - 30):
+        assert "is damaged or incomplete" in refusal(text_file(tmp_path / "cut.xlsx", content[:length]))
+    at = content.index(b"sheet1.xml") + 100
+    flipped = content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]
+    assert "is damaged or incomplete" in refusal(text_file(tmp_path / "flipped.xlsx", flipped))
+
+
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        ("xl/workbook.bin", ".xlsb"),
+        ("content.xml", ".ods"),
+        ("word/document.xml", "is a compressed"),
+        ("a.csv", "unpack it"),
+    ],
+)
+def test_other_zips_are_named(tmp_path: Path, member: str, says: str) -> None:
+    with zipfile.ZipFile(tmp_path / "x.xlsx", "w") as archive:
+        archive.writestr(member, "x")
+    assert says in refusal(tmp_path / "x.xlsx")
+
+
+def test_a_panic_of_the_reader_is_a_sentence() -> None:
+    class PanicException(BaseException):
+        pass
+
+    with pytest.raises(WorkbookError, match="x is damaged"), workbook._in_our_words("x is damaged"):
+        raise PanicException
+    with pytest.raises(MemoryError), workbook._in_our_words("x is damaged"):
+        raise MemoryError
+
+
+def plain(cell: object) -> object:
+    """openpyxl leaves _x000D_ as it stands, and blanks at the ends that the file does not ask to preserve."""
+    return unescape(cell).strip() if isinstance(cell, str) else cell
+
+
+EXCEPTIONS = {  # read by hand in the XML: openpyxl cannot open these, or not all of them
+    "tough-calamine/empty_s_attribute.xlsx": 10,
+    "tough-calamine/minimal_package.xlsx": 5083,
+    "tough-calamine/pivots.xlsx": 278,
+    "tough-calamine/strict_iso_paths.xlsx": 1368,
+    "tough-readxl/los-angeles-arrests-xlsx.xlsx": 5083,
+}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real workbooks are not here")
+@pytest.mark.filterwarnings("ignore::UserWarning:openpyxl")
+@pytest.mark.parametrize("path", sorted(REAL.rglob("*.xls[xm]")), ids=lambda p: p.name)
+def test_every_real_workbook_is_read_as_openpyxl_reads_it_or_refused(path: Path) -> None:
+    try:
+        with open_workbook(path, path.name) as book:
+            ours = {
+                (sheet.name, number, column): cell
+                for sheet in book.sheets
+                for number, cells in book.rows(sheet.name)
+                for column, cell in enumerate(cells)
+                if cell is not None
+            }
+    except WorkbookError as error:
+        assert str(error).startswith(path.name)  # noqa: PT017 - most are read: pytest.raises does not fit
+        with pytest.raises(Exception):  # noqa: B017 - openpyxl refuses it too, in words of its own
+            openpyxl.load_workbook(path)
+        return
+    if (known := EXCEPTIONS.get(str(path.relative_to(REAL)))) is not None:
+        assert len(ours) == known
+        return
+    with path.open("rb") as file:
+        theirs = {
+            (sheet.title, cell.row, cell.column - 1): cell
+            for sheet in openpyxl.load_workbook(file, data_only=True, read_only=True).worksheets
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.value is not None and cell.value != ""
+        }
+    never = {place for place, cell in ours.items() if cell == ErrorCell(lost_cells.NOT_CALCULATED)}
+    assert set(ours) - never == set(theirs)
+    for place, cell in theirs.items():
+        if cell.data_type == "e":
+            assert ours[place] == ErrorCell(cell.value)
+        elif cell.data_type in "snb" and not cell.is_date and isinstance(cell.value, str | int | float):
+            assert plain(ours[place]) == plain(cell.value)
+
+
+# --- fetching
+
+
+@pytest.fixture(autouse=True)
+def _settings_read_anew() -> Iterator[None]:
+    fetching_settings.cache_clear()
+    yield
+    fetching_settings.cache_clear()
+
+
+def test_a_glob_is_its_files_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b.xlsx", "a.xlsx", "~$a.xlsx", "c.csv", "[x].csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.xlsx").mkdir()
+    assert addresses(f"{tmp_path}/*.xlsx") == [f"{tmp_path}/a.xlsx", f"{tmp_path}/b.xlsx"]
+    assert addresses(f"{tmp_path}/[x].csv") == [f"{tmp_path}/[x].csv"]
+    assert addresses("https://example.org/a*?b=[c]") == ["https://example.org/a*?b=[c]"]
+    with pytest.raises(WorkbookError, match=r"No file matches .*/\*\.ods"):
+        addresses(f"{tmp_path}/*.ods")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert addresses("~/c.csv") == addresses("c.csv") == [f"{tmp_path}/c.csv"]
+    assert addresses("~/nowhere.csv") == [f"{tmp_path}/nowhere.csv"]
+
+
+def test_the_digest_is_of_the_bytes_kept(tmp_path: Path) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 500_000)
+    copy = fetch(str(source), tmp_path / "copies")
+    source.write_bytes(b"changed")
+    assert copy.path.parent == tmp_path / "copies"
+    assert (copy.name, copy.size, copy.address) == ("book.csv", 2_000_000, str(source))
+    assert copy.sha256 == hashlib.sha256(copy.path.read_bytes()).hexdigest()
+    assert copy.path.read_bytes() == b"a,b\n" * 500_000
+
+
+def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 1000)
+    write = fetching._Kept.write
+
+    def write_and_grow(kept: fetching._Kept, piece: bytes) -> int:
+        with source.open("ab") as file:
+            file.write(b"more\n")
+        monkeypatch.setattr(fetching._Kept, "write", write)
+        return write(kept, piece)
+
+    monkeypatch.setattr(fetching._Kept, "write", write_and_grow)
+    kind, sentence = refused(str(source), tmp_path / "copies")
+    assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachable, True)
+    assert fetch(str(source), tmp_path / "copies").size == 4005
+
+
+def refused(address: str, into: Path) -> tuple[type[Exception], str]:
+    with pytest.raises(WorkbookError) as caught:
+        fetch(address, into)
+    assert not list(into.glob("workbook-*"))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "s3cret" not in shown
+    assert "\n" not in str(caught.value)
+    return type(caught.value), str(caught.value)
+
+
+def test_what_is_no_file_is_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = tmp_path / "copies"
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("WORKBOOK_MAX_BYTES", str(2**20))
+    text_file(tmp_path / "large.csv", b"x" * (2**20 + 1))
+    assert refused(f"{tmp_path}/no.xlsx", into) == (
+        WorkbookError,
+        f"There is no file {tmp_path}/no.xlsx on this machine: check the path",
+    )
+    assert "is a folder: give a file in it" in refused(str(tmp_path), into)[1]
+    assert "is not a file" in refused(f"{tmp_path}/pipe", into)[1]
+    assert "has more than 1 MB" in refused(f"{tmp_path}/large.csv", into)[1]
+    assert "is no address of a workbook" in refused("ftp://ada:s3cret@example.org/a.xlsx", into)[1]
+    assert "cannot be copied into /dev/null/x: Not a directory" in _refused_into(f"{tmp_path}/large.csv")
+
+
+def _refused_into(address: str) -> str:
+    with pytest.raises(WorkbookError) as caught:
+        fetch(address, Path("/dev/null/x"))
+    return str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    text_file(tmp_path / "book.csv", "a,b").chmod(0)
+    assert "may not be read by this user" in refused(f"{tmp_path}/book.csv", tmp_path / "copies")[1]
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 300_000)
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from tasks.crm.fetching import fetch\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "try: fetch(sys.argv[1], Path(sys.argv[2]))\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, source, tmp_path / "copies"],
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == f"{source} cannot be copied into {tmp_path / 'copies'}: File too large"
+    assert not list((tmp_path / "copies").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("/home/a@b/x?y=1.csv", "/home/a@b/x?y=1.csv"),
+        ("https://ada:s3cret@example.org:8443/a/b.xlsx", "https://example.org:8443/a/b.xlsx"),
+        ("https://ada:s3@cret@example.org/b.xlsx#s3cret", "https://example.org/b.xlsx"),
+        ("https://e.org/b.xlsx?id=7&X-Amz-Signature=s3cret&x", "https://e.org/b.xlsx?id=***&X-Amz-Signature=***&***"),
+        ("https://e.org/b.xlsx?s3cret", "https://e.org/b.xlsx?***"),
+        ("s3://key:s3cret@bucket/b.xlsx", "s3://bucket/b.xlsx"),
+        ("http://[s3cret", "http://..."),
+    ],
+)
+def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
+    assert redacted(address) == shown
+
+
+CONTENT = b"Name,Mail\nAda,a@b.c\n" * 1000
+
+
+class Loopback(BaseHTTPRequestHandler):
+    """Answers by the path's first part; below /bucket/ it is a small S3."""
+
+    released = threading.Event()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:  # noqa: PLR0911 - a table of answers
+        path, _, query = self.path.partition("?")
+        if path.startswith("/bucket/"):
+            return self.s3(path)
+        if path.startswith("/bucket"):
+            return self.answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
+        if path.startswith("/status/"):
+            return self.answer(int(path.split("/")[2]))
+        if path.startswith("/token/"):
+            allowed = query == "token=s3cret" or self.headers.get("Authorization") == "Basic YWRhOnMzY3JldA=="
+            return self.answer(200 if allowed else 403, CONTENT)
+        if path.startswith("/chunked/"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+            return None
+        if path.startswith("/short/"):
+            self.answer(200, CONTENT[:99], Content_Length=str(len(CONTENT)))
+            return None
+        if path.startswith("/silent/"):
+            self.released.wait(30)
+            return None
+        if path.startswith("/moved/"):
+            return self.answer(302, Location="/files/b%C3%BCcher.csv")
+        return self.answer(200, CONTENT) if path.startswith("/files/") else self.answer(404)
+
+    def do_HEAD(self) -> None:
+        if self.path.startswith("/bucket/"):
+            self.s3(self.path)
+        else:
+            self.answer(405)  # as presigned addresses do: only GET is signed
+
+    def s3(self, path: str) -> None:
+        if "denied" in path:
+            return self.answer(403, b"<Error><Code>AccessDenied</Code><Message>s3cret</Message></Error>")
+        if "book.csv" not in path:
+            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        common = {"ETag": '"v1"', "Last_Modified": "Mon, 02 Nov 2026 10:00:00 GMT", "Accept_Ranges": "bytes"}
+        if "changing" in path and self.command == "GET":
+            return self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+        wanted = self.headers.get("Range")
+        if not wanted:
+            return self.answer(200, CONTENT, **common)
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        piece = CONTENT[int(first) : int(last or len(CONTENT)) + 1]
+        end = int(first) + len(piece) - 1
+        return self.answer(206, piece, Content_Range=f"bytes {first}-{end}/{len(CONTENT)}", **common)
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Loopback)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    Loopback.released.clear()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        Loopback.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with serving() as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/files/b%C3%BCcher.csv", "bücher.csv"),
+        ("/chunked/book.csv", "book.csv"),
+        ("/moved/book.csv", "book.csv"),
+        ("/token/book.csv?token=s3cret", "book.csv"),
+    ],
+)
+def test_a_workbook_comes_over_http(host: str, tmp_path: Path, path: str, name: str) -> None:
+    copy = fetch(f"http://{host}{path}", tmp_path)
+    assert copy.path.read_bytes() == CONTENT
+    assert (copy.name, copy.sha256) == (name, hashlib.sha256(CONTENT).hexdigest())
+    assert "s3cret" not in repr(copy)
+    assert rows_of(copy.path)[1] == (2, ["Ada", "a@b.c"])
+
+
+def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_path: Path) -> None:
+    copy = fetch(f"http://ada:s3cret@{host}/token/book.csv", tmp_path)
+    assert copy.address == f"http://{host}/token/book.csv"
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBOOK_READ_TIMEOUT", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "says"),
+    [
+        ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404): check the address"),
+        ("/token/book.csv?token=not-s3cret", WorkbookError, "may not be read (403): check the user, password or token"),
+        ("/status/410/b?x=s3cret", WorkbookError, "the server answers 410: check the address"),
+        ("/status/503/b", WorkbookUnreachable, "the server answers 503: try again later"),
+        ("/status/429/b", WorkbookUnreachable, "the server answers 429: try again later"),
+        ("/short/book.csv?k=s3cret", WorkbookUnreachable, "the transfer broke off after"),
+        ("/silent/book.csv?k=s3cret", WorkbookUnreachable, "the server does not answer in time"),
+    ],
+)
+@pytest.mark.usefixtures("_impatient")
+def test_http_failures_are_told_in_plain_words(host: str, tmp_path: Path, path: str, kind: type, says: str) -> None:
+    found, sentence = refused(f"http://{host}{path}", tmp_path)
+    assert (found, says in sentence) == (kind, True), sentence
+
+
+def test_too_much_over_http_is_cut_off(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBOOK_MAX_BYTES", "10000")
+    assert "raise WORKBOOK_MAX_BYTES" in refused(f"http://{host}/chunked/book.csv", tmp_path)[1]
+
+
+def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None:
+    with serving() as host:
+        pass
+    assert refused(f"http://ada:s3cret@{host}/b.csv", tmp_path) == (
+        WorkbookUnreachable,
+        f"http://{host}/b.csv: the server does not take the connection: is it running?",
+    )
+
+
+def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
+    kind, sentence = refused(f"https://{host}/files/b.csv?k=s3cret", tmp_path)
+    assert (kind, "speaks no TLS" in sentence) == (WorkbookError, True), sentence
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2",
+         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("no openssl to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with serving(context) as self_signed:
+        kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
+    assert (kind, "certificate cannot be trusted" in sentence) == (WorkbookError, True), sentence
+
+
+@pytest.fixture
+def s3(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_workbook_comes_from_s3(tmp_path: Path) -> None:
+    copy = fetch("s3://bucket/in/book.csv", tmp_path)
+    assert copy.path.read_bytes() == CONTENT
+    assert (copy.name, copy.address) == ("book.csv", "s3://bucket/in/book.csv")
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize(
+    ("address", "kind", "says"),
+    [
+        ("s3://bucket/no.csv", WorkbookError, "does not exist: check bucket and key"),
+        ("s3://bucket/denied.csv", WorkbookError, "may not be read: check AWS_ACCESS_KEY_ID"),
+        ("s3://bucket/changing/book.csv", WorkbookUnreachable, "try again"),
+        ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv is not a valid address"),
+    ],
+)
+def test_s3_failures_are_told_in_plain_words(tmp_path: Path, address: str, kind: type, says: str) -> None:
+    found, sentence = refused(address, tmp_path)
+    assert (found, says in sentence) == (kind, True), sentence
+
+
+@pytest.mark.usefixtures("s3")
+def test_s3_without_keys_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    kind, sentence = refused("s3://bucket/book.csv", tmp_path)
+    assert (kind, "check AWS_ACCESS_KEY_ID" in sentence) == (WorkbookError, True), sentence
+
+
+def test_s3_without_its_extra_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    assert refused("s3://bucket/book.csv", tmp_path)[1] == (
+        's3://bucket/book.csv needs the extra "s3": pip install "embassy-jobs[s3]"'
+    )
