@@ -43,13 +43,18 @@ _plain = [field for field in CONTACT_FIELDS if field not in _names]
 # Stored (c) and staged (s) row of one person, merged.
 _MERGED = {
     **{field: f"coalesce(s.{field}, c.{field})" for field in _plain},
+    # The whole name is the same, else it would be another person; two parts say more than one.
     **{
-        name: f"CASE WHEN s.first_name IS NOT NULL OR c.first_name IS NULL THEN coalesce(s.{name}, c.{name}) "
-        f"ELSE c.{name} END"
+        name: "CASE WHEN num_nonnulls(s.first_name, s.last_name) >= num_nonnulls(c.first_name, c.last_name) "
+        f"THEN s.{name} ELSE c.{name} END"
         for name in _names
     },
     "extra": "c.extra || s.extra",
 }
+# It is of the merged row: of one person only the organisation can make it another one.
+_MERGED_NAME_HASH = (
+    "CASE WHEN s.organization IS NULL AND c.organization IS NOT NULL THEN c.name_hash ELSE s.name_hash END"
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,17 @@ def _partition(import_id: int) -> str:
 # ---------------------------------------------------------------------- staging
 
 
-def prepare_staging(connection: Connection, import_id: int) -> None:
-    """Make the import's own staging table, unless an earlier attempt left it, and drop those of finished imports."""
+def prepare_staging(connection: Connection, import_id: int, reading: str = "") -> None:
+    """Make the import's own staging table, unless an earlier attempt left it, and drop those of finished imports.
+
+    Args:
+        connection: in a transaction that has checked its ownership.
+        import_id: task_runs.id of the import.
+        reading: hex digest of how the rows are read. Rows that were read another way are dropped: the cache may know
+            batches of this reading that were staged before them, and counting cannot tell whose rows are there now.
+    """
+    # Making a partition takes a weaker lock first: two at once would wait for each other.
+    connection.execute(text("LOCK TABLE ONLY import_staging IN ACCESS EXCLUSIVE MODE"))
     finished = connection.scalars(
         text("""
             SELECT r.id FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -81,12 +95,20 @@ def prepare_staging(connection: Connection, import_id: int) -> None:
     )
     for done in finished.all():
         drop_staging(connection, done)
+    table = _partition(import_id)
+    left = connection.scalar(
+        text("SELECT coalesce(obj_description(oid, 'pg_class'), '') FROM pg_class WHERE oid = to_regclass(:table)"),
+        {"table": table},
+    )
+    if left not in (None, reading):
+        drop_staging(connection, import_id)
     connection.execute(
         text(
-            f"CREATE UNLOGGED TABLE IF NOT EXISTS {_partition(import_id)} PARTITION OF import_staging "
+            f"CREATE UNLOGGED TABLE IF NOT EXISTS {table} PARTITION OF import_staging "
             f"(PRIMARY KEY (position)) FOR VALUES IN ({import_id:d}) WITH (autovacuum_enabled = false)"
         )
     )
+    connection.execute(text(f"COMMENT ON TABLE {table} IS '{reading}'"))
 
 
 def drop_staging(connection: Connection, import_id: int) -> None:
@@ -266,21 +288,23 @@ def _elect(connection: Connection, p: str) -> None:
                        last_contacted DESC NULLS LAST, num_nonnulls({fields}) DESC, {CONTENT_HASH_V1}, position) AS rank
             FROM (SELECT identity_hash FROM people GROUP BY 1 HAVING count(*) > 1) several
             JOIN people p USING (identity_hash)
-            JOIN (SELECT position, sheet, row_number, extra, {", ".join(CONTACT_FIELDS)} FROM {p}) s USING (position)""")
+            JOIN (SELECT position, sheet, row_number, name_hash, extra, {", ".join(CONTACT_FIELDS)} FROM {p}) s
+                USING (position)""")
     )
     connection.execute(
         text("UPDATE people SET leads = false FROM repeats r WHERE r.position = people.position AND r.rank > 1")
     )
     best = ", ".join(
         [f"(array_agg({field} ORDER BY rank) FILTER (WHERE {field} IS NOT NULL))[1] AS {field}" for field in _plain]
-        + [f"(array_agg({name} ORDER BY first_name IS NULL, rank))[1] AS {name}" for name in _names]
+        + [f"(array_agg({name} ORDER BY num_nonnulls({', '.join(_names)}) DESC, rank))[1] AS {name}" for name in _names]
+        + ["(array_agg(name_hash ORDER BY organization IS NULL, rank))[1] AS name_hash"]
     )
     connection.execute(
         text(f"""
             CREATE TEMP TABLE merged ON COMMIT DROP AS
             SELECT identity_hash, {best} FROM repeats GROUP BY identity_hash""")
     )
-    taken = ", ".join(f"{field} = m.{field}" for field in CONTACT_FIELDS)
+    taken = ", ".join(f"{field} = m.{field}" for field in (*CONTACT_FIELDS, "name_hash"))
     connection.execute(
         text(f"""
             UPDATE {p} s SET {taken} FROM repeats r JOIN merged m USING (identity_hash)
@@ -362,7 +386,7 @@ def merge(connection: Connection, import_id: int) -> None:
     changed = ", ".join(f"{column} = {merged}" for column, merged in _MERGED.items())
     connection.execute(
         text(f"""
-            UPDATE contacts c SET {changed}, name_hash = s.name_hash, import_id = s.import_id,
+            UPDATE contacts c SET {changed}, name_hash = {_MERGED_NAME_HASH}, import_id = s.import_id,
                 source_sheet = s.sheet, source_row = s.row_number, updated_at = now()
             FROM verdicts v JOIN {p} s USING (position) WHERE v.verdict = 'updated' AND c.id = v.contact_id""")
     )

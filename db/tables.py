@@ -99,6 +99,7 @@ task_runs = Table(
     _created_at(),
     _updated_at(),
     UniqueConstraint("name", "idempotency_key"),
+    Index(None, "name", "subject"),
     CheckConstraint("status IN ({})".format(", ".join(f"'{status}'" for status in STATUSES)), name="status"),
 )
 
@@ -152,4 +153,111 @@ import_staging = Table(
     Column("problems", JSONB),  # why the row is rejected: [[column, value, reason], …]
     Column("raw", JSONB),  # the whole row, where it is or may yet be rejected
     postgresql_partition_by="LIST (import_id)",
+)
+
+# A page of a ministry as it was, and what was read from it: evidence, and the memory behind conditional requests.
+page_snapshots = Table(
+    "page_snapshots",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("url", Text, nullable=False),  # the ministry's own, whatever mirror it was fetched from
+    Column("sha256", Text, nullable=False),  # of the bytes as they came
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("content_type", Text, nullable=False),
+    Column("body", Text, nullable=False),  # decoded
+    Column("version", Text, nullable=False),  # of the parser that made links and records
+    Column("links", JSONB, nullable=False),  # addresses that the page leads to
+    Column("records", JSONB, nullable=False),  # missions on the page
+    Column("fetched_at", DateTime(timezone=True), nullable=False),
+    Column("verified_at", DateTime(timezone=True), nullable=False),  # when the server last said that it is unchanged
+    Index(None, "source", "url", "id"),
+)
+
+MISSION_FIELDS = (
+    "kind",
+    "name",
+    "country",
+    "city",
+    "address",
+    "phone",
+    "fax",
+    "email",
+    "website",
+    "head_of_mission",
+    "opening_hours",
+)
+
+embassies = Table(
+    "embassies",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    *[Column(name, Text) for name in MISSION_FIELDS[2:]],
+    Column("extra", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("status", Text, nullable=False, server_default="open"),
+    Column("missing_since", DateTime(timezone=True)),
+    Column("snapshot_id", BigInteger, ForeignKey("page_snapshots.id")),  # the page on which it stood last
+    Column("first_seen", DateTime(timezone=True), nullable=False),
+    Column("last_verified", DateTime(timezone=True), nullable=False),
+    Column("last_changed", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("source", "key"),
+    CheckConstraint("status IN ('open', 'missing', 'closed')", name="status"),
+)
+
+embassy_changes = Table(
+    "embassy_changes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("embassy_id", BigInteger, ForeignKey("embassies.id"), nullable=False),
+    Column("task_run_id", Integer, ForeignKey("task_runs.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("field", Text),
+    Column("old", Text),
+    Column("new", Text),
+    Column("snapshot_id", BigInteger, ForeignKey("page_snapshots.id")),  # the page that proves it
+    Column("detected_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint(
+        "kind IN ('added', 'changed', 'missing', 'closed', 'reopened', 'renamed', 'moved')", name="kind"
+    ),
+    Index(None, "embassy_id"),
+    Index(None, "snapshot_id"),
+)
+
+# Sets that were not believed, whole, until a person accepts one.
+embassy_candidates = Table(
+    "embassy_candidates",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("task_run_id", Integer, ForeignKey("task_runs.id"), nullable=False),  # the run that found it
+    Column("compared_with", Integer, ForeignKey("task_runs.id")),  # the run last applied then; another now: stale
+    Column("why", JSONB, nullable=False),  # sentences
+    Column("version", Text, nullable=False),
+    Column("records", JSONB, nullable=False),  # [[record, snapshot_id], …]
+    _created_at(),
+    Column("applied_at", DateTime(timezone=True)),
+)
+
+# The outbox: what is to be told commits with what happened, and is delivered afterwards.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("dedup_key", Text, nullable=False),  # what is told; once for each channel
+    Column("channel", Text, nullable=False),  # a digest of its URL, never the URL
+    Column("title", Text, nullable=False),
+    Column("body", JSONB, nullable=False),  # {plain, markdown}
+    Column("status", Text, nullable=False, server_default="pending"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    Column("leased_until", DateTime(timezone=True)),  # somebody is sending it
+    _created_at(),
+    Column("sent_at", DateTime(timezone=True)),
+    UniqueConstraint("dedup_key", "channel"),
+    CheckConstraint("status IN ('pending', 'sent', 'failed')", name="status"),
 )

@@ -23,14 +23,17 @@ import json
 import logging
 import os
 import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from db.engine import DatabaseError, engine, explain, lock_engine
 from db.tables import task_runs
@@ -40,25 +43,26 @@ logger = logging.getLogger(__name__)
 LOCK_CLASS = 0x6A6F6273  # "jobs": the first half of every lock of ours, the second is task_runs.id
 NAME_LENGTH = 128
 KEY_LENGTH = 255
+DONE = ("completed", "held")
 
 
 class OnceError(DatabaseError):
     """A unit of work cannot be done here and now."""
 
 
-class AlreadyRunning(OnceError):
+class AlreadyRunning(OnceError):  # noqa: N818
     """The unit is being worked on by somebody who is alive."""
 
 
-class WasCancelled(OnceError):
+class WasCancelled(OnceError):  # noqa: N818
     """The unit was cancelled by a person."""
 
 
-class KeyReused(OnceError):
+class KeyReused(OnceError):  # noqa: N818
     """The key was used for another input."""
 
 
-class Superseded(OnceError):
+class Superseded(OnceError):  # noqa: N818
     """Another attempt owns the unit now."""
 
 
@@ -72,9 +76,7 @@ class Claim:
 
 
 def _owned(claim: Claim) -> ColumnElement[bool]:
-    return and_(
-        task_runs.c.id == claim.id, task_runs.c.attempts == claim.attempts, task_runs.c.status == "processing"
-    )
+    return and_(task_runs.c.id == claim.id, task_runs.c.attempts == claim.attempts, task_runs.c.status == "processing")
 
 
 def check_owner(connection: Connection, claim: Claim) -> None:
@@ -87,15 +89,22 @@ def check_owner(connection: Connection, claim: Claim) -> None:
         raise _superseded(claim)
 
 
-def complete(connection: Connection, claim: Claim, result: Any) -> None:
+def complete(connection: Connection, claim: Claim, result: Any, status: str = "completed") -> None:
     """Mark the unit completed in the caller's transaction, so that the work and its completion commit together.
+
+    `status` is "held" for a unit that was judged and waits for a person: it is done as well.
 
     Raises:
         Superseded: another attempt took over.
         TypeError: `result` is not something that JSON can hold.
     """
-    json.dumps(result)  # before the statement, so that the message is about the result
-    values = {"status": "completed", "result": result, "last_error": None, "updated_at": func.now()}
+    try:
+        json.dumps(result, allow_nan=False)  # before the statement, so that the message is about the result
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the result of unit {claim.id} is not JSON ({error}): give numbers, texts, lists, dicts"
+        ) from error
+    values = {"status": status, "result": result, "last_error": None, "updated_at": func.now()}
     if connection.execute(update(task_runs).where(_owned(claim)).values(values)).rowcount != 1:
         raise _superseded(claim)
 
@@ -105,8 +114,15 @@ def committed(connection: Connection, claim: Claim) -> RowMapping | None:
 
     For work that is tried again after a commit whose answer was lost: it may have arrived all the same.
     """
-    row = connection.execute(select(task_runs).where(task_runs.c.id == claim.id)).mappings().one()
-    return row if (row["status"], row["attempts"]) == ("completed", claim.attempts) else None
+    ours = and_(task_runs.c.id == claim.id, task_runs.c.attempts == claim.attempts, task_runs.c.status.in_(DONE))
+    return connection.execute(select(task_runs).where(ours)).mappings().one_or_none()
+
+
+def failures_since(connection: Connection, name: str, subject: str, since: datetime | None) -> int:
+    """How many units of this job and subject failed since then, or ever."""
+    failed = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.status == "failed")
+    later = task_runs.c.updated_at > since if since is not None else true()
+    return int(connection.scalar(select(func.count()).where(failed, later)) or 0)
 
 
 def _superseded(claim: Claim) -> Superseded:
@@ -148,8 +164,10 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         resume_cancelled: bool = False,
     ) -> None:
         for what, value, limit in (("name", name, NAME_LENGTH), ("idempotency key", idempotency_key, KEY_LENGTH)):
-            if not value or len(value) > limit or "\0" in value:
-                raise ValueError(f"the {what} {value[:40]!r} has {len(value)} characters: give 1 to {limit}, no NUL")
+            if not value or len(value) > limit or value != _storable(value):
+                raise ValueError(
+                    f"the {what} {value[:40]!r} has {len(value)} characters: give 1 to {limit}, all of them text"
+                )
         self.name = name
         self.idempotency_key = idempotency_key
         self.done = False
@@ -157,10 +175,16 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         self.id = 0
         self.token = UUID(int=0)
         self.attempts = 0
-        self._described = {"subject": subject, "flow_run_id": UUID(str(flow_run_id)) if flow_run_id else None}
+        self._described = {
+            "subject": None if subject is None else _storable(subject),
+            "flow_run_id": UUID(str(flow_run_id)) if flow_run_id else None,
+        }
         self._fingerprint = fingerprint
         self._resume_cancelled = resume_cancelled
         self._lock: Connection | None = None
+        self._entering = threading.Lock()  # guards the two below
+        self._entered = False
+        self._abandoned = False
 
     # ------------------------------------------------------------------ entering
 
@@ -179,45 +203,67 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         return self
 
     async def __aenter__(self) -> Self:
-        entering = asyncio.ensure_future(asyncio.to_thread(self.__enter__))
         try:
-            return await asyncio.shield(entering)
+            return await asyncio.to_thread(self._enter_unless_abandoned)
         except asyncio.CancelledError:
             # The thread cannot be cancelled: what it still acquires must not outlive us.
-            await asyncio.wait([entering])
-            self._release()
+            with self._entering:
+                self._abandoned = True
+                if self._entered:
+                    self._release()
             raise
+
+    def _enter_unless_abandoned(self) -> Self:
+        self.__enter__()
+        with self._entering:
+            self._entered = True
+            if self._abandoned:
+                self._release()
+        return self
 
     def _claim(self, connection: Connection) -> None:
         connection.execute(
             insert(task_runs)
-            .values(name=self.name, idempotency_key=self.idempotency_key, fingerprint=self._fingerprint)
+            .values(
+                name=self.name,
+                idempotency_key=self.idempotency_key,
+                fingerprint=self._fingerprint,
+                subject=self._described["subject"],
+            )
             .on_conflict_do_nothing()
         )
         if self._settled(self._row(connection)):
             return
-        connection.execute(
-            select(func.set_config("application_name", f"{self.name} {socket.gethostname()}:{os.getpid()}"[:63], False))
-        )
+        holder = f"{socket.gethostname()[:30]}:{os.getpid()} {self.name}"  # PostgreSQL keeps 63 bytes of it
+        connection.execute(select(func.set_config("application_name", holder[:63], False)))
         if not connection.scalar(select(func.pg_try_advisory_lock(LOCK_CLASS, self.id))):
             raise AlreadyRunning(self._who_holds(connection))
-        # Between the look and the lock somebody may have finished or cancelled: look again, now that nobody else can.
-        if self._settled(self._row(connection)):
-            return
-        owned = connection.execute(
-            update(task_runs)
-            .where(task_runs.c.id == self.id)
-            .values(
-                status="processing",
-                attempts=task_runs.c.attempts + 1,
-                last_error=None,
-                fingerprint=func.coalesce(task_runs.c.fingerprint, self._fingerprint),
-                updated_at=func.now(),
-                **self._described,
-            )
-            .returning(task_runs.c.attempts)
-        )
-        self.attempts = owned.scalar_one()
+        while True:
+            # Somebody may have finished or cancelled since the look above. A holder that lost its lock still may while
+            # we wait for its row, so that only the row that was looked at is taken.
+            row = self._row(connection)
+            if self._settled(row):
+                return
+            owned = connection.execute(
+                update(task_runs)
+                .where(
+                    task_runs.c.id == row["id"],
+                    task_runs.c.status == row["status"],
+                    task_runs.c.attempts == row["attempts"],
+                )
+                .values(
+                    status="processing",
+                    attempts=task_runs.c.attempts + 1,
+                    last_error=None,
+                    fingerprint=func.coalesce(task_runs.c.fingerprint, self._fingerprint),
+                    updated_at=func.now(),
+                    **self._described,
+                )
+                .returning(task_runs.c.attempts)
+            ).scalar()
+            if owned is not None:
+                self.attempts = owned
+                return
 
     def _row(self, connection: Connection) -> RowMapping:
         row = connection.execute(
@@ -233,7 +279,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
                 f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
                 f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
             )
-        if row["status"] == "completed":
+        if row["status"] in DONE:
             self.done, self.result, self.attempts = True, row["result"], row["attempts"]
         elif row["status"] == "cancelled" and not self._resume_cancelled:
             raise WasCancelled(
@@ -286,9 +332,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             if error is not None:
                 self._record(error)
             else:
-                with engine().begin() as connection:
-                    if committed(connection, self.claim) is None:
-                        self.complete(connection)
+                self._finish()
         except DBAPIError as failure:
             raise explain(failure) from failure
         finally:
@@ -299,6 +343,15 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
     ) -> None:
         await asyncio.shield(asyncio.to_thread(self.__exit__, kind, error, trace))
 
+    def _finish(self) -> None:
+        try:
+            with engine().begin() as connection:
+                if committed(connection, self.claim) is None:
+                    self.complete(connection)
+        except BaseException as failure:  # such as a result that is not JSON
+            self._record(failure)
+            raise
+
     def _record(self, error: BaseException) -> None:
         """Remember why it failed. A stop by the system (SIGTERM) stays `processing`: whoever comes next takes over."""
         if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
@@ -307,7 +360,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             status = "failed"
         else:
             status = "processing"
-        sentence = (str(error).strip() or type(error).__name__).replace("\0", "").splitlines()[0][:2000]
+        sentence = (_storable(str(error)).strip() or type(error).__name__).splitlines()[0][:2000]
         try:
             with engine().begin() as connection:
                 connection.execute(
@@ -323,5 +376,13 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         """Close the lock's connection for good: nobody may inherit a session that still holds it."""
         if self._lock is not None:
             lock, self._lock = self._lock, None
+            # Closing alone frees the lock a moment later: whoever starts at once would still find it held.
+            with suppress(SQLAlchemyError):
+                lock.execute(select(func.pg_advisory_unlock_all()))
             lock.invalidate()
             lock.close()
+
+
+def _storable(value: str) -> str:
+    """The text without what PostgreSQL cannot hold: NUL, and halves of pairs as file names may have them."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,14 +1,17 @@
 """import_crm_data: a CRM workbook into PostgreSQL, whole or not at all, once.
 
-    python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--preview]
+    python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--column HEADING=FIELD] [--preview]
 """
 
-from tempfile import TemporaryDirectory
+import argparse
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
+from flows.foreground import bar, run_in_foreground
 from tasks.crm import steps
 
 
@@ -40,7 +43,7 @@ def import_crm_data(
 
 
 def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
-    with TemporaryDirectory(prefix="import-crm-") as room:
+    with steps.private_room() as room:
         try:
             copy = steps.run(steps.fetch_workbook, address, room)
             with steps.once(copy, sheet, columns, key, preview) as once:
@@ -51,3 +54,35 @@ def _import(address: str, sheet: str | None, columns: dict[str, str], key: str |
             return steps.tell(once.result)
         except steps.REFUSALS as refusal:
             return refusal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flows.import_crm_data", description="Import a CRM workbook, once.")
+    parser.add_argument("workbook", nargs="?", help="path, glob, http(s):// or s3:// address (CRM_WORKBOOK)")
+    parser.add_argument("--sheet", help="its name, if not the first one that is understood")
+    parser.add_argument("--key", help="import once ever for this key, instead of each version once")
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="HEADING=FIELD", help='say what a column is; "extra" keeps it out'
+    )
+    parser.add_argument("--preview", action="store_true", help="show what would happen, write nothing")
+    given = parser.parse_args(arguments)
+    if wrong := [pair for pair in given.column if "=" not in pair]:
+        parser.error(f"--column {wrong[0]}: write HEADING=FIELD")
+    parameters = {
+        "workbook": given.workbook,
+        "sheet": given.sheet,
+        "columns": dict(pair.rsplit("=", 1) for pair in given.column) or None,
+        "idempotency_key": given.key,
+        "preview": given.preview,
+    }
+    return run_in_foreground(
+        import_crm_data,
+        parameters,
+        listening=lambda: bar(steps.listener, lambda progress: progress.workbook),
+        show=steps.shown_reports if given.preview else lambda _result: None,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

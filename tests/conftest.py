@@ -1,6 +1,7 @@
 """What tests share: a real PostgreSQL built by the real migrations, a database of its own for each test, a Prefect."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from db import embedded
 from db import engine as database_module
 
 SETTINGS = ("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "TASK_", "PREFECT_")
-GIVEN = os.environ.get("DATABASE_URL") or None
+# Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
+GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None
 
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
@@ -36,16 +38,17 @@ def forget_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """The URL of a server where databases may be made: the one of DATABASE_URL, else an embedded one."""
     if GIVEN:
         yield GIVEN
         return
-    home = tmp_path_factory.mktemp("server")
-    for directory in (home, *list(home.parents)[:2]):  # pytest closes them; as root the server runs as another user
-        directory.chmod(0o755)
-    yield embedded.start(home)
-    embedded.stop(home)
+    # Not below pytest's own directory: each session of pytest that begins closes it to the user who runs the server.
+    with tempfile.TemporaryDirectory(prefix="test-server-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        yield embedded.start(home)
+        embedded.stop(home)
 
 
 def renamed(url: str, database: str) -> str:

@@ -27,6 +27,7 @@ PHONE_DIGITS = 3  # the shortest number that anyone dials
 _EMAIL = re.compile(
     r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\"._-][^\s@<>()\[\],;:\\\"._]*\.)+[^\s@.\d,;>]{2,}"
 )
+_DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
 _MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _CLOCK = r"(?:[T, ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}", re.IGNORECASE)
@@ -86,7 +87,10 @@ def shown(value: Any) -> str:
 
 
 def _clean(text: str, limit: int) -> str | None:
-    if not text.isascii():
+    if text.isascii():
+        if len(text) <= limit and "\0" not in text:  # nearly all cells
+            return text or None
+    else:
         text = unicodedata.normalize("NFC", text)
         try:
             text.encode()
@@ -101,15 +105,13 @@ def _clean(text: str, limit: int) -> str | None:
 
 def line(value: Any) -> str | None:
     """One line of text: blanks of every kind are one blank, none at the ends. None for a blank cell."""
-    return None if value is None else _clean(" ".join(as_text(value).split()), LINE_LENGTH)
+    if value is None:
+        return None
+    return _clean(" ".join((value if type(value) is str else as_text(value)).split()), LINE_LENGTH)
 
 
-_line_again = lru_cache(maxsize=1 << 15)(line)
-
-
-def _repeated_line(value: Any) -> str | None:
-    """`line` for columns in which few values stand often."""
-    return _line_again(value) if type(value) is str else line(value)
+# For columns in which few values stand often. Typed, because 1, 1.0 and True are equal and read differently.
+_repeated_line = lru_cache(maxsize=1 << 15, typed=True)(line)
 
 
 def note(value: Any) -> str | None:
@@ -125,7 +127,7 @@ def email(value: Any) -> str | None:
     if text is None:
         return None
     text = text.lower().removeprefix("mailto:")
-    if len(text) > EMAIL_LENGTH or ".." in text or not _EMAIL.fullmatch(text) or text[0] == "." or ".@" in text:
+    if not _EMAIL.fullmatch(text) or len(text) > EMAIL_LENGTH or ".." in text or text[0] == "." or ".@" in text:
         raise ValueError("is not an e-mail address")
     return text
 
@@ -133,7 +135,7 @@ def email(value: Any) -> str | None:
 def phone(value: Any) -> str | None:
     """A telephone number as written; it has to hold a few digits."""
     text = line(value)
-    if text is not None and sum(character.isdigit() for character in text) < PHONE_DIGITS:
+    if text is not None and not _DIALLED.match(text):
         raise ValueError("is not a telephone number")
     return text
 
@@ -262,14 +264,14 @@ def _folded(text: str | None) -> str:
     return "" if text is None else unicodedata.normalize("NFC", text.casefold())
 
 
-def hashes(contact: Contact) -> tuple[bytes, bytes]:
-    """identity_hash and name_hash, 32 bytes each (SHA-256): rule version 1.
+def hashes(contact: Contact) -> tuple[str, str]:
+    """identity_hash and name_hash, 64 hexadecimal digits each (SHA-256): rule version 1.
 
     identity: e-mail and full name, or, without an e-mail, organisation and full name; name: always the latter.
     Case does not matter, and a whole name is the same as its two parts.
     """
     full_name = f"{_folded(contact.first_name)} {_folded(contact.last_name)}".strip()
-    name = sha256(f"1\x1fname\x1f{_folded(contact.organization)}\x1f{full_name}".encode()).digest()
+    name = sha256(f"1\x1fname\x1f{_folded(contact.organization)}\x1f{full_name}".encode()).hexdigest()
     if contact.email is None:
         return name, name
-    return sha256(f"1\x1fmail\x1f{contact.email}\x1f{full_name}".encode()).digest(), name
+    return sha256(f"1\x1fmail\x1f{contact.email}\x1f{full_name}".encode()).hexdigest(), name

@@ -183,6 +183,8 @@ def _copy_file(path: Path, kept: _Kept) -> None:
         raise WorkbookError(f"There is no file {path} on this machine: check the path") from error
     except PermissionError as error:
         raise WorkbookError(f"{path} may not be read by this user: change its permissions") from error
+    except ValueError as error:  # a NUL
+        raise WorkbookError(f"{str(path)!r} is no path: check it") from error
     except OSError as error:
         raise WorkbookUnreachable(f"{path} cannot be read: {error.strerror}") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or kept.length != after.st_size:

@@ -17,11 +17,11 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_headings, map_columns
 from tasks.crm.columns import Mapping as ColumnMapping
@@ -40,6 +40,8 @@ from tasks.crm.contact import (
 )
 from tasks.crm.workbook import Cell, ErrorCell, Row, Workbook, WorkbookError, open_workbook
 
+T = TypeVar("T")
+ANSWERED = 3  # exit code of a fork that has said itself why it stopped
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
 _SPECIAL = re.compile(r"[\\\n\r\t]")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -120,6 +122,7 @@ class Sheet:
                 extra[self.mapping.headings[self._day]] = as_text(cells[self._day])
         except Unfit as unfit:
             problems = [self._problem(problem.field, problem.reason, number, cells) for problem in unfit.problems]
+            problems += self._extra_problems(cells, number)
             return self._rejected(position, number, cells, problems), True
         except _UnfitExtra as unfit:
             return self._rejected(position, number, cells, unfit.problems), True
@@ -134,7 +137,10 @@ class Sheet:
             elif self.mapping.company_flag is not None and _flagged(cells[self.mapping.company_flag]):
                 values["organization"] = whole
             else:
-                values["first_name"], values["last_name"] = split_name(line(whole))
+                try:
+                    values["first_name"], values["last_name"] = split_name(line(whole))
+                except ValueError:
+                    values["last_name"] = whole  # read_contact says what is wrong with it
         return values
 
     def _extra(self, cells: Sequence[Cell], number: int) -> dict[str, str]:
@@ -152,6 +158,13 @@ class Sheet:
         if problems:
             raise _UnfitExtra(problems)
         return kept
+
+    def _extra_problems(self, cells: Sequence[Cell], number: int) -> list[list[str | None]]:
+        try:
+            self._extra(cells, number)
+        except _UnfitExtra as unfit:
+            return unfit.problems
+        return []
 
     def _beyond(self, cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
         """Cells to the right of all headings are kept like any other."""
@@ -180,7 +193,7 @@ class Sheet:
         if when is not None:
             date, month_first, raw = self._dates(when, cells)
         return (
-            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity.hex()}\t\\\\x{name.hex()}\t"
+            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
             + text.replace("\0", "\\N")
             + f"\t{date}\t{month_first}\t{_escaped(_json(extra)) if extra else '{}'}\t\\N\t{raw}\n"
         )
@@ -260,7 +273,7 @@ def find_sheet(workbook: Workbook, order: Order) -> Found:
     raise WorkbookError(f"{order.name} has no rows{where}: was the right file exported?")
 
 
-def read(order: Order) -> Iterator[Headings | Batch | End]:
+def read(order: Order) -> Generator[Headings | Batch | End, None, None]:
     """Read the workbook of `order`, writing batches as they fill.
 
     Raises:
@@ -275,32 +288,79 @@ def read(order: Order) -> Iterator[Headings | Batch | End]:
             row=found.heading_row,
             fields={field: mapping.headings[column] for column, field in mapping.fields.items()},
             extra=list(mapping.extra.values()),
-            rows=None,
+            rows=max(workbook.height - found.heading_row, 0) if workbook.height else None,
         )
-        sheet = Sheet(found.name, mapping, order.import_id)
-        width = len(mapping.headings)
-        position = rejected = bad = 0
-        lines: list[str] = []
-        for number, cells in found.rows:
-            if number <= found.heading_row:
-                continue
-            if len(cells) < width:
-                cells += [None] * (width - len(cells))  # noqa: PLW2901 - the row is ours
-            position += 1
-            text, refused = sheet.copy_line(position, number, cells)
-            lines.append(text)
-            bad += refused
-            if len(lines) == order.batch_rows:
-                yield _written(order, position, lines, bad)
-                rejected, bad, lines = rejected + bad, 0, []
-        if lines:
-            yield _written(order, position, lines, bad)
-        if not position:
+        divided = workbook.height > order.batch_rows and workbook.in_memory and (os.cpu_count() or 1) > 1
+        share = yield from _on_two_cores(order, found) if divided else _rows(order, found)
+        if not share.rows:
             raise WorkbookError(
                 f"{order.name} has headings but no rows on sheet {found.name!r}: was the right file exported?"
             )
-        day_first = sheet.orders == {"day"} if len(sheet.orders) == 1 else None
-        yield End(rows=position, rejected=rejected + bad, day_first=day_first)
+        yield End(rows=share.rows, rejected=share.rejected, day_first=share.day_first)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process read: all rows are counted, of every other batch only the place."""
+
+    rows: int
+    rejected: int
+    orders: list[str]
+
+    @property
+    def day_first(self) -> bool | None:
+        return self.orders == ["day"] if len(self.orders) == 1 else None
+
+
+def _rows(order: Order, found: Found, mine: int = 0, of: int = 1) -> Generator[Batch, None, _Share]:
+    """Judge and write every batch whose number modulo `of` is `mine`."""
+    sheet = Sheet(found.name, found.mapping, order.import_id)
+    width, batch_rows = len(found.mapping.headings), order.batch_rows
+    position = rejected = bad = 0
+    lines: list[str] = []
+    for number, cells in found.rows:
+        if number <= found.heading_row:
+            continue
+        position += 1
+        if of > 1 and (position - 1) // batch_rows % of != mine:
+            continue
+        if len(cells) < width:
+            cells += [None] * (width - len(cells))  # noqa: PLW2901 - the row is ours
+        text, refused = sheet.copy_line(position, number, cells)
+        lines.append(text)
+        bad += refused
+        if position % batch_rows == 0:
+            yield _written(order, position, lines, bad)
+            rejected, bad, lines = rejected + bad, 0, []
+    if lines:
+        last = position if (position - 1) // batch_rows % of == mine else position // batch_rows * batch_rows
+        yield _written(order, last, lines, bad)
+    return _Share(position, rejected + bad, sorted(sheet.orders))
+
+
+def _on_two_cores(order: Order, found: Found) -> Generator[Batch, None, _Share]:
+    """Judging takes longer than reading: a fork, which shares the rows in memory, takes every other batch.
+
+    The fork answers for its batches itself; its share comes back through a pipe.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        share = _carried_out(_rows(order, found, 1, 2), order)
+        if share is not None:
+            os.write(writer, json.dumps(asdict(share)).encode())
+        os._exit(0 if share is not None else ANSWERED)
+    os.close(writer)
+    own = yield from _rows(order, found, 0, 2)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) == ANSWERED:
+        _stop()
+    if not said:
+        raise MemoryError
+    other = _Share(**json.loads(said))
+    return _Share(own.rows, own.rejected + other.rejected, sorted({*own.orders, *other.orders}))
 
 
 def _written(order: Order, last: int, lines: list[str], rejected: int) -> Batch:
@@ -327,10 +387,19 @@ def main() -> None:
     if sys.platform != "darwin":  # macOS has no limit of this kind that works
         limit = order.memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _carried_out(read(order), order)
+    _stop()
+
+
+def _carried_out(events: Generator[Headings | Batch | End, None, T], order: Order) -> T | None:
+    """Answer with what comes; returns what the generator returned, None after a refusal."""
     kinds = {Headings: "headings", Batch: "batch", End: "end"}
     try:
-        for event in read(order):
+        while True:
+            event = next(events)
             _answer(kinds[type(event)], asdict(event))
+    except StopIteration as end:
+        return cast("T", end.value)
     except (WorkbookError, HeadingsError) as error:
         _answer("refused", str(error))
     except MemoryError:
@@ -342,7 +411,7 @@ def main() -> None:
         pass  # the parent is gone
     except OSError as error:
         _answer("refused", f"the rows of {order.name} cannot be kept in {order.into}: {error.strerror}")
-    _stop()
+    return None
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 _SHOWN = 20  # lines of each list in the report
 
 
@@ -97,7 +97,7 @@ def markdown(report: ImportReport) -> str:
             [
                 f"{safe(each['sheet'])} {each['row']}",
                 f"{safe(each['of_sheet'])} {each['of_row']}",
-                safe(", ".join(each["differs"]) or "nothing"),
+                ", ".join(each["differs"]) or "nothing",
             ]
             for each in report.duplicates[:_SHOWN]
         ]

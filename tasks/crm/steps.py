@@ -3,32 +3,31 @@
 Gather reads the workbook in a child process and stages its rows batch by batch while the child goes on reading. Judge
 and apply are one transaction in the database. What happened is told where people look: the run's page, the log, the
 database.
-
-A step that cannot go on for a reason that a person can mend returns a Failed state with one sentence, because raising
-would log two tracebacks; `run` makes an exception of it again for the flow.
 """
 
+import fcntl
 import hashlib
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import wraps
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from prefect import State, Task, get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
-from prefect.exceptions import FailedRun
-from prefect.runtime import flow_run, task_run
-from prefect.states import Failed
-from prefect.tasks import exponential_backoff
+from prefect.runtime import flow_run
 
 from db import contacts
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
@@ -37,63 +36,19 @@ from tasks.crm import fetching
 from tasks.crm.columns import HeadingsError
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.fetching import Copy, WorkbookUnreachable
-from tasks.crm.progress import Progress
+from tasks.crm.progress import Progress, listener
 from tasks.crm.reading import Batch, End, Headings, Order
 from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.workbook import WorkbookError
+from tasks.step import Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
-RETRIES = 4
-MAY_HEAL = (WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict)
-
-
-class Refused(Exception):  # noqa: N818 - reads as what it says
-    """The import cannot be done as asked: one plain sentence."""
-
-
+ROOM = f"import-crm-{os.getuid()}-"
 REFUSALS = (Refused, WorkbookError, HeadingsError, DatabaseError)
-
-
-def _heals(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
-    """A state made of an exception has a result, one that was returned with a sentence alone has none."""
-    return state.data is not None
-
-
-def _step(**options: Any) -> Callable[[Callable[..., T]], Task[..., T]]:
-    """A task that is tried again where that can heal, and that ends without a traceback where a person must act."""
-
-    def decorate(function: Callable[..., T]) -> Task[..., T]:
-        @wraps(function)
-        def told(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return function(*args, **kwargs)
-            except REFUSALS as refusal:
-                if isinstance(refusal, MAY_HEAL) and int(task_run.run_count) <= RETRIES:
-                    raise
-                return Failed(message=str(refusal))
-
-        return task(
-            told,
-            retries=RETRIES,
-            retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
-            retry_jitter_factor=0.5,
-            retry_condition_fn=_heals,
-            **options,
-        )
-
-    return decorate
-
-
-def run(step: Task[..., T], *args: Any, **kwargs: Any) -> T:
-    """What the step returns; raises Refused with its sentence if it refused."""
-    state: State[T] = step(*args, return_state=True, **kwargs)
-    try:
-        return state.result()  # type: ignore[return-value]
-    except FailedRun:
-        raise Refused(state.message) from None
+_step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict))
 
 
 # ---------------------------------------------------------------------- gather
@@ -124,6 +79,29 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
     return found
 
 
+@contextmanager
+def private_room() -> Iterator[str]:
+    """A directory for the copy and its batches, which hold personal data: gone at the end, or at the next import.
+
+    Its lock ends with its holder, so that what a killed import left is told from what another one is using.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{ROOM}*"):
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=ROOM, ignore_cleanup_errors=True) as room, _locked(Path(room)):
+        yield room
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
+
+
 @_step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
 def fetch_workbook(address: str, room: str) -> Copy:
     """A private copy of the workbook in the directory `room`."""
@@ -132,17 +110,19 @@ def fetch_workbook(address: str, room: str) -> Copy:
 
 def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> idempotent_once:
     """The unit of work: this version of this workbook, read this way; or whatever a given key stands for."""
-    by_hand = flow_run.parent_deployment_id is None or "auto-scheduled" not in (flow_run.tags or [])
     if preview:
         return idempotent_once(f"{JOB}.preview", str(uuid.uuid4()), subject=copy.address, flow_run_id=flow_run.id)
-    return idempotent_once(
-        JOB,
-        key or _digest(copy.sha256, sheet, columns),
-        subject=copy.address,
-        fingerprint=copy.sha256,
-        flow_run_id=flow_run.id,
-        resume_cancelled=by_hand,
-    )
+    try:
+        return idempotent_once(
+            JOB,
+            key or _digest(copy.sha256, sheet, columns),
+            subject=copy.address,
+            fingerprint=copy.sha256,
+            flow_run_id=flow_run.id,
+            resume_cancelled="auto-scheduled" not in (flow_run.tags or []),  # then a person asked
+        )
+    except ValueError as error:  # a key too long for its column
+        raise Refused(str(error)) from None
 
 
 def _digest(*parts: Any) -> str:
@@ -156,6 +136,8 @@ class Staged:
     copy: Copy
     headings: Headings
     end: End
+    batches: list[Batch]
+    reading: str  # digest of how it was read
 
 
 def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], room: str) -> Staged:
@@ -178,11 +160,8 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
         memory_mb=settings.import_memory_mb,
     )
     reading = _digest(RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
-    with transaction() as connection:
-        check_owner(connection, claim)
-        contacts.prepare_staging(connection, claim.id)
-    begun, rejected, batches = time.monotonic(), 0, list[Batch]()
-    with ProgressBar(copy.name) as bar, _child(order) as events:
+    begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
+    with _staging(claim, reading), ProgressBar(copy.name) as bar, _child(order) as events:
         headings = _expect(Headings, next(events))
         logger.info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
         for event in events:
@@ -192,12 +171,28 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
             batch = _expect(Batch, event)
             run(stage_rows, claim, batch.first, batch.last, batch.path, reading)
             batches.append(batch)
+            staged += batch.last - batch.first + 1
             rejected += batch.rejected
-            progress = Progress(copy.name, batch.last, headings.rows, rejected, time.monotonic() - begun)
+            progress = Progress(copy.name, staged, headings.rows, rejected, time.monotonic() - begun)
             logger.info("import %s: %s", claim.id, progress)
             bar.show(progress)
-    run(complete_staging, claim, batches, reading)
-    return Staged(copy, headings, end)
+    batches.sort(key=lambda batch: batch.first)
+    return Staged(copy, headings, end, batches, reading)
+
+
+@contextmanager
+def _staging(claim: Claim, reading: str) -> Iterator[None]:
+    """The import's staging table; dropped again if the workbook cannot be read: nobody will go on with it."""
+    with transaction() as connection:
+        check_owner(connection, claim)
+        contacts.prepare_staging(connection, claim.id, reading)
+    try:
+        yield
+    except (WorkbookError, HeadingsError):
+        with transaction() as connection:
+            check_owner(connection, claim)
+            contacts.drop_staging(connection, claim.id)
+        raise
 
 
 def _expect(kind: type[T], event: object) -> T:
@@ -212,7 +207,9 @@ def _child(order: Order) -> Iterator[Iterator[Headings | Batch | End]]:
     command = [sys.executable, "-m", "tasks.crm.reading"]
     with (
         Path(order.into, "reading.log").open("w+") as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as child,  # noqa: S603
+        subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        ) as child,
     ):
         assert child.stdin and child.stdout  # noqa: S101 - both are pipes
         try:
@@ -220,7 +217,8 @@ def _child(order: Order) -> Iterator[Iterator[Headings | Batch | End]]:
             child.stdin.close()
             yield _events(child, order, log)
         finally:
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # and the fork that it may have made
 
 
 def _events(child: subprocess.Popen[str], order: Order, log: Any) -> Generator[Headings | Batch | End]:
@@ -265,15 +263,17 @@ def _blocks(path: str) -> Iterator[bytes]:
             yield block
 
 
-@_step(task_run_name="complete-staging", cache_policy=NO_CACHE, persist_result=False)
-def complete_staging(claim: Claim, batches: list[Batch], reading: str) -> None:
+def _complete_staging(staged: Staged, claim: Claim) -> None:
     """Count the staged rows against the rows read, and stage again what the cache only believed to be there."""
     with transaction() as connection:
+        if committed(connection, claim):
+            return
         check_owner(connection, claim)
-        missing = set(contacts.unstaged(connection, claim.id, [(batch.first, batch.last) for batch in batches]))
-    for batch in batches:
+        batches = [(batch.first, batch.last) for batch in staged.batches]
+        missing = set(contacts.unstaged(connection, claim.id, batches))
+    for batch in staged.batches:
         if (batch.first, batch.last) in missing:
-            run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, reading)
+            run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, staged.reading)
 
 
 # ---------------------------------------------------------------------- judge and apply
@@ -287,6 +287,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         Refused: too many rejects (they are kept all the same).
         Superseded: another attempt took over.
     """
+    _complete_staging(staged, claim)  # here, so that it is done again after a crash of the database
     with transaction() as connection:
         contacts.serialize_imports(connection)
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
@@ -324,6 +325,8 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         extra=headings.extra,
         **books,
     )
+    if report.rows < staged.end.rows:
+        raise DatabaseUnavailable("the database crashed and lost rows that were staged: start the job again")
     if not report.balances or report.rows != staged.end.rows:
         raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
     return report
@@ -369,3 +372,8 @@ def tell(result: dict[str, Any]) -> Outcome:
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
     get_run_logger().info("import %s: %s", report.import_id, message)
     return Outcome(result, message)
+
+
+def shown_reports(results: list[dict[str, Any]]) -> str:
+    """The reports of a run as Markdown, for a terminal."""
+    return "\n\n".join(markdown(ImportReport(**result)) for result in results)

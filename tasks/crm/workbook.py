@@ -78,6 +78,8 @@ class Workbook:
     """An open workbook, a context manager. Made by `open_workbook`."""
 
     sheets: list[SheetInfo]  # in the workbook's order
+    in_memory = False  # the sheet that `rows` is reading is, so that a fork can go on reading it
+    height = 0  # its last row as Excel shows it; 0 where only reading to the end would tell
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
@@ -197,6 +199,8 @@ class _Spreadsheet(Workbook):
                 if book and lost_cells.fits_calamine(self._archive, part, MOST_CELLS):
                     parsed = _unless_it_fails(lambda: book.get_sheet_by_name(sheet))
                 lost = searched.result()
+            if parsed:
+                self.in_memory, self.height = True, parsed.end[0] + 1 if parsed.end else 0
             rows = _calamine_rows(parsed) if parsed else self._openpyxl_rows(sheet)
             yield from _with_lost_cells(rows, lost) if lost else rows
 

@@ -1,0 +1,53 @@
+# The commands of this project. `make` alone lists them; `make up` and `make test` work at once in a fresh clone.
+# Settings are given as usual (UI_PORT=4300 make up) or after the command (make test DATABASE_URL=postgresql://...).
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test test-all lint bench lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## make .venv, with exactly the packages of requirements.lock (another Python: PYTHON=python3.12)
+	@:
+
+up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
+	@exec $(PY) -m deployments.up
+
+test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
+	@$(PY) -m pytest -n auto --dist loadfile -m "not slow"
+
+test-all: $(STAMP) ## all tests
+	@$(PY) -m pytest -n auto --dist loadfile
+
+lint: $(STAMP) ## style, format and types
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+
+bench: $(STAMP) ## how fast an import is, beside the floor and the usual script
+	@$(PY) tests/bench/bench.py
+
+lock: ## choose the versions again and write requirements.lock (needs uv on PATH, or UV=...)
+	@$(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade --extra dev --extra s3 \
+		--no-emit-index-url --no-emit-find-links --no-emit-package embassy-jobs \
+		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv and caches; what `make up` keeps in var/ stays
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+
+# Again only when the lock or pyproject.toml changed. --no-deps: the lock is complete, and pip would refuse the extra
+# of sqlalchemy[asyncio] in hash mode. The project itself is installed so that a worker finds it from any directory.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "This needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
+		echo "Name another one, for example: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12"; exit 1; }
+	@echo "install  making $(VENV) with the packages of requirements.lock (about a minute)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)

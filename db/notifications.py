@@ -1,0 +1,92 @@
+"""The outbox: what is to be told, who is telling it, and what was told.
+
+A row is written in the transaction of what it tells, so that one is not there without the other. Sending is another
+step: it leases rows, so that two senders never take the same one and a killed one frees it again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from db.tables import notifications
+
+LEASE_SECONDS = 300  # longer than any channel may take to answer
+MOST_ATTEMPTS = 50  # with the waits below: about a month
+
+
+@dataclass(frozen=True)
+class Due:
+    """A message that we hold the lease of."""
+
+    id: int
+    channel: str  # digest of its URL
+    title: str
+    body: dict[str, Any]  # plain, markdown
+    attempts: int  # this one included
+
+
+def enqueue(
+    connection: Connection, dedup_key: str, channels: Sequence[str], title: str, body: Mapping[str, str]
+) -> int:
+    """Put a message into the outbox, once for each channel and key; returns how many rows are new."""
+    if not channels:
+        return 0
+    rows = [{"dedup_key": dedup_key, "channel": each, "title": title, "body": dict(body)} for each in channels]
+    return connection.execute(insert(notifications).on_conflict_do_nothing(), rows).rowcount
+
+
+def told_at(connection: Connection, dedup_key: str) -> datetime | None:
+    """When this message was put into the outbox; None if it never was."""
+    found: datetime | None = connection.scalar(
+        select(func.min(notifications.c.created_at)).where(notifications.c.dedup_key == dedup_key)
+    )
+    return found
+
+
+def lease(connection: Connection, channels: Sequence[str]) -> Due | None:
+    """The oldest message that is due for one of these channels, now ours for LEASE_SECONDS; None if there is none.
+
+    After a failure a message waits, longer each time, up to a day.
+    """
+    row = connection.execute(
+        text("""
+            UPDATE notifications SET attempts = attempts + 1, leased_until = now() + :lease * interval '1 second'
+            WHERE id = (SELECT id FROM notifications
+                        WHERE status = 'pending' AND channel = ANY(:channels)
+                              AND (leased_until IS NULL OR leased_until < now())
+                        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id, channel, title, body, attempts"""),
+        {"lease": LEASE_SECONDS, "channels": list(channels)},
+    )
+    found = row.mappings().one_or_none()
+    return Due(**found) if found else None
+
+
+def mark_sent(connection: Connection, due: Due) -> None:
+    """The channel took the message."""
+    connection.execute(
+        update(notifications)
+        .where(notifications.c.id == due.id)
+        .values(status="sent", sent_at=func.now(), last_error=None, leased_until=None)
+    )
+
+
+def mark_failed(connection: Connection, due: Due, why: str) -> None:
+    """The channel did not take it: try again later, or give up after MOST_ATTEMPTS."""
+    wait = min(60 * 2 ** min(due.attempts - 1, 11), 86_400)
+    connection.execute(
+        text("""
+            UPDATE notifications SET last_error = :why, status = CASE WHEN attempts >= :most THEN 'failed' ELSE status END,
+                leased_until = now() + :wait * interval '1 second'
+            WHERE id = :id AND status = 'pending'"""),
+        {"why": why[:2000], "most": MOST_ATTEMPTS, "wait": wait, "id": due.id},
+    )
+
+
+def undelivered(connection: Connection) -> int:
+    """How many messages wait to be sent."""
+    return int(connection.scalar(select(func.count()).where(notifications.c.status == "pending")) or 0)

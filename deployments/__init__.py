@@ -1,0 +1,1 @@
+"""What runs the flows: the one command that starts everything, and what it ships."""

@@ -1,0 +1,144 @@
+"""The few calls that `make up` makes to a Prefect server, over its REST API.
+
+Not Prefect's own client: importing that takes two seconds of processor time just when the server needs them to start.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psutil
+
+from deployments.processes import is_flow_run
+
+POOL = "crm-pool"
+IMPORT = "import_crm_data/import-crm-data"
+FIRST_IMPORT = "first-import"  # the tag that tells the run of `make up` from all others
+BUSY = {408, 429, 502, 503}  # 503 is what a server on SQLite says while another transaction holds its file
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a flow run stands."""
+
+    type: str  # SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, ...
+    name: str  # as the UI shows it: Late, Running, Completed, Missed, ...
+    message: str  # one line, "" if there is none
+    seconds: float  # how long it has been running, or ran
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.type in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+class PrefectApi:
+    """A Prefect server at `url` (…/api). Its methods raise httpx.HTTPError when it does not answer as it should."""
+
+    def __init__(self, url: str, *, ours: bool) -> None:
+        headers = {}
+        if key := os.environ.get("PREFECT_API_KEY"):
+            headers["Authorization"] = f"Bearer {key}"
+        elif auth := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
+        # A proxy of the environment must not stand between us and a server on this machine.
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
+
+    def _call(self, method: str, path: str, **json: Any) -> Any:
+        for last in (False, False, False, False, True):
+            answer = self._http.request(method, path, json=json if method == "POST" else None)
+            if answer.status_code not in BUSY or last:
+                break
+            time.sleep(0.5)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def healthy(self) -> bool:
+        """Whether the server answers that it is well."""
+        return self._call("GET", "/health") is True
+
+    def make_work_pool(self) -> bool:
+        """Create the work pool; False if it was there already. The worker adds the template of its type."""
+        try:
+            self._call("POST", "/work_pools/", name=POOL, type="process")
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.CONFLICT:
+                return False
+            raise
+        return True
+
+    def heartbeat(self, worker: str) -> str | None:
+        """When, by its own clock, the server last heard of the worker of that name."""
+        workers = self._call("POST", f"/work_pools/{POOL}/workers/filter")
+        return next((found["last_heartbeat_time"] for found in workers if found["name"] == worker), None)
+
+    def start_first_import(self) -> str:
+        """The id of a new run of the import; of the one still waiting, if the last `make up` ended before its turn."""
+        deployment = self._call("GET", f"/deployments/name/{IMPORT}")["id"]
+        waiting = self._call(
+            "POST",
+            "/flow_runs/filter",
+            flow_runs={
+                "deployment_id": {"any_": [deployment]},
+                "tags": {"all_": [FIRST_IMPORT]},
+                "state": {"type": {"any_": ["SCHEDULED"]}},
+            },
+        )
+        if waiting:
+            return str(waiting[0]["id"])
+        key = str(uuid.uuid4())  # asked again after a 503, the server still makes one run
+        run = self._call("POST", f"/deployments/{deployment}/create_flow_run", tags=[FIRST_IMPORT], idempotency_key=key)
+        return str(run["id"])
+
+    def run_state(self, run_id: str) -> RunState:
+        """Where the run stands."""
+        run = self._call("GET", f"/flow_runs/{run_id}")
+        state = run["state"] or {"type": "SCHEDULED", "name": "Scheduled", "message": None}
+        message = (state["message"] or "").strip().partition("\n")[0]
+        return RunState(state["type"], state["name"], message, float(run["estimated_run_time"] or 0))
+
+    def progress(self, run_id: str) -> float | None:
+        """How many percent of the run are done, if it says so in a progress artifact."""
+        artifacts = self._call(
+            "POST",
+            "/artifacts/filter",
+            artifacts={"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}},
+            sort="UPDATED_DESC",
+            limit=1,
+        )
+        return float(artifacts[0]["data"]) if artifacts and artifacts[0]["data"] is not None else None
+
+    def report_cut_off_runs(self) -> list[str]:
+        """Mark as crashed the runs whose process is gone and that nobody will report any more; their ids.
+
+        Only right for a server that all its workers reach on this machine: process numbers mean nothing elsewhere.
+        """
+        runs = self._call(
+            "POST",
+            "/flow_runs/filter",
+            flow_runs={"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
+            work_pools={"name": {"any_": [POOL]}},
+        )
+        cut_off = [run["id"] for run in runs if not _has_process(run)]
+        for run_id in cut_off:
+            message = "Its process was gone when make up stopped or started."
+            state = {"type": "CRASHED", "name": "Crashed", "message": message}
+            self._call("POST", f"/flow_runs/{run_id}/set_state", state=state, force=True)
+        return cut_off
+
+
+def _has_process(run: dict[str, Any]) -> bool:
+    pid = run["infrastructure_pid"]
+    if pid is None:  # a worker took it a moment ago and is about to start it
+        return datetime.now(UTC) - datetime.fromisoformat(run["state"]["timestamp"]) < timedelta(minutes=1)
+    try:
+        return is_flow_run(psutil.Process(int(pid)))
+    except (ValueError, psutil.Error):
+        return False

@@ -1,0 +1,60 @@
+"""mofa_monitoring: what changed at a ministry, proved, told once.
+
+    python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, Failed, State
+
+from flows.foreground import HELD, run_in_foreground
+from tasks.mofa import steps
+from tasks.notify.steps import deliver_outbox
+
+
+@flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
+def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: int | None = None) -> State[Any]:
+    """Watch a ministry's list of missions.
+
+    Args:
+        source: its module in tasks/mofa/sources.
+        base_url: scheme and host of a mirror or test server, in place of the ministry's.
+        accept: the number of a held set; exactly that set is applied, nothing is fetched.
+    """
+    state = _watch(source, base_url, accept)
+    steps.run(deliver_outbox)
+    return state
+
+
+def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
+    try:
+        with steps.once(source) as once:
+            if once.done:
+                return Completed(message=steps.already_done(once), data=once.result)
+            found = steps.gather(source, base_url) if accept is None else steps.held_set(source, accept)
+            outcome = steps.run(steps.judge_and_apply, source, found, once.claim, base_url)
+            once.result = outcome.report
+        report = steps.tell(outcome, base_url)
+    except steps.REFUSALS as refusal:
+        steps.tell_failure(source, str(refusal))
+        return Failed(message=str(refusal))
+    return Completed(name=HELD if report.held is not None else None, message=steps.summary(report), data=outcome.report)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flows.mofa_monitoring", description="Watch a ministry's missions.")
+    parser.add_argument("source", nargs="?", default="japan", help="its name (japan)")
+    parser.add_argument("--base-url", help="scheme and host of a mirror, in place of the ministry's")
+    parser.add_argument("--accept", type=int, metavar="ID", help="apply the held set of this number")
+    given = parser.parse_args(arguments)
+    parameters = {"source": given.source, "base_url": given.base_url, "accept": given.accept}
+    return run_in_foreground(mofa_monitoring, parameters, show=steps.shown_report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

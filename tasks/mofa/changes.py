@@ -1,0 +1,151 @@
+"""What changed at a ministry: the difference between the missions we know and those its pages show now.
+
+A pure function of two sets and of the time, so that any history can be replayed. It decides what is told, in which
+order, and that a mission is not declared closed because it was missing once.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Literal
+
+from tasks.mofa.embassy import COMPARED, Embassy, comparable, differences
+
+Status = Literal["open", "missing", "closed"]
+Kind = Literal["added", "changed", "missing", "closed", "reopened", "renamed", "moved"]
+
+CLOSED_AFTER = timedelta(hours=20)  # a later slot of a daily schedule, even on the day the clocks change
+EVIDENCE = ("address", "phone", "email")  # one of them equal: a new key is the mission that vanished
+_TOO_COMMON = 20  # missions of one side that share a value: it is the ministry's, and says nothing about one of them
+_ORDER: tuple[Kind, ...] = ("closed", "missing", "reopened", "added", "moved", "renamed", "changed")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A mission as the database has it."""
+
+    embassy: Embassy
+    status: Status = "open"
+    missing_since: datetime | None = None  # of a missing one: the slot (or the start) of the run that missed it first
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that became different."""
+
+    kind: Kind
+    key: str  # the mission's key from now on
+    name: str  # its name from now on, or the last one known
+    field: str | None = None  # one of embassy.COMPARED, or "key"; None when the whole mission is meant
+    old: str | None = None
+    new: str | None = None
+    was: str | None = None  # renamed, moved: the key until now
+
+    @property
+    def importance(self) -> tuple[int, int, str]:
+        """What to sort by: the smallest is told first."""
+        place = COMPARED.index(self.field) if self.field in COMPARED else len(COMPARED)
+        return (_ORDER.index(self.kind), place, self.key)
+
+
+def diff(
+    known: Mapping[str, Known], found: Mapping[str, Embassy], *, at: datetime, scheduled: bool = True
+) -> list[Change]:
+    """What has to be told and stored, most important first.
+
+    Args:
+        known: every mission of this source in the database, closed ones too, by key.
+        found: the accepted set, by key.
+        at: the slot of this run, or, of a manual one, its start; with time zone.
+        scheduled: whether this run has a slot. Only such a run can close a mission: somebody who runs the job by hand
+            twice in a row has not waited for the ministry to repair its page.
+
+    A mission renamed or moved also has a "changed" for each other field that differs. Nothing is said about a mission
+    that stays missing or closed.
+    """
+    vanished = {key: each for key, each in known.items() if key not in found}
+    new = {key: each for key, each in found.items() if key not in known}
+    again = same_missions({key: each.embassy for key, each in vanished.items() if each.status == "open"}, new)
+    changes: list[Change] = []
+    for key, now in found.items():
+        if key in again:
+            changes += _rekeyed(vanished[again[key]].embassy, now)
+        elif key in new:
+            changes.append(Change("added", key, now.name))
+        else:
+            before = known[key]
+            if before.status != "open":
+                changes.append(Change("reopened", key, now.name))
+            changes += _changed(before.embassy, now, differences(before.embassy, now))
+    renamed = set(again.values())
+    for key, before in vanished.items():
+        if before.status == "open" and key not in renamed:
+            changes.append(Change("missing", key, before.embassy.name))
+        elif before.status == "missing" and scheduled and _waited(before, at):
+            changes.append(Change("closed", key, before.embassy.name))
+    return sorted(changes, key=lambda change: change.importance)
+
+
+def _waited(known: Known, at: datetime) -> bool:
+    if known.missing_since is None:
+        raise ValueError(f"{known.embassy.key!r} is missing, but since when is not known: pass missing_since")
+    return at - known.missing_since >= CLOSED_AFTER
+
+
+def _changed(before: Embassy, now: Embassy, fields: Iterable[str]) -> list[Change]:
+    return [
+        Change("changed", now.key, now.name, field, getattr(before, field), getattr(now, field)) for field in fields
+    ]
+
+
+def _rekeyed(before: Embassy, now: Embassy) -> list[Change]:
+    """A mission under a new key: moved when its address differs, else renamed; what else differs is changed."""
+    fields = differences(before, now)
+    kind: Kind
+    kind, field = ("moved", "address") if "address" in fields else ("renamed", "name" if "name" in fields else "key")
+    first = Change(kind, now.key, now.name, field, getattr(before, field), getattr(now, field), was=before.key)
+    return [first, *_changed(before, now, [each for each in fields if each != field])]
+
+
+def same_missions(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> dict[str, str]:
+    """Which new key is which mission that is gone: new key -> old key, each at most once.
+
+    They must agree in address, phone or e-mail. Where several would do (a trade office in the embassy's house), more
+    agreement wins, then the likeness of key and name; what is still undecided stays unmatched, rather than guessed.
+    """
+    agreed: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for field in EVIDENCE:
+        old_by_value, new_by_value = _by_value(field, gone), _by_value(field, new)
+        for value in old_by_value.keys() & new_by_value.keys():
+            if max(len(old_by_value[value]), len(new_by_value[value])) > _TOO_COMMON:
+                continue
+            for old_key in old_by_value[value]:
+                for new_key in new_by_value[value]:
+                    agreed[old_key, new_key] += 1
+    by_score: defaultdict[tuple[int, float], list[tuple[str, str]]] = defaultdict(list)
+    for (old_key, new_key), count in agreed.items():
+        by_score[count, _likeness(gone[old_key], new[new_key])].append((old_key, new_key))
+    matched: dict[str, str] = {}
+    taken: set[str] = set()
+    for score in sorted(by_score, reverse=True):
+        free = [(old, fresh) for old, fresh in by_score[score] if old not in taken and fresh not in matched]
+        for old, fresh in free:
+            if sum(old == other_old or fresh == other_fresh for other_old, other_fresh in free) == 1:
+                matched[fresh] = old
+                taken.add(old)
+    return matched
+
+
+def _by_value(field: str, missions: Mapping[str, Embassy]) -> dict[str, list[str]]:
+    by_value: defaultdict[str, list[str]] = defaultdict(list)
+    for key, each in missions.items():
+        if value := comparable(field, getattr(each, field)):
+            by_value[value].append(key)
+    return by_value
+
+
+def _likeness(one: Embassy, other: Embassy) -> float:
+    mine, theirs = (f"{each.key} {comparable('name', each.name)}" for each in (one, other))
+    return round(SequenceMatcher(a=mine, b=theirs, autojunk=False).ratio(), 3)

@@ -1,0 +1,161 @@
+"""What a mission is, when two spellings of it are the same, and which mission it is.
+
+Texts are stored as written, but for blanks; they are compared normalised, because a ministry that retypes "vacant" as
+"VACANT" or a hyphen as a dash has told nobody anything. A mission is known by its key, which survives such cosmetics.
+RULES_VERSION is the version of the key rule and of the comparison; raising it re-baselines every source.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+RULES_VERSION = 1
+
+# Every field that is compared, most important first: the order in which people are told.
+COMPARED = (
+    "address",
+    "phone",
+    "email",
+    "head_of_mission",
+    "name",
+    "fax",
+    "website",
+    "city",
+    "country",
+    "kind",
+    "opening_hours",
+)
+_LINES = frozenset({"address", "phone", "fax", "email", "opening_hours"})  # may have several lines
+_NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "なし"})  # how pages write a blank
+_LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
+_LONG = 1_000  # characters of any other field; more is a page that slipped
+_BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))  # noqa: RUF001 - these are the point
+
+
+class DoubleError(ValueError):
+    """Two different missions claim one key; the message names the key and where they differ."""
+
+
+class Embassy(BaseModel):
+    """One mission as its ministry shows it. A blank is None, never an empty text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(min_length=1, max_length=500, description="Which mission it is within its source; see key_of")
+    kind: str = Field(description="embassy, consulate, … in plain lower-case words; 'other' where the page says none")
+    name: str = Field(description="As the ministry writes it")
+    country: str | None = Field(None, description="Where it is, or, in a host country's list, whom it represents")
+    city: str | None = None
+    address: str | None = Field(None, description="Lines as written")
+    phone: str | None = Field(None, description="A number a line, its label before it unless that is just 'telephone'")
+    fax: str | None = None
+    email: str | None = None
+    website: str | None = None
+    head_of_mission: str | None = None
+    opening_hours: str | None = Field(None, description="Text without markup")
+    extra: dict[str, str | tuple[str, ...]] = Field(
+        default_factory=dict, description="What the page says beside; stored, not compared. Tuples are sets of values"
+    )
+
+    @field_validator(*COMPARED, mode="before")
+    @classmethod
+    def _tidy(cls, value: Any, info: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = tidy(value) if info.field_name in _LINES else " ".join(tidy(value).split())
+        limit = _LONGEST.get(info.field_name, _LONG)
+        if len(text) > limit:
+            raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
+        return None if not text or text.casefold().translate(_DASHES) in _NOTHING else text
+
+    @field_validator("extra")
+    @classmethod
+    def _tidy_extra(cls, extra: dict[str, str | tuple[str, ...]]) -> dict[str, str | tuple[str, ...]]:
+        return {
+            name: tidy(value) if isinstance(value, str) else tuple(tidy(each) for each in value)
+            for name, value in extra.items()
+        }
+
+
+def tidy(text: str) -> str:
+    """Text as written but for what nobody sees: composed (NFC), one blank for many, no blank lines, no NUL."""
+    text = unicodedata.normalize("NFC", text).replace("\0", "").encode("utf-8", "replace").decode()
+    return "\n".join(line for each in text.splitlines() if (line := " ".join(each.split())))
+
+
+def key_of(*parts: str) -> str:
+    """The key made of these texts, outermost first ("Austria", "Embassy in Vienna") -> "austria/embassy-in-vienna".
+
+    Case, blanks, dashes, punctuation and width do not matter; a note in brackets does ("Sapporo", "Sapporo (office in
+    Hakodate)"). Raises ValueError when a part has neither letter nor digit, for then it names nobody.
+    """
+    return "/".join(_key_part(part) for part in parts)
+
+
+def _key_part(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "").replace("'", "")  # noqa: RUF001
+    if part := _BLANKS_AND_SIGNS.sub("-", folded).strip("-"):
+        return part
+    raise ValueError(f"no mission can be known by {text!r}: it has neither a letter nor a digit")
+
+
+def comparable(field: str, value: str | None) -> str:
+    """The value of a field as it is compared: two values that give the same text say the same. "" for a blank."""
+    if value is None:
+        return ""
+    text = unicodedata.normalize("NFKC", value).casefold().translate(_DASHES)
+    if field == "email":  # dots and hyphens tell mailboxes apart; the order of several does not matter
+        return " ".join(sorted(set(re.split(r"[\s;,]+", text.replace("mailto:", " ").strip(" ;,")))))
+    if field == "website":
+        parts = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
+        return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
+    if field in {"phone", "fax"}:  # separators do not matter, nor does the order of the lines
+        return " ".join(sorted(filter(None, (re.sub(r"[^\w+]|_", "", line) for line in text.splitlines()))))
+    return _BLANKS_AND_SIGNS.sub(" ", text).strip()
+
+
+def differences(old: Embassy, new: Embassy) -> list[str]:
+    """The compared fields in which two records of one mission differ, most important first."""
+    return [
+        field
+        for field in COMPARED
+        if (before := getattr(old, field)) != (after := getattr(new, field))
+        and comparable(field, before) != comparable(field, after)
+    ]
+
+
+def one_each(records: Iterable[Embassy]) -> dict[str, Embassy]:
+    """Every mission once, by key, in order of the keys: the same one listed under several countries is one.
+
+    Sets in `extra` (the countries it serves) are united. Raises DoubleError when records of one key differ otherwise:
+    either the key does not tell them apart, or the ministry edited its pages while they were read.
+    """
+    found: dict[str, Embassy] = {}
+    for record in records:
+        first = found.setdefault(record.key, record)
+        if first is record:
+            continue
+        if unlike := differences(first, record):
+            field = unlike[0]
+            raise DoubleError(
+                f"two records of {record.key!r} differ in {', '.join(unlike)} ({getattr(first, field)!r} and "
+                f"{getattr(record, field)!r}): run again; if it stays, the key of this source must tell them apart"
+            )
+        found[record.key] = first.model_copy(update={"extra": _united(first.extra, record.extra)})
+    return {key: found[key] for key in sorted(found)}
+
+
+def _united(
+    one: dict[str, str | tuple[str, ...]], other: dict[str, str | tuple[str, ...]]
+) -> dict[str, str | tuple[str, ...]]:
+    united = {**other, **one}
+    for name, values in one.items():
+        more = other.get(name)
+        if isinstance(values, tuple) and isinstance(more, tuple):
+            united[name] = tuple(sorted({*values, *more}))
+    return united

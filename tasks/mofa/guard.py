@@ -1,0 +1,130 @@
+"""Is a set of missions believable? Decides whether it may be applied or is held for a person to look at.
+
+A redesign, a half-empty page or a maintenance notice must not close an embassy in anybody's database. Pure: the known
+missions, the candidate and the thresholds go in, the reasons to hold it come out.
+"""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.mofa.changes import Known
+from tasks.mofa.embassy import COMPARED, Embassy, differences
+
+# A yearly holiday table changes on most missions at once and a ministry moves all its sites: neither is suspicious.
+CONTACT_FIELDS = tuple(field for field in COMPARED if field not in {"website", "opening_hours", "kind"})
+
+_ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
+
+
+class Thresholds(BaseModel):
+    """When a set is held; each is a share from 0 to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    found_again: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Hold a set in which fewer of the open missions are found again: fourteen months of real changes "
+        "at GOV.UK, a reorganisation among them, kept 80.75 %",
+    )
+    filled: float = Field(
+        0.2, ge=0, le=1, description="Watch a field that is filled on at least this share: below, a few edits are much"
+    )
+    emptied: float = Field(
+        0.5, ge=0, le=1, description="Hold a set in which a watched field's share falls to this part of it or lower"
+    )
+    changed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Hold a set in which one contact field changes on more than this share: in fourteen months at "
+        "GOV.UK none changed on more than 25 %",
+    )
+
+
+def reasons_to_hold(
+    known: Mapping[str, Known],
+    candidate: Mapping[str, Embassy],
+    *,
+    highest: int,
+    proven: bool,
+    thresholds: Thresholds | None = None,
+) -> list[str]:
+    """Why this set must not be applied unseen: plain sentences with numbers; none: it may be.
+
+    Args:
+        known: every mission of the source in the database by key; empty: nothing was ever accepted.
+        candidate: the set in question by key.
+        highest: the highest number of missions in a set accepted in the last 30 days, so that a slow drain of 5 % a
+            day is measured against where it began; 0: none was.
+        proven: whether a saved real page has proven the parser that made the set.
+        thresholds: None for the defaults.
+
+    A mission counts as found again only under its own key: a set in which most keys changed at once is looked at by a
+    person even when addresses and numbers would tell who is who.
+    """
+    limits = thresholds or Thresholds()
+    before = {key: each.embassy for key, each in known.items() if each.status == "open"}
+    if not candidate:
+        return [f"The pages hold no mission at all, {len(before):,} are open."]
+    if not known:
+        reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
+        return [] if proven else [reason]
+    again = [key for key in before if key in candidate]
+    reasons = []
+    expected = max(highest, len(before))
+    if len(again) + _ROUNDING < limits.found_again * expected:
+        reasons.append(
+            f"Only {len(again):,} open missions are found again, {_percent(len(again), expected)} of {expected:,}, "
+            f"the most of the last 30 days; at least {limits.found_again:.0%} are expected."
+        )
+    if before:
+        reasons += _emptied(before, candidate, limits)
+    reasons += _changed(before, candidate, again, limits)
+    return reasons
+
+
+def _emptied(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy], limits: Thresholds) -> list[str]:
+    reasons = []
+    for field in COMPARED:
+        old, new = _filled(field, before), _filled(field, candidate)
+        if old >= limits.filled * len(before) and new * len(before) <= limits.emptied * old * len(candidate):
+            reasons.append(
+                f"The field {field} is filled on {_percent(new, len(candidate))} of the missions "
+                f"({new:,} of {len(candidate):,}), it was on {_percent(old, len(before))} ({old:,} of {len(before):,})."
+            )
+    return reasons
+
+
+def _changed(
+    before: Mapping[str, Embassy], candidate: Mapping[str, Embassy], again: list[str], limits: Thresholds
+) -> list[str]:
+    """Contact fields that changed on too many, counted among the missions found again that fill them then or now.
+
+    So that a column filled on a third of the rows cannot change wholesale unseen; a field filled on fewer than
+    `filled` of them is not watched.
+    """
+    changed = dict.fromkeys(CONTACT_FIELDS, 0)
+    for key in again:
+        for field in differences(before[key], candidate[key]):
+            if field in changed:
+                changed[field] += 1
+    reasons = []
+    for field, count in changed.items():
+        filled = sum(bool(getattr(before[key], field) or getattr(candidate[key], field)) for key in again)
+        if count > limits.changed * filled and filled >= limits.filled * len(again):
+            reasons.append(
+                f"The field {field} changed on {count:,} of {filled:,} missions that fill it "
+                f"({_percent(count, filled)}); at most {limits.changed:.0%} are believed."
+            )
+    return reasons
+
+
+def _filled(field: str, missions: Mapping[str, Embassy]) -> int:
+    return sum(getattr(each, field) is not None for each in missions.values())
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"

@@ -1,0 +1,68 @@
+"""What a run of the monitor tells on its page: what was fetched, what changed, what is held and how to accept it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+_SHOWN = 200  # changes in the report; all of them are in embassy_changes
+
+
+class MonitorReport(BaseModel):
+    """The outcome of one run, as stored in task_runs.result."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    version: str  # of the parser
+    run: int  # task_runs.id
+    pages: int  # asked for
+    unchanged: int  # of them
+    retried: int  # requests that had to be made again
+    missions: int  # in the set
+    baseline: bool  # the first accepted set
+    changes: int  # things that became different
+    counts: dict[str, int]  # kind -> changes
+    held: int | None = None  # number of the held set
+    why: list[str] = []  # it is held
+    accepted: int | None = None  # number of the held set that this run applied
+    snapshots: list[int]  # of every page of the set
+    told: str = ""  # the message, as text
+
+
+def summary(report: MonitorReport) -> str:
+    """One line."""
+    if report.held is not None:
+        return (
+            f"{report.source}: held for review as candidate {report.held}, nothing was changed: {' '.join(report.why)}"
+        )
+    if report.baseline:
+        return f"{report.source}: {report.missions:,} missions watched from now on"
+    told = ", ".join(f"{count:,} {kind}" for kind, count in report.counts.items()) or "nothing changed"
+    return f"{report.source}: {report.missions:,} missions, {told}"
+
+
+def markdown(
+    report: MonitorReport, changes: Sequence[Mapping[str, Any]], escape: Any, base_url: str | None = None
+) -> str:
+    """The report for the run's page; `escape` makes values harmless in Markdown."""
+    parts = [
+        f"# {escape(summary(report))}",
+        f"{report.pages:,} pages asked for, {report.unchanged:,} of them unchanged, {report.retried:,} asked for again.",
+    ]
+    if report.held is not None:
+        base = f" --base-url {base_url}" if base_url else ""
+        parts += [
+            "\n".join(f"- {escape(reason)}" for reason in report.why),
+            "If the ministry is right, this applies exactly that set:",
+            f"```\npython -m flows.mofa_monitoring {report.source}{base} --accept {report.held}\n```",
+        ]
+    if changes:
+        rows = ["| what | mission | field | old | new |", "| --- | --- | --- | --- | --- |"]
+        for change in changes[:_SHOWN]:
+            cells = [change["kind"], change["name"], change["field"] or "", change["old"] or "", change["new"] or ""]
+            rows.append("| " + " | ".join(escape(cell).replace("|", "\\|") for cell in cells) + " |")
+        parts.append("\n".join(rows))
+        if len(changes) > _SHOWN:
+            parts.append(f"… and {len(changes) - _SHOWN:,} more, all in the table embassy_changes.")
+    return "\n\n".join(parts)

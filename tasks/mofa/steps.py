@@ -1,0 +1,567 @@
+"""The steps of mofa_monitoring: gather, judge, apply, tell.
+
+Gather asks for every page of a ministry; a page that has not changed since is not parsed again. Judge decides whether
+the set is believable and what changed. Apply writes missions, changes, what people are to be told and the run's
+completion in one transaction, or the held set in their place.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from sqlalchemy import Connection, RowMapping
+
+from db import embassies as table
+from db import notifications
+from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.task_runs import Claim, check_owner, committed, complete, failures_since, idempotent_once
+from tasks.mofa.changes import Change, Known, diff
+from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
+from tasks.mofa.fetching import (
+    FetchError,
+    FetchFailed,
+    Fetcher,
+    FetchRefused,
+    NotModified,
+    Validators,
+    fetching_settings,
+)
+from tasks.mofa.fetching import Page as Fetched
+from tasks.mofa.guard import reasons_to_hold
+from tasks.mofa.page import Page, PageError, Source
+from tasks.mofa.report import MonitorReport, markdown, summary
+from tasks.mofa.settings import monitor_settings
+from tasks.mofa.sources import UnknownSourceError, source
+from tasks.notify import message
+from tasks.notify.steps import channel_ids
+from tasks.step import Refused, run, step
+
+JOB = "mofa_monitoring"
+REFUSALS = (Refused, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
+_step = partial(step, refusals=REFUSALS, may_heal=(FetchFailed, DatabaseUnavailable, DatabaseConflict))
+NOT_FOUND = 404
+
+
+# ---------------------------------------------------------------------- the unit of work
+
+
+def run_name() -> str:
+    """The run's name in the UI: watch-japan."""
+    return f"watch-{flow_run.parameters.get('source')}"
+
+
+def scheduled() -> bool:
+    """Whether the schedule started this run, not a person."""
+    return "auto-scheduled" in (flow_run.tags or [])
+
+
+def moment() -> datetime:
+    """The slot of a scheduled run, the start of another one."""
+    slot: datetime | None = flow_run.scheduled_start_time if scheduled() else None
+    return slot or datetime.now(UTC)
+
+
+def once(source_name: str) -> idempotent_once:
+    """The unit of work: a scheduled run stands for its slot, another one for itself."""
+    source(source_name)
+    unit = f"{source_name}:{moment().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if scheduled() else str(flow_run.id)
+    return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=not scheduled())
+
+
+# ---------------------------------------------------------------------- gather
+
+
+class Crawl:
+    """What was read so far; it outlives a failed attempt, so that the next one asks only for what is missing."""
+
+    def __init__(self) -> None:
+        self.read: dict[str, tuple[int, list[str], list[dict[str, Any]]]] = {}  # url -> snapshot, links, records
+        self.unchanged: set[int] = set()
+        self.route = 0
+        self.retried = 0
+        self.not_before = 0.0  # time.monotonic(): the server asked to be left alone
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A whole set, as the pages show it now."""
+
+    missions: dict[str, Embassy]
+    proof: dict[str, int]  # key -> snapshot
+    proven: bool  # the parser has read saved real pages
+    pages: int
+    unchanged: int
+    retried: int
+    snapshots: list[int]  # of every page
+    first_page: int  # the snapshot that proves that something is not there
+    number: int | None = None  # of a held set that a person accepted
+
+
+def gather(source_name: str, base_url: str | None) -> Candidate:
+    """Ask for all pages of the source; half a crawl is never a candidate.
+
+    Raises:
+        Refused: a page could not be had or is not what its parser knows.
+    """
+    return run(crawl_pages, source_name, base_url, Crawl())
+
+
+@_step(task_run_name="crawl-{source_name}", cache_policy=NO_CACHE, persist_result=False)
+def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candidate:
+    """Ask for what is not read yet, following links; a page is kept as soon as it is read."""
+    ministry = source(source_name)
+    with transaction() as connection:
+        earlier = table.newest_snapshots(connection, source_name)
+    time.sleep(max(crawl.not_before - time.monotonic(), 0))
+    settings = fetching_settings()
+    with Fetcher(settings, ministry.hosts, base_url) as fetcher, ThreadPoolExecutor(settings.concurrency) as pool:
+        while True:
+            try:
+                _follow(ministry, crawl, earlier, fetcher, pool)
+                break
+            except FetchFailed as failure:
+                crawl.retried += 1
+                crawl.not_before = time.monotonic() + (failure.retry_after or 0)
+                raise
+            except FetchRefused as refusal:
+                start = ministry.routes[crawl.route].start
+                more = crawl.route + 1 < len(ministry.routes)
+                if refusal.status != NOT_FOUND or not more or any(url in crawl.read for url in start):
+                    raise
+                crawl.route += 1
+    with transaction() as connection:
+        table.verify_pages(connection, sorted(crawl.unchanged), datetime.now(UTC))
+    return _candidate(ministry, crawl)
+
+
+def _follow(
+    ministry: Source, crawl: Crawl, earlier: Mapping[str, table.Snapshot], fetcher: Fetcher, pool: ThreadPoolExecutor
+) -> None:
+    """Read the pages of a route, and those they lead to, each once."""
+    logger = get_run_logger()
+    wave = list(ministry.routes[crawl.route].start)
+    reached = set(wave)
+    while wave:
+        missing = [url for url in wave if url not in crawl.read]
+        for page in _fetched(missing, earlier, fetcher, pool):
+            crawl.read[page.url] = _read(ministry, crawl, page, earlier.get(page.url))
+        if missing:
+            logger.info("%s: %s pages read, %s of them unchanged", ministry.name, len(crawl.read), len(crawl.unchanged))
+        leads_to = dict.fromkeys(link for url in wave for link in crawl.read[url][1] if link not in reached)
+        reached.update(leads_to)
+        wave = list(leads_to)
+
+
+def _fetched(
+    urls: Sequence[str], earlier: Mapping[str, table.Snapshot], fetcher: Fetcher, pool: ThreadPoolExecutor
+) -> Iterable[Fetched | NotModified]:
+    """The pages in order, a few at once; after a failure no further one is asked for."""
+    stop = threading.Event()
+
+    def ask(url: str) -> Fetched | NotModified | None:
+        if stop.is_set():
+            return None
+        known = earlier.get(url)
+        try:
+            return fetcher.fetch(url, Validators(known.etag, known.last_modified) if known else None)
+        except BaseException:
+            stop.set()
+            raise
+
+    failure: FetchError | None = None
+    for start in range(0, len(urls), 50):  # so that answers never pile up in memory
+        for future in [pool.submit(ask, url) for url in urls[start : start + 50]]:
+            try:
+                page = future.result()
+            except FetchError as error:
+                failure = failure or error
+                continue
+            if page is not None:
+                yield page
+        if failure:
+            raise failure
+
+
+def _read(
+    ministry: Source, crawl: Crawl, page: Fetched | NotModified, known: table.Snapshot | None
+) -> tuple[int, list[str], list[dict[str, Any]]]:
+    """Snapshot, links and records of a page; an unchanged one is not parsed again unless the parser is another."""
+    if known and (isinstance(page, NotModified) or page.sha256 == known.sha256):
+        crawl.unchanged.add(known.id)
+        return _reread(ministry, known)
+    if isinstance(page, NotModified):
+        raise FetchFailed(f"{page.url}: the server says it is unchanged, but it was never read")
+    links, records = _parsed(ministry, Page(page.url, page.text, page.status, page.content_type or ""))
+    new = table.NewPage(
+        url=page.url,
+        sha256=page.sha256,
+        etag=page.etag,
+        last_modified=page.last_modified,
+        content_type=page.content_type or "",
+        body=page.text,
+        version=ministry.version,
+        links=links,
+        records=records,
+    )
+    with transaction() as connection:
+        return table.keep_page(connection, ministry.name, new, page.fetched_at), links, records
+
+
+def _reread(ministry: Source, known: table.Snapshot) -> tuple[int, list[str], list[dict[str, Any]]]:
+    if known.version == ministry.version:
+        return known.id, known.links, known.records
+    with transaction() as connection:
+        links, records = _reparsed(connection, ministry, known.id)
+        table.reread_page(connection, known.id, ministry.version, links, records)
+    return known.id, links, records
+
+
+def _reparsed(connection: Connection, ministry: Source, snapshot: int) -> tuple[list[str], list[dict[str, Any]]]:
+    stored = table.body(connection, snapshot)
+    return _parsed(ministry, Page(stored["url"], stored["body"], content_type=stored["content_type"]))
+
+
+def _parsed(ministry: Source, page: Page) -> tuple[list[str], list[dict[str, Any]]]:
+    return ministry.follow(page), [record.model_dump(mode="json") for record in ministry.parse(page)]
+
+
+def _candidate(ministry: Source, crawl: Crawl) -> Candidate:
+    proof: dict[str, int] = {}
+    records: list[Embassy] = []
+    for snapshot, _, found in crawl.read.values():
+        for each in found:
+            record = Embassy.model_validate(each)
+            records.append(record)
+            proof.setdefault(record.key, snapshot)
+    snapshots = [snapshot for snapshot, _, _ in crawl.read.values()]
+    return Candidate(
+        missions=one_each(records),
+        proof=proof,
+        proven=ministry.routes[crawl.route].proven,
+        pages=len(crawl.read),
+        unchanged=len(crawl.unchanged),
+        retried=crawl.retried,
+        snapshots=sorted(set(snapshots)),
+        first_page=snapshots[0],
+    )
+
+
+def held_set(source_name: str, number: int) -> Candidate:
+    """A held set that a person accepts.
+
+    Raises:
+        Refused: there is none of this number, it was applied already, or something else was applied since.
+    """
+    with transaction() as connection:
+        held = table.candidate(connection, number)
+        last = table.last_applied(connection, JOB, source_name)
+    if held is None or held["source"] != source_name:
+        raise Refused(f"there is no held set {number} of {source_name}: its number stands in the alert and on the run")
+    if held["applied_at"]:
+        raise Refused(f"the held set {number} of {source_name} was applied on {held['applied_at']:%Y-%m-%d %H:%M}")
+    if held["compared_with"] != (last["id"] if last else None):
+        raise Refused(f"the held set {number} of {source_name} is stale: another set was applied since; run it again")
+    if held["version"] != source(source_name).version:
+        raise Refused(f"the held set {number} of {source_name} was read by another version of its parser; run it again")
+    missions = [Embassy.model_validate(record) for record, _ in held["records"]]
+    snapshots = sorted({int(snapshot) for _, snapshot in held["records"]})
+    return Candidate(
+        missions={each.key: each for each in missions},
+        proof={each.key: int(snapshot) for each, (_, snapshot) in zip(missions, held["records"], strict=True)},
+        proven=True,
+        pages=len(snapshots),
+        unchanged=0,
+        retried=0,
+        snapshots=snapshots,
+        first_page=snapshots[0] if snapshots else 0,
+        number=number,
+    )
+
+
+# ---------------------------------------------------------------------- judge and apply
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found, for telling."""
+
+    report: dict[str, Any]
+    changes: list[dict[str, Any]]
+
+
+@_step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
+def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: str | None) -> Outcome:
+    """Hold the set, or write what changed, what is to be told and the completion, all in one transaction.
+
+    Raises:
+        Superseded: another attempt took over.
+    """
+    ministry, at = source(source_name), moment()
+    channels = channel_ids()
+    with transaction() as connection:
+        table.serialize_source(connection, source_name)
+        if done := committed(connection, claim):  # the answer to an earlier commit was lost
+            return Outcome(dict(done["result"]), [])
+        check_owner(connection, claim)
+        last = table.last_applied(connection, JOB, source_name)
+        if found.number is not None and table.is_stale(connection, found.number, last["id"] if last else None):
+            raise Refused(f"the held set {found.number} of {source_name} is stale: another set was applied meanwhile")
+        if last and last["result"]["version"] != ministry.version:
+            _rebase(connection, ministry, last["result"]["snapshots"], at)
+        known = _known(connection, source_name)
+        why = [] if found.number is not None else _doubts(connection, source_name, known, found, at)
+        if why:
+            return _hold(connection, ministry, known, found, claim, last, why, channels, base_url)
+        baseline = not known
+        changes = [] if baseline else diff(known, found.missions, at=at, scheduled=scheduled())
+        _write(connection, source_name, known, found.missions, changes, found.proof, at)
+        shown = _shown(changes, known, found)
+        table.record_changes(connection, source_name, claim.id, shown, at)
+        report = _report(ministry, found, claim, baseline=baseline, changes=changes)
+        if found.number is not None:
+            table.mark_applied(connection, found.number)
+        report = report.model_copy(update={"told": _tell_applied(connection, report, shown, found, last, channels)})
+        complete(connection, claim, report.model_dump(mode="json"))
+        table.prune_pages(connection, source_name, datetime.now(UTC) - timedelta(days=monitor_settings().snapshot_days))
+        return Outcome(report.model_dump(mode="json"), shown)
+
+
+def _known(connection: Connection, source_name: str) -> dict[str, Known]:
+    return {
+        row["key"]: Known(_embassy(row), row["status"], row["missing_since"])
+        for row in table.missions(connection, source_name)
+    }
+
+
+def _embassy(row: RowMapping) -> Embassy:
+    return Embassy.model_validate({name: row[name] for name in Embassy.model_fields})
+
+
+def _doubts(
+    connection: Connection, source_name: str, known: Mapping[str, Known], found: Candidate, at: datetime
+) -> list[str]:
+    settings = monitor_settings()
+    highest = table.most_missions(connection, JOB, source_name, at - timedelta(days=settings.compared_days))
+    return reasons_to_hold(
+        known, found.missions, highest=highest, proven=found.proven, thresholds=settings.thresholds()
+    )
+
+
+def _rebase(connection: Connection, ministry: Source, snapshots: Sequence[int], at: datetime) -> None:
+    """The parser is another: what is stored is read again from the pages it came from, and nobody is told."""
+    records: list[Embassy] = []
+    proof: dict[str, int] = {}
+    for snapshot in snapshots:
+        for each in _reparsed(connection, ministry, snapshot)[1]:
+            record = Embassy.model_validate(each)
+            records.append(record)
+            proof.setdefault(record.key, snapshot)
+    known, now = _known(connection, ministry.name), one_each(records)
+    # What a new parser does not see is no news of the ministry: it is judged against the pages of today.
+    changes = [change for change in diff(known, now, at=at, scheduled=False) if change.kind != "missing"]
+    _write(connection, ministry.name, known, now, changes, proof, at)
+
+
+def _write(
+    connection: Connection,
+    source_name: str,
+    known: Mapping[str, Known],
+    now: Mapping[str, Embassy],
+    changes: Sequence[Change],
+    proof: Mapping[str, int],
+    at: datetime,
+) -> None:
+    """Missions as they are now; every one that stands on a page is verified."""
+    ids = {row["key"]: row["id"] for row in table.missions(connection, source_name)}
+    was = {change.key: change.was for change in changes if change.was}
+    changed = {change.key for change in changes}
+    new = [key for key in now if key not in known and key not in was]
+    table.add_missions(connection, source_name, [_row(now[key], proof) for key in new], at)
+    table.update_missions(
+        connection,
+        [
+            {**_row(now[key], proof), "id": ids[was.get(key, key)], "changed": key in changed}
+            for key in now
+            if key in known or key in was
+        ],
+        at,
+    )
+    by_kind = {kind: [change.key for change in changes if change.kind == kind] for kind in ("missing", "closed")}
+    table.set_status(connection, source_name, by_kind["missing"], "missing", at, at)
+    table.set_status(connection, source_name, by_kind["closed"], "closed", at, None)
+
+
+def _row(embassy: Embassy, proof: Mapping[str, int]) -> dict[str, Any]:
+    return {**embassy.model_dump(mode="json"), "snapshot_id": proof[embassy.key]}
+
+
+def _shown(changes: Sequence[Change], known: Mapping[str, Known], found: Candidate) -> list[dict[str, Any]]:
+    """Changes with what people need beside them, most important first."""
+    shown = []
+    for change in changes:
+        mission = found.missions.get(change.key) or known[change.key].embassy
+        proof = found.proof.get(change.key, found.first_page)
+        shown.append({**asdict(change), "country": mission.country, "snapshot_id": proof or None})
+    return shown
+
+
+def _report(
+    ministry: Source,
+    found: Candidate,
+    claim: Claim,
+    *,
+    baseline: bool = False,
+    changes: Sequence[Change] = (),
+    **more: Any,
+) -> MonitorReport:
+    return MonitorReport(
+        source=ministry.name,
+        version=ministry.version,
+        run=claim.id,
+        pages=found.pages,
+        unchanged=found.unchanged,
+        retried=found.retried,
+        missions=len(found.missions),
+        baseline=baseline,
+        changes=len(changes),
+        counts=dict(Counter(change.kind for change in changes)),
+        accepted=found.number,
+        snapshots=found.snapshots,
+        **more,
+    )
+
+
+def _hold(
+    connection: Connection,
+    ministry: Source,
+    known: Mapping[str, Known],
+    found: Candidate,
+    claim: Claim,
+    last: RowMapping | None,
+    why: list[str],
+    channels: list[str],
+    base_url: str | None,
+) -> Outcome:
+    records = [(found.missions[key].model_dump(mode="json"), found.proof[key]) for key in found.missions]
+    compared_with = last["id"] if last else None
+    number = table.hold(connection, ministry.name, claim.id, compared_with, why, ministry.version, records)
+    told = message.held_candidate(
+        ministry.name,
+        number,
+        why,
+        found=len(found.missions),
+        known=sum(each.status == "open" for each in known.values()),
+        base_url=base_url,
+        run=run_page(),
+    )
+    _enqueue(connection, _episode(ministry.name, "held", last), channels, told)
+    report = _report(ministry, found, claim, held=number, why=why, told=f"{told.title}\n\n{told.plain()}")
+    complete(connection, claim, report.model_dump(mode="json"), status="held")
+    return Outcome(report.model_dump(mode="json"), [])
+
+
+# ---------------------------------------------------------------------- tell
+
+
+def run_page() -> str | None:
+    """The address of this run's page in the UI."""
+    page: str | None = flow_run.ui_url
+    return page
+
+
+def _episode(source_name: str, what: str, last: RowMapping | None) -> str:
+    """What lasts from one applied set to the next is one episode, and told once."""
+    return f"{JOB}:{source_name}:{what}:{last['id'] if last else 0}"
+
+
+def _enqueue(connection: Connection, key: str, channels: Sequence[str], told: message.Message) -> None:
+    body = {"plain": told.plain(), "markdown": told.markdown()}
+    notifications.enqueue(connection, key, channels, told.title, body)
+
+
+def _tell_applied(
+    connection: Connection,
+    report: MonitorReport,
+    changes: Sequence[Mapping[str, Any]],
+    found: Candidate,
+    last: RowMapping | None,
+    channels: list[str],
+) -> str:
+    """The digest of what changed, or the summary of a first set; and that the job works again, if it did not.
+
+    Returns the digest, for the log and the terminal.
+    """
+    digest = ""
+    if report.baseline:
+        filled = {
+            field: sum(getattr(each, field) is not None for each in found.missions.values()) for field in COMPARED
+        }
+        told = message.baseline_summary(
+            report.source, missions=report.missions, filled=filled, pages=report.pages, run=run_page()
+        )
+        _enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
+        digest = f"{told.title}\n\n{told.plain()}"
+    elif changes:
+        urls = table.addresses(connection, [change["snapshot_id"] for change in changes])
+        news = [
+            message.News(
+                kind=change["kind"],
+                key=change["key"],
+                name=change["name"],
+                country=change["country"],
+                field=change["field"],
+                old=change["old"],
+                new=change["new"],
+                page=urls.get(change["snapshot_id"]),
+            )
+            for change in changes
+        ]
+        told = message.changes_digest(report.source, news, missions=report.missions, run=run_page())
+        _enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
+        digest = f"{told.title}\n\n{told.plain()}"
+    failing = _episode(report.source, "failing", last)
+    if (since := notifications.told_at(connection, failing)) is not None:
+        failures = failures_since(connection, JOB, report.source, last["updated_at"] if last else None)
+        told = message.recovery(f"{JOB} {report.source}", since=since, failures=failures, run=run_page())
+        _enqueue(connection, _episode(report.source, "recovered", last), channels, told)
+    return digest
+
+
+def tell_failure(source_name: str, sentence: str) -> None:
+    """Put the failure into the outbox, once for an episode; if even the database is away, doctor tells."""
+    try:
+        with transaction() as connection:
+            last = table.last_applied(connection, JOB, source_name)
+            told = message.failure(f"{JOB} {source_name}", sentence, since=datetime.now(UTC), run=run_page())
+            _enqueue(connection, _episode(source_name, "failing", last), channel_ids(), told)
+    except DatabaseError as error:
+        get_run_logger().warning("nobody could be told: %s", error)
+
+
+def tell(outcome: Outcome, base_url: str | None) -> MonitorReport:
+    """The report, on the run's page and in the log."""
+    report = MonitorReport.model_validate(outcome.report)
+    shown = markdown(report, outcome.changes, message.in_markdown, base_url)
+    create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
+    get_run_logger().info(report.told or summary(report))
+    return report
+
+
+def already_done(unit: idempotent_once) -> str:
+    """What a slot that was done before found."""
+    return f"done before: {summary(MonitorReport.model_validate(unit.result))}"
+
+
+def shown_report(result: dict[str, Any]) -> str | None:
+    """What a terminal shows of a run beyond its summary."""
+    return MonitorReport.model_validate(result).told or None

@@ -1,0 +1,1 @@
+"""Telling people: what a message says, and the channels it goes through."""

@@ -1,0 +1,592 @@
+"""The rules that need the whole workbook or the stored contacts, on a real database.
+
+`Model` says the same rules once more in plain Python, row by row and without a hash; any small workbooks must come out
+the same from both.
+"""
+
+import csv
+import datetime as dt
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from db import contacts
+from db.engine import engine, transaction
+from db.tables import CONTACT_FIELDS
+from tasks.crm.reading import Batch, End, Headings, Order, read
+
+Row = Mapping[str, str]
+BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
+ADA = {"organization": "ACME", "first_name": "Ada", "last_name": "Lovelace"}
+ANY_WORKBOOK = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+# --- importing without Prefect
+
+
+def staged(rows: Sequence[Row], *, columns: Sequence[str] = (), batch_rows: int = 1000) -> tuple[int, Headings, End]:
+    """Read the rows as the import does and stage them; the import's id and what the reading said."""
+    names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
+    with TemporaryDirectory() as room, transaction() as connection:
+        path = Path(room, "rows.csv")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        import_id = connection.scalar(
+            text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
+        )
+        contacts.prepare_staging(connection, import_id)
+        order = Order(str(path), "rows.csv", room, import_id, None, {}, batch_rows, 2048)
+        for event in read(order):
+            if isinstance(event, Headings):
+                headings = event
+            elif isinstance(event, Batch):
+                contacts.stage(connection, import_id, event.first, event.last, [Path(event.path).read_bytes()])
+            else:
+                end = event
+    return import_id, headings, end
+
+
+def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
+    """Import the rows; the books."""
+    import_id, headings, end = staged(rows, **how)
+    with transaction() as connection:
+        contacts.settle_dates(connection, import_id, end.day_first, headings.fields.get("last_contacted"))
+        books = contacts.judge(connection, import_id)
+        contacts.merge(connection, import_id)
+        contacts.keep_rejects(connection, import_id)
+        connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
+        contacts.drop_staging(connection, import_id)
+    assert books["rows"] == len(rows) == sum(books[verdict] for verdict in BOOKS)
+    return {**books, "import_id": import_id}
+
+
+def verdicts(books: Mapping[str, Any]) -> dict[str, int]:
+    return {verdict: books[verdict] for verdict in BOOKS if books[verdict]}
+
+
+def stored() -> list[dict[str, Any]]:
+    """All contacts without ids, hashes and clocks; only what is filled."""
+    with engine().connect() as connection:
+        rows = connection.execute(
+            text(f"SELECT {', '.join(CONTACT_FIELDS)}, extra FROM contacts ORDER BY import_id, source_row")
+        ).mappings()
+        return [
+            {name: str(value) if isinstance(value, dt.date) else value for name, value in row.items() if value}
+            for row in rows
+        ]
+
+
+def people() -> list[tuple[tuple[str, str], ...]]:
+    return sorted(tuple(sorted((k, str(v)) for k, v in contact.items())) for contact in stored())
+
+
+def rejects(import_id: int) -> list[contacts.Reject]:
+    with engine().connect() as connection:
+        return contacts.rejects_of(connection, import_id)
+
+
+def empty_tables() -> None:
+    with transaction() as connection:
+        connection.execute(text("TRUNCATE contacts, import_rejects"))
+
+
+def partitions() -> set[str]:
+    with engine().connect() as connection:
+        return set(
+            connection.scalars(
+                text(
+                    "SELECT relname FROM pg_class JOIN pg_inherits ON oid = inhrelid "
+                    "WHERE inhparent = 'import_staging'::regclass AND relkind = 'r'"
+                )
+            )
+        )
+
+
+# --- staging
+
+
+def some_rows(number: int) -> list[dict[str, str]]:
+    return [{"email": f"p{n}@x.org", "last_name": f"P{n}"} for n in range(1, number + 1)]
+
+
+def test_staged_rows_are_counted_and_what_is_missing_is_named() -> None:
+    import_id, _, _ = staged(some_rows(9), batch_rows=3)
+    batches = [(1, 3), (4, 6), (7, 9)]
+    with transaction() as connection:
+        assert contacts.unstaged(connection, import_id, batches) == []
+        connection.execute(text(f"DELETE FROM import_staging_{import_id} WHERE position IN (1, 5)"))
+        assert contacts.unstaged(connection, import_id, batches) == [(1, 3), (4, 6)]
+        connection.execute(text(f"TRUNCATE import_staging_{import_id}"))
+        assert contacts.unstaged(connection, import_id, batches) == batches
+
+
+def test_rows_beyond_the_last_batch_are_of_another_reading_and_go() -> None:
+    import_id, _, _ = staged(some_rows(9))
+    with transaction() as connection:
+        assert contacts.unstaged(connection, import_id, [(1, 4)]) == []
+        assert connection.scalar(text(f"SELECT max(position) FROM import_staging_{import_id}")) == 4
+        assert contacts.unstaged(connection, import_id, []) == []
+        assert connection.scalar(text(f"SELECT count(*) FROM import_staging_{import_id}")) == 0
+
+
+def test_staging_a_batch_again_replaces_it() -> None:
+    import_id, _, _ = staged(some_rows(4))
+    blank = "\t".join(["\\N"] * (len(contacts.STAGED_COLUMNS) - 4))
+    again = "".join(f"{import_id}\t{n}\tagain\t{n}\t{blank}\n" for n in (2, 3)).encode()
+    for _ in range(2):
+        with transaction() as connection:
+            assert contacts.stage(connection, import_id, 2, 3, [again[:7], again[7:]]) == 2
+    with engine().connect() as connection:
+        sheets = connection.scalars(text(f"SELECT sheet FROM import_staging_{import_id} ORDER BY position")).all()
+    assert sheets == ["rows", "again", "again", "rows"]
+
+
+def test_the_staging_of_finished_imports_is_dropped_and_that_of_others_kept() -> None:
+    done, _, _ = staged(some_rows(1))
+    working, _, _ = staged(some_rows(1))
+    with transaction() as connection:
+        connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": done})
+    latest, _, _ = staged(some_rows(1))
+    assert partitions() == {f"import_staging_{working}", f"import_staging_{latest}"}
+
+
+# --- one person, several rows
+
+
+def test_the_rows_of_one_person_are_one_contact_and_the_report_says_in_what_they_differ() -> None:
+    books = imported(
+        [
+            {**ADA, "email": "ada@x.org", "phone": "111", "last_contacted": "2024-01-01", "Zip": "1"},
+            {**ADA, "email": "ada@x.org", "city": "London", "last_contacted": "2024-03-01", "phone": "222", "Zip": "1"},
+            {**ADA, "email": "ADA@x.org ", "last_contacted": "2024-02-01", "Zip": "2", "country": "UK"},
+            {**ADA, "email": "ada@x.org", "city": "London"},
+        ],
+        columns=[*ADA, "email", "phone", "city", "country", "last_contacted", "Zip"],
+    )
+    assert verdicts(books) == {"inserted": 1, "duplicate": 3}
+    assert stored() == [
+        {
+            **ADA,
+            "email": "ada@x.org",
+            "phone": "222",
+            "city": "London",
+            "country": "UK",
+            "last_contacted": "2024-03-01",
+            "extra": {"Zip": "1"},
+        }
+    ]
+    lead = {"sheet": "rows", "of_sheet": "rows", "of_row": 3}
+    assert books["duplicates"] == [
+        {**lead, "row": 2, "differs": ["phone", "last_contacted"]},
+        {**lead, "row": 4, "differs": ["last_contacted", "extra"]},
+        {**lead, "row": 5, "differs": []},
+    ]
+
+
+def test_duplicates_are_found_across_batches() -> None:
+    rows = [{"email": "a@x.org", "last_name": "A"}, *some_rows(5), {"email": "a@x.org", "last_name": "a"}]
+    assert verdicts(imported(rows, batch_rows=2)) == {"inserted": 6, "duplicate": 1}
+
+
+def test_several_people_on_one_address_all_exist_and_the_report_lists_the_address() -> None:
+    rows = [{"email": "info@x.org", "last_name": name} for name in ("Ada", "Bob", "Cyd")]
+    books = imported([*rows, {"email": "d@x.org", "last_name": "Dan"}, {"email": "info@x.org", "last_name": ""}])
+    assert verdicts(books) == {"inserted": 5}
+    assert books["shared_emails"] == [["info@x.org", 4]]
+    assert verdicts(imported(rows[::-1])) == {"unchanged": 3}
+
+
+def test_fill_rates_and_reasons_are_counted() -> None:
+    rows = [
+        {**ADA, "email": "a@x.org", "Zip": "1"},
+        {**ADA, "email": "b@x.org", "Zip": ""},
+        {**ADA, "email": "nobody", "Zip": "3"},
+        {**ADA, "email": "no one", "Zip": "4"},
+    ]
+    books = imported(rows)
+    assert books["filled"] == {"organization": 2, "first_name": 2, "last_name": 2, "email": 2, "Zip": 1}
+    assert books["reject_reasons"] == [["email", "is not an e-mail address", 2]]
+
+
+# --- stored contacts
+
+
+def test_unchanged_rows_write_nothing() -> None:
+    imported([{**ADA, "email": "ada@x.org", "Zip": "1"}])
+    with engine().connect() as connection:
+        before = connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all()
+    again = [
+        {**ADA, "email": "ADA@x.org", "Zip": "1"},
+        {**ADA, "email": "ada@x.org", "Zip": "", "city": ""},
+    ]
+    assert verdicts(imported(again)) == {"unchanged": 1, "duplicate": 1}
+    assert verdicts(imported([{**ADA, "email": ""}])) == {"unchanged": 1}
+    with engine().connect() as connection:
+        assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
+
+
+def test_a_changed_cell_is_one_update_that_names_its_row() -> None:
+    first = imported([*some_rows(3), {**ADA, "email": "ada@x.org", "phone": "111"}], columns=[*ADA, "email", "phone"])
+    second = imported([*some_rows(3), {**ADA, "email": "ada@x.org", "phone": "222"}], columns=[*ADA, "email", "phone"])
+    assert verdicts(second) == {"unchanged": 3, "updated": 1}
+    with engine().connect() as connection:
+        found = connection.execute(
+            text("SELECT import_id, source_sheet, source_row, updated_at > created_at, phone FROM contacts ORDER BY 3")
+        ).all()
+    assert found == [(first["import_id"], "rows", n, False, None) for n in (2, 3, 4)] + [
+        (second["import_id"], "rows", 5, True, "222")
+    ]
+
+
+def test_a_blank_never_erases_and_extra_merges_by_heading() -> None:
+    imported([{**ADA, "email": "ada@x.org", "phone": "111", "notes": "old", "Zip": "1", "Room": "7"}])
+    books = imported([{**ADA, "email": "ada@x.org", "phone": "", "notes": "new", "Zip": " ", "Floor": "3"}])
+    assert verdicts(books) == {"updated": 1}
+    extra = {"Zip": "1", "Room": "7", "Floor": "3"}
+    assert stored() == [{**ADA, "email": "ada@x.org", "phone": "111", "notes": "new", "extra": extra}]
+
+
+@pytest.mark.parametrize("stored_first", [True, False])
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ({"full_name": "Ada King Lovelace"}, {"first_name": "Ada", "last_name": "King Lovelace"}, None),
+        ({"full_name": "Ada"}, {"first_name": "Ada"}, None),
+        ({"first_name": "Ada Lovelace"}, {"first_name": "Ada", "last_name": "Lovelace"}, ("Ada", "Lovelace")),
+        ({"last_name": "Ada Lovelace"}, {"first_name": "Ada", "last_name": "Lovelace"}, ("Ada", "Lovelace")),
+    ],
+)
+def test_first_and_last_name_stay_together(
+    one: dict[str, str], other: dict[str, str], names: tuple[str, str] | None, stored_first: bool
+) -> None:
+    """A name that was split differently is the same name: half of it never mixes with half of the other."""
+    rows = [{"email": "a@x.org", **each} for each in ((one, other) if stored_first else (other, one))]
+    imported(rows[:1])
+    assert imported(rows[1:])["inserted"] == 0
+    [ada] = stored()
+    whole = " ".join(ada[name] for name in ("first_name", "last_name") if name in ada)
+    assert whole == " ".join(other.values())
+    assert names in (None, (ada.get("first_name"), ada.get("last_name")))
+
+
+# --- who without an address is who with one
+
+
+NAMELESS = {**ADA, "phone": "111"}
+KNOWN = {**ADA, "email": "ada@x.org", "city": "London"}
+WHOLE = {**NAMELESS, **KNOWN}
+
+
+@pytest.mark.parametrize("rows", [[NAMELESS, KNOWN], [KNOWN, NAMELESS]])
+def test_a_colleague_whose_address_arrives_later_or_was_known_before_is_one_person(rows: list[Row]) -> None:
+    imported(rows[:1])
+    assert verdicts(imported(rows[1:])) == {"updated": 1}
+    assert stored() == [WHOLE]
+    assert verdicts(imported(rows)) == {"unchanged": 1, "duplicate": 1}
+
+
+@pytest.mark.parametrize("rows", [[NAMELESS, KNOWN], [KNOWN, NAMELESS]])
+def test_with_and_without_an_address_in_one_workbook_is_one_person(rows: list[Row]) -> None:
+    assert verdicts(imported(rows)) == {"inserted": 1, "duplicate": 1}
+    assert stored() == [WHOLE]
+
+
+def test_an_adopted_contact_is_the_same_row_with_the_new_identity() -> None:
+    imported([NAMELESS])
+    with engine().connect() as connection:
+        before = connection.execute(text("SELECT id, name_hash, created_at FROM contacts")).all()
+    imported([KNOWN])
+    with engine().connect() as connection:
+        assert connection.execute(text("SELECT id, name_hash, created_at FROM contacts")).all() == before
+    assert verdicts(imported([{**KNOWN, "organization": "Other"}])) == {"updated": 1}
+    assert verdicts(imported([NAMELESS])) == {"inserted": 1}  # nobody of that name is at ACME any more
+
+
+def test_what_two_people_claim_neither_gets() -> None:
+    other = {**KNOWN, "email": "ada@other.org"}
+    imported([NAMELESS])
+    assert verdicts(imported([KNOWN, other])) == {"inserted": 2}
+    assert NAMELESS in stored()
+    empty_tables()
+    imported([KNOWN, other])
+    assert verdicts(imported([NAMELESS])) == {"inserted": 1}
+
+
+def test_one_stored_and_one_new_claimant_are_two() -> None:
+    imported([KNOWN])
+    assert verdicts(imported([{**KNOWN, "email": "ada@other.org"}, NAMELESS])) == {"inserted": 2}
+
+
+def test_of_two_contacts_that_one_person_claims_neither_is_chosen() -> None:
+    imported([NAMELESS, {**NAMELESS, "organization": "Other"}])
+    rows = [KNOWN, {**KNOWN, "organization": "Other"}]
+    assert verdicts(imported(rows)) == {"inserted": 1, "duplicate": 1}
+    assert sum("email" not in contact for contact in stored()) == 2
+
+
+def test_a_rejected_row_claims_nobody() -> None:
+    imported([NAMELESS])
+    assert verdicts(imported([{**KNOWN, "phone": "-"}])) == {"rejected": 1}
+    assert stored() == [NAMELESS]
+
+
+def test_a_row_that_leaves_the_organisation_blank_changes_nothing_of_who_it_is() -> None:
+    """The organisation stays stored, so the person must still be found by it."""
+    imported([KNOWN])
+    assert verdicts(imported([{**KNOWN, "organization": "", "phone": "222"}])) == {"updated": 1}
+    assert verdicts(imported([NAMELESS])) == {"updated": 1}
+    assert stored() == [WHOLE]
+
+
+@pytest.mark.parametrize("later", ["", "2024-05-05"])
+def test_within_a_workbook_a_person_is_found_by_the_organisation_that_another_row_gives(later: str) -> None:
+    imported([{**KNOWN, "last_contacted": ""}, {**KNOWN, "organization": "", "last_contacted": later, "phone": "222"}])
+    assert verdicts(imported([NAMELESS])) == {"updated": 1}
+    assert len(stored()) == 1
+
+
+# --- dates
+
+
+def date_rows(*cells: str) -> list[dict[str, str]]:
+    return [{"email": f"p{n}@x.org", "Last Contact": cell} for n, cell in enumerate(cells)]
+
+
+@pytest.mark.parametrize(("proof", "expected"), [("13/04/2024", "2024-04-03"), ("04/13/2024", "2024-03-04")])
+def test_unambiguous_dates_settle_the_others(proof: str, expected: str) -> None:
+    assert verdicts(imported(date_rows("03/04/2024", proof))) == {"inserted": 2}
+    assert [contact["last_contacted"] for contact in stored()] == [expected, "2024-04-13"]
+
+
+@pytest.mark.parametrize("proofs", [[], ["13/04/2024", "04/13/2024"]])
+def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> None:
+    books = imported(date_rows("03/04/2024", *proofs))
+    assert verdicts(books)["rejected"] == 1
+    [reject] = rejects(books["import_id"])
+    assert (reject.row_number, reject.column_name, reject.value) == (2, "Last Contact", "03/04/2024")
+    assert reject.reason.startswith("could be 2024-04-03 or 2024-03-04")
+    assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
+    assert len(stored()) == len(proofs)
+
+
+def test_a_rejected_row_proves_nothing_about_dates() -> None:
+    rows = [*date_rows("03/04/2024"), {"email": "nobody", "Last Contact": "13/04/2024"}]
+    assert verdicts(imported(rows)) == {"rejected": 2}
+
+
+# --- rejects
+
+
+def test_each_faulty_cell_is_kept_with_its_row_and_keeping_again_replaces() -> None:
+    import_id, _, _ = staged([*some_rows(1), {"email": "x", "last_name": "a\0b", "Zip": "=1+1"}])
+    for _ in range(2):
+        with transaction() as connection:
+            assert contacts.keep_rejects(connection, import_id) == 2
+    row = [["email", "x"], ["last_name", "a␀b"], ["Zip", "=1+1"]]
+    found = sorted(rejects(import_id), key=lambda reject: reject.column_name or "")
+    assert [(r.sheet, r.row_number, r.column_name, r.value, r.row) for r in found] == [
+        ("rows", 3, "email", "x", row),
+        ("rows", 3, "last_name", "a␀b", row),
+    ]
+
+
+# --- any workbook, against the rules once more in plain Python
+
+
+@dataclass
+class Model:
+    """What is stored, and the rules of db/contacts.py for rows whose days of last contact all differ."""
+
+    stored: list[dict[str, Any]] = field(default_factory=list)
+
+    @staticmethod
+    def whole(row: Row) -> str:
+        return f"{row.get('first_name') or ''} {row.get('last_name') or ''}".strip().casefold()
+
+    def name(self, row: Row) -> tuple[str, ...]:
+        return ((row.get("organization") or "").casefold(), self.whole(row))
+
+    def identity(self, row: Row) -> tuple[str, ...]:
+        mail = row.get("email")
+        return ("mail", mail, self.whole(row)) if mail else ("name", *self.name(row))
+
+    @staticmethod
+    def over(new: Row, old: Row) -> dict[str, Any]:
+        """`new`, and what it leaves blank from `old`; a name comes whole, the one with more parts."""
+        names = ("first_name", "last_name")
+        merged = {**old, **{k: v for k, v in new.items() if v and k != "extra"}}
+        named = max((new, old), key=lambda row: sum(bool(row.get(name)) for name in names))
+        merged.update({name: named.get(name) for name in names})
+        merged["extra"] = {**old.get("extra", {}), **new.get("extra", {})}
+        return {k: v for k, v in merged.items() if v}
+
+    def imports(self, rows: Sequence[Row]) -> Counter[str]:
+        books: Counter[str] = Counter()
+        good: list[dict[str, Any]] = []
+        for row in rows:
+            cells = {k: v for k, v in row.items() if v}
+            extra = {k: cells.pop(k) for k in list(cells) if k not in CONTACT_FIELDS}
+            identified = any(cells.get(name) for name in ("organization", "last_name", "email"))
+            half = bool(cells.get("first_name")) and not cells.get("last_name")
+            if not identified or half or "@" not in cells.get("email", "@"):
+                books["rejected"] += 1
+            else:
+                good.append({**cells, "extra": extra} if extra else cells)
+
+        mine = self._claims(good)
+        by_person: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for row in good:
+            found = None if row.get("email") else mine.get(self.name(row))
+            by_person.setdefault(found or self.identity(row), []).append(row)
+        known = {contact["is"]: contact for contact in self.stored}
+        for who, of_one in by_person.items():
+            of_one.sort(key=lambda row: row.get("last_contacted", ""))
+            merged: dict[str, Any] = {}
+            for row in of_one:  # the latest last, over the others
+                merged = self.over(row, merged)
+            books["duplicate"] += len(of_one) - 1
+            if who not in known:
+                books["inserted"] += 1
+                self.stored.append({**merged, "is": who})
+                continue
+            before = {k: v for k, v in known[who].items() if k != "is"}
+            after = self.over(merged, before)
+            books["unchanged" if after == before else "updated"] += 1
+            known[who].update(after)
+        return books
+
+    def _claims(self, good: Sequence[Row]) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """Name -> the one person with an address who has it; adopted contacts are given that identity."""
+        everyone = [*good, *self.stored]
+        nameless = {self.name(each) for each in everyone if not each.get("email")}
+        claimants: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for each in everyone:
+            if each.get("email") and self.name(each) in nameless:
+                claimants.setdefault(self.name(each), set()).add(self.identity(each))
+        only = {name: next(iter(those)) for name, those in claimants.items() if len(those) == 1}
+        orphans = {self.name(each): each for each in self.stored if not each.get("email")}
+        owned = {contact["is"] for contact in self.stored}
+        claimed = Counter(who for name, who in only.items() if name in orphans)
+        for name, who in list(only.items()):
+            if name in orphans and (who in owned or claimed[who] > 1):
+                del only[name]
+            elif name in orphans:
+                orphans[name]["is"] = who
+        return only
+
+    def people(self) -> list[tuple[tuple[str, str], ...]]:
+        return sorted(tuple(sorted((k, str(v)) for k, v in each.items() if k != "is")) for each in self.stored)
+
+
+COLUMNS = ["organization", "first_name", "last_name", "email", "phone", "city", "Zip", "last_contacted"]
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "organization": st.sampled_from(["", "ACME", "acme", "Born"]),
+            "first_name": st.sampled_from(["", "", "Ada", "ADA"]),
+            "last_name": st.sampled_from(["", "Lovelace", "Ada Lovelace", "Bell"]),
+            "email": st.sampled_from(["", "", "a@x.org", "b@x.org", "info@x.org", "broken"]),
+            "phone": st.sampled_from(["", "111", "222"]),
+            "city": st.sampled_from(["", "London"]),
+            "Zip": st.sampled_from(["", "1", "2"]),
+        }
+    ).filter(lambda row: any(row.values())),
+    min_size=1,
+    max_size=9,
+)
+
+
+def dated(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
+    """With days that all differ, so that it is clear which row speaks first."""
+    days = random.Random(seed).sample(range(1, 29), len(rows))
+    return [{**row, "last_contacted": f"2024-02-{day:02}"} for row, day in zip(rows, days, strict=True)]
+
+
+@ANY_WORKBOOK
+@given(first=ROWS, second=ROWS, seed=st.integers(0, 1000))
+def test_the_books_balance_and_contacts_are_as_the_rules_say(
+    first: list[dict[str, str]], second: list[dict[str, str]], seed: int
+) -> None:
+    empty_tables()
+    model = Model()
+    for rows in (dated(first, seed), dated(second, seed + 1)):
+        assert verdicts(imported(rows, columns=COLUMNS, batch_rows=4)) == +model.imports(rows)
+        assert people() == model.people()
+
+
+@ANY_WORKBOOK
+@given(rows=ROWS, seed=st.integers(0, 1000))
+def test_order_of_rows_and_columns_and_the_size_of_batches_do_not_matter(rows: list[dict[str, str]], seed: int) -> None:
+    empty_tables()
+    books = verdicts(imported(rows, columns=COLUMNS))
+    found = people()
+    shuffled = random.Random(seed)
+    empty_tables()
+    again = imported(
+        shuffled.sample(rows, len(rows)), columns=shuffled.sample(COLUMNS, len(COLUMNS)), batch_rows=1 + seed % 5
+    )
+    assert (verdicts(again), people()) == (books, found)
+    assert imported(rows, columns=COLUMNS)["inserted"] == 0
+
+
+@st.composite
+def of_one_truth(draw: st.DrawFn) -> list[dict[str, str]]:
+    """Rows that say more or less of a few people and never contradict each other.
+
+    Who has an address stands in each row with it and the organisation: a row with the address alone and one with the
+    organisation alone say nothing of each other until a third comes.
+    """
+    rows = []
+    for name in draw(st.lists(st.sampled_from(["Ada", "Bob", "Cyd", "Dan"]), min_size=1, max_size=9)):
+        truth = {
+            "phone": f"111{name}",
+            "city": f"{name}ville",
+            "Zip": name,
+            "last_contacted": f"2024-01-{ord(name[0]) - 64:02}",
+        }
+        said = draw(st.sets(st.sampled_from([*truth, "email"])))
+        mail = {"email": "info@x.org" if name < "C" else f"{name}@x.org".lower()} if "email" in said else {}
+        rows.append(
+            {"organization": "ACME", "first_name": name, "last_name": "Bell", **mail}
+            | {key: value for key, value in truth.items() if key in said}
+        )
+    return rows
+
+
+@ANY_WORKBOOK
+@given(rows=of_one_truth(), cut=st.integers(0, 9))
+def test_one_workbook_after_the_other_equals_both_in_one(rows: list[dict[str, str]], cut: int) -> None:
+    empty_tables()
+    imported(rows, columns=COLUMNS)
+    together = people()
+    empty_tables()
+    for part in (rows[:cut], rows[cut:]):
+        if part:
+            imported(part, columns=COLUMNS)
+    assert people() == together
+    assert len(together) == len({row["first_name"] for row in rows})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Temporary tables of one judgement must not be in the way of the next on the same connection."""
+    yield
+    with engine().connect() as connection:
+        assert not connection.scalar(text("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"))

@@ -1,0 +1,117 @@
+"""Which mission it is, and when two spellings are the same."""
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, comparable, differences, key_of, one_each
+
+
+def mission(key="a", **fields):
+    return Embassy(**{"key": key, "kind": "embassy", "name": f"Embassy {key}", **fields})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("Austria", "Embassy in Vienna"), ("AUSTRIA ", "  embassy  in\u00a0Vienna")),
+        (("Bosnia-Herzegovina", "Embassy"), ("Bosnia – Herzegovina", "Embassy")),  # noqa: RUF001
+        (("Côte d’Ivoire", "Embassy"), ("Co\u0302te d'Ivoire", "EMBASSY")),  # noqa: RUF001
+        (("Ｊａｐａｎ", "Embassy"), ("Japan", "Embassy.")),  # noqa: RUF001
+    ],
+)
+def test_a_key_survives_case_blanks_dashes_accents_composition_and_width(one, other):
+    assert key_of(*one) == key_of(*other)
+
+
+def test_keys_tell_apart_what_a_note_in_brackets_tells_apart():
+    assert key_of("Sapporo") != key_of("Sapporo (office in Hakodate)")
+    assert key_of("a", "b-c") != key_of("a-b", "c")
+
+
+def test_a_name_without_letter_or_digit_is_no_key():
+    with pytest.raises(ValueError, match="'---'"):
+        key_of("Austria", "---")
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("head_of_mission", "vacant", "VACANT"),
+        ("address", "1 Main St.\nVienna", "1  main st, Vienna"),
+        ("phone", "+43 (1) 712-1229", "+43 1 7121229"),
+        ("phone", "+43 1\n+43 2", "+43 2\n+43 1"),
+        ("email", "Info@Example.org ; b@example.org", "b@example.org, mailto:info@example.org"),
+        ("website", "http://www.example.org/", "https://Example.org"),
+        ("opening_hours", "Monday – Friday 9–12", "Monday - Friday\n9-12"),  # noqa: RUF001
+    ],
+)
+def test_cosmetic_differences_are_none(field, one, other):
+    assert one != other
+    assert differences(mission(**{field: one}), mission(**{field: other})) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "one", "other"),
+    [
+        ("phone", "+43 1 7121229", "+43 1 7121228"),
+        ("phone", "+43 1", None),
+        ("email", "a.b@example.org", "ab@example.org"),
+        ("email", "a@example.org", "a@example.com"),
+        ("website", "https://example.org/a", "https://example.org/b"),
+        ("website", "https://example.org/?id=1", "https://example.org/?id=2"),
+        ("address", "1 Main St", "11 Main St"),
+        ("head_of_mission", "vacant", None),
+    ],
+)
+def test_real_differences_are_seen(field, one, other):
+    assert differences(mission(**{field: one}), mission(**{field: other})) == [field]
+
+
+def test_differences_come_most_important_first_and_cover_every_field():
+    changed = {field: f"other {field}" for field in COMPARED}
+    assert differences(mission(), mission(**changed)) == list(COMPARED)
+    assert set(COMPARED) == set(Embassy.model_fields) - {"key", "extra"}
+    order = [COMPARED.index(each) for each in ("address", "phone", "email", "head_of_mission", "opening_hours")]
+    assert order == sorted(order)
+
+
+def test_texts_are_stored_as_written_but_for_blanks_and_what_no_database_holds():
+    stored = mission(
+        name=" E\u0301mbassy\nof\u00a0X ", address=" 1 A St \r\n\r\n  VIENNA", phone=" - ", extra={"n": "a\0b"}
+    )
+    assert (stored.name, stored.address, stored.phone) == ("\u00c9mbassy of X", "1 A St\nVIENNA", None)
+    assert stored.extra == {"n": "ab"}
+    assert mission(city="\ud800x").city == "?x"
+
+
+@pytest.mark.parametrize("fields", [{"name": " "}, {"key": ""}, {"phone": "1" * 4_001}, {"unknown": "x"}])
+def test_an_embassy_without_a_name_or_with_a_whole_page_in_a_field_is_refused(fields):
+    with pytest.raises(ValidationError):
+        mission(**fields)
+
+
+def test_an_organisation_under_several_countries_is_one_mission():
+    missions = one_each(
+        [
+            mission("b"),
+            mission("a", address="1 High St", extra={"countries": ("x",), "note": "n"}),
+            mission("a", address="1 high st.", extra={"countries": ("w",)}),
+        ]
+    )
+    assert list(missions) == ["a", "b"]
+    assert missions["a"].extra == {"countries": ("w", "x"), "note": "n"}
+    assert missions["a"].address == "1 High St"
+
+
+def test_two_missions_that_claim_one_key_are_an_error_that_names_it():
+    with pytest.raises(DoubleError, match=r"'a' differ in address.*'1 High St'.*'2 Low St'"):
+        one_each([mission("a", address="1 High St"), mission("a", address="2 Low St")])
+
+
+def test_a_record_survives_being_stored_as_json():
+    stored = mission(extra={"countries": ("x", "y"), "note": "n"})
+    assert Embassy.model_validate_json(stored.model_dump_json()) == stored
+
+
+def test_a_blank_compares_as_nothing():
+    assert {comparable(field, None) for field in COMPARED} == {""}

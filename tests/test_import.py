@@ -1,0 +1,559 @@
+"""import_crm_data from end to end: real workbooks, a real Prefect server, a real database, and what goes wrong."""
+
+import http.server
+import io
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import psycopg
+import pytest
+import xlsxwriter
+from conftest import forget_settings, renamed
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
+from prefect.states import State
+from sqlalchemy import text
+
+from db import contacts
+from db.engine import engine
+from db.tables import CONTACT_FIELDS
+from flows.import_crm_data import import_crm_data
+from tasks.crm.rejects import write as write_rejects
+
+HEADINGS = ["Company", "First Name", "Last Name", "Email", "Phone", "Zip"]
+ADA = ["ACME", "Ada", "Lovelace", "ada@x.org", "111", "1"]
+BOB = ["ACME", "Bob", "Bell", "bob@x.org", "222", "2"]
+CYD = ["Born", "Cyd", "Cole", "", "333", "3"]
+CELL = "Xyzzy-Plugh"  # a cell that must not be seen in the log
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "database")
+
+
+def workbook(path: Path, *rows: Sequence[Any], headings: Sequence[str] = HEADINGS) -> str:
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet("Contacts")
+        for number, row in enumerate([headings, *rows]):
+            for column, cell in enumerate(row):
+                sheet.write(number, column, cell)
+    return str(path)
+
+
+def run(workbook: str | None, **how: Any) -> State[Any]:
+    state: State[Any] = import_crm_data(workbook, return_state=True, **how)  # type: ignore[call-overload]
+    assert state.message
+    return state
+
+
+def done(workbook: str | None, **how: Any) -> dict[str, Any]:
+    """The report of an import that succeeds."""
+    state = run(workbook, **how)
+    assert state.is_completed(), state.message
+    [report] = state.result()
+    assert report["rows"] == sum(report[verdict] for verdict in contacts.VERDICTS)
+    return dict(report)
+
+
+def books(report: dict[str, Any]) -> dict[str, int]:
+    return {verdict: report[verdict] for verdict in contacts.VERDICTS if report[verdict]}
+
+
+def query(statement: str) -> list[tuple[Any, ...]]:
+    with engine().connect() as connection:
+        return [tuple(row) for row in connection.execute(text(statement))]
+
+
+def people() -> list[tuple[Any, ...]]:
+    return sorted(query(f"SELECT {', '.join(CONTACT_FIELDS)}, extra::text FROM contacts"), key=str)
+
+
+def partitions() -> list[str]:
+    return [name for (name,) in query("SELECT relname FROM pg_class WHERE relname ~ '^import_staging_[0-9]+$'")]
+
+
+def page(state: State[Any]) -> str:
+    """The report on the run's page."""
+    with get_client(sync_client=True) as client:
+        [artifact] = client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                key=ArtifactFilterKey(any_=["import-report"]),
+                flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]),
+            )
+        )
+    return str(artifact.data)
+
+
+def steps_taken(caplog: pytest.LogCaptureFixture) -> set[str]:
+    return {record.task_run_name for record in caplog.records if hasattr(record, "task_run_name")}
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    def set_it(name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        forget_settings()
+
+    return set_it
+
+
+@pytest.fixture(autouse=True)
+def _no_traceback_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever the end of an import, it is told in a sentence."""
+    yield
+    told = [record for record in caplog.get_records("call") if record.name.startswith("prefect")]
+    assert any("Finished in state" in record.getMessage() for record in told), "the log of the runs is not seen here"
+    assert not [record for record in told if record.exc_info or "Traceback" in record.getMessage()]
+
+
+def refused(state: State[Any], *, rejects: int = 0) -> str:
+    """The one plain sentence of an import that failed and left nothing behind."""
+    sentence = state.message or ""
+    assert state.is_failed()
+    assert "\n" not in sentence
+    assert "Error" not in sentence
+    assert "encountered an exception" not in sentence
+    assert query("SELECT count(*) FROM contacts") == [(0,)]
+    assert query("SELECT count(*) FROM import_rejects") == [(rejects,)]
+    assert partitions() == []
+    assert all(status == "failed" and why for status, why in query("SELECT status, last_error FROM task_runs"))
+    return sentence
+
+
+# --- once
+
+
+def test_a_workbook_is_imported_and_the_second_time_no_row_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = workbook(tmp_path / "crm.xlsx", ADA, BOB, CYD)
+    first = run(book)
+    assert first.message == "crm.xlsx: 3 rows: 3 inserted, 0 updated, 0 unchanged, 0 duplicate, 0 rejected"
+    assert people() == [
+        ("ACME", "Ada", "Lovelace", None, "ada@x.org", "111", *[None] * 6, '{"Zip": "1"}'),
+        ("ACME", "Bob", "Bell", None, "bob@x.org", "222", *[None] * 6, '{"Zip": "2"}'),
+        ("Born", "Cyd", "Cole", None, None, "333", *[None] * 6, '{"Zip": "3"}'),
+    ]
+    before = query("SELECT xmin, * FROM contacts")
+    caplog.clear()
+    second = run(book)
+    assert second.is_completed()
+    assert "crm.xlsx was already imported (import 1): 3 rows: 3 inserted" in second.message
+    assert second.result() == first.result()
+    assert "headings in row" not in caplog.text
+    assert steps_taken(caplog) == {"fetch-workbook"}
+    assert query("SELECT xmin, * FROM contacts") == before
+    assert query("SELECT name, status, attempts, subject, result->>'inserted' FROM task_runs") == [
+        ("import_crm_data", "completed", 1, book, "3")
+    ]
+    assert partitions() == []
+
+
+def test_a_changed_cell_is_one_update(tmp_path: Path) -> None:
+    done(workbook(tmp_path / "crm.xlsx", ADA, BOB, CYD))
+    again = workbook(tmp_path / "crm.xlsx", ADA, [*BOB[:4], "999", "2"], CYD)
+    assert books(done(again)) == {"updated": 1, "unchanged": 2}
+    assert query("SELECT email, source_row FROM contacts WHERE phone = '999'") == [("bob@x.org", 3)]
+
+
+def test_the_same_bytes_read_in_another_way_are_another_unit(tmp_path: Path) -> None:
+    book = workbook(tmp_path / "crm.xlsx", ADA)
+    done(book)
+    report = done(book, columns={"Zip": "notes"})
+    assert books(report) == {"updated": 1}
+    assert report["fields"]["notes"] == "Zip"
+    assert "already imported" in (run(book, columns={"Zip": "notes"}).message or "")
+
+
+@pytest.mark.slow
+def test_a_renamed_workbook_is_the_same_workbook(tmp_path: Path) -> None:
+    done(workbook(tmp_path / "crm.xlsx", ADA))
+    moved = (tmp_path / "crm.xlsx").rename(tmp_path / "copy of crm.xlsx")
+    assert "already imported" in (run(str(moved)).message or "")
+
+
+# --- keys
+
+
+def test_a_key_stands_for_one_workbook_for_ever(tmp_path: Path) -> None:
+    book, other = workbook(tmp_path / "crm.xlsx", ADA), workbook(tmp_path / "other.xlsx", BOB)
+    done(book, idempotency_key="import_crm_data_v1")
+    assert "already imported" in (run(book, idempotency_key="import_crm_data_v1").message or "")
+    state = run(other, idempotency_key="import_crm_data_v1")
+    assert state.is_failed()
+    assert "'import_crm_data_v1' of import_crm_data was used for" in state.message
+    assert book in state.message
+    assert len(people()) == 1
+    assert books(done(book)) == {"unchanged": 1}  # without the key it is a unit of its own
+
+
+def test_a_key_for_several_files_is_refused_and_for_one_is_taken(tmp_path: Path) -> None:
+    workbook(tmp_path / "a.xlsx", ADA)
+    workbook(tmp_path / "b.xlsx", BOB)
+    sentence = refused(run(str(tmp_path / "*.xlsx"), idempotency_key="v1"))
+    assert sentence.startswith("the key 'v1' stands for one workbook, but")
+    assert "matches 2" in sentence
+    assert books(done(str(tmp_path / "a*.xlsx"), idempotency_key="v1")) == {"inserted": 1}
+
+
+def test_an_endless_key_is_refused(tmp_path: Path) -> None:
+    assert "300 characters" in refused(run(workbook(tmp_path / "a.xlsx", ADA), idempotency_key="k" * 300))
+
+
+# --- which workbook
+
+
+def test_each_file_of_a_glob_is_a_unit_of_its_own(tmp_path: Path) -> None:
+    workbook(tmp_path / "a.xlsx", ADA)
+    (tmp_path / "b.xlsx").write_bytes(b"")
+    workbook(tmp_path / "c.xlsx", BOB, CYD)
+    state = run(str(tmp_path / "*.xlsx"))
+    assert state.is_failed()
+    assert "a.xlsx: 1 rows: 1 inserted" in state.message
+    assert "b.xlsx is empty" in state.message
+    assert "c.xlsx: 2 rows: 2 inserted" in state.message
+    assert query("SELECT status FROM task_runs ORDER BY subject") == [("completed",), ("failed",), ("completed",)]
+    workbook(tmp_path / "b.xlsx", [*ADA[:4], "999", "1"])
+    state = run(str(tmp_path / "*.xlsx"))
+    assert state.is_completed()
+    assert [books(report) for report in state.result()] == [{"inserted": 1}, {"updated": 1}, {"inserted": 2}]
+
+
+def test_the_workbook_of_the_environment_is_taken_at_run_time(
+    tmp_path: Path, setting: Callable[[str, str], None]
+) -> None:
+    sentence = refused(run(None))
+    assert "workbook" in sentence
+    assert "CRM_WORKBOOK" in sentence
+    setting("CRM_WORKBOOK", workbook(tmp_path / "crm.xlsx", ADA))
+    assert books(done("")) == {"inserted": 1}
+
+
+def test_a_workbook_is_fetched_over_http(tmp_path: Path) -> None:
+    workbook(tmp_path / "crm.xlsx", ADA, BOB)
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert books(done(f"{address}/crm.xlsx")) == {"inserted": 2}
+        missing = run(f"{address}/gone.xlsx")
+        server.shutdown()
+    assert missing.is_failed()
+    assert "gone.xlsx does not exist (404)" in missing.message
+    assert query("SELECT subject FROM task_runs") == [(f"{address}/crm.xlsx",)]
+
+
+def test_the_sheet_that_is_asked_for_is_read(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "crm.xlsx") as book:
+        for name, row in (("First", ADA), ("Second", BOB)):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, HEADINGS)
+            sheet.write_row(1, 0, row)
+    report = done(str(tmp_path / "crm.xlsx"), sheet="Second")
+    assert (report["sheet"], query("SELECT email FROM contacts")) == ("Second", [("bob@x.org",)])
+    state = run(str(tmp_path / "crm.xlsx"), sheet="Third")
+    assert state.message == "crm.xlsx has no sheet 'Third': First, Second"
+
+
+# --- preview, limit, rejects
+
+
+def test_a_preview_writes_nobody_and_shows_the_report_of_the_import(tmp_path: Path) -> None:
+    done(workbook(tmp_path / "before.xlsx", ADA))
+    before = query("SELECT xmin, * FROM contacts")
+    book = workbook(
+        tmp_path / "crm.xlsx", [*ADA[:4], "999", "1"], ["ACME", "Ada", "Lovelace", "", "", ""], BOB, [""] * 5 + ["5"]
+    )
+    state = run(book, preview=True)
+    assert state.message == "preview of crm.xlsx: 4 rows: 1 inserted, 1 updated, 0 unchanged, 1 duplicate, 1 rejected"
+    assert query("SELECT xmin, * FROM contacts") == before
+    assert partitions() == []
+    [preview] = state.result()
+    shown = page(state)
+    assert "Preview of" in shown
+    assert "Nothing was written" in shown
+    report = done(book)  # a preview is no import: nothing is "already done"
+    differing = {"import_id", "preview"}
+    assert {k: v for k, v in preview.items() if k not in differing} == {
+        k: v for k, v in report.items() if k not in differing
+    }
+    assert [
+        query(f"SELECT count(*) FROM import_rejects WHERE import_id = {each['import_id']}")
+        for each in (preview, report)
+    ] == [[(1,)]] * 2
+
+
+def bad(number: int) -> list[str]:
+    return ["ACME", "Bad", f"Mail{number}", f"nobody{number}", "", ""]
+
+
+def good(number: int) -> list[str]:
+    return ["ACME", "Good", f"Mail{number}", f"p{number}@x.org", "", ""]
+
+
+def test_too_many_rejects_refuse_the_workbook_and_are_kept(tmp_path: Path, setting: Callable[[str, str], None]) -> None:
+    book = workbook(tmp_path / "crm.xlsx", *[bad(n) if n % 10 < 3 else good(n) for n in range(40)])
+    for _ in range(2):  # also when it is tried again
+        sentence = refused(run(book), rejects=12)
+        assert "12 of 40 rows are rejected" in sentence
+        assert "REJECT_LIMIT (20%)" in sentence
+        assert "Email is not an e-mail address" in sentence
+        assert "python -m tasks.crm.rejects 1 rejects.xlsx" in sentence
+    setting("REJECT_LIMIT", "0.4")
+    assert books(done(book)) == {"inserted": 28, "rejected": 12}
+    assert query("SELECT status, attempts FROM task_runs") == [("completed", 3)]
+    assert query("SELECT count(*) FROM import_rejects") == [(12,)]
+
+
+def test_ten_rejects_are_always_taken_and_eleven_are_not(tmp_path: Path) -> None:
+    refused(run(workbook(tmp_path / "eleven.xlsx", *map(bad, range(11)), ADA)), rejects=11)
+    assert books(done(workbook(tmp_path / "ten.xlsx", *map(bad, range(10)), ADA))) == {"inserted": 1, "rejected": 10}
+
+
+@pytest.mark.slow
+def test_a_preview_of_too_many_rejects_shows_them(tmp_path: Path) -> None:
+    state = run(workbook(tmp_path / "crm.xlsx", *map(bad, range(12))), preview=True)
+    assert state.is_completed()
+    assert "12 rejected" in state.message
+    assert query("SELECT count(*) FROM import_rejects") == [(12,)]
+    assert people() == []
+
+
+def test_rejects_come_back_corrected(tmp_path: Path) -> None:
+    report = done(workbook(tmp_path / "crm.xlsx", ADA, ["=1+1", "Bob", "Bell", "bob at x", "222", "007"]))
+    with engine().connect() as connection:
+        kept = contacts.rejects_of(connection, report["import_id"])
+    assert [(each.row_number, each.column_name, each.value) for each in kept] == [(3, "Email", "bob at x")]
+    write_rejects(tmp_path / "rejects.xlsx", kept)
+    again = openpyxl.load_workbook(tmp_path / "rejects.xlsx")
+    sheet = again.active
+    assert sheet
+    sheet["D2"] = "bob@x.org"
+    again.save(tmp_path / "corrected.xlsx")
+    assert books(done(str(tmp_path / "corrected.xlsx"))) == {"inserted": 1}
+    assert query("SELECT organization, extra::text FROM contacts WHERE email = 'bob@x.org'")[0][1] == '{"Zip": "007"}'
+
+
+def test_the_report_stands_on_the_runs_page(tmp_path: Path) -> None:
+    rows = [
+        ADA,
+        [*ADA[:4], "999", "1"],
+        ["ACME", "Eve", "Lee", "ada@x.org", "", ""],
+        bad(1),
+        ["#", "<b>", "|x|", "y", "", "1"],
+    ]
+    state = run(workbook(tmp_path / "crm.xlsx", *rows))
+    shown = page(state)
+    assert "| 5 | 2 | 0 | 0 | 1 | 2 |" in shown
+    assert "| Email | is not an e-mail address | 2 |" in shown
+    assert f"python -m tasks.crm.rejects {state.result()[0]['import_id']} rejects.xlsx" in shown
+    assert "| Contacts 3 | Contacts 2 | phone |" in shown or "| Contacts 2 | Contacts 3 | phone |" in shown
+    assert "| ada@x.org | 2 |" in shown
+    assert "| Zip | extra | 67 % |" in shown
+    assert '{"Zip": "notes"}' in shown
+
+
+def test_the_log_names_the_import_and_shows_no_cell(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    report = done(workbook(tmp_path / "crm.xlsx", [CELL, *ADA[1:]], [CELL, "Bob", CELL, CELL, "", CELL]))
+    assert books(report) == {"inserted": 1, "rejected": 1}
+    ours = [record.getMessage() for record in caplog.records if record.pathname.endswith("steps.py")]
+    assert ours
+    assert all(message.startswith(f"import {report['import_id']}: ") for message in ours)
+    assert CELL not in caplog.text
+
+
+# --- the books, through the flow
+
+
+@pytest.mark.parametrize("size", ["3", "1000"])
+def test_the_size_of_batches_does_not_matter(
+    tmp_path: Path, size: str, setting: Callable[[str, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    setting("IMPORT_BATCH_ROWS", size)
+    rows = [ADA, BOB, bad(1), CYD, ["ACME", "Ada", "Lovelace", "", "", "7"], bad(2), [*CYD[:3], "cyd@x.org"]]
+    report = done(workbook(tmp_path / "crm.xlsx", *rows))
+    assert books(report) == {"inserted": 3, "duplicate": 2, "rejected": 2}
+    assert [row[4] for row in people()] == ["ada@x.org", "bob@x.org", "cyd@x.org"]
+    assert ("stage-rows-4-6" in steps_taken(caplog)) == (size == "3")
+    assert query("SELECT row_number FROM import_rejects ORDER BY id") == [(4,), (7,)]
+
+
+def test_one_workbook_after_the_other_equals_both_in_one(tmp_path: Path, database: str) -> None:
+    first = [ADA, ["ACME", "Eve", "Lee", "", "", "9"], ["ACME", "Dan", "Day", "info@x.org", "", ""]]
+    second = [
+        ["ACME", "Dee", "Day", "info@x.org", "", ""],
+        ["ACME", "Eve", "Lee", "eve@x.org", "555", ""],
+        ["ACME", "Ada", "Lovelace", "", "", ""],
+    ]
+    assert books(done(workbook(tmp_path / "a.xlsx", *first))) == {"inserted": 3}
+    assert books(done(workbook(tmp_path / "b.xlsx", *second))) == {"inserted": 1, "updated": 1, "unchanged": 1}
+    one_after_the_other = people()
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE contacts")
+    columns = [5, 3, 0, 4, 2, 1]
+    mixed = [[row[column] for column in columns] for row in (second + first)[::-1]]
+    both = workbook(tmp_path / "both.xlsx", *mixed, headings=[HEADINGS[column] for column in columns])
+    assert books(done(both)) == {"inserted": 4, "duplicate": 2}
+    assert people() == one_after_the_other
+    assert [row[4] for row in people()] == ["ada@x.org", "info@x.org", "info@x.org", "eve@x.org"]
+
+
+# --- bad input
+
+
+def xlsx(*rows: Sequence[Any]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet
+    for row in rows:
+        sheet.append(list(row))
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+WHOLE = xlsx(HEADINGS, *[[f"Company {n}", "", f"P{n}", f"p{n}@x.org", "", ""] for n in range(200)])
+PROTECTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1024 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 512
+
+
+REFUSED = [
+    ("empty.xlsx", b"", "empty.xlsx is empty: export it again"),
+    ("header.xlsx", xlsx(HEADINGS), "header.xlsx has headings but no rows on sheet 'Sheet'"),
+    ("who.xlsx", xlsx(["City", "Zip"], ["Rome", 1]), "none of them can identify a row (an e-mail address"),
+    ("twice.csv", b"Email,E-mail\na@x.org,b@x.org\n", 'email is in "Email" (column A) and "E-mail" (column B)'),
+    ("secret.xlsx", PROTECTED, "secret.xlsx is password-protected: save it without a password"),
+    ("cut.xlsx", WHOLE[: len(WHOLE) // 2], "cut.xlsx is damaged or incomplete: fetch it again"),
+]
+ALSO_REFUSED = [
+    ("blank.csv", b" \r\n\r\n", "blank.csv is empty: export it again"),
+    ("no rows.xlsx", xlsx(), "no rows.xlsx has no rows"),
+    ("header.csv", b"Company,Email\n", "header.csv has headings but no rows on sheet 'header'"),
+    ("page.xlsx", b"<!DOCTYPE html><html>Sign in</html>", "page.xlsx is a web page, not a workbook"),
+    ("open.csv", b'Email,Notes\na@x.org,"open\n' + b"b@x.org,x\n" * 5, "open.csv has a quotation mark in row 2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"), [*REFUSED, *(pytest.param(*each, marks=pytest.mark.slow) for each in ALSO_REFUSED)]
+)
+def test_what_cannot_be_imported_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert says in refused(run(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("where", ["gone.xlsx", "no\0path.xlsx", "folder"])
+def test_a_workbook_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path, where: str) -> None:
+    (tmp_path / "folder").mkdir()
+    assert where.replace("\0", "\\x00") in refused(run(str(tmp_path / where)))
+
+
+def test_a_workbook_damaged_far_below_leaves_nothing(tmp_path: Path, setting: Callable[[str, str], None]) -> None:
+    """Batches are staged before the end is seen."""
+    setting("IMPORT_BATCH_ROWS", "50")
+    path = tmp_path / "crm.csv"
+    path.write_text("Email,Notes\n" + "".join(f"p{n}@x.org,x\n" for n in range(500)) + 'z@x.org,"open\n')
+    assert (
+        refused(run(str(path)))
+        == "crm.csv has a quotation mark in row 502 that never closes: correct it and import again"
+    )
+
+
+@pytest.mark.slow
+def test_a_workbook_whose_xml_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.xlsx"
+    with zipfile.ZipFile(io.BytesIO(WHOLE)) as whole, zipfile.ZipFile(path, "w") as cut:
+        for name in whole.namelist():
+            content = whole.read(name)
+            cut.writestr(name, content[: len(content) // 2] if "sheet1" in name else content)
+    assert "is damaged or incomplete" in refused(run(str(path)))
+
+
+def test_odd_cells_are_imported_as_text_or_rejected_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    rows = [
+        "'; DROP TABLE contacts; --,a@x.org,=1+1",
+        "\\N,b@x.org,\\.",
+        f"Long,c@x.org,{'x' * 40_000}",
+        f"{'y' * 40_000},d@x.org,",
+        "N\0UL,e@x.org,",
+        "Nul,f@x.org,n\0ul",
+        "=cmd|' /C calc'!A0,g@x.org,💥",
+    ]
+    path.write_text("Name,Email,Zip\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    report = done(str(path))
+    assert books(report) == {"inserted": 4, "rejected": 3}
+    assert query("SELECT coalesce(first_name || ' ', '') || last_name, extra->>'Zip' FROM contacts ORDER BY email") == [
+        ("'; DROP TABLE contacts; --", "=1+1"),
+        ("\\N", "\\."),
+        ("Long", "x" * 40_000),
+        ("=cmd|' /C calc'!A0", "💥"),
+    ]
+    assert query("SELECT row_number, column_name, length(value) > 0 FROM import_rejects ORDER BY id") == [
+        (5, "Name", True),
+        (6, "Name", True),
+        (7, "Zip", True),
+    ]
+
+
+def test_error_cells_are_rejected_with_their_address(tmp_path: Path) -> None:
+    path = tmp_path / "errors.xlsx"
+    path.write_bytes(xlsx(HEADINGS, ADA, [*BOB[:3], "#REF!", *BOB[4:]], [*CYD[:5], "#N/A"]))
+    assert books(done(str(path))) == {"inserted": 1, "rejected": 2}
+    assert query("SELECT column_name, value, reason FROM import_rejects ORDER BY id") == [
+        ("Email", "#REF!", "D3 shows #REF!"),
+        ("Zip", "#N/A", "F4 shows #N/A"),
+    ]
+
+
+def test_a_lone_surrogate_is_no_traceback(tmp_path: Path) -> None:
+    workbook(tmp_path / "half.xlsx", ["A_xD83D_B", "", "Half", "h@x.org", "", "_xDE00_"], ADA)
+    report = done(str(tmp_path / "half.xlsx"))
+    assert report["rows"] == 2
+    assert ("ada@x.org",) in query("SELECT email FROM contacts")
+
+
+@pytest.mark.slow
+def test_a_workbook_that_needs_too_much_memory_is_refused(tmp_path: Path, setting: Callable[[str, str], None]) -> None:
+    """One character beyond the others makes Python keep a text with four bytes a character."""
+    setting("IMPORT_MEMORY_MB", "256")
+    path = tmp_path / "big.csv"
+    path.write_text("Email\na@x.org" + f",{'x' * (15 << 20)}💥" * 5 + "\n", encoding="utf-8")
+    assert refused(run(str(path))).startswith("big.csv needs more than 256 MB to be read: divide it")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://crm:hunter2@127.0.0.1:9/crm", "does not answer"),
+        ("mysql://crm:hunter2@127.0.0.1/crm", "only PostgreSQL will do"),
+        ("postgresql://crm:hunter2@/", "DATABASE_URL names no"),
+    ],
+)
+def test_without_a_database_one_sentence_says_so_and_no_password(
+    tmp_path: Path, url: str, says: str, setting: Callable[[str, str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    setting("DATABASE_URL", url)
+    state = run(workbook(tmp_path / "crm.xlsx", ADA))
+    assert state.is_failed()
+    assert says in state.message
+    assert "\n" not in state.message
+    assert "hunter2" not in caplog.text + state.message
+
+
+def test_a_database_that_lacks_itself_or_its_tables_is_told(
+    tmp_path: Path, database: str, server_url: str, setting: Callable[[str, str], None]
+) -> None:
+    book = workbook(tmp_path / "crm.xlsx", ADA)
+    setting("DATABASE_URL", renamed(database, "nowhere_at_all"))
+    assert "does not have this database" in (run(book).message or "")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    setting("DATABASE_URL", database)
+    state = run(book)
+    assert state.is_failed()
+    assert "run alembic upgrade head" in state.message

@@ -1,0 +1,165 @@
+"""The rules of the house: arrows, rooms, names, pins, and that the README says what is true."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from db.engine import DatabaseSettings
+from deployments.up import UpSettings
+from tasks.crm.fetching import FetchingSettings
+from tasks.crm.settings import ImportSettings
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("deployments", "flows", "tasks", "db")  # arrows run from left to right
+SETTINGS: tuple[type[BaseSettings], ...] = (DatabaseSettings, UpSettings, ImportSettings, FetchingSettings)
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "versions" not in path.parts)
+
+# Modules of a package of tasks that talk to Prefect: its steps, and what draws on the run's page.
+STEPS = {"steps", "run_page", "step"}
+# The command `python -m tasks.crm.rejects` is fixed, and a command needs the database.
+COMMANDS = {"tasks/crm/rejects.py"}
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_arrows_between_rooms_run_one_way(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    forbidden = ROOMS[: ROOMS.index(room)]
+    against = {module for module in imports(path) if module.split(".")[0] in forbidden}
+    assert not against, f"{name(path)} may not use {against}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_deployments_flows_and_steps_know_prefect(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    if room in ("deployments", "flows") or (room == "tasks" and path.stem in STEPS):
+        return
+    assert not [module for module in imports(path) if module.split(".")[0] == "prefect"]
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "tasks")], ids=name)
+def test_pure_modules_use_only_their_own_package(path: Path) -> None:
+    if path.stem in STEPS or name(path) in COMMANDS or path.parent == ROOT / "tasks":
+        return
+    package = ".".join(path.relative_to(ROOT).parts[:2])
+    ours = {module for module in imports(path) if module.split(".")[0] in ROOMS}
+    assert all(module.startswith(package) for module in ours), ours
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if not p.is_relative_to(ROOT / "db")], ids=name)
+def test_only_db_contains_sql(path: Path) -> None:
+    assert not {module for module in imports(path) if module in ("sqlalchemy.text", "psycopg", "sqlalchemy.select")}
+    strings = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
+    sql = re.compile(r"\b(SELECT .* FROM|INSERT INTO|DELETE FROM|UPDATE \w+ SET|CREATE TABLE)\b")
+    assert not [text for text in strings if isinstance(text, str) and sql.search(text)]
+
+
+def test_imports_inside_a_package_have_no_cycle() -> None:
+    graph = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): {m for m in imports(path) if m.split(".")[0] in ROOMS}
+        for path in MODULES
+    }
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above, module))
+        if module in graph and module not in done:
+            for target in graph[module]:
+                visit(target, (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert not [path for path in MODULES if path.stem in ("utils", "helpers", "common", "base", "misc")]
+
+
+def test_every_dependency_has_its_reason_beside_it() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = tomllib.loads(text)["project"]
+    for requirement in [*listed["dependencies"], *sum(listed["optional-dependencies"].values(), [])]:
+        line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
+        assert "#" in line or requirement.startswith(("embassy-jobs", "ruff", "mypy", "pandas-stubs", "types-")), line
+        assert re.search(r"[=<>]", requirement) or requirement.startswith("embassy-jobs"), f"{requirement} is not pinned"
+
+
+def test_the_lock_holds_hashes_and_no_addresses() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "--hash=sha256:" in lock
+    assert not re.search(r"https?://|--(extra-)?index-url|--find-links", lock)
+    names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in lock.splitlines() if re.match(r"^[a-zA-Z]", line)}
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*listed["dependencies"], *sum(listed["optional-dependencies"].values(), [])]
+    missing = {re.split(r"[\[=<>~ ]", one)[0].lower() for one in needed} - names - {"embassy-jobs"}
+    assert not missing, f"make lock: {missing} are not in requirements.lock"
+
+
+def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed() -> None:
+    for file in tracked():
+        assert Path(file).name not in ("uv.lock", "pylock.toml", "poetry.lock")
+        path = ROOT / file
+        if path.suffix in (".py", ".md", ".toml", ".yaml", ".yml", "") and path.stat().st_size < 1_000_000:
+            found = re.findall(r"(?<![\w.])/(?:home|root|work|Users)/[\w.-]+/\S*", path.read_text(errors="replace"))
+            assert not found, f"{file}: {found}"
+        assert path.stat().st_size < 1_500_000, file
+
+
+def settings_table() -> dict[str, str]:
+    """What the README's table has to say: name of the variable -> its meaning."""
+    table = {}
+    for settings in SETTINGS:
+        prefix = settings.model_config.get("env_prefix", "")
+        for field, info in settings.model_fields.items():
+            table[f"{prefix}{field}".upper()] = info.description or ""
+    return table
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for variable in settings_table():
+        assert f"| `{variable}`" in readme, f"{variable} is missing from the README's table of settings"
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)", readme)) <= targets
+    for module in set(re.findall(r"python -m ([a-z_.]+)", readme)):
+        if module.split(".")[0] in ROOMS:
+            assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+def test_the_tests_that_the_readme_names_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    for test in set(re.findall(r"`(test_[a-z0-9_]+)`", readme)):
+        assert f"def {test}(" in tests or (ROOT / "tests" / f"{test}.py").exists(), test
+    for link in re.findall(r"\]\((docs/[^)]+)\)", readme):
+        assert (ROOT / link).is_file(), link

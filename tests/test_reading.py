@@ -1,0 +1,454 @@
+"""The child process that reads a workbook: real files, a real process, and what it says on its standard output."""
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import psutil
+import pytest
+import xlsxwriter
+
+from db.contacts import STAGED_COLUMNS
+from tasks.crm.reading import Order
+
+COMMAND = [sys.executable, "-m", "tasks.crm.reading"]
+ESCAPES = {"\\N": None, "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
+ADA = ["ACME", "Ada", "Lovelace", "ada@x.org"]
+HEADINGS = ["Company", "First Name", "Last Name", "Email"]
+
+
+@dataclass
+class Said:
+    """What the child said."""
+
+    headings: dict[str, Any] = field(default_factory=dict)
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] = field(default_factory=dict)
+    refused: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    returncode: int | None = None
+    errors: str = ""
+
+    @property
+    def problems(self) -> list[list[list[str]]]:
+        return [row["problems"] for row in self.rows]
+
+    def row(self, number: int = 0) -> dict[str, Any]:
+        return {name: value for name, value in self.rows[number].items() if value is not None}
+
+
+def order(path: Path, **told: Any) -> Order:
+    into = path.parent / "into"
+    into.mkdir(exist_ok=True)
+    usual = {"sheet": None, "columns": {}, "batch_rows": 1000, "memory_mb": 2048, "import_id": 7}
+    return Order(path=str(path), name=path.name, into=str(into), **{**usual, **told})
+
+
+def unescaped(cell: str) -> str | None:
+    return None if cell == "\\N" else re.sub(r"\\.", lambda found: ESCAPES[found[0]] or "", cell)
+
+
+def rows_in(path: str) -> list[dict[str, Any]]:
+    rows = []
+    for text in Path(path).read_bytes().decode().removesuffix("\n").split("\n"):
+        row: dict[str, Any] = dict(zip(STAGED_COLUMNS, map(unescaped, text.split("\t")), strict=True))
+        for name in ("extra", "problems", "raw"):
+            row[name] = json.loads(row[name]) if row[name] else row[name]
+        rows.append(row)
+    return rows
+
+
+def read(path: Path, **told: Any) -> Said:
+    child = subprocess.run(
+        COMMAND, input=json.dumps(asdict(order(path, **told))), capture_output=True, text=True, timeout=60, check=False
+    )
+    said = Said(returncode=child.returncode, errors=child.stderr)
+    for text in child.stdout.splitlines():
+        for kind, content in json.loads(text).items():
+            if kind == "batch":
+                said.batches.append(content)
+                said.rows += rows_in(content["path"])
+            else:
+                setattr(said, kind, content)
+    assert not said.errors, said.errors
+    return said
+
+
+def workbook(path: Path, rows: Sequence[Sequence[Any]], sheet: str = "Contacts") -> Path:
+    with xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd"}) as book:
+        table = book.add_worksheet(sheet)
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                table.write(number, column, cell)
+    return path
+
+
+def csv(path: Path, text: str) -> Path:
+    path.write_text(text, newline="")
+    return path
+
+
+# --- what is found
+
+
+def test_a_row_arrives_whole(tmp_path: Path) -> None:
+    said = read(workbook(tmp_path / "book.xlsx", [[*HEADINGS, "Zip"], [*ADA, 94523]]))
+    assert said.headings == {
+        "sheet": "Contacts",
+        "row": 1,
+        "fields": dict(zip(["organization", "first_name", "last_name", "email"], HEADINGS, strict=True)),
+        "extra": ["Zip"],
+        "rows": said.headings["rows"],
+    }
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(1, 1, 0)]
+    assert said.end == {"rows": 1, "rejected": 0, "day_first": None}
+    row = said.row()
+    assert re.fullmatch(r"\\x[0-9a-f]{64}", row.pop("identity_hash"))
+    assert re.fullmatch(r"\\x[0-9a-f]{64}", row.pop("name_hash"))
+    assert row == {
+        "import_id": "7",
+        "position": "1",
+        "sheet": "Contacts",
+        "row_number": "2",
+        "organization": "ACME",
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "email": "ada@x.org",
+        "extra": {"Zip": "94523"},
+    }
+
+
+def test_headings_are_found_below_titles_and_blank_rows_and_rows_keep_excels_numbers(tmp_path: Path) -> None:
+    rows = [["Contacts of the embassy"], [], ["as of 2024"], HEADINGS, ADA, [], [], ["ACME", "Bob", "Bell", "b@x.org"]]
+    said = read(workbook(tmp_path / "book.xlsx", rows))
+    assert said.headings["row"] == 4
+    assert [row["row_number"] for row in said.rows] == ["5", "8"]
+    assert [row["position"] for row in said.rows] == ["1", "2"]
+
+
+def several_sheets(path: Path) -> Path:
+    with xlsxwriter.Workbook(path) as book:
+        hidden = book.add_worksheet("Old")
+        for number, row in enumerate([HEADINGS, ["Hidden", "Hid", "Den", "hid@x.org"]]):
+            hidden.write_row(number, 0, row)
+        figures = book.add_worksheet("Figures")
+        figures.write_row(0, 0, ["Year", "Visitors"])
+        figures.write_row(1, 0, [2024, 17])
+        figures.activate()
+        hidden.hide()
+        people = book.add_worksheet("People")
+        people.write_row(0, 0, HEADINGS)
+        people.write_row(1, 0, ADA)
+    return path
+
+
+def test_the_first_visible_sheet_that_is_understood_is_read(tmp_path: Path) -> None:
+    said = read(several_sheets(tmp_path / "book.xlsx"))
+    assert said.headings["sheet"] == "People"
+    assert said.row()["email"] == "ada@x.org"
+
+
+def test_a_sheet_that_is_asked_for_is_read_even_if_hidden(tmp_path: Path) -> None:
+    assert read(several_sheets(tmp_path / "book.xlsx"), sheet="Old").row()["email"] == "hid@x.org"
+
+
+def test_a_sheet_that_is_asked_for_is_never_replaced_by_another(tmp_path: Path) -> None:
+    path = several_sheets(tmp_path / "book.xlsx")
+    assert read(path, sheet="Nowhere").refused == "book.xlsx has no sheet 'Nowhere': Old, Figures, People"
+    said = read(path, sheet="Figures")
+    assert said.refused.startswith("The headings cannot be used: none of them can identify a row")
+    assert 'A "Year", B "Visitors"' in said.refused
+    assert not said.rows
+
+
+def test_two_columns_on_one_field_is_one_error_that_lists_all_headings(tmp_path: Path) -> None:
+    refused = read(csv(tmp_path / "a.csv", "Last Name,Email,E-Mail,Zip\nAda,a@x.org,b@x.org,1\n")).refused
+    assert "two columns on one field: email" in refused
+    for heading in ('A "Last Name"', 'B "Email"', 'C "E-Mail"', 'D "Zip"'):
+        assert heading in refused
+    assert "\n" not in refused
+
+
+def test_what_the_user_says_of_columns_is_done(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "Wer,Email,E-Mail\nLovelace,a@x.org,b@x.org\n")
+    row = read(path, columns={"Wer": "last_name", "Email": "extra"}).row()
+    assert (row["last_name"], row["email"], row["extra"]) == ("Lovelace", "b@x.org", {"Email": "a@x.org"})
+
+
+@pytest.mark.parametrize("rows", [[], [[None]], [["", " "]]])
+def test_a_workbook_without_rows_is_refused(tmp_path: Path, rows: list[list[Any]]) -> None:
+    refused = read(workbook(tmp_path / "book.xlsx", rows)).refused
+    assert refused
+    assert "\n" not in refused
+
+
+def test_headings_without_rows_are_refused(tmp_path: Path) -> None:
+    said = read(workbook(tmp_path / "book.xlsx", [HEADINGS]))
+    assert said.refused == "book.xlsx has headings but no rows on sheet 'Contacts': was the right file exported?"
+
+
+# --- what becomes of cells
+
+
+def test_an_error_cell_is_a_reject_with_its_address_wherever_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet
+    sheet.append([*HEADINGS, "Zip"])
+    for row in (["#REF!", *ADA[1:], 1], [*ADA[:3], "#N/A", 2], [*ADA, "#DIV/0!"], [*ADA, 4]):
+        sheet.append(row)
+    book.save(path)
+    said = read(path)
+    assert said.problems == [
+        [["Company", "#REF!", "A2 shows #REF!"]],
+        [["Email", "#N/A", "D3 shows #N/A"]],
+        [["Zip", "#DIV/0!", "E4 shows #DIV/0!"]],
+        None,
+    ]
+    assert said.end["rejected"] == 3
+    assert said.rows[1]["raw"] == [
+        ["Company", "ACME"],
+        ["First Name", "Ada"],
+        ["Last Name", "Lovelace"],
+        ["Email", "#N/A"],
+        ["Zip", "2"],
+    ]
+
+
+def test_every_faulty_cell_of_a_row_is_told_also_one_that_would_go_to_extra(tmp_path: Path) -> None:
+    said = read(csv(tmp_path / "a.csv", "Last Name,Email,Zip\nAda,nobody,a\0b\n"))
+    assert said.problems == [
+        [
+            ["Email", "nobody", "is not an e-mail address"],
+            ["Zip", "a␀b", "holds a NUL character: type it again"],
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    "heading", ["Last Name", "Name", "Company", "Notes", "Zip", "Email", "Phone", "Last Contacted"]
+)
+def test_a_nul_is_a_reject_and_not_the_end_in_whatever_column(tmp_path: Path, heading: str) -> None:
+    other = "Company" if heading == "Email" else "Email"
+    good = "ACME" if other == "Company" else "a@x.org"
+    said = read(csv(tmp_path / "a.csv", f"{heading},{other}\na\0b,{good}\n,{good}\n"))
+    assert said.end["rows"] == 2
+    [[[column, value, reason]], second] = said.problems
+    assert (column, value) == (heading, "a␀b")
+    assert "NUL" in reason or heading in ("Email", "Phone", "Last Contacted")
+    assert second is None
+
+
+@pytest.mark.parametrize("heading", ["Last Name", "Name", "Company", "Zip", "Email"])
+def test_a_lone_surrogate_is_a_reject_and_not_the_end(tmp_path: Path, heading: str) -> None:
+    """Excel writes characters that XML lacks as _xHHHH_, and half of an emoji is one of them."""
+    other = "Company" if heading == "Email" else "Email"
+    book = workbook(tmp_path / "a.xlsx", [[heading, other], ["a_xD83D_b", "ACME" if other == "Company" else "a@x.org"]])
+    said = read(book)
+    assert said.end["rows"] == 1
+    if said.problems[0] is None:  # the reader kept what stands in the file
+        assert "_xD83D_" in json.dumps(said.rows[0])
+    else:
+        assert said.problems[0][0][0] == heading
+
+
+@pytest.mark.parametrize(
+    ("heading", "kept"), [("Last Name", False), ("Name", False), ("Company", False), ("Notes", True), ("Zip", True)]
+)
+def test_a_cell_of_40000_characters_is_kept_where_it_fits(tmp_path: Path, heading: str, kept: bool) -> None:
+    said = read(csv(tmp_path / "a.csv", f"{heading},Email\n{'x' * 40_000},a@x.org\n"))
+    assert said.end == {"rows": 1, "rejected": int(not kept), "day_first": None}
+    if kept:
+        assert "x" * 40_000 in (said.row().get("notes"), said.row()["extra"].get("Zip"))
+    else:
+        assert "has 40,000 characters, at most 1,000 fit" in said.problems[0][0][2]
+
+
+TRICKY = [
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "'; DROP TABLE contacts; --",
+    "\\N",
+    "\\.",
+    "\\",
+    "a\tb",
+    "\\x41",
+    "{}",
+    "NULL",
+    "-1+2",
+]
+
+
+def test_cells_like_formulas_sql_and_copy_commands_are_text(tmp_path: Path) -> None:
+    lines = "".join(f'"{cell}",a{n}@x.org,"{cell}","{cell}"\n' for n, cell in enumerate(TRICKY))
+    said = read(csv(tmp_path / "a.csv", f"Last Name,Email,Zip,Notes\n{lines}\\.,z@x.org,\\N,\\.\n"))
+    for cell, row in zip([*TRICKY, "\\."], said.rows, strict=True):
+        assert row["last_name"] == cell.replace("\t", " ")
+        assert row["extra"]["Zip"] == (cell if row is not said.rows[-1] else "\\N")
+        assert row["notes"] == cell
+
+
+def test_notes_keep_their_lines(tmp_path: Path) -> None:
+    row = read(csv(tmp_path / "a.csv", 'Email,Notes,Diary\na@x.org,"one\r\ntwo\t\\n","x\ny\r"\n')).row()
+    assert row["notes"] == "one\ntwo\t\\n"
+    assert row["extra"] == {"Diary": "x\ny"}
+
+
+def test_nothing_is_dropped_that_has_no_field_or_no_heading(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "Email,,Zip,Zip,Email 2\na@x.org,one,two,three,,five,six\nb@x.org, ,,\n")
+    said = read(path)
+    assert said.row(0)["extra"] == {
+        "Column B": "one",
+        "Zip": "two",
+        "Zip (2)": "three",
+        "Column F": "five",
+        "Column G": "six",
+    }
+    assert said.row(1)["extra"] == {}
+
+
+def test_numbers_booleans_and_times_are_kept_as_people_see_them(tmp_path: Path) -> None:
+    rows = [["Email", "Zip", "Active", "Score"], ["a@x.org", 94523, True, 0.1 + 0.2]]
+    assert read(workbook(tmp_path / "a.xlsx", rows)).row()["extra"] == {
+        "Zip": "94523",
+        "Active": "TRUE",
+        "Score": "0.3",
+    }
+
+
+def test_odoo_names_people_and_companies_in_one_column(tmp_path: Path) -> None:
+    rows = [
+        ["Name", "Is a Company", "Email"],
+        ["Deco Addict", True, "deco@x.org"],
+        ["Ada King Lovelace", False, "ada@x.org"],
+        ["Lumber Inc", "true", "l@x.org"],
+        ["Bell, Bob", None, "bob@x.org"],
+    ]
+    said = read(workbook(tmp_path / "a.xlsx", rows))
+    assert [(row["organization"], row["first_name"], row["last_name"]) for row in said.rows] == [
+        ("Deco Addict", None, None),
+        (None, "Ada King", "Lovelace"),
+        ("Lumber Inc", None, None),
+        (None, "Bob", "Bell"),
+    ]
+
+
+# --- dates
+
+
+def dates(tmp_path: Path, *cells: Any) -> Said:
+    return read(
+        csv(tmp_path / "a.csv", "Email,Last Contacted\n" + "".join(f'a{n}@x.org,"{c}"\n' for n, c in enumerate(cells)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "day_first"),
+    [
+        (["03/04/2024", "13/04/2024"], True),
+        (["03/04/2024", "04/13/2024"], False),
+        (["03/04/2024"], None),
+        (["03/04/2024", "13/04/2024", "04/13/2024"], None),
+        (["03/04/2024", "5 May 2024", "2024-05-06", "05.06.2024", "7/7/2024"], None),
+    ],
+)
+def test_only_unambiguous_dates_tell_the_order_of_day_and_month(
+    tmp_path: Path, cells: list[str], day_first: bool | None
+) -> None:
+    said = dates(tmp_path, *cells)
+    assert said.end["day_first"] is day_first
+    first = said.row(0)
+    assert (first["last_contacted"], first["month_first"]) == ("2024-04-03", "2024-03-04")
+    assert first["raw"] == [["Email", "a0@x.org"], ["Last Contacted", "03/04/2024"]]
+    assert all("month_first" not in said.row(n) for n in range(1, len(cells)))
+
+
+def test_real_dates_need_no_evidence_and_their_clock_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet, clock = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        sheet.write_row(0, 0, ["Email", "Last Contacted"])
+        sheet.write_row(1, 0, ["a@x.org"])
+        sheet.write_datetime(1, 1, dt.datetime(2024, 4, 3, 13, 5), clock)  # noqa: DTZ001 - a cell knows no zone
+    row = read(path).row()
+    assert (row["last_contacted"], row["extra"]) == ("2024-04-03", {"Last Contacted": "2024-04-03 13:05:00"})
+
+
+# --- the process
+
+
+def test_batches_follow_one_another_without_gap(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" if n % 3 else "bad\n" for n in range(1, 8)))
+    said = read(path, batch_rows=3)
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(1, 3, 1), (4, 6, 1), (7, 7, 0)]
+    assert [int(row["position"]) for row in said.rows] == list(range(1, 8))
+    assert said.end == {"rows": 7, "rejected": 2, "day_first": None}
+
+
+def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
+    """One cell of 15 million characters, under a limit that lets the interpreter start."""
+    path = csv(tmp_path / "big.csv", f"Email,Notes\na@x.org,{'語' * 15_000_000}\n")
+    refused = read(path, memory_mb=80).refused
+    assert refused == "big.csv needs more than 80 MB to be read: divide it, or raise IMPORT_MEMORY_MB"
+    assert read(path).end == {"rows": 1, "rejected": 1, "day_first": None}
+
+
+def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(20_000)))
+    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
+    child.stdin.write(json.dumps(asdict(order(path, batch_rows=10))))
+    child.stdin.close()
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.wait(timeout=30) == 0
+    assert "Traceback" not in child.stderr.read()
+    child.stderr.close()
+
+
+def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "Email\na@x.org\n")
+    asked = asdict(order(path)) | {"into": str(tmp_path / "gone")}
+    child = subprocess.run(COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
+    refused = json.loads(child.stdout.splitlines()[-1])["refused"]
+    assert refused == f"the rows of a.csv cannot be kept in {tmp_path / 'gone'}: No such file or directory"
+
+
+def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence(tmp_path: Path) -> None:
+    from prefect.logging import disable_run_logger
+
+    from tasks.crm.steps import _child
+    from tasks.crm.workbook import WorkbookError
+
+    path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(50_000)))
+
+    def killed() -> None:
+        with disable_run_logger(), _child(order(path, batch_rows=10)) as events:
+            next(events)
+            [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+            os.kill(child.pid, signal.SIGKILL)
+            for _ in events:
+                pass
+
+    with pytest.raises(WorkbookError, match=r"a.csv cannot be read: .* was stopped \(signal 9\).* 2048 MB") as stopped:
+        killed()
+    assert "\n" not in str(stopped.value)
+    assert not [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+
+
+def test_the_child_knows_neither_prefect_nor_the_database() -> None:
+    code = "import sys, tasks.crm.reading; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert not {"prefect", "sqlalchemy", "psycopg", "pandas", "db"} & set(loaded.stdout.split())

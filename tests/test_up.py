@@ -1,0 +1,422 @@
+"""`make up` for real: `python -m deployments.up` with its server, worker and database, broken on purpose.
+
+One `make up` (module scope) serves the tests that only look; those that kill share a data directory, so that each
+start after the first is quick. `--dist loadfile` keeps them in one worker of pytest-xdist.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from db import embedded
+from deployments import up
+from deployments.processes import MARK, Child, KeepsDying, end, marked
+
+ROOT = Path(__file__).resolve().parents[1]
+GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_")
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """What `true` returns once it is true; the test fails if that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (result := true()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+    return result
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment without what was set for the tests themselves."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(GIVEN)} | settings
+
+
+def processes_of(data_dir: Path) -> list[psutil.Process]:
+    """What runs for this data directory: what make up marked, and the embedded database."""
+    found = marked(str(data_dir))
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "postgres" and str(data_dir) in " ".join(process.cmdline()):
+                found.append(process)
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@dataclass
+class Started:
+    """A running `make up`."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    output: Path
+
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def expect(self, words: str, seconds: float = 90) -> None:
+        def said() -> bool:
+            assert self.process.poll() is None or words in self.text(), self.text()
+            return words in self.text()
+
+        until(said, f"{words!r} in\n{self.text()}", seconds)
+
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.data_dir / "up.json").read_text())
+
+    def api(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.state()["api_url"], timeout=30, trust_env=False, transport=httpx.HTTPTransport(retries=3)
+        )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def start(data_dir: Path, **settings: str) -> Started:
+    output = data_dir / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.up"],
+            cwd=ROOT,
+            env=environment(DATA_DIR=str(data_dir), **settings),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    return Started(process, data_dir, output)
+
+
+def scheduled_runs(api: httpx.Client, deployment: str) -> list[dict[str, Any]]:
+    """The runs that the server itself has scheduled for a deployment."""
+    wanted = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    runs = api.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json()
+    return [run for run in runs if run["auto_scheduled"]]
+
+
+@contextlib.contextmanager
+def new_data_dir() -> Iterator[Path]:
+    """A short path (sockets have a limit) that others may enter; afterwards nothing of it runs."""
+    path = Path(tempfile.mkdtemp(prefix="up-")).resolve()
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        end(processes_of(path), lambda: 0.0)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def refused(*arguments: str, **settings: str) -> str:
+    """What `python -m deployments.up` says when it cannot go on: exit code 1, one line, no traceback."""
+    with new_data_dir() as data_dir:
+        ended = subprocess.run(
+            [sys.executable, "-m", "deployments.up", *arguments],
+            cwd=ROOT,
+            env=environment(**({"DATA_DIR": str(data_dir)} | settings)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 1, ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stdout + ended.stderr
+        sentences = [line for line in ended.stderr.splitlines() if line.startswith("make up: ")]
+        assert len(sentences) == 1, ended.stderr
+        assert not processes_of(data_dir)
+        return sentences[0]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Started]:
+    """A `make up` from nothing, on a machine where port 4200 is in use."""
+    with new_data_dir() as data_dir, socket.socket() as other, contextlib.suppress(OSError):
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # then somebody else has it, which is as good
+            other.bind(("127.0.0.1", up.FIRST_PORT))
+            other.listen()
+        started = start(data_dir)
+        try:
+            started.expect("ready", 180)
+            yield started
+            assert started.stop() == 0, started.text()
+            assert not processes_of(data_dir)
+            assert not (data_dir / "up.json").exists()
+        finally:
+            started.process.kill()
+
+
+@pytest.fixture(scope="module")
+def used_data_dir() -> Iterator[Path]:
+    """The data directory that the killing tests share."""
+    with new_data_dir() as data_dir:
+        yield data_dir
+
+
+# --- what a running one gives
+
+
+def test_a_port_in_use_is_left_alone_and_the_ui_works_on_the_next(running: Started) -> None:
+    assert f"port {up.FIRST_PORT} is in use by another" in running.text()
+    address = running.state()["ui_url"]
+    assert address != f"http://127.0.0.1:{up.FIRST_PORT}"
+    assert f"UI at {address}" in running.text()
+    with running.api() as api:
+        assert "<html" in api.get(address).text
+        # The UI asks its server where the API is; Prefect's default would be port 4200.
+        assert api.get(f"{address}/ui-settings").json()["api_url"] == f"{address}/api"
+
+
+def test_cron_deployments_really_have_scheduled_runs(running: Started) -> None:
+    """The three pins of pyproject.toml work: with SQLAlchemy 2.1 nothing is ever scheduled, and nothing says so."""
+    with running.api() as api:
+        deployments = api.post("/deployments/filter", json={}).json()
+        assert {d["name"] for d in deployments} >= {"import-crm-data"}
+        for deployment in deployments:
+            assert any(schedule["active"] for schedule in deployment["schedules"]), deployment["name"]
+            wait = f"scheduled runs of {deployment['name']}"
+            until(lambda deployment=deployment: scheduled_runs(api, deployment["id"]), wait, 30)
+
+
+def test_the_first_import_is_told_to_its_end(running: Started) -> None:
+    running.expect("import      Completed after", 60)
+
+
+def test_a_second_make_up_is_refused_and_told_where_the_first_is(running: Started) -> None:
+    sentence = refused(DATA_DIR=str(running.data_dir))
+    assert str(running.process.pid) in sentence
+    assert running.state()["ui_url"] in sentence
+    assert running.process.poll() is None
+
+
+def test_the_state_file_names_living_processes_and_no_password(running: Started) -> None:
+    state = running.state()
+    for entry in (state, *state["children"].values()):
+        assert psutil.Process(entry["pid"]).create_time() == entry["create_time"]
+    assert set(state["children"]) == {"server", "worker"}
+    assert state["database_url"].startswith("postgresql")
+
+
+def test_deploying_again_by_hand_adds_no_schedules_and_means_utc(running: Started) -> None:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    home = str(running.data_dir / "prefect")
+    with running.api() as api:
+        before = api.post("/deployments/filter", json={}).json()
+        for zone in ({"TASK_TIMEZONE": "Asia/Tokyo"}, {}):  # by hand it is usually not set
+            env = environment(PREFECT_API_URL=running.state()["api_url"], PREFECT_HOME=home, **zone)
+            subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
+        after = api.post("/deployments/filter", json={}).json()
+        assert [(d["name"], len(d["schedules"])) for d in before] == [(d["name"], len(d["schedules"])) for d in after]
+        nightly = next(d["id"] for d in after if d["name"] == "import-crm-data")
+        runs = until(lambda: scheduled_runs(api, nightly), "scheduled runs", 30)
+    assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}, "not 02:00 UTC"
+
+
+def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, tmp_path: Path) -> None:
+    with running.api() as api:
+        # A pool of its own, so that only this worker can take the run.
+        api.post("/work_pools/", json={"name": "elsewhere", "type": "process"}).raise_for_status()
+        given = api.get("/deployments/name/import_crm_data/import-crm-data").json()
+        copied = ("flow_id", "entrypoint", "parameters", "pull_steps", "path")
+        copy = {"name": "elsewhere", "work_pool_name": "elsewhere"} | {name: given[name] for name in copied}
+        deployment = api.post("/deployments/", json=copy).raise_for_status().json()["id"]
+        body = {"parameters": {"workbook": str(up.SAMPLE)}}
+        run = api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"]
+        env = environment(
+            PREFECT_API_URL=running.state()["api_url"],
+            PREFECT_HOME=str(tmp_path / "home"),
+            DATA_DIR=str(running.data_dir),
+        )
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "elsewhere", "--run-once"]
+        subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=120)
+        state = api.get(f"/flow_runs/{run}").json()["state"]
+    assert state["type"] == "COMPLETED", state
+
+
+def test_a_given_server_and_database_are_used_and_left_running(running: Started) -> None:
+    given = running.state()
+    with new_data_dir() as data_dir:
+        url = given["database_url"].replace("postgresql+psycopg", "postgresql")
+        started = start(data_dir, PREFECT_API_URL=given["api_url"], DATABASE_URL=url)
+        started.expect("ready")
+        assert "import      none: CRM_WORKBOOK is not set" in started.text()
+        assert set(started.state()["children"]) == {"worker"}
+        assert started.stop() == 0
+        assert not processes_of(data_dir)
+    with running.api() as api:
+        assert api.get("/health").json() is True
+    assert embedded.is_running(running.data_dir)
+
+
+# --- killed, and started again
+
+
+@pytest.mark.slow
+def test_after_sigkill_of_make_up_alone_it_starts_at_once(used_data_dir: Path) -> None:
+    first = start(used_data_dir)
+    first.expect("ready", 180)
+    first.stop(signal.SIGKILL)
+    assert processes_of(used_data_dir), "the server lives on, or this test shows nothing"
+
+    second = start(used_data_dir)
+    second.expect("left over", 30)
+    second.expect("import      Completed after")
+    assert second.stop() == 0
+    assert not processes_of(used_data_dir)
+
+
+@pytest.mark.slow
+def test_after_sigkill_of_everything_it_starts_at_once(used_data_dir: Path) -> None:
+    first = start(used_data_dir)
+    first.expect("ready", 180)
+    first.process.kill()
+    for process in processes_of(used_data_dir):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    first.process.wait(10)
+
+    second = start(used_data_dir)
+    second.expect("import      Completed after")
+    assert second.stop(signal.SIGINT) == 0
+    assert not processes_of(used_data_dir)
+
+
+@pytest.mark.slow
+def test_a_worker_or_server_that_dies_is_started_again(used_data_dir: Path) -> None:
+    started = start(used_data_dir)
+    started.expect("import      Completed after", 180)
+    for name in ("worker", "server"):
+        old = started.state()["children"][name]["pid"]
+        os.kill(old, signal.SIGKILL)
+        started.expect(f"{name:<11} died (signal 9)", 10)
+        until(lambda old=old, name=name: started.state()["children"][name]["pid"] != old, f"a new {name}", 10)
+    with started.api() as api:
+
+        def answers() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return bool(api.get("/health").json())
+            return False
+
+        until(answers, "the new server")
+    assert started.stop() == 0
+    assert not processes_of(used_data_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["database", "server", "deploy"])
+def test_ctrl_c_while_it_starts_leaves_nothing_running(used_data_dir: Path, words: str) -> None:
+    started = start(used_data_dir)
+    started.expect(f"{words:<11} ")
+    assert started.stop(signal.SIGINT) == 0, started.text()
+    assert "Traceback" not in started.text()
+    assert not processes_of(used_data_dir)
+
+
+@pytest.mark.slow
+def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
+    """Both find the same port free; the one that comes too late must not take the other's server for its own."""
+    with new_data_dir() as one, new_data_dir() as two:
+        both = [start(one), start(two)]
+        for started in both:
+            started.expect("import      Completed after", 180)
+        assert len({started.state()["ui_url"] for started in both}) == 2
+        for started in both:
+            assert "died" not in started.text()
+            assert started.stop() == 0
+
+
+# --- what it cannot do, in one sentence
+
+
+def test_a_database_that_does_not_answer_is_said() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    sentence = refused(DATABASE_URL=f"postgresql://someone:secret-word@127.0.0.1:{port}/crm")
+    assert str(port) in sentence
+    assert "secret-word" not in sentence
+
+
+def test_a_prefect_server_that_does_not_answer_is_said() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
+    assert url in refused(PREFECT_API_URL=url)
+
+
+def test_a_port_asked_for_that_is_in_use_is_said() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert f"UI_PORT={port} is in use" in refused(UI_PORT=port)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TASK_TIMEZONE", "Mars/Base"), ("UI_PORT", "99999"), ("UI_PORT", "http"), ("TASK_TIMEZONE", "..")],
+)
+def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
+    sentence = refused(**{name: value})
+    assert name in sentence
+    assert value in sentence
+
+
+def test_a_data_dir_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in refused(DATA_DIR=str(tmp_path / "file"))
+
+
+# --- the parts
+
+
+def test_processes_are_found_by_their_mark_when_their_parent_is_gone(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    grandchild = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    subprocess.run([sys.executable, "-c", grandchild], env=os.environ | {MARK: mark}, check=True, timeout=30)
+    found = marked(mark)
+    assert len(found) == 1
+    assert end(found, lambda: 5.0) == 1
+    assert not marked(mark)
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: Path) -> None:
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on'); time.sleep(60)"
+    child = Child("stubborn", [sys.executable, "-uc", stubborn], dict(os.environ), tmp_path, tmp_path / "log")
+    child.start()
+    until(child.log.read_text, "the child to be on", 10)
+    started = time.monotonic()
+    child.stop(lambda: 0.5)
+    assert child.process is not None
+    assert child.process.returncode == -signal.SIGKILL
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.slow
+def test_a_child_that_keeps_dying_is_given_up_with_the_place_of_its_log(tmp_path: Path) -> None:
+    said: list[str] = []
+    child = Child("server", [sys.executable, "-c", "exit(3)"], dict(os.environ), tmp_path, tmp_path / "server.log")
+    child.start()
+
+    def given_up() -> str:
+        try:
+            child.watch(lambda _name, text: said.append(text))
+        except KeepsDying as error:
+            return str(error)
+        return ""
+
+    assert str(tmp_path / "server.log") in until(given_up, "giving up", 40)
+    assert [text.partition(";")[0] for text in said] == [
+        f"died (exit code 3), starting it again in {seconds} s" for seconds in (1, 2, 4, 8)
+    ]
