@@ -141,7 +141,8 @@ def stage(connection: Connection, import_id: int, first: int, last: int, blocks:
 def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The batches (first and last position) whose rows are not all staged; rows beyond the last batch are removed.
 
-    Unlogged rows vanish when the database crashes, and a cached result may be older than the table: so they are counted.
+    Unlogged rows vanish when the database crashes, and a cached result may be older than the table: so they are
+    counted.
     """
     table = _partition(import_id)
     end = batches[-1][1] if batches else 0
@@ -393,7 +394,7 @@ def merge(connection: Connection, import_id: int) -> None:
 
 
 def keep_rejects(connection: Connection, import_id: int) -> int:
-    """Keep every faulty cell with its reason and its whole row; returns how many. Replaces those of an earlier attempt."""
+    """Keep every faulty cell with its reason and its whole row, in place of an earlier attempt's; returns how many."""
     connection.execute(text("DELETE FROM import_rejects WHERE import_id = :id"), {"id": import_id})
     kept = connection.execute(
         text(f"""

@@ -65,9 +65,7 @@ def body(connection: Connection, snapshot_id: int) -> RowMapping:
 def addresses(connection: Connection, ids: Sequence[int | None]) -> dict[int, str]:
     """The addresses of snapshots."""
     wanted = sorted({number for number in ids if number})
-    found = connection.execute(
-        select(page_snapshots.c.id, page_snapshots.c.url).where(page_snapshots.c.id.in_(wanted))
-    )
+    found = connection.execute(select(page_snapshots.c.id, page_snapshots.c.url).where(page_snapshots.c.id.in_(wanted)))
     return dict(found.tuples().all())
 
 
@@ -93,9 +91,7 @@ def reread_page(
 
 def verify_pages(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     """The server said that these pages are unchanged."""
-    connection.execute(
-        update(page_snapshots).where(page_snapshots.c.id.in_(list(ids))).values(verified_at=at)
-    )
+    connection.execute(update(page_snapshots).where(page_snapshots.c.id.in_(list(ids))).values(verified_at=at))
 
 
 def prune_pages(connection: Connection, source: str, older_than: datetime) -> int:
@@ -126,9 +122,7 @@ def missions(connection: Connection, source: str) -> list[RowMapping]:
     return list(connection.execute(select(embassies).where(embassies.c.source == source)).mappings())
 
 
-def add_missions(
-    connection: Connection, source: str, records: Sequence[Mapping[str, Any]], at: datetime
-) -> None:
+def add_missions(connection: Connection, source: str, records: Sequence[Mapping[str, Any]], at: datetime) -> None:
     """New missions: mappings with key, MISSION_FIELDS, extra, snapshot_id."""
     if records:
         times = {"source": source, "first_seen": at, "last_verified": at, "last_changed": at}
@@ -139,8 +133,10 @@ def update_missions(connection: Connection, records: Sequence[Mapping[str, Any]]
     """Missions that stand on a page: mappings with id, key, MISSION_FIELDS, extra, snapshot_id, changed (bool)."""
     if not records:
         return
-    values = {name: bindparam(f"new_{name}") for name in ("key", *MISSION_FIELDS, "extra", "snapshot_id")}
-    changed = bindparam("changed")
+    values: dict[str, Any] = {
+        name: bindparam(f"new_{name}") for name in ("key", *MISSION_FIELDS, "extra", "snapshot_id")
+    }
+    changed: Any = bindparam("changed")
     statement = (
         update(embassies)
         .where(embassies.c.id == bindparam("old_id"))
@@ -179,7 +175,9 @@ def record_changes(
     """Changes of missions that are stored already: mappings with key, kind, field, old, new, snapshot_id."""
     if changes:
         ids = dict(
-            connection.execute(select(embassies.c.key, embassies.c.id).where(embassies.c.source == source)).tuples().all()
+            connection.execute(select(embassies.c.key, embassies.c.id).where(embassies.c.source == source))
+            .tuples()
+            .all()
         )
         rows = [
             {

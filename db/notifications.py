@@ -80,7 +80,8 @@ def mark_failed(connection: Connection, due: Due, why: str) -> None:
     wait = min(60 * 2 ** min(due.attempts - 1, 11), 86_400)
     connection.execute(
         text("""
-            UPDATE notifications SET last_error = :why, status = CASE WHEN attempts >= :most THEN 'failed' ELSE status END,
+            UPDATE notifications SET last_error = :why,
+                status = CASE WHEN attempts >= :most THEN 'failed' ELSE status END,
                 leased_until = now() + :wait * interval '1 second'
             WHERE id = :id AND status = 'pending'"""),
         {"why": why[:2000], "most": MOST_ATTEMPTS, "wait": wait, "id": due.id},

@@ -5,6 +5,8 @@ the other modules are built from. Times are timestamptz. `contacts.content_hash`
 the hash of the stored row by construction, whoever wrote it.
 """
 
+import datetime as dt
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -68,16 +70,16 @@ CONTENT_HASH_V1 = (
 )
 
 
-def _created_at() -> Column[DateTime]:
+def _created_at() -> Column[dt.datetime]:
     return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _updated_at() -> Column[DateTime]:
+def _updated_at() -> Column[dt.datetime]:
     return Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _contact_columns() -> list[Column[str] | Column[Date]]:
-    columns: list[Column[str] | Column[Date]] = [Column(name, Text) for name in CONTACT_FIELDS[:-1]]
+def _contact_columns() -> list[Column[str] | Column[dt.date]]:
+    columns: list[Column[str] | Column[dt.date]] = [Column(name, Text) for name in CONTACT_FIELDS[:-1]]
     return [*columns, Column("last_contacted", Date)]
 
 
@@ -221,9 +223,7 @@ embassy_changes = Table(
     Column("new", Text),
     Column("snapshot_id", BigInteger, ForeignKey("page_snapshots.id")),  # the page that proves it
     Column("detected_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint(
-        "kind IN ('added', 'changed', 'missing', 'closed', 'reopened', 'renamed', 'moved')", name="kind"
-    ),
+    CheckConstraint("kind IN ('added', 'changed', 'missing', 'closed', 'reopened', 'renamed', 'moved')", name="kind"),
     Index(None, "embassy_id"),
     Index(None, "snapshot_id"),
 )

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import psutil
-from prefect import Flow
+from prefect import Flow, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -46,7 +46,7 @@ def run_in_foreground(
     """
     try:
         with _database(), _prefect(), listening():
-            state = flow(**parameters, return_state=True)
+            state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
     except (DatabaseError, embedded.EmbeddedError) as error:
         return _end(1, str(error))
     except KeyboardInterrupt:

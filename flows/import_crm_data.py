@@ -1,6 +1,6 @@
 """import_crm_data: a CRM workbook into PostgreSQL, whole or not at all, once.
 
-    python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--column HEADING=FIELD] [--preview]
+python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--column HEADING=FIELD] [--preview]
 """
 
 import argparse
@@ -8,11 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect import State, flow
+from prefect.states import Completed, Failed
 
 from flows.foreground import bar, run_in_foreground
 from tasks.crm import steps
+from tasks.crm.progress import listener
+from tasks.step import run
 
 
 @flow(name="import_crm_data", flow_run_name=steps.run_name, log_prints=False)
@@ -45,12 +47,12 @@ def import_crm_data(
 def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
     with steps.private_room() as room:
         try:
-            copy = steps.run(steps.fetch_workbook, address, room)
+            copy = run(steps.fetch_workbook, address, room)
             with steps.once(copy, sheet, columns, key, preview) as once:
                 if once.done:
                     return steps.already_done(copy, once)
                 staged = steps.gather(copy, once.claim, sheet, columns, room)
-                once.result = steps.run(steps.judge_and_apply, staged, once.claim, preview)
+                once.result = run(steps.judge_and_apply, staged, once.claim, preview)
             return steps.tell(once.result)
         except steps.REFUSALS as refusal:
             return refusal
@@ -63,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sheet", help="its name, if not the first one that is understood")
     parser.add_argument("--key", help="import once ever for this key, instead of each version once")
     parser.add_argument(
-        "--column", action="append", default=[], metavar="HEADING=FIELD", help='say what a column is; "extra" keeps it out'
+        "--column",
+        action="append",
+        default=[],
+        metavar="HEADING=FIELD",
+        help='say what a column is; "extra" keeps it out',
     )
     parser.add_argument("--preview", action="store_true", help="show what would happen, write nothing")
     given = parser.parse_args(arguments)
@@ -79,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_in_foreground(
         import_crm_data,
         parameters,
-        listening=lambda: bar(steps.listener, lambda progress: progress.workbook),
+        listening=lambda: bar(listener, lambda progress: progress.workbook),
         show=steps.shown_reports if given.preview else lambda _result: None,
     )
 

@@ -1,6 +1,6 @@
 """mofa_monitoring: what changed at a ministry, proved, told once.
 
-    python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
+python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
 """
 
 import argparse
@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect import State, flow
+from prefect.states import Completed, Failed
 
 from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
+from tasks.mofa.report import summary
 from tasks.notify.steps import deliver_outbox
+from tasks.step import run
 
 
 @flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
@@ -26,7 +28,7 @@ def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: 
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
     state = _watch(source, base_url, accept)
-    steps.run(deliver_outbox)
+    run(deliver_outbox)
     return state
 
 
@@ -36,13 +38,13 @@ def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
             if once.done:
                 return Completed(message=steps.already_done(once), data=once.result)
             found = steps.gather(source, base_url) if accept is None else steps.held_set(source, accept)
-            outcome = steps.run(steps.judge_and_apply, source, found, once.claim, base_url)
+            outcome = run(steps.judge_and_apply, source, found, once.claim, base_url)
             once.result = outcome.report
         report = steps.tell(outcome, base_url)
     except steps.REFUSALS as refusal:
         steps.tell_failure(source, str(refusal))
         return Failed(message=str(refusal))
-    return Completed(name=HELD if report.held is not None else None, message=steps.summary(report), data=outcome.report)
+    return Completed(name=HELD if report.held is not None else None, message=summary(report), data=outcome.report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ def step(
                     raise
                 return Failed(message=str(refusal))
 
-        return task(
+        made: Task[..., T] = task(  # type: ignore[call-overload]
             told,
             retries=RETRIES,
             retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
@@ -45,6 +45,7 @@ def step(
             retry_condition_fn=_was_raised,
             **options,
         )
+        return made
 
     return decorate
 
@@ -58,6 +59,6 @@ def run(task_to_run: Task[..., T], *args: Any, **kwargs: Any) -> T:
     """What the step returns; raises Refused with its sentence if it refused."""
     state: State[T] = task_to_run(*args, return_state=True, **kwargs)
     try:
-        return state.result()  # type: ignore[return-value]
+        return state.result()
     except FailedRun:
         raise Refused(state.message) from None

@@ -53,11 +53,7 @@ def server_url() -> Iterator[str]:
 
 def renamed(url: str, database: str) -> str:
     """The URL of another database of the same server, as libpq takes it."""
-    return (
-        make_url(url)
-        .set(drivername="postgresql", database=database)
-        .render_as_string(hide_password=False)
-    )
+    return make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

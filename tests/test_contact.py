@@ -54,8 +54,8 @@ def unfit(cells: dict[str, Any], *, whole_last_name: bool = True) -> dict[str | 
         (True, "TRUE"),
         (False, "FALSE"),
         (None, ""),
-        (dt.datetime(2024, 2, 29), "2024-02-29"),  # noqa: DTZ001 - a cell knows no zone
-        (dt.datetime(2024, 2, 29, 13, 5), "2024-02-29 13:05:00"),  # noqa: DTZ001 - the same
+        (dt.datetime(2024, 2, 29), "2024-02-29"),
+        (dt.datetime(2024, 2, 29, 13, 5), "2024-02-29 13:05:00"),
         (DAY, "2024-02-29"),
         (dt.time(13, 5), "13:05:00"),
         ("  as it is ", "  as it is "),
@@ -191,7 +191,7 @@ def test_a_telephone_number_stays_as_written_and_has_digits() -> None:
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        (dt.datetime(2024, 2, 29, 13, 5), Day(DAY)),  # noqa: DTZ001 - a cell knows no zone
+        (dt.datetime(2024, 2, 29, 13, 5), Day(DAY)),
         (DAY, Day(DAY)),
         ("2024-02-29", Day(DAY)),
         ("2024/2/29", Day(DAY)),
@@ -241,9 +241,9 @@ def test_any_day_reads_as_itself_however_it_is_written(date: dt.date) -> None:
 
 
 def test_a_time_of_day_is_noticed() -> None:
-    assert has_clock(dt.datetime(2024, 2, 29, 13, 5))  # noqa: DTZ001 - a cell knows no zone
+    assert has_clock(dt.datetime(2024, 2, 29, 13, 5))
     assert has_clock("2024-02-29 13:05")
-    assert not has_clock(dt.datetime(2024, 2, 29))  # noqa: DTZ001 - the same
+    assert not has_clock(dt.datetime(2024, 2, 29))
     assert not has_clock("2024-02-29")
 
 

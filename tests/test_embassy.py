@@ -14,9 +14,9 @@ def mission(key="a", **fields):
     ("one", "other"),
     [
         (("Austria", "Embassy in Vienna"), ("AUSTRIA ", "  embassy  in\u00a0Vienna")),
-        (("Bosnia-Herzegovina", "Embassy"), ("Bosnia – Herzegovina", "Embassy")),  # noqa: RUF001
-        (("Côte d’Ivoire", "Embassy"), ("Co\u0302te d'Ivoire", "EMBASSY")),  # noqa: RUF001
-        (("Ｊａｐａｎ", "Embassy"), ("Japan", "Embassy.")),  # noqa: RUF001
+        (("Bosnia-Herzegovina", "Embassy"), ("Bosnia – Herzegovina", "Embassy")),
+        (("Côte d’Ivoire", "Embassy"), ("Co\u0302te d'Ivoire", "EMBASSY")),
+        (("Ｊａｐａｎ", "Embassy"), ("Japan", "Embassy.")),
     ],
 )
 def test_a_key_survives_case_blanks_dashes_accents_composition_and_width(one, other):
@@ -42,7 +42,7 @@ def test_a_name_without_letter_or_digit_is_no_key():
         ("phone", "+43 1\n+43 2", "+43 2\n+43 1"),
         ("email", "Info@Example.org ; b@example.org", "b@example.org, mailto:info@example.org"),
         ("website", "http://www.example.org/", "https://Example.org"),
-        ("opening_hours", "Monday – Friday 9–12", "Monday - Friday\n9-12"),  # noqa: RUF001
+        ("opening_hours", "Monday – Friday 9–12", "Monday - Friday\n9-12"),
     ],
 )
 def test_cosmetic_differences_are_none(field, one, other):

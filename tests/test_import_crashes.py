@@ -153,7 +153,7 @@ class Machine:
             FLOW, {"workbook": str(workbook), **parameters}, prefect, stops, change, environment, largest_file
         )
 
-    def process(  # noqa: PLR0917
+    def process(
         self,
         function: str,
         arguments: dict[str, Any],
@@ -445,7 +445,14 @@ def test_database_recreated_while_prefects_home_stays(
     assert "Cached" not in again.log, "results of another database were met"
 
 
-@pytest.mark.parametrize("lost", ["TRUNCATE {}", "DELETE FROM {} WHERE position IN (7, 300)", "DROP TABLE {}"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "TRUNCATE {}",
+        pytest.param("DELETE FROM {} WHERE position IN (7, 300)", marks=pytest.mark.slow),
+        pytest.param("DROP TABLE {}", marks=pytest.mark.slow),
+    ],
+)
 def test_staged_rows_lost_while_the_cache_says_done(
     machine: Machine, papers: Papers, undisturbed: Undisturbed, lost: str
 ) -> None:
@@ -646,7 +653,7 @@ def own_machine(own_server: OwnServer, api: str, papers: Papers, tmp_path: Path)
     ],
     ids=str,
 )
-def test_database_restarted_while_the_import_lives(  # noqa: PLR0917
+def test_database_restarted_while_the_import_lives(
     own_machine: Machine, own_server: OwnServer, papers: Papers, undisturbed: Undisturbed, stop: Stop, mode: str
 ) -> None:
     """The import goes on by itself."""

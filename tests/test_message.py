@@ -263,7 +263,7 @@ def test_invisible_characters_and_calls_to_everybody_do_not_pass():
     assert one_line("info@embassy.example") == "info@embassy.example"
     assert one_line("می‌خواهم") == "می‌خواهم"
     assert one_line("x" * 500) == "x" * 199 + "…"
-    assert in_markdown("9~12 <b>") == "9～12 ‹b›"  # noqa: RUF001
+    assert in_markdown("9~12 <b>") == "9～12 ‹b›"
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "ftp://x", "http://[", "", None])

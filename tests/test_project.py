@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,23 @@ from pydantic_settings import BaseSettings
 
 from db.engine import DatabaseSettings
 from deployments.up import UpSettings
-from tasks.crm.fetching import FetchingSettings
+from tasks.crm.fetching import FetchingSettings as WorkbookSettings
 from tasks.crm.settings import ImportSettings
+from tasks.mofa.fetching import FetchingSettings as PagesSettings
+from tasks.mofa.settings import MonitorSettings
+from tasks.notify.channels import NotifySettings
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("deployments", "flows", "tasks", "db")  # arrows run from left to right
-SETTINGS: tuple[type[BaseSettings], ...] = (DatabaseSettings, UpSettings, ImportSettings, FetchingSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    DatabaseSettings,
+    UpSettings,
+    ImportSettings,
+    WorkbookSettings,
+    PagesSettings,
+    MonitorSettings,
+    NotifySettings,
+)
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "versions" not in path.parts)
 
 # Modules of a package of tasks that talk to Prefect: its steps, and what draws on the run's page.
@@ -104,10 +116,12 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_every_dependency_has_its_reason_beside_it() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     listed = tomllib.loads(text)["project"]
-    for requirement in [*listed["dependencies"], *sum(listed["optional-dependencies"].values(), [])]:
+    for requirement in [*listed["dependencies"], *chain.from_iterable(listed["optional-dependencies"].values())]:
         line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
         assert "#" in line or requirement.startswith(("embassy-jobs", "ruff", "mypy", "pandas-stubs", "types-")), line
-        assert re.search(r"[=<>]", requirement) or requirement.startswith("embassy-jobs"), f"{requirement} is not pinned"
+        assert re.search(r"[=<>]", requirement) or requirement.startswith("embassy-jobs"), (
+            f"{requirement} is not pinned"
+        )
 
 
 def test_the_lock_holds_hashes_and_no_addresses() -> None:
@@ -116,7 +130,7 @@ def test_the_lock_holds_hashes_and_no_addresses() -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", lock)
     names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in lock.splitlines() if re.match(r"^[a-zA-Z]", line)}
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*listed["dependencies"], *sum(listed["optional-dependencies"].values(), [])]
+    needed = [*listed["dependencies"], *chain.from_iterable(listed["optional-dependencies"].values())]
     missing = {re.split(r"[\[=<>~ ]", one)[0].lower() for one in needed} - names - {"embassy-jobs"}
     assert not missing, f"make lock: {missing} are not in requirements.lock"
 

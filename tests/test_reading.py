@@ -379,7 +379,7 @@ def test_real_dates_need_no_evidence_and_their_clock_is_kept(tmp_path: Path) -> 
         sheet, clock = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
         sheet.write_row(0, 0, ["Email", "Last Contacted"])
         sheet.write_row(1, 0, ["a@x.org"])
-        sheet.write_datetime(1, 1, dt.datetime(2024, 4, 3, 13, 5), clock)  # noqa: DTZ001 - a cell knows no zone
+        sheet.write_datetime(1, 1, dt.datetime(2024, 4, 3, 13, 5), clock)
     row = read(path).row()
     assert (row["last_contacted"], row["extra"]) == ("2024-04-03", {"Last Contacted": "2024-04-03 13:05:00"})
 

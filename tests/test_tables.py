@@ -28,8 +28,10 @@ def test_the_migrations_make_exactly_the_tables_of_the_metadata(database: str) -
 def test_the_content_hash_of_the_migration_is_the_rule_of_the_metadata(database: str) -> None:
     with engine().begin() as connection:
         connection.execute(
-            text(r"INSERT INTO contacts (identity_hash, name_hash, organization, notes, extra) "
-                 r"VALUES ('a', 'b', 'Ünï \x', E'two\nlines', '{}')")
+            text(
+                r"INSERT INTO contacts (identity_hash, name_hash, organization, notes, extra) "
+                r"VALUES ('a', 'b', 'Ünï \x', E'two\nlines', '{}')"
+            )
         )
         stored, ruled = connection.execute(text(f"SELECT content_hash, {CONTENT_HASH_V1} FROM contacts")).one()
     assert bytes(stored) == bytes(ruled)
@@ -48,4 +50,4 @@ def test_upgrade_downgrade_upgrade_ends_where_it_began(database: str) -> None:
 
 def test_the_contact_has_the_fields_of_the_table_in_their_order() -> None:
     assert tuple(Contact.model_fields) == CONTACT_FIELDS
-    assert [c for c in import_staging.c.keys() if c in CONTACT_FIELDS] == list(CONTACT_FIELDS)
+    assert [c for c in map(str, import_staging.columns.keys()) if c in CONTACT_FIELDS] == list(CONTACT_FIELDS)

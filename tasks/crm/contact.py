@@ -28,7 +28,20 @@ _EMAIL = re.compile(
     r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\"._-][^\s@<>()\[\],;:\\\"._]*\.)+[^\s@.\d,;>]{2,}"
 )
 _DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
-_MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 _CLOCK = r"(?:[T, ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 _YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}", re.IGNORECASE)
 _YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_CLOCK}", re.IGNORECASE)
@@ -159,7 +172,7 @@ def day(value: Any) -> Day | None:
         raise ValueError("is not a date: write it as YYYY-MM-DD") from None
 
 
-def _day_of_text(text: str) -> Day:
+def _day_of_text(text: str) -> Day:  # noqa: PLR0911 - one for each way to write a day
     if found := _YEAR_FIRST.fullmatch(text):
         return Day(dt.date(int(found[1]), int(found[3]), int(found[4])))
     if found := _YEAR_LAST.fullmatch(text):
@@ -180,10 +193,10 @@ def _day_of_text(text: str) -> Day:
 
 
 def _month(name: str) -> int:
-    full = ("january february march april may june july august september october november december").split()
-    name = name.lower()
-    if name[:3] in _MONTHS and (full[_MONTHS[name[:3]] - 1].startswith(name) or name == "sept"):
-        return _MONTHS[name[:3]]
+    name = "sep" if name.lower() == "sept" else name.lower()
+    for number, month in enumerate(_MONTHS, 1):
+        if month.startswith(name):
+            return number
     raise ValueError(name)
 
 

@@ -115,9 +115,14 @@ def _books(report: ImportReport) -> tuple[int, ...]:
 
 def _columns(report: ImportReport) -> str:
     of = max(report.accepted, 1)
-    mapped = [[safe(heading), field, _share(report.filled.get(field, 0), of)] for field, heading in report.fields.items()]
-    derived = [[f"(from {safe(report.fields['full_name'])})", field, _share(report.filled[field], of)]
-               for field in ("first_name", "last_name") if "full_name" in report.fields and field in report.filled]
+    mapped = [
+        [safe(heading), field, _share(report.filled.get(field, 0), of)] for field, heading in report.fields.items()
+    ]
+    derived = [
+        [f"(from {safe(report.fields['full_name'])})", field, _share(report.filled[field], of)]
+        for field in ("first_name", "last_name")
+        if "full_name" in report.fields and field in report.filled
+    ]
     extra = [[safe(heading), "extra", _share(report.filled.get(heading, 0), of)] for heading in report.extra]
     return _table(["heading", "field", "filled"], mapped + derived + extra)
 

@@ -36,7 +36,7 @@ from tasks.crm import fetching
 from tasks.crm.columns import HeadingsError
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.fetching import Copy, WorkbookUnreachable
-from tasks.crm.progress import Progress, listener
+from tasks.crm.progress import Progress
 from tasks.crm.reading import Batch, End, Headings, Order
 from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
@@ -211,7 +211,7 @@ def _child(order: Order) -> Iterator[Iterator[Headings | Batch | End]]:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
         ) as child,
     ):
-        assert child.stdin and child.stdout  # noqa: S101 - both are pipes
+        assert child.stdin is not None  # noqa: S101 - it is a pipe
         try:
             child.stdin.write(json.dumps(asdict(order)))
             child.stdin.close()
@@ -234,8 +234,8 @@ def _events(child: subprocess.Popen[str], order: Order, log: Any) -> Generator[H
     log.seek(0)
     get_run_logger().debug("the reading process ended with %s and said: %s", child.returncode, log.read()[-2000:])
     raise WorkbookError(
-        f"{order.name} cannot be read: the process that read it was stopped ({_how(child.returncode)}), as happens when "
-        f"a workbook needs more than {order.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
+        f"{order.name} cannot be read: the process that read it was stopped ({_how(child.returncode)}), as happens "
+        f"when a workbook needs more than {order.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
         "columns, save it as .xlsx and import that"
     )
 
@@ -250,7 +250,7 @@ def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
 
 
 @_step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)
-def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:
+def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:  # noqa: ARG001 - in its key
     """Stage one batch; `reading` says how it was read, for the cache. Returns the rows staged."""
     with transaction() as connection:
         check_owner(connection, claim)

@@ -34,7 +34,7 @@ _NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "
 _LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))  # noqa: RUF001 - these are the point
+_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
 
 
 class DoubleError(ValueError):
@@ -98,7 +98,7 @@ def key_of(*parts: str) -> str:
 
 
 def _key_part(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "").replace("'", "")  # noqa: RUF001
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "").replace("'", "")
     if part := _BLANKS_AND_SIGNS.sub("-", folded).strip("-"):
         return part
     raise ValueError(f"no mission can be known by {text!r}: it has neither a letter nor a digit")

@@ -28,9 +28,9 @@ from db.task_runs import Claim, check_owner, committed, complete, failures_since
 from tasks.mofa.changes import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
 from tasks.mofa.fetching import (
+    Fetcher,
     FetchError,
     FetchFailed,
-    Fetcher,
     FetchRefused,
     NotModified,
     Validators,

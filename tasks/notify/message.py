@@ -226,10 +226,10 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (also those that tur
 _JOINERS = "\u200c\u200d"  # needed by Persian and Indian scripts
 _CALL = re.compile(r"@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)  # would wake a whole chat
 # Escaped as every dialect understands it; look-alikes for what some pass through (HTML) or misread (strikethrough).
-_MARKDOWN = str.maketrans({**{each: f"\\{each}" for each in "\\`*_[]"}, "<": "‹", ">": "›", "~": "～"})  # noqa: RUF001
+_MARKDOWN = str.maketrans({**{each: f"\\{each}" for each in "\\`*_[]"}, "<": "‹", ">": "›", "~": "～"})
 _BLOCK = re.compile(r"^(\d*)([#+.)-])")  # a heading, a list inside the list
 # A title is put into Markdown or HTML as it is by some channels.
-_TITLE = str.maketrans("<>[]`*", "‹›()'·")  # noqa: RUF001
+_TITLE = str.maketrans("<>[]`*", "‹›()'·")
 
 
 def in_markdown(text: str, most: int = 200) -> str:

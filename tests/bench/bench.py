@@ -34,7 +34,9 @@ def measured(name: str, workbook: Path, environment: dict[str, str]) -> tuple[fl
     """Seconds and peak megabytes of one run."""
     command = [sys.executable, str(HERE / "contenders.py"), name, str(workbook)]
     peak = 0
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
+    ) as process:
         family = psutil.Process(process.pid)
         while process.poll() is None:
             memory = 0
@@ -130,7 +132,7 @@ def _show(rows: int, taken: dict[str, list[tuple[float, float]]], again: float) 
         print(f"| {name} | {seconds / floor:.1f} × | {memory:.0f} MB | {rows / seconds:,.0f} |")
     print(f"| import_crm_data, the same workbook again | {again / floor:.1f} × | | |")
     if "usual script" in medians:
-        print(f"\nimport_crm_data is {medians['usual script'][0] / medians['import_crm_data'][0]:.0f} × faster than the script")
+        print(f"\nimport_crm_data is {medians['usual script'][0] / medians['import_crm_data'][0]:.0f} × faster than it")
 
 
 if __name__ == "__main__":

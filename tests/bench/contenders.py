@@ -51,7 +51,10 @@ def script(workbook: str) -> None:
     from sqlalchemy import String, create_engine, select
     from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-    fields = ("organization first_name last_name title email phone street city country tags notes last_contacted").split()
+    fields = [
+        *("organization", "first_name", "last_name", "title", "email", "phone"),
+        *("street", "city", "country", "tags", "notes", "last_contacted"),
+    ]
 
     class Base(DeclarativeBase):
         pass

@@ -39,7 +39,7 @@ _TYPES: Final = {  # details.type of an office -> kind
     "Deputy High Commission": "deputy high commission",
     "Consulate": "consulate",
     "Honorary Consul": "honorary consulate",
-    "HM Governor’s Office": "governor's office",  # noqa: RUF001 - as GOV.UK writes it
+    "HM Governor’s Office": "governor's office",
     "British Trade and Cultural Office": "trade and cultural office",
     "Other": "other",
 }

@@ -93,7 +93,7 @@ def _around(page: Page, heading: Tag) -> tuple[str, str, str]:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).replace("‐", "-").replace("−", "-")  # noqa: RUF001
+    return unicodedata.normalize("NFKC", text).replace("‐", "-").replace("−", "-")
 
 
 def _mission(page: Page, japanese: str, english: str, text: str) -> Embassy:

@@ -21,7 +21,7 @@ _LABELS: Final = {  # every label there is; another one raises
     "социальные сети": "social_media",
 }
 _KINDS = (  # the beginning of a name, with either letter s: one real name has a Latin c
-    (r"по[сc]ольство", "embassy"),  # noqa: RUF001
+    (r"по[сc]ольство", "embassy"),
     (r"генконсульство|генеральное консульство", "consulate general"),
     (r"консульство", "consulate"),
     (r"консульский отдел", "consular section"),
