@@ -139,7 +139,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         name: the job, at most 128 characters.
         idempotency_key: the unit, at most 255 characters.
         subject: what the unit is about, for people: a workbook, a source.
-        fingerprint: digest of the input. A key that was used with another fingerprint is refused.
+        fingerprint: digest of the input. A key that was used for another one is refused: it is done, or in work.
         flow_run_id: the Prefect run that does the work.
         resume_cancelled: True when a person asks for it; otherwise a cancelled unit is left alone.
 
@@ -237,6 +237,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         holder = f"{socket.gethostname()[:30]}:{os.getpid()} {self.name}"  # PostgreSQL keeps 63 bytes of it
         connection.execute(select(func.set_config("application_name", holder[:63], False)))
         if not connection.scalar(select(func.pg_try_advisory_lock(LOCK_CLASS, self.id))):
+            self._refuse_other_input(self._row(connection))
             raise AlreadyRunning(self._who_holds(connection))
         while True:
             # Somebody may have finished or cancelled since the look above. A holder that lost its lock still may while
@@ -244,6 +245,9 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             row = self._row(connection)
             if self._settled(row):
                 return
+            # An attempt that came to nothing binds nobody to its input: a repaired workbook may use its key. The new
+            # token parts it from whatever was cached for the other one.
+            other = bool(self._fingerprint) and row["fingerprint"] not in (None, self._fingerprint)
             owned = connection.execute(
                 update(task_runs)
                 .where(
@@ -255,14 +259,15 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
                     status="processing",
                     attempts=task_runs.c.attempts + 1,
                     last_error=None,
-                    fingerprint=func.coalesce(task_runs.c.fingerprint, self._fingerprint),
+                    fingerprint=self._fingerprint or row["fingerprint"],
+                    token=func.gen_random_uuid() if other else row["token"],
                     updated_at=func.now(),
                     **self._described,
                 )
-                .returning(task_runs.c.attempts)
-            ).scalar()
+                .returning(task_runs.c.attempts, task_runs.c.token)
+            ).one_or_none()
             if owned is not None:
-                self.attempts = owned
+                self.attempts, self.token = owned
                 return
 
     def _row(self, connection: Connection) -> RowMapping:
@@ -274,12 +279,8 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
     def _settled(self, row: RowMapping) -> bool:
         """Whether nothing is to be done; refuses what must not be done."""
         self.id, self.token = row["id"], row["token"]
-        if self._fingerprint and row["fingerprint"] not in (None, self._fingerprint):
-            raise KeyReused(
-                f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
-                f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
-            )
         if row["status"] in DONE:
+            self._refuse_other_input(row)
             self.done, self.result, self.attempts = True, row["result"], row["attempts"]
         elif row["status"] == "cancelled" and not self._resume_cancelled:
             raise WasCancelled(
@@ -287,6 +288,13 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
                 "start it by hand to go on with it"
             )
         return self.done
+
+    def _refuse_other_input(self, row: RowMapping) -> None:
+        if self._fingerprint and row["fingerprint"] not in (None, self._fingerprint):
+            raise KeyReused(
+                f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
+                f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
+            )
 
     def _who_holds(self, connection: Connection) -> str:
         holder = connection.execute(
@@ -354,7 +362,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
 
     def _record(self, error: BaseException) -> None:
         """Remember why it failed. A stop by the system (SIGTERM) stays `processing`: whoever comes next takes over."""
-        if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+        if isinstance(error, KeyboardInterrupt):  # a CancelledError may be no more than a time-out
             status = "cancelled"
         elif isinstance(error, Exception):
             status = "failed"

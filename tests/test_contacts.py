@@ -341,6 +341,19 @@ def test_of_two_contacts_that_one_person_claims_neither_is_chosen() -> None:
     assert sum("email" not in contact for contact in stored()) == 2
 
 
+def test_two_stored_contacts_stay_two() -> None:
+    imported([NAMELESS, {**KNOWN, "organization": "Other"}])
+    assert verdicts(imported([{**KNOWN, "city": "Rome"}])) == {"updated": 1}
+    assert sorted(contact.get("email", "") for contact in stored()) == ["", "ada@x.org"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_rows_that_contradict_each_other_the_same_one_speaks_first_in_any_order(turned: bool) -> None:
+    rows = [{**ADA, "email": "ada@x.org", "phone": phone} for phone in ("111", "222", "333", "444")]
+    imported(rows[::-1] if turned else rows)
+    assert [contact["phone"] for contact in stored()] == ["333"]  # the smallest content hash, which is as good as any
+
+
 def test_a_rejected_row_claims_nobody() -> None:
     imported([NAMELESS])
     assert verdicts(imported([{**KNOWN, "phone": "-"}])) == {"rejected": 1}

@@ -509,7 +509,9 @@ def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
     second = machine.start(papers.workbook, Stop(SHOWN, 1))
     second.reach()
     first.release()
-    assert "another took over" in refused(first.outcome())
+    fenced = first.outcome()
+    assert "another took over" in refused(fenced)
+    assert fenced.staged == 2, "it staged rows beside the one that took over"
     second.release()
     succeeded(second.outcome())
     assert machine.database.tables() == undisturbed()
