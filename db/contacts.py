@@ -35,6 +35,7 @@ STAGED_COLUMNS = (
     "problems",
     "raw",
 )
+ANALYSED = ("position", "identity_hash", "name_hash", "email", "problems")
 VERDICTS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
 APPLY_LOCK = (0x6A6F6273, 0)  # "jobs", and no task_runs row has the id 0
 
@@ -108,6 +109,9 @@ def prepare_staging(connection: Connection, import_id: int, reading: str = "") -
             f"(PRIMARY KEY (position)) FOR VALUES IN ({import_id:d}) WITH (autovacuum_enabled = false)"
         )
     )
+    # What ANALYZE then samples is enough to choose between a scan and an index, in a tenth of the time.
+    few = ", ".join(f"ALTER {column} SET STATISTICS 10" for column in ANALYSED)
+    connection.execute(text(f"ALTER TABLE {table} {few}"))
     connection.execute(text(f"COMMENT ON TABLE {table} IS '{reading}'"))
 
 
@@ -202,7 +206,7 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
     p = _partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
     # Without statistics the planner takes a fresh table for tiny and scans contacts once for each row.
-    connection.execute(text(f"ANALYZE {p} (position, identity_hash, name_hash, email, problems)"))
+    connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
     _adopt(connection, p)
     _elect(connection, p)
     merged = ", ".join(_MERGED.values())
@@ -210,11 +214,13 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
     connection.execute(
         text(f"""
             CREATE TEMP TABLE verdicts ON COMMIT DROP AS
-            SELECT p.position, p.identity_hash, c.id AS contact_id,
-                   CASE WHEN c.id IS NULL THEN 'inserted'
-                        WHEN ({merged}) IS NOT DISTINCT FROM ({stored}) THEN 'unchanged'
-                        ELSE 'updated' END AS verdict
-            FROM people p JOIN {p} s USING (position) LEFT JOIN contacts c ON c.identity_hash = p.identity_hash
+            SELECT position, identity_hash, NULL::bigint AS contact_id, 'inserted' AS verdict
+            FROM people p WHERE leads
+            AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = p.identity_hash)
+            UNION ALL
+            SELECT p.position, p.identity_hash, c.id,
+                   CASE WHEN ({merged}) IS NOT DISTINCT FROM ({stored}) THEN 'unchanged' ELSE 'updated' END
+            FROM people p JOIN contacts c USING (identity_hash) JOIN {p} s ON s.position = p.position
             WHERE p.leads""")
     )
     counted = dict(

@@ -114,13 +114,16 @@ contacts = Table(
     Column("content_hash", LargeBinary, Computed(CONTENT_HASH_V1, persisted=True), nullable=False),
     *_contact_columns(),
     Column("extra", JSONB, nullable=False, server_default=text("'{}'")),  # every other column: heading -> text
-    Column("import_id", Integer, ForeignKey("task_runs.id")),  # the import that wrote it last
+    # task_runs.id of the import that wrote it last. Rows there are never removed, and a constraint that is checked for
+    # each row was a quarter of the merge.
+    Column("import_id", Integer),
     Column("source_sheet", Text),
     Column("source_row", Integer),  # as Excel shows it
     _created_at(),
     _updated_at(),
     UniqueConstraint("identity_hash"),
-    Index(None, "name_hash"),
+    # The only ones that are looked for by name; the others are met in one scan where a workbook asks for them.
+    Index("contacts_name_hash_idx", "name_hash", postgresql_where=text("email IS NULL")),
 )
 
 # One row for each faulty cell; a row of the workbook with two of them stands here twice.

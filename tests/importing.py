@@ -25,7 +25,9 @@ FLOW = "flows.import_crm_data:import_crm_data"
 STAGE = "db.contacts:stage"  # its calls are counted: how many batches a run really staged
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["flows.import_crm_data", "prefect.testing.utilities", "importing"])
+_processes.set_forkserver_preload(
+    ["flows.import_crm_data", "flows.mofa_monitoring", "prefect.testing.utilities", "importing"]
+)
 
 
 @dataclass(frozen=True)

@@ -554,7 +554,7 @@ async def test_async_with_gives_the_same_guarantees(database: str) -> None:
     assert locks(database) == 0
 
 
-async def test_a_cancelled_async_unit_is_cancelled(database: str) -> None:
+async def test_a_cancelled_async_unit_is_left_for_whoever_comes_next(database: str) -> None:
     inside = asyncio.Event()
 
     async def work() -> None:
