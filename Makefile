@@ -29,8 +29,9 @@ lint: $(STAMP) ## style, format and types
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 
-bench: $(STAMP) ## how fast an import is, beside the floor and the usual script
+bench: $(STAMP) ## how fast an import and a watch are, beside the floor and the usual script
 	@$(PY) tests/bench/bench.py
+	@$(PY) tests/bench/monitor.py
 
 lock: ## choose the versions again and write requirements.lock (needs uv on PATH, or UV=...)
 	@$(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade --extra dev --extra s3 \

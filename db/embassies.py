@@ -69,6 +69,13 @@ def addresses(connection: Connection, ids: Sequence[int | None]) -> dict[int, st
     return dict(found.tuples().all())
 
 
+def last_pages(connection: Connection, source: str) -> dict[str, str]:
+    """Mission's key -> address of the page on which it stood last."""
+    joined = embassies.join(page_snapshots, embassies.c.snapshot_id == page_snapshots.c.id)
+    query = select(embassies.c.key, page_snapshots.c.url).select_from(joined).where(embassies.c.source == source)
+    return dict(connection.execute(query).tuples().all())
+
+
 def keep_page(connection: Connection, source: str, page: NewPage, at: datetime) -> int:
     """Keep a page; returns the snapshot's id."""
     values = {**page.__dict__, "body": page.body.replace("\0", ""), "source": source}
@@ -203,11 +210,17 @@ def last_applied(connection: Connection, job: str, source: str) -> RowMapping | 
 
 
 def most_missions(connection: Connection, job: str, source: str, since: datetime) -> int:
-    """The highest number of missions in a set accepted since then; 0 if none was."""
+    """The highest number of missions in a set accepted since then; 0 if none was.
+
+    What a person accepted is the measure from then on, or the next runs would hold it again for as long.
+    """
     found = connection.scalar(
         text("""
-            SELECT max(CAST(result ->> 'missions' AS int)) FROM task_runs
-            WHERE name = :job AND subject = :source AND status = 'completed' AND updated_at >= :since"""),
+            WITH ours AS (SELECT result, updated_at FROM task_runs
+                          WHERE name = :job AND subject = :source AND status = 'completed')
+            SELECT max(CAST(result ->> 'missions' AS int)) FROM ours
+            WHERE updated_at >= greatest(CAST(:since AS timestamptz), (
+                SELECT max(updated_at) FROM ours WHERE result ->> 'accepted' IS NOT NULL))"""),
         {"job": job, "source": source, "since": since},
     )
     return int(found or 0)
@@ -242,6 +255,19 @@ def candidate(connection: Connection, candidate_id: int) -> RowMapping | None:
     """A held set."""
     found = connection.execute(select(embassy_candidates).where(embassy_candidates.c.id == candidate_id))
     return found.mappings().one_or_none()
+
+
+def pages_of_held(connection: Connection, candidate_id: int) -> dict[str, int]:
+    """The snapshots of every page of a held set by address, in the order of the crawl; pages without missions too."""
+    rows = connection.execute(
+        text("""
+            SELECT p.url, p.id FROM embassy_candidates k JOIN task_runs r ON r.id = k.task_run_id,
+                jsonb_array_elements(r.result -> 'snapshots') WITH ORDINALITY s(id, place)
+                JOIN page_snapshots p ON p.id = CAST(s.id AS bigint)
+            WHERE k.id = :candidate ORDER BY s.place"""),
+        {"candidate": candidate_id},
+    )
+    return dict(rows.tuples().all())
 
 
 def is_stale(connection: Connection, candidate_id: int, last_applied_id: int | None) -> bool:

@@ -36,7 +36,8 @@ def enqueue(
     if not channels:
         return 0
     rows = [{"dedup_key": dedup_key, "channel": each, "title": title, "body": dict(body)} for each in channels]
-    return connection.execute(insert(notifications).on_conflict_do_nothing(), rows).rowcount
+    new = insert(notifications).values(rows).on_conflict_do_nothing().returning(notifications.c.id)
+    return len(connection.execute(new).all())
 
 
 def told_at(connection: Connection, dedup_key: str) -> datetime | None:

@@ -125,6 +125,13 @@ def failures_since(connection: Connection, name: str, subject: str, since: datet
     return int(connection.scalar(select(func.count()).where(failed, later)) or 0)
 
 
+def failed_in(connection: Connection, name: str, flow_run_id: UUID | str) -> bool:
+    """Whether a unit of this job stands as failed by this flow run: not one that another run does, or has done."""
+    ours = and_(task_runs.c.name == name, task_runs.c.flow_run_id == UUID(str(flow_run_id)))
+    failed = select(task_runs.c.id).where(ours, task_runs.c.status == "failed").limit(1)
+    return connection.execute(failed).first() is not None
+
+
 def _superseded(claim: Claim) -> Superseded:
     return Superseded(
         f"attempt {claim.attempts} at unit {claim.id} lost its lock and another took over: nothing of this one was "

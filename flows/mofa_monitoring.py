@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
 from tasks.mofa.report import summary
-from tasks.notify.steps import deliver_outbox
+from tasks.notify.steps import deliver
 from tasks.step import run
 
 
@@ -28,7 +28,7 @@ def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: 
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
     state = _watch(source, base_url, accept)
-    run(deliver_outbox)
+    deliver()
     return state
 
 
@@ -42,8 +42,13 @@ def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
             once.result = outcome.report
         report = steps.tell(outcome, base_url)
     except steps.REFUSALS as refusal:
-        steps.tell_failure(source, str(refusal))
+        if accept is None:  # what a person asked for in vain is theirs to read here
+            steps.tell_failure(source, str(refusal))
         return Failed(message=str(refusal))
+    except Exception as error:  # a fault of ours: it is told, and its traceback stays
+        steps.tell_failure(source, f"{type(error).__name__}: {error}")
+        deliver()
+        raise
     return Completed(name=HELD if report.held is not None else None, message=summary(report), data=outcome.report)
 
 

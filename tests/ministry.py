@@ -229,7 +229,9 @@ def _mission(shown: Page, row: Tag) -> Embassy:
     return record(shown, cells[1], kind="embassy", **dict(zip(COLUMNS, cells, strict=True)))
 
 
-def testland(version: int = 1, *, proven: bool = True, parse: Callable[[Page], list[Embassy]] = _parse) -> Source:
+def testland(  # noqa: PT028 - it is no test
+    version: int = 1, *, proven: bool = True, parse: Callable[[Page], list[Embassy]] = _parse
+) -> Source:
     return _source("testland", "/list", version, proven, _follow, parse)
 
 

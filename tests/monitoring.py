@@ -1,6 +1,6 @@
 """The monitor in real processes that are killed at exact places, and real receivers of what it tells.
 
-A process is one of importing.py; it watches testland (ministry.py) at a slot of its own choosing, as the schedule would.
+A process is one of importing.py; it watches testland (ministry.py) at a slot of the test's choosing.
 """
 
 import os
@@ -28,7 +28,7 @@ from psycopg.rows import dict_row
 FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)  # the slot of the baseline
 SECOND = FIRST + timedelta(days=1)
 SECRET = "hunter2hunter2"  # noqa: S105 - it opens nothing
-_RUN_PAGE = re.compile(r"flow-runs?/flow-run/[0-9a-f-]{36}|flow-run/[0-9a-f-]{36}|runs/flow-run/[0-9a-f-]{36}")
+_RUN_PAGE = re.compile(r"flow-run/[0-9a-f-]{36}")
 
 
 def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, return_state: bool) -> Any:
@@ -186,7 +186,8 @@ class Database:
         Clocks of missions and changes are those of the slot, so that they must be equal too.
         """
         embassies = self.query("""
-            SELECT e.*, p.url, p.sha256 FROM embassies e JOIN page_snapshots p ON p.id = e.snapshot_id ORDER BY e.key""")
+            SELECT e.*, p.url, p.sha256 FROM embassies e JOIN page_snapshots p ON p.id = e.snapshot_id
+            ORDER BY e.key""")
         changes = self.query("""
             SELECT c.*, e.key, p.url, p.sha256, r.idempotency_key FROM embassy_changes c
             JOIN embassies e ON e.id = c.embassy_id JOIN task_runs r ON r.id = c.task_run_id

@@ -231,8 +231,14 @@ def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, t
         copied = ("flow_id", "entrypoint", "parameters", "pull_steps", "path")
         copy = {"name": "elsewhere", "work_pool_name": "elsewhere"} | {name: given[name] for name in copied}
         deployment = api.post("/deployments/", json=copy).raise_for_status().json()["id"]
-        body = {"parameters": {"workbook": str(up.SAMPLE)}}
-        run = api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"]
+        body = {"parameters": {"workbook": str(up.SAMPLE)}, "idempotency_key": "elsewhere"}
+
+        def created() -> str | None:
+            """Prefect's server answers 503 while its SQLite file is locked."""
+            answer = api.post(f"/deployments/{deployment}/create_flow_run", json=body)
+            return answer.json()["id"] if answer.is_success else None
+
+        run = until(created, "the run is created")
         env = environment(
             PREFECT_API_URL=running.state()["api_url"],
             PREFECT_HOME=str(tmp_path / "home"),

@@ -6,6 +6,7 @@ is to people, so cell values in its Markdown are made harmless here.
 
 import html
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -68,7 +69,7 @@ def markdown(report: ImportReport) -> str:
     """The report for the run's page."""
     title = "Preview of" if report.preview else "Import of"
     parts = [
-        f"# {title} {safe(report.workbook)}",
+        f"# {title} {safe(PurePosixPath(report.workbook).name)}",
         f"Import {report.import_id}, sheet {safe(report.sheet)}, headings in row {report.heading_row}."
         + (" Nothing was written: this is what an import would do now." if report.preview else ""),
         _table(

@@ -237,9 +237,14 @@ class Fetcher:
         """The first answer that is no redirect. Each address on the way must be allowed by hosts and robots.txt."""
         at = url
         for _ in range(_MOST_REDIRECTS + 1):
-            wire, server = self._aim(at)
-            if not robots:
-                await self._obey(at, wire, server)
+            try:
+                wire, server = self._aim(at)
+                if not robots:
+                    await self._obey(at, wire, server)
+            except FetchRefused as refusal:
+                if at == url:
+                    raise
+                raise FetchRefused(f"{url} redirects: {refusal}") from refusal
             answer = await self._ask(at, wire, server, conditions, robots=robots)
             if answer.status == httpx.codes.NOT_MODIFIED and not conditions:
                 raise FetchFailed(f"{at}: the server answers 304 although it was not asked for changes", 304)

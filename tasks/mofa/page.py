@@ -104,18 +104,25 @@ def rebase(url: str, base_url: str | None) -> str:
 
 def refusal(page: Page) -> str | None:
     """Why this answer is no page of content, though it may have come with status 200; None: it may be one."""
+    return _looked_at(page)[0]
+
+
+def _looked_at(page: Page) -> tuple[str | None, BeautifulSoup | None]:
+    """Why it is no page of content, and its tree if it is HTML: made once, since that is most of the work."""
     if page.status != _OK:
-        return f"the server answered {page.status}, a page (200) was expected"
+        return f"the server answered {page.status}, a page (200) was expected", None
     text = page.text.strip(_AROUND)
     if not text:
-        return "the page is empty"
-    return _stand_in(text) if text.startswith("<") else None
-
-
-def _stand_in(text: str) -> str | None:
+        return "the page is empty", None
+    if not text.startswith("<"):
+        return None, None
     if "<html" in text[:5_000].lower() and "</html>" not in text[-5_000:].lower():
-        return "the page ends before its end (</html>): it was cut short"
-    tree = BeautifulSoup(text, "lxml")
+        return "the page ends before its end (</html>): it was cut short", None
+    tree = BeautifulSoup(page.text, "lxml")
+    return _stand_in(tree), tree
+
+
+def _stand_in(tree: BeautifulSoup) -> str | None:
     for tag in tree.select("title, h1"):
         if _REFUSALS.search(seen := " ".join(tag.get_text(" ").split())):
             return f"the page is titled {seen[:_SHOWN]!r}: a notice stands in for the content"
@@ -126,11 +133,12 @@ def _stand_in(text: str) -> str | None:
 
 def html(page: Page) -> BeautifulSoup:
     """The page's tree. Raises PageError when something stands in for the content or it is no HTML."""
-    if problem := refusal(page):
+    problem, tree = _looked_at(page)
+    if problem:
         raise PageError(page.url, problem)
-    if not page.text.strip(_AROUND).startswith("<"):
+    if tree is None:
         raise PageError(page.url, f"an HTML page was expected, it begins with {page.text[:30]!r}")
-    return BeautifulSoup(page.text, "lxml")
+    return tree
 
 
 def parsed(page: Page, model: type[Model]) -> Model:

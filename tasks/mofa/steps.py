@@ -24,7 +24,7 @@ from sqlalchemy import Connection, RowMapping
 from db import embassies as table
 from db import notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
-from db.task_runs import Claim, check_owner, committed, complete, failures_since, idempotent_once
+from db.task_runs import Claim, check_owner, committed, complete, failed_in, failures_since, idempotent_once
 from tasks.mofa.changes import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
 from tasks.mofa.fetching import (
@@ -102,8 +102,7 @@ class Candidate:
     pages: int
     unchanged: int
     retried: int
-    snapshots: list[int]  # of every page
-    first_page: int  # the snapshot that proves that something is not there
+    snapshots: dict[str, int]  # of every page, by its address, in the order of the crawl
     number: int | None = None  # of a held set that a person accepted
 
 
@@ -130,6 +129,8 @@ def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candida
                 _follow(ministry, crawl, earlier, fetcher, pool)
                 break
             except FetchFailed as failure:
+                if (failure.retry_after or 0) > settings.longest_wait:  # nobody waits for that: the next run asks
+                    raise FetchRefused(str(failure), failure.status, failure.retry_after) from failure
                 crawl.retried += 1
                 crawl.not_before = time.monotonic() + (failure.retry_after or 0)
                 raise
@@ -232,7 +233,10 @@ def _reparsed(connection: Connection, ministry: Source, snapshot: int) -> tuple[
 
 
 def _parsed(ministry: Source, page: Page) -> tuple[list[str], list[dict[str, Any]]]:
-    return ministry.follow(page), [record.model_dump(mode="json") for record in ministry.parse(page)]
+    try:
+        return ministry.follow(page), [record.model_dump(mode="json") for record in ministry.parse(page)]
+    except ValueError as error:  # such as a name that no key can be made of
+        raise PageError(page.url, str(error)) from error
 
 
 def _candidate(ministry: Source, crawl: Crawl) -> Candidate:
@@ -243,7 +247,6 @@ def _candidate(ministry: Source, crawl: Crawl) -> Candidate:
             record = Embassy.model_validate(each)
             records.append(record)
             proof.setdefault(record.key, snapshot)
-    snapshots = [snapshot for snapshot, _, _ in crawl.read.values()]
     return Candidate(
         missions=one_each(records),
         proof=proof,
@@ -251,8 +254,7 @@ def _candidate(ministry: Source, crawl: Crawl) -> Candidate:
         pages=len(crawl.read),
         unchanged=len(crawl.unchanged),
         retried=crawl.retried,
-        snapshots=sorted(set(snapshots)),
-        first_page=snapshots[0],
+        snapshots={url: snapshot for url, (snapshot, _, _) in crawl.read.items()},
     )
 
 
@@ -265,6 +267,7 @@ def held_set(source_name: str, number: int) -> Candidate:
     with transaction() as connection:
         held = table.candidate(connection, number)
         last = table.last_applied(connection, JOB, source_name)
+        pages = table.pages_of_held(connection, number)
     if held is None or held["source"] != source_name:
         raise Refused(f"there is no held set {number} of {source_name}: its number stands in the alert and on the run")
     if held["applied_at"]:
@@ -274,16 +277,14 @@ def held_set(source_name: str, number: int) -> Candidate:
     if held["version"] != source(source_name).version:
         raise Refused(f"the held set {number} of {source_name} was read by another version of its parser; run it again")
     missions = [Embassy.model_validate(record) for record, _ in held["records"]]
-    snapshots = sorted({int(snapshot) for _, snapshot in held["records"]})
     return Candidate(
         missions={each.key: each for each in missions},
         proof={each.key: int(snapshot) for each, (_, snapshot) in zip(missions, held["records"], strict=True)},
         proven=True,
-        pages=len(snapshots),
+        pages=len(pages),
         unchanged=0,
         retried=0,
-        snapshots=snapshots,
-        first_page=snapshots[0] if snapshots else 0,
+        snapshots=pages,
         number=number,
     )
 
@@ -316,16 +317,18 @@ def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: 
         last = table.last_applied(connection, JOB, source_name)
         if found.number is not None and table.is_stale(connection, found.number, last["id"] if last else None):
             raise Refused(f"the held set {found.number} of {source_name} is stale: another set was applied meanwhile")
+        rebased, why = connection.begin_nested(), []
         if last and last["result"]["version"] != ministry.version:
-            _rebase(connection, ministry, last["result"]["snapshots"], at)
+            why = _rebase(connection, ministry, last)
         known = _known(connection, source_name)
-        why = [] if found.number is not None else _doubts(connection, source_name, known, found, at)
-        if why:
+        if found.number is None and (why := why or _doubts(connection, source_name, known, found, at)):
+            rebased.rollback()  # nothing at all is changed
             return _hold(connection, ministry, known, found, claim, last, why, channels, base_url)
+        rebased.commit()
         baseline = not known
         changes = [] if baseline else diff(known, found.missions, at=at, scheduled=scheduled())
         _write(connection, source_name, known, found.missions, changes, found.proof, at)
-        shown = _shown(changes, known, found)
+        shown = _shown(changes, known, found, table.last_pages(connection, source_name))
         table.record_changes(connection, source_name, claim.id, shown, at)
         report = _report(ministry, found, claim, baseline=baseline, changes=changes)
         if found.number is not None:
@@ -357,19 +360,27 @@ def _doubts(
     )
 
 
-def _rebase(connection: Connection, ministry: Source, snapshots: Sequence[int], at: datetime) -> None:
-    """The parser is another: what is stored is read again from the pages it came from, and nobody is told."""
+def _rebase(connection: Connection, ministry: Source, last: RowMapping) -> list[str]:
+    """The parser is another: what is stored is read again from the pages it came from, and nobody is told.
+
+    Returns why that cannot be done: a parser for a new layout need not know the old one.
+    """
     records: list[Embassy] = []
     proof: dict[str, int] = {}
-    for snapshot in snapshots:
-        for each in _reparsed(connection, ministry, snapshot)[1]:
-            record = Embassy.model_validate(each)
-            records.append(record)
-            proof.setdefault(record.key, snapshot)
-    known, now = _known(connection, ministry.name), one_each(records)
-    # What a new parser does not see is no news of the ministry: it is judged against the pages of today.
-    changes = [change for change in diff(known, now, at=at, scheduled=False) if change.kind != "missing"]
-    _write(connection, ministry.name, known, now, changes, proof, at)
+    try:
+        for snapshot in table.addresses(connection, last["result"]["snapshots"]):  # those that are still there
+            for each in _reparsed(connection, ministry, snapshot)[1]:
+                record = Embassy.model_validate(each)
+                records.append(record)
+                proof.setdefault(record.key, snapshot)
+        now = one_each(records)
+    except (PageError, DoubleError) as error:
+        return [f"The parser is another, and it cannot read the stored pages to compare with them: {error}."]
+    known, at = _known(connection, ministry.name), last["updated_at"]
+    # What a new parser reads otherwise or does not see is no news of the ministry: only the keys follow it.
+    changes = [change for change in diff(known, now, at=at, scheduled=False) if change.was]
+    _write(connection, ministry.name, known, now, changes, proof, at, news=False)
+    return []
 
 
 def _write(
@@ -380,11 +391,13 @@ def _write(
     changes: Sequence[Change],
     proof: Mapping[str, int],
     at: datetime,
+    *,
+    news: bool = True,
 ) -> None:
-    """Missions as they are now; every one that stands on a page is verified."""
+    """Missions as they are now; every one that stands on a page is verified, and changed if that is news."""
     ids = {row["key"]: row["id"] for row in table.missions(connection, source_name)}
     was = {change.key: change.was for change in changes if change.was}
-    changed = {change.key for change in changes}
+    changed = {change.key for change in changes if news}
     new = [key for key in now if key not in known and key not in was]
     table.add_missions(connection, source_name, [_row(now[key], proof) for key in new], at)
     table.update_missions(
@@ -405,13 +418,20 @@ def _row(embassy: Embassy, proof: Mapping[str, int]) -> dict[str, Any]:
     return {**embassy.model_dump(mode="json"), "snapshot_id": proof[embassy.key]}
 
 
-def _shown(changes: Sequence[Change], known: Mapping[str, Known], found: Candidate) -> list[dict[str, Any]]:
-    """Changes with what people need beside them, most important first."""
+def _shown(
+    changes: Sequence[Change], known: Mapping[str, Known], found: Candidate, stood: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Changes with what people need beside them, most important first.
+
+    That a mission is not there is proved by the page where it `stood`, as it is now; if that is gone, by the first one.
+    """
     shown = []
+    first_page = next(iter(found.snapshots.values()), None)
     for change in changes:
         mission = found.missions.get(change.key) or known[change.key].embassy
-        proof = found.proof.get(change.key, found.first_page)
-        shown.append({**asdict(change), "country": mission.country, "snapshot_id": proof or None})
+        without = found.snapshots.get(stood.get(change.key, ""), first_page)
+        proof = found.proof.get(change.key, without)
+        shown.append({**asdict(change), "country": mission.country, "snapshot_id": proof})
     return shown
 
 
@@ -436,7 +456,7 @@ def _report(
         changes=len(changes),
         counts=dict(Counter(change.kind for change in changes)),
         accepted=found.number,
-        snapshots=found.snapshots,
+        snapshots=list(found.snapshots.values()),
         **more,
     )
 
@@ -538,9 +558,15 @@ def _tell_applied(
 
 
 def tell_failure(source_name: str, sentence: str) -> None:
-    """Put the failure into the outbox, once for an episode; if even the database is away, doctor tells."""
+    """Put the failure into the outbox, once for an episode; if even the database is away, doctor tells.
+
+    Nobody is told of a run beside one that does the work, of one that was overtaken, or of a name mistyped: none of
+    these is a failure of the job.
+    """
     try:
         with transaction() as connection:
+            if not failed_in(connection, JOB, flow_run.id):
+                return
             last = table.last_applied(connection, JOB, source_name)
             told = message.failure(f"{JOB} {source_name}", sentence, since=datetime.now(UTC), run=run_page())
             _enqueue(connection, _episode(source_name, "failing", last), channel_ids(), told)

@@ -32,7 +32,8 @@ class NotifySettings(BaseSettings):
     )
 
     notify_urls: SecretStr | None = Field(None, description="Apprise URLs, blank-separated; without, nobody is told")
-    notify_timeout: float = Field(30, gt=0, le=600, description="Seconds a channel may take for each answer")
+    # three times it must fit into the lease of a message (db.notifications.LEASE_SECONDS)
+    notify_timeout: float = Field(30, gt=0, le=90, description="Seconds a channel may take for each answer")
 
 
 @cache

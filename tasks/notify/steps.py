@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from db import notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from tasks.notify.channels import ChannelFailed, channels, send
-from tasks.step import step
+from tasks.step import Refused, run, step
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,11 @@ def deliver_outbox() -> Delivered:
             with transaction() as connection:
                 notifications.mark_sent(connection, due)
     return Delivered(sent, failed)
+
+
+def deliver() -> None:
+    """Send what is due; what cannot be sent now waits for the next run and changes nothing about this one."""
+    try:
+        run(deliver_outbox)
+    except Refused as refusal:
+        get_run_logger().warning("nothing could be delivered: %s", refusal)
