@@ -372,6 +372,7 @@ def test_a_bad_day_at_the_ministry_changes_nothing_and_is_told_once(watch, bad):
     assert watch.alerts() == []
 
 
+@pytest.mark.slow
 def test_a_held_set_that_a_person_accepted_is_believed_from_then_on(watch):
     watch.ministry.show(missions())
     watch()
@@ -511,6 +512,9 @@ def test_an_outage_is_told_once_and_its_end_once(watch):
     watch.ministry.answers = {}
     assert watch.applied() == {}
     assert watch.alerts() == ["mofa_monitoring testland works again"]
+    watch.ministry.answers = {"/list": hostile.status(403)}
+    watch()
+    assert watch.alerts() == ["mofa_monitoring testland fails"], "another episode"
 
 
 @pytest.mark.slow
@@ -523,6 +527,7 @@ def test_a_page_that_drips_for_ever_fails_in_time(watch):
     assert datetime.now(UTC) - started < timedelta(seconds=10)
 
 
+@pytest.mark.slow
 def test_a_list_edited_while_it_is_read_is_no_set(watch):
     watch.ministry.show(missions())
     watch()
@@ -617,6 +622,7 @@ def test_a_webhook_that_is_away_fails_no_run_and_hears_it_later(watch):
 # --- another version of a parser
 
 
+@pytest.mark.slow
 def test_a_parser_of_another_version_reads_the_stored_pages_again_without_a_storm(watch):
     watch.ministry.show(missions())
     watch()
