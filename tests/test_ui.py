@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
-
 from test_up import Started, new_data_dir, start
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

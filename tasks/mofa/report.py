@@ -48,7 +48,7 @@ def markdown(
     """The report for the run's page; `escape` makes values harmless in Markdown."""
     parts = [
         f"# {escape(summary(report))}",
-        f"{report.pages:,} pages asked for, {report.unchanged:,} of them unchanged, {report.retried:,} asked for again.",
+        f"{report.pages:,} pages asked for, {report.unchanged:,} unchanged, {report.retried:,} requests made again.",
     ]
     if report.held is not None:
         base = f" --base-url {base_url}" if base_url else ""
