@@ -6,12 +6,15 @@ SCREENSHOTS=docs python -m pytest tests/test_ui.py    writes the pictures of the
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
-from test_up import Started, new_data_dir, start
+from test_up import Started, new_data_dir, start, until
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -69,3 +72,93 @@ def test_the_report_says_what_became_of_rows_and_columns(running: Started, page:
     expect(page.get_by_text("python -m tasks.crm.rejects 1 rejects.xlsx")).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "import-report.png")
+
+
+# ---------------------------------------------------------------------- the monitor
+
+# Missions as mid.ru lists them, of countries that are nowhere.
+LABELS = ("Адрес", "Телефон", "E-mail")
+BEFORE = {
+    f"Страна {letter}": [f"Улица Морская, {n}", f"+7 495 000 00 {n:02}", f"embassy{n}@example.org"]
+    for n, letter in enumerate("АБВГДЕЖЗИК", 1)
+}
+AFTER = {
+    **{name: values for name, values in BEFORE.items() if name != "Страна К"},
+    "Страна Б": ["Улица Садовая, 2", *BEFORE["Страна Б"][1:]],
+    "Страна В": [BEFORE["Страна В"][0], "+7 495 111 11 11", BEFORE["Страна В"][2]],
+    "Страна Л": ["Улица Новая, 1", "+7 495 222 22 22", "new@example.org"],
+}
+
+
+def listed(missions: dict[str, list[str]]) -> bytes:
+    blocks = []
+    for country, values in missions.items():
+        rows = "".join(
+            f"<tr><td>{label}:</td><td>{value}</td></tr>" for label, value in zip(LABELS, values, strict=True)
+        )
+        head = "<tr><td colspan=2><h3>Посольство</h3></td></tr>"
+        contacts = f"<div class=contacts><table>{head}{rows}</table></div>"
+        blocks.append(f"<div class=countrycontact><div class=country>{country}</div>{contacts}</div>")
+    return f"<html><head><meta charset=utf-8></head><body>{''.join(blocks)}</body></html>".encode()
+
+
+@pytest.fixture
+def ministry() -> Iterator[ThreadingHTTPServer]:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path.endswith("/straweb")
+            body = listed(self.server.missions) if found else b""  # type: ignore[attr-defined]
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def watched(running: Started, ministry: ThreadingHTTPServer, missions: dict[str, list[str]]) -> str:
+    """Run the monitor's deployment on these missions; returns the run's id."""
+    ministry.missions = missions  # type: ignore[attr-defined]
+    url = f"http://127.0.0.1:{ministry.server_address[1]}"
+    key = "changed" if missions is AFTER else "first"
+    body = {"parameters": {"source": "russia", "base_url": url}, "idempotency_key": key}
+    with running.api() as api:
+        deployment = api.get("/deployments/name/mofa_monitoring/mofa-monitoring").raise_for_status().json()["id"]
+
+        def created() -> str | None:
+            answer = api.post(f"/deployments/{deployment}/create_flow_run", json=body)
+            return str(answer.json()["id"]) if answer.is_success else None
+
+        run: str = until(created, "the run is created")
+
+        def ended() -> bool:
+            state = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
+            assert state["type"] not in ("FAILED", "CRASHED"), state["message"]
+            return bool(state["type"] == "COMPLETED")
+
+        until(ended, "the run ends", 90)
+    return run
+
+
+def test_the_monitors_report_shows_what_changed_with_old_and_new(
+    running: Started, page: Page, ministry: ThreadingHTTPServer
+) -> None:
+    watched(running, ministry, BEFORE)
+    run = watched(running, ministry, AFTER)
+    with running.api() as api:
+        artifacts = api.post("/artifacts/filter", json={}).raise_for_status().json()
+    report = next(each for each in artifacts if each["key"] == "monitor-report" and each["flow_run_id"] == run)
+    page.set_viewport_size({"width": 1280, "height": 620})
+    page.goto(f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}")
+    expect(page.get_by_text("russia: 10 missions, 1 missing, 1 added, 2 changed").first).to_be_visible()
+    for value in ("Улица Морская, 2", "Улица Садовая, 2", "+7 495 111 11 11"):
+        expect(page.get_by_text(value).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    keep(page, "monitor-report.png")
