@@ -48,7 +48,7 @@ def markdown(
     """The report for the run's page; `escape` makes values harmless in Markdown."""
     parts = [
         f"# {escape(summary(report))}",
-        f"{report.pages:,} pages asked for, {report.unchanged:,} unchanged, {report.retried:,} requests made again.",
+        f"Pages asked for: {report.pages:,}; unchanged: {report.unchanged:,}; requests made again: {report.retried:,}.",
     ]
     if report.held is not None:
         base = f" --base-url {base_url}" if base_url else ""
@@ -60,8 +60,9 @@ def markdown(
     if changes:
         rows = ["| what | mission | field | old | new |", "| --- | --- | --- | --- | --- |"]
         for change in changes[:_SHOWN]:
-            cells = [change["kind"], change["name"], change["field"] or "", change["old"] or "", change["new"] or ""]
-            rows.append("| " + " | ".join(escape(cell).replace("|", "\\|") for cell in cells) + " |")
+            where = f"{change['name']} ({change['country']})" if change["country"] else change["name"]
+            cells = [change["kind"], where, change["field"], change["old"], change["new"]]
+            rows.append("| " + " | ".join(escape(cell or "").replace("|", "\\|") for cell in cells) + " |")
         parts.append("\n".join(rows))
         if len(changes) > _SHOWN:
             parts.append(f"… and {len(changes) - _SHOWN:,} more, all in the table embassy_changes.")
