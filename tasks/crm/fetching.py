@@ -20,6 +20,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.crm.workbook import WorkbookError
+from tasks.settings import checked
 
 
 class WorkbookUnreachable(WorkbookError):  # noqa: N818 - it says what to do: reach it later
@@ -40,7 +41,7 @@ class FetchingSettings(BaseSettings):
 @cache
 def fetching_settings() -> FetchingSettings:
     """The settings from the environment, read once."""
-    return FetchingSettings()
+    return checked(FetchingSettings)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.settings import checked
+
 
 class ImportSettings(BaseSettings):
     """What an operator may set; the README's table is tested against it."""
@@ -26,4 +28,4 @@ REJECTS_ALWAYS_TAKEN = 10  # so that one typo in a workbook of three rows does n
 @cache
 def import_settings() -> ImportSettings:
     """The settings, read once."""
-    return ImportSettings()
+    return checked(ImportSettings)

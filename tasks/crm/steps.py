@@ -42,12 +42,13 @@ from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.workbook import WorkbookError
+from tasks.settings import SettingsError
 from tasks.step import Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
 ROOM = f"import-crm-{os.getuid()}-"
-REFUSALS = (Refused, WorkbookError, HeadingsError, DatabaseError)
+REFUSALS = (Refused, SettingsError, WorkbookError, HeadingsError, DatabaseError)
 _step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict))
 
 
@@ -56,7 +57,10 @@ _step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, Database
 
 def run_name() -> str:
     """The run's name in the UI: import-crm_sample.xlsx."""
-    workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
+    try:
+        workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
+    except SettingsError:  # the run says so itself, under a name that it has to have first
+        workbook = "nothing"
     return f"import-{PurePosixPath(fetching.redacted(workbook)).name}"
 
 

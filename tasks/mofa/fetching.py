@@ -36,6 +36,8 @@ from protego import Protego
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.settings import checked
+
 
 class FetchError(Exception):
     """A page could not be had; the message is one plain sentence with its address."""
@@ -85,7 +87,7 @@ class FetchingSettings(BaseSettings):
 @cache
 def fetching_settings() -> FetchingSettings:
     """The settings from the environment or .env, read once."""
-    return FetchingSettings()
+    return checked(FetchingSettings)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.mofa.guard import Thresholds
+from tasks.settings import checked
 
 _DEFAULT = Thresholds()
 
@@ -35,4 +36,4 @@ class MonitorSettings(BaseSettings):
 @cache
 def monitor_settings() -> MonitorSettings:
     """The settings, read once."""
-    return MonitorSettings()
+    return checked(MonitorSettings)

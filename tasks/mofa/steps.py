@@ -44,10 +44,11 @@ from tasks.mofa.settings import monitor_settings
 from tasks.mofa.sources import UnknownSourceError, source
 from tasks.notify import message
 from tasks.notify.steps import channel_ids
+from tasks.settings import SettingsError
 from tasks.step import Refused, run, step
 
 JOB = "mofa_monitoring"
-REFUSALS = (Refused, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
+REFUSALS = (Refused, SettingsError, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
 _step = partial(step, refusals=REFUSALS, may_heal=(FetchFailed, DatabaseUnavailable, DatabaseConflict))
 NOT_FOUND = 404
 
@@ -570,7 +571,7 @@ def tell_failure(source_name: str, sentence: str) -> None:
             last = table.last_applied(connection, JOB, source_name)
             told = message.failure(f"{JOB} {source_name}", sentence, since=datetime.now(UTC), run=run_page())
             _enqueue(connection, _episode(source_name, "failing", last), channel_ids(), told)
-    except DatabaseError as error:
+    except (DatabaseError, SettingsError) as error:
         get_run_logger().warning("nobody could be told: %s", error)
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.settings import checked
+
 
 class ChannelFailed(Exception):  # noqa: N818 - it says what happened
     """A channel did not take a message; the message is one plain sentence without secrets. Trying again may help."""
@@ -39,7 +41,7 @@ class NotifySettings(BaseSettings):
 @cache
 def notify_settings() -> NotifySettings:
     """The settings from the environment or .env, read once."""
-    return NotifySettings()
+    return checked(NotifySettings)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from db import notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from tasks.notify.channels import ChannelFailed, channels, send
+from tasks.settings import SettingsError
 from tasks.step import Refused, run, step
 
 
@@ -32,7 +33,7 @@ def channel_ids() -> list[str]:
 
 
 @step(
-    refusals=(DatabaseError,),
+    refusals=(DatabaseError, SettingsError),
     may_heal=(DatabaseUnavailable, DatabaseConflict),
     task_run_name="deliver-notifications",
     cache_policy=NO_CACHE,

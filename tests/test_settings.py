@@ -1,0 +1,48 @@
+"""A wrong setting is one sentence that names it, wherever it is read, and never shows its value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tasks.crm.fetching import fetching_settings as workbook_settings
+from tasks.crm.settings import import_settings
+from tasks.mofa.fetching import fetching_settings as pages_settings
+from tasks.mofa.settings import monitor_settings
+from tasks.notify.channels import notify_settings
+from tasks.settings import SettingsError
+
+READERS = {
+    "REJECT_LIMIT": import_settings,
+    "WORKBOOK_MAX_BYTES": workbook_settings,
+    "MOFA_CONCURRENCY": pages_settings,
+    "MOFA_FOUND_AGAIN": monitor_settings,
+    "NOTIFY_TIMEOUT": notify_settings,
+}
+
+
+@pytest.mark.parametrize("variable", READERS)
+def test_a_wrong_setting_names_its_variable_and_hides_its_value(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Callable[[], Any] = READERS[variable]
+    monkeypatch.setenv(variable, "s3cr3t")
+    read.cache_clear()  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match=rf"^{variable}: .*\.env$") as refused:
+        read()
+    assert "s3cr3t" not in str(refused.value)
+    monkeypatch.delenv(variable)
+    read()
+    read.cache_clear()  # type: ignore[attr-defined]
+
+
+def test_an_import_with_a_wrong_setting_fails_in_one_sentence(
+    database: str, prefect_server: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from flows.import_crm_data import import_crm_data
+
+    monkeypatch.setenv("IMPORT_BATCH_ROWS", "many")
+    import_settings.cache_clear()
+    state: Any = import_crm_data(return_state=True)
+    assert state.is_failed()
+    assert state.message.startswith("IMPORT_BATCH_ROWS: ")
+    assert "Traceback" not in caplog.text
+    import_settings.cache_clear()
