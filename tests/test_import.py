@@ -437,7 +437,11 @@ ALSO_REFUSED = [
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"), [*REFUSED, *(pytest.param(*each, marks=pytest.mark.slow) for each in ALSO_REFUSED)]
+    ("name", "content", "says"),
+    [
+        *(pytest.param(*each, id=each[0]) for each in REFUSED),  # the bytes hold the second in which they were made
+        *(pytest.param(*each, id=each[0], marks=pytest.mark.slow) for each in ALSO_REFUSED),
+    ],
 )
 def test_what_cannot_be_imported_is_refused_in_one_sentence(
     tmp_path: Path, name: str, content: bytes, says: str
