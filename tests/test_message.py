@@ -135,9 +135,16 @@ def test_a_flood_is_counted_and_the_important_part_of_it_listed():
     message = changes_digest("govuk", news, missions=717, run=RUN)
     assert message.title == "govuk: 344 changed"
     listed = [(section.heading, len(section.lines), section.more) for section in message.sections]
-    assert listed == [("Address (30)", 30, 0), ("Website (20)", 20, 0), ("Opening hours (344)", 0, 344)]
-    assert "Opening hours (344)\n- 344 on the run's page\n" in message.plain()
-    assert "**Opening hours (344)**\n\n- 344 on the run's page\n" in message.markdown()
+    assert listed == [("Address (30)", 30, 0), ("Website (20)", 17, 3), ("Opening hours (344)", 3, 341)]
+    assert "- … and 341 more on the run's page\n" in message.plain()
+    assert "- … and 341 more on the run's page\n" in message.markdown()
+
+
+def test_a_storm_of_one_kind_hides_no_other():
+    news = [paris("missing", key=f"m{n}") for n in range(60)]
+    news += [paris("changed", key=f"c{n}", field="address", old="9", new="10") for n in range(40)]
+    message = changes_digest("govuk", news, missions=717)
+    assert [(len(section.lines), section.more) for section in message.sections] == [(47, 13), (3, 37)]
 
 
 def test_of_a_long_value_the_part_that_differs_is_shown():

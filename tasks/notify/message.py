@@ -41,6 +41,7 @@ _FIELDS = {
     "opening_hours": "Opening hours",
 }
 _MOST_LINES = 50  # of a digest; more is counted, and stands on the run's page
+_LINES_OF_EACH = 3  # of every section at least, if it has them
 _MOST_CHARACTERS = 160  # of a value; around the difference if it is longer
 _CONTEXT = 30  # characters before a difference
 
@@ -144,15 +145,24 @@ def changes_digest(source: str, news: Sequence[News], *, missions: int, run: str
             rank = names.index(changed) if changed in _FIELDS else len(names)
         line = Line(_mission(each), _difference(each), None if page else each.page)
         groups.setdefault((order.index(each.kind), rank, heading), []).append(line)
-    sections, left = [], _MOST_LINES
-    for (_, _, heading), lines in sorted(groups.items(), key=lambda group: group[0]):
-        shown = lines[:left]
-        left -= len(shown)
-        sections.append(Section(f"{heading} ({len(lines):,})", tuple(shown), len(lines) - len(shown)))
+    ordered = [(heading, lines) for (_, _, heading), lines in sorted(groups.items(), key=lambda group: group[0])]
+    shares = _shares([len(lines) for _, lines in ordered])
+    sections = [
+        Section(f"{heading} ({len(lines):,})", tuple(lines[:share]), len(lines) - share)
+        for (heading, lines), share in zip(ordered, shares, strict=True)
+    ]
     lead = f"{_count(missions, 'mission')} on the list now."
     return Message(
         _title(f"{source}: {counts}"), lead, tuple(sections), links=_links(("The ministry's page", page), ("Run", run))
     )
+
+
+def _shares(lengths: Sequence[int]) -> list[int]:
+    """How many lines each section shows: a few of each, so that a storm of one kind hides no other, then in order."""
+    shares = [min(length, _LINES_OF_EACH) for length in lengths]
+    for i, length in enumerate(lengths):
+        shares[i] += max(min(length - shares[i], _MOST_LINES - sum(shares)), 0)
+    return shares
 
 
 def baseline_summary(
