@@ -87,8 +87,3 @@ def mark_failed(connection: Connection, due: Due, why: str) -> None:
             WHERE id = :id AND status = 'pending'"""),
         {"why": why[:2000], "most": MOST_ATTEMPTS, "wait": wait, "id": due.id},
     )
-
-
-def undelivered(connection: Connection) -> int:
-    """How many messages wait to be sent."""
-    return int(connection.scalar(select(func.count()).where(notifications.c.status == "pending")) or 0)

@@ -305,12 +305,3 @@ def test_a_message_that_was_taken_but_whose_answer_came_too_late_is_told_again_a
     assert deliver() == (1, 0)
     assert webhook.titles() == Counter({"a": 2})
     assert mailbox.titles() == Counter({"a": 1})
-
-
-def test_how_much_is_undelivered_is_counted(told_to, webhook, mailbox):
-    told_to(webhook.url, mailbox.url)
-    webhook.status = 500
-    enqueue("a")
-    deliver()
-    with transaction() as connection:
-        assert notifications.undelivered(connection) == 1

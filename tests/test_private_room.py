@@ -1,0 +1,21 @@
+"""The directory of an import's private copy, which holds personal data, outlives nobody who uses it."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.crm import steps
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next_and_what_is_in_use_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / f"{steps.ROOM}left"
+    left.mkdir()
+    (left / "rows-1-2.copy").write_text("personal data")
+    with steps.private_room() as one, steps.private_room() as other:
+        assert not left.exists()
+        assert Path(one).is_dir()
+        assert Path(other).is_dir()
+    assert list(tmp_path.iterdir()) == []
