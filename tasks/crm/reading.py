@@ -15,37 +15,21 @@ A batch is a file in PostgreSQL's COPY text format with the columns that `db.con
 import gc
 import json
 import os
-import re
 import resource
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
-from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_headings, map_columns
+from tasks.crm.columns import HEADING_ROWS, HeadingsError, find_headings, map_columns
 from tasks.crm.columns import Mapping as ColumnMapping
-from tasks.crm.contact import (
-    Contact,
-    Day,
-    Unfit,
-    as_text,
-    has_clock,
-    hashes,
-    line,
-    note,
-    read_contact,
-    shown,
-    split_name,
-)
-from tasks.crm.workbook import Cell, ErrorCell, Row, Workbook, WorkbookError, open_workbook
+from tasks.crm.copy_lines import Sheet
+from tasks.crm.workbook import Row, Workbook, WorkbookError, open_workbook
 
 T = TypeVar("T")
 ANSWERED = 3  # exit code of a fork that has said itself why it stopped
-TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
-_SPECIAL = re.compile(r"[\\\n\r\t]")
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 @dataclass(frozen=True)
@@ -90,151 +74,6 @@ class End:
     rows: int
     rejected: int
     day_first: bool | None  # how the dates in words of the sheet are written; None: nothing tells, or two ways
-
-
-class Sheet:
-    """Rows of one sheet, made into lines of COPY text."""
-
-    def __init__(self, name: str, mapping: ColumnMapping, import_id: int) -> None:
-        self.mapping = mapping
-        self.orders: set[str] = set()
-        self._start = f"{import_id}\t"
-        self._sheet = _escaped(shown(name))
-        self._whole_last_name = "last_name" in mapping.fields.values()
-        self._columns = [(field, column) for column, field in mapping.fields.items() if field != "full_name"]
-        by_field = {field: column for column, field in mapping.fields.items()}
-        self._full_name = by_field.get("full_name")
-        self._day = by_field.get("last_contacted")
-        self._by_field = by_field
-        self._raw_columns = [i for i in range(len(mapping.headings)) if i not in mapping.dropped]
-
-    def copy_line(self, position: int, number: int, cells: Sequence[Cell]) -> tuple[str, bool]:
-        """One line of the batch, and whether the row is rejected.
-
-        Args:
-            position: 1 for the first row of the import.
-            number: the row as Excel shows it.
-            cells: from column A on; at least as many as there are headings.
-        """
-        try:
-            contact = read_contact(self._fields(cells), whole_last_name=self._whole_last_name)
-            extra = self._extra(cells, number) if self.mapping.extra or len(cells) > len(self.mapping.headings) else {}
-            if self._day is not None and has_clock(cells[self._day]):
-                extra[self.mapping.headings[self._day]] = as_text(cells[self._day])
-        except Unfit as unfit:
-            problems = [self._problem(problem.field, problem.reason, number, cells) for problem in unfit.problems]
-            problems += self._extra_problems(cells, number)
-            return self._rejected(position, number, cells, problems), True
-        except _UnfitExtra as unfit:
-            return self._rejected(position, number, cells, unfit.problems), True
-        return self._accepted(position, number, contact, extra, cells), False
-
-    def _fields(self, cells: Sequence[Cell]) -> dict[str, Any]:
-        values: dict[str, Any] = {field: cells[column] for field, column in self._columns}
-        if self._full_name is not None:
-            whole = cells[self._full_name]
-            if isinstance(whole, ErrorCell):
-                values["last_name"] = whole
-            elif self.mapping.company_flag is not None and _flagged(cells[self.mapping.company_flag]):
-                values["organization"] = whole
-            else:
-                try:
-                    values["first_name"], values["last_name"] = split_name(line(whole))
-                except ValueError:
-                    values["last_name"] = whole  # read_contact says what is wrong with it
-        return values
-
-    def _extra(self, cells: Sequence[Cell], number: int) -> dict[str, str]:
-        kept: dict[str, str] = {}
-        problems: list[list[str | None]] = []
-        columns = chain(self.mapping.extra.items(), self._beyond(cells))
-        for column, heading in columns:
-            try:
-                text = note(cells[column])
-            except ValueError as error:
-                problems.append([heading, shown(cells[column]), _at(cells[column], column, number, str(error))])
-                continue
-            if text is not None:
-                kept[heading] = text
-        if problems:
-            raise _UnfitExtra(problems)
-        return kept
-
-    def _extra_problems(self, cells: Sequence[Cell], number: int) -> list[list[str | None]]:
-        try:
-            self._extra(cells, number)
-        except _UnfitExtra as unfit:
-            return unfit.problems
-        return []
-
-    def _beyond(self, cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
-        """Cells to the right of all headings are kept like any other."""
-        for column in range(len(self.mapping.headings), len(cells)):
-            yield column, self.mapping.extra_name(column)
-
-    def _problem(self, field: str | None, reason: str, number: int, cells: Sequence[Cell]) -> list[str | None]:
-        column = self._by_field.get(field, self._full_name) if field else None
-        if column is None:
-            return [None, None, reason]
-        return [self.mapping.headings[column], shown(cells[column]), _at(cells[column], column, number, reason)]
-
-    def _raw(self, cells: Sequence[Cell]) -> str:
-        pairs = [[self.mapping.headings[i], shown(cells[i])] for i in self._raw_columns]
-        return _json(pairs + [[heading, shown(cells[column])] for column, heading in self._beyond(cells)])
-
-    def _accepted(
-        self, position: int, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]
-    ) -> str:
-        identity, name = hashes(contact)
-        *values, when = contact.__dict__.values()
-        text = "\t".join(["\0" if value is None else value for value in values])
-        if "\\" in text or text.count("\t") != len(values) - 1 or "\n" in text:
-            text = "\t".join(["\0" if value is None else _escaped(value) for value in values])
-        date, month_first, raw = "\\N", "\\N", "\\N"
-        if when is not None:
-            date, month_first, raw = self._dates(when, cells)
-        return (
-            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
-            + text.replace("\0", "\\N")
-            + f"\t{date}\t{month_first}\t{_escaped(_json(extra)) if extra else '{}'}\t\\N\t{raw}\n"
-        )
-
-    def _dates(self, when: Day, cells: Sequence[Cell]) -> tuple[str, str, str]:
-        if when.order:
-            self.orders.add(when.order)
-        if when.month_first is None:
-            return when.date.isoformat(), "\\N", "\\N"
-        return when.date.isoformat(), when.month_first.isoformat(), _escaped(self._raw(cells))
-
-    def _rejected(self, position: int, number: int, cells: Sequence[Cell], problems: list[list[str | None]]) -> str:
-        blanks = "\\N\t" * (2 + len(Contact.model_fields) + 2)
-        return (
-            f"{self._start}{position}\t{self._sheet}\t{number}\t{blanks}"
-            f"{_escaped(_json(problems))}\t{_escaped(self._raw(cells))}\n"
-        )
-
-
-class _UnfitExtra(Exception):  # noqa: N818 - as contact.Unfit
-    def __init__(self, problems: list[list[str | None]]) -> None:
-        super().__init__()
-        self.problems = problems
-
-
-def _at(cell: Cell, column: int, number: int, reason: str) -> str:
-    """Errors are named with their address: they are mended in the workbook."""
-    return f"{column_letter(column)}{number} {reason}" if isinstance(cell, ErrorCell) else reason
-
-
-def _flagged(cell: Cell) -> bool:
-    return not isinstance(cell, ErrorCell) and as_text(cell).strip().casefold() in TRUE
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -317,8 +156,8 @@ def _rows(order: Order, found: Found, mine: int = 0, of: int = 1) -> Generator[B
     """Judge and write every batch whose number modulo `of` is `mine`."""
     sheet = Sheet(found.name, found.mapping, order.import_id)
     width, batch_rows = len(found.mapping.headings), order.batch_rows
-    position = rejected = bad = 0
-    lines: list[str] = []
+    position = rejected = 0
+    batch: list[Row] = []
     for number, cells in found.rows:
         if number <= found.heading_row:
             continue
@@ -327,16 +166,16 @@ def _rows(order: Order, found: Found, mine: int = 0, of: int = 1) -> Generator[B
             continue
         if len(cells) < width:
             cells += [None] * (width - len(cells))  # noqa: PLW2901 - the row is ours
-        text, refused = sheet.copy_line(position, number, cells)
-        lines.append(text)
-        bad += refused
+        batch.append((number, cells))
         if position % batch_rows == 0:
-            yield _written(order, position, lines, bad)
-            rejected, bad, lines = rejected + bad, 0, []
-    if lines:
-        last = position if (position - 1) // batch_rows % of == mine else position // batch_rows * batch_rows
-        yield _written(order, last, lines, bad)
-    return _Share(position, rejected + bad, sorted(sheet.orders))
+            written = _written(order, sheet, position - batch_rows + 1, batch)
+            yield written
+            rejected, batch = rejected + written.rejected, []
+    if batch:
+        written = _written(order, sheet, position // batch_rows * batch_rows + 1, batch)
+        yield written
+        rejected += written.rejected
+    return _Share(position, rejected, sorted(sheet.orders))
 
 
 def _on_two_cores(order: Order, found: Found) -> Generator[Batch, None, _Share]:
@@ -364,8 +203,9 @@ def _on_two_cores(order: Order, found: Found) -> Generator[Batch, None, _Share]:
     return _Share(own.rows, own.rejected + other.rejected, sorted({*own.orders, *other.orders}))
 
 
-def _written(order: Order, last: int, lines: list[str], rejected: int) -> Batch:
-    first = last - len(lines) + 1
+def _written(order: Order, sheet: Sheet, first: int, rows: list[Row]) -> Batch:
+    lines, rejected = sheet.copy_lines(first, rows)
+    last = first + len(rows) - 1
     path = Path(order.into, f"rows-{first}-{last}.copy")
     path.write_bytes("".join(lines).encode())
     return Batch(first=first, last=last, rejected=rejected, path=str(path))
