@@ -35,8 +35,8 @@ STAGED_COLUMNS = (
     "problems",
     "raw",
 )
-ANALYSED = ("position", "identity_hash", "name_hash", "email", "problems")
 VERDICTS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
+ANALYSED = ("position", "identity_hash", "name_hash", "email", "problems")
 APPLY_LOCK = (0x6A6F6273, 0)  # "jobs", and no task_runs row has the id 0
 
 _names = ("first_name", "last_name")
@@ -52,6 +52,8 @@ _MERGED = {
     },
     "extra": "c.extra || s.extra",
 }
+# "Changed" means that merging changes something.
+_CHANGES = f"({', '.join(_MERGED.values())}) IS DISTINCT FROM ({', '.join(f'c.{column}' for column in _MERGED)})"
 # It is of the merged row: of one person only the organisation can make it another one.
 _MERGED_NAME_HASH = (
     "CASE WHEN s.organization IS NULL AND c.organization IS NOT NULL THEN c.name_hash ELSE s.name_hash END"
@@ -150,6 +152,9 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     """
     table = _partition(import_id)
     end = batches[-1][1] if batches else 0
+    # Positions are different numbers from 1 on: as many as the last one says are all of them.
+    if connection.execute(text(f"SELECT count(*), max(position) FROM {table}")).one() == (end, end or None):
+        return []
     connection.execute(text(f"DELETE FROM {table} WHERE position > :end"), {"end": end})
     counted = connection.execute(
         text(f"""
@@ -194,7 +199,9 @@ def settle_dates(connection: Connection, import_id: int, day_first: bool | None,
 
 
 def judge(connection: Connection, import_id: int) -> dict[str, Any]:
-    """Give every staged row its one verdict, in temporary tables that end with the transaction; returns the books.
+    """Give every staged row its one verdict; returns the books.
+
+    Afterwards a staged row with an identity leads: it is one person, with what that person's other rows add to it.
 
     Returns:
         rows: how many were staged; inserted, updated, unchanged, duplicate, rejected: they add up to rows;
@@ -209,36 +216,22 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
     connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
     _adopt(connection, p)
     _elect(connection, p)
-    merged = ", ".join(_MERGED.values())
-    stored = ", ".join(f"c.{column}" for column in _MERGED)
+    # Kept, so that `merge` need not look into contacts while it fills them: a plan made for an empty table then reads
+    # all that it has written so far, for every row.
     connection.execute(
         text(f"""
-            CREATE TEMP TABLE verdicts ON COMMIT DROP AS
-            SELECT position, identity_hash, NULL::bigint AS contact_id, 'inserted' AS verdict
-            FROM people p WHERE leads
-            AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = p.identity_hash)
-            UNION ALL
-            SELECT p.position, p.identity_hash, c.id,
-                   CASE WHEN ({merged}) IS NOT DISTINCT FROM ({stored}) THEN 'unchanged' ELSE 'updated' END
-            FROM people p JOIN contacts c USING (identity_hash) JOIN {p} s ON s.position = p.position
-            WHERE p.leads""")
+            CREATE TEMP TABLE known ON COMMIT DROP AS
+            SELECT s.position, c.id AS contact_id, {_CHANGES} AS changed
+            FROM {p} s JOIN contacts c ON c.identity_hash = s.identity_hash""")
     )
-    counted = dict(
-        connection.execute(
-            text(f"""
-                SELECT verdict, count(*) FROM verdicts GROUP BY 1
-                UNION ALL SELECT 'duplicate', count(*) FROM people WHERE NOT leads
-                UNION ALL SELECT 'rejected', count(*) FROM {p} WHERE problems IS NOT NULL
-                UNION ALL SELECT 'rows', count(*) FROM {p}""")
-        )
-        .tuples()
-        .all()
+    books = connection.execute(
+        text(f"""
+            SELECT rows, people - met AS inserted, changed AS updated, met - changed AS unchanged,
+                   rows - people - rejected AS duplicate, rejected
+            FROM (SELECT count(*) AS rows, count(identity_hash) AS people, count(problems) AS rejected FROM {p}) read,
+                 (SELECT count(*) AS met, count(*) FILTER (WHERE changed) AS changed FROM known) stored""")
     )
-    return {
-        "rows": counted.pop("rows"),
-        **{verdict: counted.get(verdict, 0) for verdict in VERDICTS},
-        **_details(connection, p),
-    }
+    return {**books.mappings().one(), **_details(connection, p)}
 
 
 def _adopt(connection: Connection, p: str) -> None:
@@ -271,6 +264,11 @@ def _adopt(connection: Connection, p: str) -> None:
             WHERE adopted_id IS NULL OR (owner_id IS NULL AND adoptions = 1)""")
     )
     connection.execute(
+        text(f"""
+            UPDATE {p} s SET identity_hash = claims.identity_hash
+            FROM claims WHERE s.name_hash = claims.name_hash AND s.email IS NULL AND s.problems IS NULL""")
+    )
+    connection.execute(
         text("""
             UPDATE contacts SET identity_hash = claims.identity_hash
             FROM claims WHERE contacts.id = claims.adopted_id""")
@@ -279,27 +277,18 @@ def _adopt(connection: Connection, p: str) -> None:
 
 def _elect(connection: Connection, p: str) -> None:
     """One row of each person leads and takes over what the others add to it; the others are duplicates."""
-    connection.execute(
-        text(f"""
-            CREATE TEMP TABLE people ON COMMIT DROP AS
-            SELECT position, coalesce(claims.identity_hash, s.identity_hash) AS identity_hash, true AS leads
-            FROM {p} s LEFT JOIN claims ON s.email IS NULL AND claims.name_hash = s.name_hash
-            WHERE problems IS NULL""")
-    )
-    connection.execute(text("ANALYZE people"))
     fields = ", ".join(f"s.{field}" for field in CONTACT_FIELDS)
     connection.execute(
         text(f"""
             CREATE TEMP TABLE repeats ON COMMIT DROP AS
-            SELECT p.identity_hash, s.*, row_number() OVER (PARTITION BY p.identity_hash ORDER BY
+            SELECT s.*, row_number() OVER (PARTITION BY s.identity_hash ORDER BY
                        last_contacted DESC NULLS LAST, num_nonnulls({fields}) DESC, {CONTENT_HASH_V1}, position) AS rank
-            FROM (SELECT identity_hash FROM people GROUP BY 1 HAVING count(*) > 1) several
-            JOIN people p USING (identity_hash)
-            JOIN (SELECT position, sheet, row_number, name_hash, extra, {", ".join(CONTACT_FIELDS)} FROM {p}) s
-                USING (position)""")
+            FROM (SELECT identity_hash FROM {p} WHERE problems IS NULL GROUP BY 1 HAVING count(*) > 1) several
+            JOIN (SELECT identity_hash, position, sheet, row_number, name_hash, extra, {", ".join(CONTACT_FIELDS)}
+                  FROM {p} WHERE problems IS NULL) s USING (identity_hash)""")
     )
     connection.execute(
-        text("UPDATE people SET leads = false FROM repeats r WHERE r.position = people.position AND r.rank > 1")
+        text(f"UPDATE {p} s SET identity_hash = NULL FROM repeats r WHERE r.position = s.position AND r.rank > 1")
     )
     best = ", ".join(
         [f"(array_agg({field} ORDER BY rank) FILTER (WHERE {field} IS NOT NULL))[1] AS {field}" for field in _plain]
@@ -342,8 +331,9 @@ def _details(connection: Connection, p: str) -> dict[str, Any]:
     )
     shared = connection.execute(
         text(f"""
-            SELECT email, count(*) AS people FROM people JOIN {p} USING (position)
-            WHERE leads AND email IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT 100""")
+            SELECT email, count(*) AS people FROM {p}
+            WHERE identity_hash IS NOT NULL AND email IS NOT NULL
+            GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT 100""")
     )
     reasons = connection.execute(
         text(f"""
@@ -379,24 +369,26 @@ def serialize_imports(connection: Connection) -> None:
     )
 
 
-def merge(connection: Connection, import_id: int) -> None:
-    """Write the people that `judge` found new or changed; unchanged ones are not touched."""
+def merge(connection: Connection, import_id: int) -> dict[str, int]:
+    """Write the people whom `judge` found new or changed; unchanged ones are not touched. Returns how many of each."""
     p = _partition(import_id)
     columns = [*CONTACT_FIELDS, "extra"]
-    connection.execute(
+    merged = ", ".join(f"{column} = {merged}" for column, merged in _MERGED.items())
+    updated = connection.execute(
+        text(f"""
+            UPDATE contacts c SET {merged}, name_hash = {_MERGED_NAME_HASH}, import_id = s.import_id,
+                source_sheet = s.sheet, source_row = s.row_number, updated_at = now()
+            FROM known k JOIN {p} s USING (position) WHERE k.changed AND c.id = k.contact_id""")
+    )
+    inserted = connection.execute(
         text(f"""
             INSERT INTO contacts (identity_hash, name_hash, import_id, source_sheet, source_row, {", ".join(columns)})
-            SELECT v.identity_hash, s.name_hash, s.import_id, s.sheet, s.row_number,
+            SELECT s.identity_hash, s.name_hash, s.import_id, s.sheet, s.row_number,
                    {", ".join(f"s.{column}" for column in columns)}
-            FROM verdicts v JOIN {p} s USING (position) WHERE v.verdict = 'inserted'""")
+            FROM {p} s WHERE s.identity_hash IS NOT NULL
+            AND NOT EXISTS (SELECT FROM known k WHERE k.position = s.position)""")
     )
-    changed = ", ".join(f"{column} = {merged}" for column, merged in _MERGED.items())
-    connection.execute(
-        text(f"""
-            UPDATE contacts c SET {changed}, name_hash = {_MERGED_NAME_HASH}, import_id = s.import_id,
-                source_sheet = s.sheet, source_row = s.row_number, updated_at = now()
-            FROM verdicts v JOIN {p} s USING (position) WHERE v.verdict = 'updated' AND c.id = v.contact_id""")
-    )
+    return {"inserted": inserted.rowcount, "updated": updated.rowcount}
 
 
 def keep_rejects(connection: Connection, import_id: int) -> int:

@@ -45,13 +45,13 @@ def import_crm_data(
 
 
 def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
-    with steps.private_room() as room:
+    with steps.reading_room() as reader:
         try:
-            copy = run(steps.fetch_workbook, address, room)
+            copy = run(steps.fetch_workbook, address, reader.room)
             with steps.once(copy, sheet, columns, key, preview) as once:
                 if once.done:
                     return steps.already_done(copy, once)
-                staged = steps.gather(copy, once.claim, sheet, columns, room)
+                staged = steps.gather(copy, once.claim, sheet, columns, reader)
                 once.result = run(steps.judge_and_apply, staged, once.claim, preview)
             return steps.tell(once.result)
         except steps.REFUSALS as refusal:

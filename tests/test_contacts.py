@@ -242,6 +242,19 @@ def test_unchanged_rows_write_nothing() -> None:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
 
 
+def test_a_table_that_the_planner_takes_for_empty_is_not_read_again_for_every_row() -> None:
+    imported(some_rows(1))
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DELETE FROM contacts"))
+        connection.execute(text("VACUUM contacts"))
+    import_id, _, _ = staged(some_rows(3000))
+    with transaction() as connection:
+        contacts.judge(connection, import_id)
+        assert contacts.merge(connection, import_id) == {"inserted": 3000, "updated": 0}
+        scans = "SELECT seq_scan, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'contacts'"
+        assert connection.execute(text(scans)).one() <= (10, 30_000)
+
+
 def test_a_changed_cell_is_one_update_that_names_its_row() -> None:
     first = imported([*some_rows(3), {**ADA, "email": "ada@x.org", "phone": "111"}], columns=[*ADA, "email", "phone"])
     second = imported([*some_rows(3), {**ADA, "email": "ada@x.org", "phone": "222"}], columns=[*ADA, "email", "phone"])

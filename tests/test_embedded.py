@@ -31,14 +31,25 @@ Start = Callable[..., str]
 
 def processes(data_dir: Path) -> list[psutil.Process]:
     """Every PostgreSQL process of this data directory."""
-    place = embedded._Place(data_dir)
-    return [process for process in place._processes() if process.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for process in embedded._Place(data_dir)._processes():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def postmaster(data_dir: Path) -> psutil.Process:
     """The one server of this data directory."""
-    (found,) = (process for process in processes(data_dir) if embedded._is_postmaster(process))
-    return found
+    servers = [process for process in processes(data_dir) if embedded._is_postmaster(process)]
+    pids = {server.pid for server in servers}
+    found = []
+    for server in servers:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a child that was just born still has its parent's name
+            if server.ppid() not in pids:
+                found.append(server)
+    (only,) = found
+    return only
 
 
 def until(true: Callable[[], Any], seconds: float = 20) -> None:

@@ -427,15 +427,14 @@ def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence(tmp_path: Path) -> None:
-    from prefect.logging import disable_run_logger
-
-    from tasks.crm.steps import _child
+    from tasks.crm.reader import Reader
     from tasks.crm.workbook import WorkbookError
 
     path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(50_000)))
 
     def killed() -> None:
-        with disable_run_logger(), _child(order(path, batch_rows=10)) as events:
+        with Reader(str(tmp_path)) as reader:
+            events = reader.read(order(path, batch_rows=10))
             next(events)
             [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
             os.kill(child.pid, signal.SIGKILL)

@@ -10,15 +10,12 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -37,6 +34,7 @@ from tasks.crm.columns import HeadingsError
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.fetching import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress
+from tasks.crm.reader import Reader
 from tasks.crm.reading import Batch, End, Headings, Order
 from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
@@ -97,6 +95,13 @@ def private_room() -> Iterator[str]:
 
 
 @contextmanager
+def reading_room() -> Iterator[Reader]:
+    """A private room and a reading process that waits in it for its order."""
+    with private_room() as room, Reader(room) as reader:
+        yield reader
+
+
+@contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -144,8 +149,8 @@ class Staged:
     reading: str  # digest of how it was read
 
 
-def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], room: str) -> Staged:
-    """Read the workbook in a child process and stage its batches as they come.
+def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], reader: Reader) -> Staged:
+    """Let the reading process read the workbook, and stage its batches as they come.
 
     Raises:
         WorkbookError: it cannot be read, or not understood.
@@ -156,7 +161,7 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
     order = Order(
         path=str(copy.path),
         name=copy.name,
-        into=room,
+        into=reader.room,
         import_id=claim.id,
         sheet=sheet or None,
         columns=columns,
@@ -165,7 +170,8 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
     )
     reading = _digest(RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
     begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
-    with _staging(claim, reading), ProgressBar(copy.name) as bar, _child(order) as events:
+    with _staging(claim, reading), ProgressBar(copy.name) as bar:
+        events = reader.read(order)
         headings = _expect(Headings, next(events))
         logger.info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
         for event in events:
@@ -203,49 +209,6 @@ def _expect(kind: type[T], event: object) -> T:
     if not isinstance(event, kind):
         raise TypeError(f"the reading process said {type(event).__name__} where {kind.__name__} was due")
     return event
-
-
-@contextmanager
-def _child(order: Order) -> Iterator[Iterator[Headings | Batch | End]]:
-    """The reading process and what it says; it ends with the block."""
-    command = [sys.executable, "-m", "tasks.crm.reading"]
-    with (
-        Path(order.into, "reading.log").open("w+") as log,
-        subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        ) as child,
-    ):
-        assert child.stdin is not None  # noqa: S101 - it is a pipe
-        try:
-            child.stdin.write(json.dumps(asdict(order)))
-            child.stdin.close()
-            yield _events(child, order, log)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # and the fork that it may have made
-
-
-def _events(child: subprocess.Popen[str], order: Order, log: Any) -> Generator[Headings | Batch | End]:
-    kinds = {"headings": Headings, "batch": Batch, "end": End}
-    for said in child.stdout or ():
-        for kind, content in json.loads(said).items():
-            if kind == "refused":
-                raise WorkbookError(content)
-            yield kinds[kind](**content)
-            if kind == "end":
-                return
-    child.wait()
-    log.seek(0)
-    get_run_logger().debug("the reading process ended with %s and said: %s", child.returncode, log.read()[-2000:])
-    raise WorkbookError(
-        f"{order.name} cannot be read: the process that read it was stopped ({_how(child.returncode)}), as happens "
-        f"when a workbook needs more than {order.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
-        "columns, save it as .xlsx and import that"
-    )
-
-
-def _how(returncode: int) -> str:
-    return f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
 
 
 def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
@@ -305,7 +268,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if preview or too_many:
             before.rollback()
         else:
-            contacts.merge(connection, claim.id)
+            _check(contacts.merge(connection, claim.id), report)
         contacts.keep_rejects(connection, claim.id)
         if not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
@@ -334,6 +297,12 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     if not report.balances or report.rows != staged.end.rows:
         raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
     return report
+
+
+def _check(written: dict[str, int], report: ImportReport) -> None:
+    told = {"inserted": report.inserted, "updated": report.updated}
+    if written != told:
+        raise RuntimeError(f"import {report.import_id} would write {written}, but its report says {told}")
 
 
 def _too_many(report: ImportReport) -> str | None:

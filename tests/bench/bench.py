@@ -2,8 +2,7 @@
 
 Each contender runs in a process of its own on a fresh database of the same embedded server, in turn, several times;
 the table shows medians. Memory is the peak of the contender's processes together, the database's not counted.
-The workload is make_workbook.py. Prefect ends a flow with a wait of up to one second for its heartbeat thread,
-whatever the flow did; that wait is part of the time shown.
+The workload is make_workbook.py.
 """
 
 import argparse

@@ -1,0 +1,81 @@
+"""The reading process as its parent sees it: started early, told what to read, listened to, ended.
+
+It needs a third of a second before it can read, which is a tenth of an import of 100,000 rows: so it is started before
+anyone knows what it is to read, while the workbook is fetched.
+"""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from tasks.crm.reading import Batch, End, Headings, Order
+from tasks.crm.workbook import WorkbookError
+
+logger = logging.getLogger(__name__)
+_COMMAND = [sys.executable, "-m", "tasks.crm.reading"]
+_KINDS = {"headings": Headings, "batch": Batch, "end": End}
+
+
+class Reader:
+    """A reading process, as a context manager: it ends with the block.
+
+    Args:
+        room: the directory for its batches and its log.
+    """
+
+    def __init__(self, room: str) -> None:
+        self.room = room
+        self._log: IO[str] = Path(room, "reading.log").open("w+")  # noqa: SIM115 - closed at the end of the block
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, start_new_session=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # and the fork that it may have made
+        with suppress(BrokenPipeError):
+            self._process.__exit__(kind, error, at)
+        self._log.close()
+
+    def read(self, order: Order) -> Generator[Headings | Batch | End]:
+        """What it finds, as it finds it.
+
+        Raises:
+            WorkbookError: it cannot read the workbook, or was stopped while reading it.
+        """
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the reading process has no pipes")
+        with suppress(BrokenPipeError):  # it is dead already, which its silence will tell
+            self._process.stdin.write(json.dumps(asdict(order)))
+            self._process.stdin.close()
+        for said in self._process.stdout:
+            for kind, content in json.loads(said).items():
+                if kind == "refused":
+                    raise WorkbookError(content)
+                yield _KINDS[kind](**content)
+                if kind == "end":
+                    return
+        how = self._process.wait()
+        self._log.seek(0)
+        logger.debug("the reading process ended with %s and said: %s", how, self._log.read()[-2000:])
+        raise WorkbookError(
+            f"{order.name} cannot be read: the process that read it was stopped ({_ended(how)}), as happens when a "
+            f"workbook needs more than {order.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
+            "columns, save it as .xlsx and import that"
+        )
+
+
+def _ended(returncode: int) -> str:
+    return f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
