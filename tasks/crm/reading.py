@@ -24,6 +24,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
+from tasks.crm.cell import Cell, ErrorCell, Row
 from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_headings, map_columns
 from tasks.crm.columns import Mapping as ColumnMapping
 from tasks.crm.contact import (
@@ -39,7 +40,7 @@ from tasks.crm.contact import (
     shown,
     split_name,
 )
-from tasks.crm.workbook import Cell, ErrorCell, Row, Workbook, WorkbookError, open_workbook
+from tasks.crm.workbook import Workbook, WorkbookError, open_workbook
 
 T = TypeVar("T")
 ANSWERED = 3  # exit code of a fork that has said itself why it stopped
