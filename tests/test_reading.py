@@ -16,6 +16,8 @@ import openpyxl
 import psutil
 import pytest
 import xlsxwriter
+from openpyxl.utils import get_column_letter, range_boundaries
+from test_opendocument import document, table
 
 from db.contacts import STAGED_COLUMNS
 from tasks.crm.reading import Order
@@ -168,6 +170,122 @@ def test_a_sheet_that_is_asked_for_is_never_replaced_by_another(tmp_path: Path) 
     assert said.refused.startswith("The headings cannot be used: none of them can identify a row")
     assert 'A "Year", B "Visitors"' in said.refused
     assert not said.rows
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_headings_merged_over_two_rows_are_read_with_the_finer_ones_below(tmp_path: Path, kind: str) -> None:
+    cells = {
+        "A1": "Company", "B1": "Person", "D1": "Email", "E1": "Address", "B2": "First Name", "C2": "Last Name",
+        "E2": "Zip", "F2": "District", "A3": "ACME", "B3": "Ada", "C3": "Lovelace", "D3": "ada@x.org", "E3": "W1",
+        "F3": "7", "B4": "Bob", "C4": "Bell", "D4": "bob@x.org",
+    }  # fmt: skip
+    merged = ("A1:A2", "B1:C1", "D1:D2", "E1:F1", "A3:A4")
+    if kind == "ods":
+        path = merged_document(tmp_path / "book.ods", cells, merged)
+    else:
+        book = openpyxl.Workbook()
+        assert book.active
+        for place, value in cells.items():
+            book.active[place] = value
+        for cell_range in merged:
+            book.active.merge_cells(cell_range)
+        book.save(path := tmp_path / "book.xlsx")
+    said = read(path)
+    assert said.headings["row"] == 2
+    assert said.headings["fields"] == dict(
+        zip(["organization", "first_name", "last_name", "email"], HEADINGS, strict=True)
+    )
+    assert [(row["row_number"], row["organization"], row["email"], row["extra"]) for row in said.rows] == [
+        ("3", "ACME", "ada@x.org", {"Zip": "W1", "District": "7"}),
+        ("4", None, "bob@x.org", {}),  # only headings stand for the rows below them
+    ]
+
+
+def merged_document(path: Path, cells: dict[str, str], merged: Sequence[str]) -> Path:
+    spans = {}
+    for cell_range in merged:
+        left, top, right, bottom = range_boundaries(cell_range)
+        spans[left, top] = {"number-rows-spanned": bottom - top + 1, "number-columns-spanned": right - left + 1}
+    rows = []
+    for number in range(1, 5):
+        row = ""
+        for column in range(1, 7):
+            says = "".join(f' table:{name}="{count}"' for name, count in spans.get((column, number), {}).items())
+            value = cells.get(f"{get_column_letter(column)}{number}")
+            kind = ' office:value-type="string"' if value else ""
+            row += f"<table:table-cell{kind}{says}>{f'<text:p>{value}</text:p>' if value else ''}</table:table-cell>"
+        rows.append(f"<table:table-row>{row}</table:table-row>")
+    return document(path, table("".join(rows)))
+
+
+def sheets(path: Path, tables: dict[str, list[list[Any]]], hidden: str = "") -> Path:
+    with xlsxwriter.Workbook(path) as book:
+        for name, rows in tables.items():
+            sheet = book.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+            if name == hidden:
+                sheet.hide()
+    return path
+
+
+BOB = ["bob@x.org", "Bell", "Bob", "ACME"]
+
+
+def test_all_sheets_with_the_same_headings_are_read_in_whatever_order_their_columns_stand(tmp_path: Path) -> None:
+    tables = {
+        "Berlin": [HEADINGS, ADA, ["ACME", "Cy", "Coe", "bad"]],
+        "Blank": [],
+        "Paris": [["Our people"], [], HEADINGS[::-1], BOB, BOB, BOB],
+        "Old": [["Something else"], ["x"]],
+        "Rome": [[*HEADINGS, None], ADA],
+    }
+    said = read(sheets(tmp_path / "book.xlsx", tables, hidden="Old"), sheet="*", batch_rows=2)
+    assert said.headings["sheet"] == "Berlin, Paris, Rome"
+    assert said.end == {"rows": 6, "rejected": 1, "day_first": None}
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [
+        (1, 2, 1),
+        (3, 4, 0),
+        (5, 5, 0),
+        (6, 6, 0),
+    ]
+    assert [(row["position"], row["sheet"], row["row_number"], row["email"]) for row in said.rows] == [
+        ("1", "Berlin", "2", "ada@x.org"),
+        ("2", "Berlin", "3", None),
+        ("3", "Paris", "4", "bob@x.org"),
+        ("4", "Paris", "5", "bob@x.org"),
+        ("5", "Paris", "6", "bob@x.org"),
+        ("6", "Rome", "2", "ada@x.org"),
+    ]
+    assert {row["last_name"] for row in said.rows} == {"Lovelace", None, "Bell"}
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (["Company", "First Name", "Last Name", "Mail", "Fax"], "it has no 'Email' and only it has 'Mail', 'Fax'"),
+        (["Company", "First Name", "Last Name"], "it has no 'Email'"),
+        ([*HEADINGS, "Company Size", "Company Size"], "only it has 'Company Size', 'Company Size'"),
+    ],
+)
+def test_sheets_whose_headings_differ_are_never_read_as_if_they_did_not(
+    tmp_path: Path, second: list[str], says: str
+) -> None:
+    path = sheets(tmp_path / "book.xlsx", {"A": [HEADINGS, ADA], "B": [second, [None, *ADA]]})
+    said = read(path, sheet="*")
+    assert said.refused == (
+        f"book.xlsx: the headings of sheet 'B' differ from those of 'A': {says}; "
+        "make them alike, hide the sheet, or import the sheets one by one"
+    )
+    assert not said.rows
+
+
+def test_of_all_sheets_the_one_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
+    path = sheets(tmp_path / "book.xlsx", {"A": [HEADINGS, ADA], "B": [["Year", "Visitors"], [2024, 17]]})
+    refused = read(path, sheet="*").refused
+    assert refused.startswith("book.xlsx: sheet 'B': The headings cannot be used: none of them can identify a row")
+    blank = read(sheets(tmp_path / "blank.xlsx", {"A": [], "B": []}), sheet="*").refused
+    assert blank == "blank.xlsx has no rows: was the right file exported?"
 
 
 def test_two_columns_on_one_field_is_one_error_that_lists_all_headings(tmp_path: Path) -> None:

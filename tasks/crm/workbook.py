@@ -11,7 +11,7 @@ imported where they are used.
 import mmap
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -64,7 +64,7 @@ class Workbook:
     sheets: list[SheetInfo]  # in the workbook's order
     in_memory = False  # the sheet that `rows` is reading is, so that a fork can go on reading it
     height = 0  # its last row as Excel shows it; 0 where only reading to the end would tell
-    merged: list[Merge]  # its merged cells, as far as `rows` has come
+    merged: Sequence[Merge] = ()  # its merged cells, as far as `rows` has come
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
@@ -201,7 +201,7 @@ class _Excel(Workbook):
                 if book and (self._is_binary or lost_cells.fits_calamine(self._archive, part, MOST_CELLS)):
                     parsed = _unless_it_fails(lambda: book.get_sheet_by_name(sheet))
                 lost = searched.result()
-            self.merged = []
+            self.merged = ()
             if parsed:
                 self.in_memory, self.height = True, parsed.end[0] + 1 if parsed.end else 0
                 self.merged = [
@@ -346,7 +346,6 @@ class _Table(Workbook):
         except delimited.DelimitedError as error:
             raise WorkbookError(f"{name} {error}") from error
         self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
-        self.merged = []
 
     def rows(self, sheet: str) -> Iterator[Row]:
         if sheet != self.sheets[0].name:
