@@ -159,6 +159,27 @@ def test_the_first_visible_sheet_that_is_understood_is_read(tmp_path: Path) -> N
     assert said.row()["email"] == "ada@x.org"
 
 
+def test_the_sheet_that_is_most_clearly_a_list_of_contacts_is_read(tmp_path: Path) -> None:
+    words = [["Email", "Stage", "Source"], ["Call", "New", "Referral"]]
+    people = [["Name", "Email"], ["Ada Lovelace", "ada@x.org"]]
+    clear = [HEADINGS, ["ACME", "Bob", "Bell", "bob@x.org"]]
+    few = sheets(tmp_path / "few.xlsx", {"Lists": words, "People": people, "Again": people, "Blank": []})
+    many = sheets(tmp_path / "many.xlsx", {"Lists": words, "People": people, "Clear": clear, "Again": clear})
+    assert read(few).headings["sheet"] == "People"
+    assert read(few).row()["email"] == "ada@x.org"
+    assert read(many).headings["sheet"] == "Clear"
+    assert read(many, sheet="Lists").headings["sheet"] == "Lists"
+
+
+def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
+    said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
+    assert said.refused.startswith(
+        'The headings cannot be used: no row looks like headings; the likeliest is row 2. Headings found: A "Name"'
+    )
+    told = read(sheets(tmp_path / "told.xlsx", {"S": [["Wer", "x"], ["Lovelace", 1]]}), columns={"Wer": "last_name"})
+    assert told.row()["last_name"] == "Lovelace"
+
+
 def test_a_sheet_that_is_asked_for_is_read_even_if_hidden(tmp_path: Path) -> None:
     assert read(several_sheets(tmp_path / "book.xlsx"), sheet="Old").row()["email"] == "hid@x.org"
 

@@ -45,6 +45,7 @@ from tasks.crm.workbook import Workbook, WorkbookError, open_workbook
 
 T = TypeVar("T")
 ALL_SHEETS = "*"  # all visible ones, which have to have the same headings; no sheet can have this name
+CLEARLY_CONTACTS = 3  # fields; a list of something else may have one heading that a contact has too
 ANSWERED = 3  # exit code of a fork that has said itself why it stopped
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
 _SPECIAL = re.compile(r"[\\\n\r\t]")
@@ -59,7 +60,7 @@ class Order:
     name: str  # what people call it
     into: str  # directory for the batches
     import_id: int
-    sheet: str | None  # None: the first visible one whose headings can be mapped; ALL_SHEETS
+    sheet: str | None  # None: the one that is most clearly a list of contacts; ALL_SHEETS
     columns: dict[str, str]  # heading -> field
     batch_rows: int
     memory_mb: int  # address space the process may take
@@ -251,7 +252,9 @@ class Found:
 
 
 def find_sheets(workbook: Workbook, order: Order) -> list[Found]:
-    """The sheets to read: the one asked for, all of them, else the first visible one whose headings can be mapped.
+    """The sheets to read: the one asked for, all of them, or the one that is most clearly a list of contacts.
+
+    That is the first visible one whose headings name three fields; if there is none, the one that names most.
 
     Raises:
         WorkbookError: no such sheet, none with rows, or several whose headings differ.
@@ -260,14 +263,20 @@ def find_sheets(workbook: Workbook, order: Order) -> list[Found]:
     if order.sheet == ALL_SHEETS:
         return _all_sheets(workbook, order)
     refused: HeadingsError | None = None
-    for candidate in [order.sheet] if order.sheet else _visible(workbook):
+    best, most = None, 0
+    candidates = [order.sheet] if order.sheet else _visible(workbook)
+    for candidate in candidates:
         try:
             found = _understood(workbook, candidate, order)
         except HeadingsError as error:
             refused = refused or error
-        else:
-            if found:
-                return [found]
+            continue
+        if found and (len(found.mapping.fields) >= CLEARLY_CONTACTS or (candidate == candidates[-1] and not most)):
+            return [found]
+        if found and len(found.mapping.fields) > most:
+            best, most = candidate, len(found.mapping.fields)
+    if best and (found := _understood(workbook, best, order)):  # again: one sheet at a time is in memory
+        return [found]
     if refused:
         raise refused
     where = f" on sheet {order.sheet!r}" if order.sheet else ""
@@ -283,9 +292,14 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     rows = workbook.rows(name)
     top = list(islice(rows, HEADING_ROWS))
     headings = {number: _with_merged(number, cells, top, workbook) for number, cells in top}
-    heading_row = find_headings(headings.items(), order.columns, must_identify=False)
+    heading_row = find_headings(headings.items(), order.columns, must_identify=not order.columns)
     if heading_row is None:
-        return None
+        likeliest = find_headings(headings.items(), must_identify=False)
+        if likeliest is None:
+            return None
+        map_columns(headings[likeliest])  # says what is wrong with it
+        shown_there = [shown(cell) for cell in headings[likeliest]]
+        raise HeadingsError([f"no row looks like headings; the likeliest is row {likeliest}"], shown_there)
     # Beside headings that are merged over several rows, the lowest of these rows has the finer ones.
     lowest = max((last for first, last, *_ in workbook.merged if first <= heading_row <= last), default=0)
     heading_row = lowest if lowest in headings else heading_row
