@@ -171,6 +171,11 @@ def test_the_sheet_that_is_most_clearly_a_list_of_contacts_is_read(tmp_path: Pat
     assert read(many, sheet="Lists").headings["sheet"] == "Lists"
 
 
+def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Path) -> None:
+    said = read(workbook(tmp_path / "book.xlsx", [*[[]] * 40, HEADINGS, ADA]))
+    assert said.refused.startswith("The headings cannot be used: the first 30 rows are blank. Headings found: none.")
+
+
 def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
     said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
     assert said.refused.startswith(

@@ -295,6 +295,8 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     heading_row = find_headings(headings.items(), order.columns, must_identify=not order.columns)
     if heading_row is None:
         likeliest = find_headings(headings.items(), must_identify=False)
+        if likeliest is None and top:
+            raise HeadingsError([f"the first {HEADING_ROWS} rows are blank"], [])
         if likeliest is None:
             return None
         map_columns(headings[likeliest])  # says what is wrong with it
