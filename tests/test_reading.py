@@ -1,12 +1,15 @@
 """The child process that reads a workbook: real files, a real process, and what it says on its standard output."""
 
 import datetime as dt
+import html
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +21,7 @@ import pytest
 import xlsxwriter
 from openpyxl.utils import get_column_letter, range_boundaries
 from test_opendocument import document, table
+from test_workbook import MAIN, by_hand
 
 from db.contacts import STAGED_COLUMNS
 from tasks.crm.reading import Order
@@ -562,6 +566,88 @@ def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
     child.stderr.close()
 
 
+def hostile(path: Path, sheet: str) -> Path:
+    """A workbook whose one sheet has exactly this XML."""
+    by_hand(path, "")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name("made"), "w", zipfile.ZIP_DEFLATED) as made:
+        for name in whole.namelist():
+            made.writestr(name, sheet if "sheet1" in name else whole.read(name))
+    return path.with_name("made").rename(path)
+
+
+def told(path: Path, **how: Any) -> str:
+    """The sentence with which the parent ends, whatever became of the child."""
+    from prefect.logging import disable_run_logger
+
+    from tasks.crm.steps import _child
+    from tasks.crm.workbook import WorkbookError
+
+    with pytest.raises(WorkbookError) as refused, disable_run_logger(), _child(order(path, **how)) as events:
+        list(events)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+CORNER = '<c r="XFD1048576" t="inlineStr"><is><t>stray</t></is></c>'
+
+
+def test_a_stray_cell_of_which_the_sheet_says_nothing_is_a_sentence(tmp_path: Path) -> None:
+    """calamine asks for 52 GB and aborts the process, which nothing in it can catch."""
+    sheet = f"""<worksheet xmlns="{MAIN}"><dimension ref="A1:B2"/><sheetData>
+        <row r="1"><c r="A1" t="inlineStr"><is><t>Email</t></is></c></row><row r="1048576">{CORNER}</row>
+        </sheetData></worksheet>"""
+    sentence = told(hostile(tmp_path / "stray.xlsx", sheet))
+    assert sentence.startswith("stray.xlsx ")
+    assert "2048 MB" in sentence
+
+
+def test_an_xml_bomb_is_a_sentence(tmp_path: Path) -> None:
+    names = "abcdefghijk"
+    entities = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in itertools.pairwise(names))
+    sheet = f"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">{entities}]><worksheet xmlns="{MAIN}"><sheetData>
+        <row r="1"><c r="A1" t="inlineStr"><is><t>&k;</t></is></c><c r="B1" t="e"><v>&k;</v></c></row>
+        </sheetData></worksheet>"""
+    assert told(hostile(tmp_path / "bomb.xlsx", sheet)).startswith(("bomb.xlsx", "The headings cannot be used"))
+
+
+@pytest.mark.slow
+def test_a_zip_bomb_is_a_sentence(tmp_path: Path) -> None:
+    """A few megabytes that unpack to two gigabytes of blanks within a sheet."""
+    path = hostile(tmp_path / "bomb.xlsx", "")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "big", "w", zipfile.ZIP_DEFLATED) as made:
+        for name in whole.namelist():
+            if "sheet1" not in name:
+                made.writestr(name, whole.read(name))
+        with made.open("xl/worksheets/sheet1.xml", "w") as member:
+            member.write(f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1"><v>'.encode())
+            for _ in range(2000):
+                member.write(b" " * 1_000_000)
+            member.write(b"1</v></c></row></sheetData></worksheet>")
+    assert told((tmp_path / "big").rename(path)).startswith("bomb.xlsx")
+
+
+def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = hostile(tmp_path / "bomb.xlsx", "x" * 99)
+    content = path.read_bytes()
+    entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 24  # its unpacked size, as it is listed
+    path.write_bytes(content[:entry] + (4_294_900_000).to_bytes(4, "little") + content[entry + 4 :])
+    assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask who made it what it is"
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/etc/passwd", "a\tb", "'); DROP TABLE contacts; --", "<b>"])
+def test_the_name_of_a_sheet_is_a_name_and_no_path(tmp_path: Path, name: str) -> None:
+    cell = "<table:table-cell office:value-type='string'><text:p>{}</text:p></table:table-cell>"
+    texts = ("Email", "a@x.org", "bad")
+    rows = "".join(f"<table:table-row>{cell.format(text)}</table:table-row>" for text in texts)
+    path = document(tmp_path / "book.ods", table(rows, html.escape(name).replace("\t", "&#9;")))
+    said = read(path)
+    assert [row["sheet"] for row in said.rows] == [name, name]
+    assert {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()} == {
+        "book.ods",
+        "into/rows-1-2.copy",
+    }
+
+
 def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\na@x.org\n")
     asked = asdict(order(path)) | {"into": str(tmp_path / "gone")}
@@ -582,6 +668,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
         with disable_run_logger(), _child(order(path, batch_rows=10)) as events:
             next(events)
             [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+            assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
             os.kill(child.pid, signal.SIGKILL)
             for _ in events:
                 pass

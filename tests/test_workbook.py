@@ -675,10 +675,12 @@ def host() -> Iterator[str]:
         ("/chunked/book.csv", "book.csv"),
         ("/moved/book.csv", "book.csv"),
         ("/token/book.csv?token=s3cret", "book.csv"),
+        ("/files/..%2F..%2Fetc%2Fpasswd.csv", "passwd.csv"),
     ],
 )
 def test_a_workbook_comes_over_http(host: str, tmp_path: Path, path: str, name: str) -> None:
     copy = fetch(f"http://{host}{path}", tmp_path)
+    assert copy.path.parent == tmp_path
     assert copy.path.read_bytes() == CONTENT
     assert (copy.name, copy.sha256) == (name, hashlib.sha256(CONTENT).hexdigest())
     assert "s3cret" not in repr(copy)

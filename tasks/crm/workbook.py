@@ -34,7 +34,7 @@ class WorkbookError(Exception):
 # calamine holds a sheet as one rectangle of about 32 bytes a cell: this many cells are 1 GB. Beyond it openpyxl reads
 # row by row, slowly, and a stray cell in the last row and column costs nothing.
 MOST_CELLS = 2**25
-_LARGEST_MEMBER = 4 << 30  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
+_LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
 _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
 _SAVE_AS = "open it in Excel or LibreOffice, save it as .xlsx and import that"
@@ -132,7 +132,7 @@ def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:
     names = archive.namelist()
     for member in archive.infolist():
         if member.file_size > _LARGEST_MEMBER:
-            return f"would unpack to {member.file_size >> 30:,} GB: if you did not expect that, do not open it"
+            return f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask who made it what it is"
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
         return _DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
     if "encrypted-package" in names:
