@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -549,6 +550,39 @@ def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -
     refused = read(path, memory_mb=80).refused
     assert refused == "big.csv needs more than 80 MB to be read: divide it, or raise IMPORT_MEMORY_MB"
     assert read(path).end == {"rows": 1, "rejected": 1, "day_first": None}
+
+
+def most_memory(path: Path) -> int:
+    """Megabytes that the child takes at most when it has written a batch; its batches are taken away as they come."""
+    most = 0
+    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin
+    assert child.stdout
+    with child.stdin, child.stdout:
+        child.stdin.write(json.dumps(asdict(order(path, batch_rows=10_000))))
+        child.stdin.close()
+        for line in child.stdout:
+            said = json.loads(line)
+            if "batch" in said:
+                Path(said["batch"]["path"]).unlink()
+                with suppress(psutil.NoSuchProcess):  # it may have ended already
+                    most = max(most, psutil.Process(child.pid).memory_info().rss >> 20)
+    assert said["end"]["rejected"] == 0
+    assert child.wait(60) == 0
+    return most
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows_of_a_table_of_text(tmp_path: Path) -> None:
+    """So that two million rows take no more than sixty thousand, with which what is remembered of values is full."""
+
+    def table_of(rows: int) -> Path:
+        lines = (f"ACME {n},Ada{n},Lovelace{n},ada{n}@x.org,{n}\n" for n in range(rows))
+        return csv(tmp_path / f"{rows}.csv", ",".join([*HEADINGS, "Zip"]) + "\n" + "".join(lines))
+
+    few = most_memory(table_of(60_000))
+    many = most_memory(table_of(300_000))
+    assert many < few + 8, f"{few} MB for 60,000 rows, {many} MB for 300,000"
 
 
 def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
