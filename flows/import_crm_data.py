@@ -29,7 +29,7 @@ def import_crm_data(
 
     Args:
         workbook: path, glob (each file is imported for itself), http(s):// or s3:// address; empty: CRM_WORKBOOK.
-        sheet: its name; empty: the first visible one whose headings are understood.
+        sheet: its name; "*": all visible ones, with the same headings; empty: the first whose headings are understood.
         columns: heading -> field, where a heading is not understood or not as meant; "extra" keeps it out of any field.
         idempotency_key: done once ever for this key, instead of once for each version of the workbook.
         preview: read and judge, show the report, write nothing.
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.import_crm_data", description="Import a CRM workbook, once.")
     parser.add_argument("workbook", nargs="?", help="path, glob, http(s):// or s3:// address (CRM_WORKBOOK)")
-    parser.add_argument("--sheet", help="its name, if not the first one that is understood")
+    parser.add_argument("--sheet", help="its name, if not the first one that is understood; '*' is all of them")
     parser.add_argument("--key", help="import once ever for this key, instead of each version once")
     parser.add_argument(
         "--column",

@@ -624,6 +624,12 @@ def test_a_list_with_a_single_known_column_is_found():
     assert find_headings([(1, ["Newsletter"]), (3, ["Email"]), (4, ["a@b.org"])]) == 3
 
 
+def test_a_single_known_heading_below_notes_counts_where_it_is_much_wider_than_they_are():
+    notes = [(1, ["A list of the dead", None]), (2, ["For the sake of it,", "these rows exist"])]
+    assert find_headings([*notes, (5, ["Name", "Profession", "Age", "Born"])]) == 5
+    assert find_headings([*notes, (5, ["Name", "LAU, WAI KEUNG"])]) is None
+
+
 def test_a_cover_page_with_a_word_that_could_be_a_heading_is_no_list():
     assert find_headings([(1, ["Contact"]), (3, ["account", "sector", "revenue"])]) == 3
     assert find_headings([(1, ["Our donors"]), (3, ["Contact"]), (4, ["Jane Roe", "Press office", "by phone"])]) is None

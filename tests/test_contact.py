@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.crm.cell import ErrorCell
 from tasks.crm.contact import (
     EMAIL_LENGTH,
     LINE_LENGTH,
@@ -28,7 +29,6 @@ from tasks.crm.contact import (
     shown,
     split_name,
 )
-from tasks.crm.workbook import ErrorCell
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 DAY = dt.date(2024, 2, 29)

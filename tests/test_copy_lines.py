@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.crm.cell import ErrorCell, Row
 from tasks.crm.columns import map_columns
 from tasks.crm.copy_lines import Sheet
-from tasks.crm.workbook import ErrorCell, Row
 
 HEADINGS = [
     "Company",

@@ -337,6 +337,43 @@ def test_rejects_come_back_corrected(tmp_path: Path) -> None:
     assert query("SELECT organization, extra::text FROM contacts WHERE email = 'bob@x.org'")[0][1] == '{"Zip": "007"}'
 
 
+@pytest.mark.parametrize("sheet", [None, "*"])
+def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path, sheet: str | None) -> None:
+    """Two of three faulty cells are corrected: one row is new, one brings a known contact up to date."""
+    done(workbook(tmp_path / "known.xlsx", ADA, CYD))
+    lists = {"Berlin": [ADA, ["ACME", "Bob", "Bell", "bob at x", "222", "007"]], "Paris": [CYD, ADA]}
+    lists["Paris"][1] = [*ADA[:4], "no number", "1"]
+    if sheet is None:
+        lists = {"Berlin": [*lists["Berlin"], *lists["Paris"]]}
+    lists["Berlin"].append(["ACME", "Eve", "Lee", "eve at x", "", ""])
+    with xlsxwriter.Workbook(tmp_path / "crm.xlsx") as book:
+        for name, rows in lists.items():
+            table = book.add_worksheet(name)
+            for number, row in enumerate([HEADINGS, *rows]):
+                table.write_row(number, 0, row)
+    report = done(str(tmp_path / "crm.xlsx"), sheet=sheet)
+    assert books(report) == {"unchanged": 2, "rejected": 3}
+    before = dict(query("SELECT email, xmin::text FROM contacts"))
+    with engine().connect() as connection:
+        write_rejects(tmp_path / "rejects.xlsx", contacts.rejects_of(connection, report["import_id"]))
+    again = openpyxl.load_workbook(tmp_path / "rejects.xlsx")
+    assert again.sheetnames == list(lists)
+    again["Berlin"]["D2"] = "bob@x.org"
+    last = again[again.sheetnames[-1]]
+    last[f"E{2 if sheet else 3}"] = "+44 20 1"
+    again.save(tmp_path / "corrected.xlsx")
+    second = done(str(tmp_path / "corrected.xlsx"), sheet=sheet)
+    assert books(second) == {"inserted": 1, "updated": 1, "rejected": 1}
+    assert query("SELECT sheet, column_name, value FROM import_rejects ORDER BY id DESC LIMIT 1") == [
+        ("Berlin", "Email", "eve at x")
+    ]
+    assert query("SELECT phone, extra->>'Zip' FROM contacts WHERE email IN ('ada@x.org', 'bob@x.org') ORDER BY 1") == [
+        ("+44 20 1", "1"),
+        ("222", "007"),
+    ]
+    assert dict(query("SELECT email, xmin::text FROM contacts"))[None] == before[None]
+
+
 def test_the_report_stands_on_the_runs_page(tmp_path: Path) -> None:
     rows = [
         ADA,
@@ -502,6 +539,22 @@ def test_odd_cells_are_imported_as_text_or_rejected_with_their_place(tmp_path: P
         (6, "Name", True),
         (7, "Zip", True),
     ]
+
+
+SQL = ["'); DROP TABLE contacts; --", "%s", ":param_1", "\\", "{}", '"', "extra", "__proto__", "<b>x</b>"]
+
+
+def test_headings_like_sql_are_names_and_nothing_else(tmp_path: Path) -> None:
+    book = workbook(tmp_path / "sql.xlsx", ["ada@x.org", *SQL], ["b", *SQL], headings=["Email", *SQL])
+    state = run(book, columns={SQL[1]: "notes"})
+    assert state.message == "sql.xlsx: 2 rows: 1 inserted, 0 updated, 0 unchanged, 0 duplicate, 1 rejected"
+    assert query("SELECT notes FROM contacts") == [("%s",)]
+    assert set(query("SELECT key, value FROM contacts, jsonb_each_text(extra)")) == {
+        (each, each) for each in SQL if each != "%s"
+    }
+    shown = page(state)
+    assert "<b>" not in shown
+    assert "&lt;b&gt;x&lt;/b&gt;" in shown
 
 
 def test_error_cells_are_rejected_with_their_address(tmp_path: Path) -> None:

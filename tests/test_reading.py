@@ -1,13 +1,17 @@
 """The child process that reads a workbook: real files, a real process, and what it says on its standard output."""
 
 import datetime as dt
+import html
+import itertools
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,9 @@ import openpyxl
 import psutil
 import pytest
 import xlsxwriter
+from openpyxl.utils import get_column_letter, range_boundaries
+from test_opendocument import document, table
+from test_workbook import MAIN, by_hand
 
 from db.contacts import STAGED_COLUMNS
 from tasks.crm.reading import Order
@@ -157,6 +164,32 @@ def test_the_first_visible_sheet_that_is_understood_is_read(tmp_path: Path) -> N
     assert said.row()["email"] == "ada@x.org"
 
 
+def test_the_sheet_that_is_most_clearly_a_list_of_contacts_is_read(tmp_path: Path) -> None:
+    words = [["Email", "Stage", "Source"], ["Call", "New", "Referral"]]
+    people = [["Name", "Email"], ["Ada Lovelace", "ada@x.org"]]
+    clear = [HEADINGS, ["ACME", "Bob", "Bell", "bob@x.org"]]
+    few = sheets(tmp_path / "few.xlsx", {"Lists": words, "People": people, "Again": people, "Blank": []})
+    many = sheets(tmp_path / "many.xlsx", {"Lists": words, "People": people, "Clear": clear, "Again": clear})
+    assert read(few).headings["sheet"] == "People"
+    assert read(few).row()["email"] == "ada@x.org"
+    assert read(many).headings["sheet"] == "Clear"
+    assert read(many, sheet="Lists").headings["sheet"] == "Lists"
+
+
+def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Path) -> None:
+    said = read(workbook(tmp_path / "book.xlsx", [*[[]] * 40, HEADINGS, ADA]))
+    assert said.refused.startswith("The headings cannot be used: the first 30 rows are blank. Headings found: none.")
+
+
+def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
+    said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
+    assert said.refused.startswith(
+        'The headings cannot be used: no row looks like headings; the likeliest is row 2. Headings found: A "Name"'
+    )
+    told = read(sheets(tmp_path / "told.xlsx", {"S": [["Wer", "x"], ["Lovelace", 1]]}), columns={"Wer": "last_name"})
+    assert told.row()["last_name"] == "Lovelace"
+
+
 def test_a_sheet_that_is_asked_for_is_read_even_if_hidden(tmp_path: Path) -> None:
     assert read(several_sheets(tmp_path / "book.xlsx"), sheet="Old").row()["email"] == "hid@x.org"
 
@@ -168,6 +201,122 @@ def test_a_sheet_that_is_asked_for_is_never_replaced_by_another(tmp_path: Path) 
     assert said.refused.startswith("The headings cannot be used: none of them can identify a row")
     assert 'A "Year", B "Visitors"' in said.refused
     assert not said.rows
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_headings_merged_over_two_rows_are_read_with_the_finer_ones_below(tmp_path: Path, kind: str) -> None:
+    cells = {
+        "A1": "Company", "B1": "Person", "D1": "Email", "E1": "Address", "B2": "First Name", "C2": "Last Name",
+        "E2": "Zip", "F2": "District", "A3": "ACME", "B3": "Ada", "C3": "Lovelace", "D3": "ada@x.org", "E3": "W1",
+        "F3": "7", "B4": "Bob", "C4": "Bell", "D4": "bob@x.org",
+    }  # fmt: skip
+    merged = ("A1:A2", "B1:C1", "D1:D2", "E1:F1", "A3:A4")
+    if kind == "ods":
+        path = merged_document(tmp_path / "book.ods", cells, merged)
+    else:
+        book = openpyxl.Workbook()
+        assert book.active
+        for place, value in cells.items():
+            book.active[place] = value
+        for cell_range in merged:
+            book.active.merge_cells(cell_range)
+        book.save(path := tmp_path / "book.xlsx")
+    said = read(path)
+    assert said.headings["row"] == 2
+    assert said.headings["fields"] == dict(
+        zip(["organization", "first_name", "last_name", "email"], HEADINGS, strict=True)
+    )
+    assert [(row["row_number"], row["organization"], row["email"], row["extra"]) for row in said.rows] == [
+        ("3", "ACME", "ada@x.org", {"Zip": "W1", "District": "7"}),
+        ("4", None, "bob@x.org", {}),  # only headings stand for the rows below them
+    ]
+
+
+def merged_document(path: Path, cells: dict[str, str], merged: Sequence[str]) -> Path:
+    spans = {}
+    for cell_range in merged:
+        left, top, right, bottom = range_boundaries(cell_range)
+        spans[left, top] = {"number-rows-spanned": bottom - top + 1, "number-columns-spanned": right - left + 1}
+    rows = []
+    for number in range(1, 5):
+        row = ""
+        for column in range(1, 7):
+            says = "".join(f' table:{name}="{count}"' for name, count in spans.get((column, number), {}).items())
+            value = cells.get(f"{get_column_letter(column)}{number}")
+            kind = ' office:value-type="string"' if value else ""
+            row += f"<table:table-cell{kind}{says}>{f'<text:p>{value}</text:p>' if value else ''}</table:table-cell>"
+        rows.append(f"<table:table-row>{row}</table:table-row>")
+    return document(path, table("".join(rows)))
+
+
+def sheets(path: Path, tables: dict[str, list[list[Any]]], hidden: str = "") -> Path:
+    with xlsxwriter.Workbook(path) as book:
+        for name, rows in tables.items():
+            sheet = book.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+            if name == hidden:
+                sheet.hide()
+    return path
+
+
+BOB = ["bob@x.org", "Bell", "Bob", "ACME"]
+
+
+def test_all_sheets_with_the_same_headings_are_read_in_whatever_order_their_columns_stand(tmp_path: Path) -> None:
+    tables = {
+        "Berlin": [HEADINGS, ADA, ["ACME", "Cy", "Coe", "bad"]],
+        "Blank": [],
+        "Paris": [["Our people"], [], HEADINGS[::-1], BOB, BOB, BOB],
+        "Old": [["Something else"], ["x"]],
+        "Rome": [[*HEADINGS, None], ADA],
+    }
+    said = read(sheets(tmp_path / "book.xlsx", tables, hidden="Old"), sheet="*", batch_rows=2)
+    assert said.headings["sheet"] == "Berlin, Paris, Rome"
+    assert said.end == {"rows": 6, "rejected": 1, "day_first": None}
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [
+        (1, 2, 1),
+        (3, 4, 0),
+        (5, 5, 0),
+        (6, 6, 0),
+    ]
+    assert [(row["position"], row["sheet"], row["row_number"], row["email"]) for row in said.rows] == [
+        ("1", "Berlin", "2", "ada@x.org"),
+        ("2", "Berlin", "3", None),
+        ("3", "Paris", "4", "bob@x.org"),
+        ("4", "Paris", "5", "bob@x.org"),
+        ("5", "Paris", "6", "bob@x.org"),
+        ("6", "Rome", "2", "ada@x.org"),
+    ]
+    assert {row["last_name"] for row in said.rows} == {"Lovelace", None, "Bell"}
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (["Company", "First Name", "Last Name", "Mail", "Fax"], "it has no 'Email' and only it has 'Mail', 'Fax'"),
+        (["Company", "First Name", "Last Name"], "it has no 'Email'"),
+        ([*HEADINGS, "Company Size", "Company Size"], "only it has 'Company Size', 'Company Size'"),
+    ],
+)
+def test_sheets_whose_headings_differ_are_never_read_as_if_they_did_not(
+    tmp_path: Path, second: list[str], says: str
+) -> None:
+    path = sheets(tmp_path / "book.xlsx", {"A": [HEADINGS, ADA], "B": [second, [None, *ADA]]})
+    said = read(path, sheet="*")
+    assert said.refused == (
+        f"book.xlsx: the headings of sheet 'B' differ from those of 'A': {says}; "
+        "make them alike, hide the sheet, or import the sheets one by one"
+    )
+    assert not said.rows
+
+
+def test_of_all_sheets_the_one_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
+    path = sheets(tmp_path / "book.xlsx", {"A": [HEADINGS, ADA], "B": [["Year", "Visitors"], [2024, 17]]})
+    refused = read(path, sheet="*").refused
+    assert refused.startswith("book.xlsx: sheet 'B': The headings cannot be used: none of them can identify a row")
+    blank = read(sheets(tmp_path / "blank.xlsx", {"A": [], "B": []}), sheet="*").refused
+    assert blank == "blank.xlsx has no rows: was the right file exported?"
 
 
 def test_two_columns_on_one_field_is_one_error_that_lists_all_headings(tmp_path: Path) -> None:
@@ -403,6 +552,39 @@ def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -
     assert read(path).end == {"rows": 1, "rejected": 1, "day_first": None}
 
 
+def most_memory(path: Path) -> int:
+    """Megabytes that the child takes at most when it has written a batch; its batches are taken away as they come."""
+    most = 0
+    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin
+    assert child.stdout
+    with child.stdin, child.stdout:
+        child.stdin.write(json.dumps(asdict(order(path, batch_rows=10_000))))
+        child.stdin.close()
+        for line in child.stdout:
+            said = json.loads(line)
+            if "batch" in said:
+                Path(said["batch"]["path"]).unlink()
+                with suppress(psutil.NoSuchProcess):  # it may have ended already
+                    most = max(most, psutil.Process(child.pid).memory_info().rss >> 20)
+    assert said["end"]["rejected"] == 0
+    assert child.wait(60) == 0
+    return most
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows_of_a_table_of_text(tmp_path: Path) -> None:
+    """So that two million rows take no more than sixty thousand, with which what is remembered of values is full."""
+
+    def table_of(rows: int) -> Path:
+        lines = (f"ACME {n},Ada{n},Lovelace{n},ada{n}@x.org,{n}\n" for n in range(rows))
+        return csv(tmp_path / f"{rows}.csv", ",".join([*HEADINGS, "Zip"]) + "\n" + "".join(lines))
+
+    few = most_memory(table_of(60_000))
+    many = most_memory(table_of(300_000))
+    assert many < few + 8, f"{few} MB for 60,000 rows, {many} MB for 300,000"
+
+
 def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(20_000)))
     child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -416,6 +598,86 @@ def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
     assert child.wait(timeout=30) == 0
     assert "Traceback" not in child.stderr.read()
     child.stderr.close()
+
+
+def hostile(path: Path, sheet: str) -> Path:
+    """A workbook whose one sheet has exactly this XML."""
+    by_hand(path, "")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name("made"), "w", zipfile.ZIP_DEFLATED) as made:
+        for name in whole.namelist():
+            made.writestr(name, sheet if "sheet1" in name else whole.read(name))
+    return path.with_name("made").rename(path)
+
+
+def told(path: Path, **how: Any) -> str:
+    """The sentence with which the parent ends, whatever became of the child."""
+    from tasks.crm.reader import Reader
+    from tasks.crm.workbook import WorkbookError
+
+    with pytest.raises(WorkbookError) as refused, Reader(str(path.parent)) as reader:
+        list(reader.read(order(path, **how)))
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+CORNER = '<c r="XFD1048576" t="inlineStr"><is><t>stray</t></is></c>'
+
+
+def test_a_stray_cell_of_which_the_sheet_says_nothing_is_a_sentence(tmp_path: Path) -> None:
+    """calamine asks for 52 GB and aborts the process, which nothing in it can catch."""
+    sheet = f"""<worksheet xmlns="{MAIN}"><dimension ref="A1:B2"/><sheetData>
+        <row r="1"><c r="A1" t="inlineStr"><is><t>Email</t></is></c></row><row r="1048576">{CORNER}</row>
+        </sheetData></worksheet>"""
+    sentence = told(hostile(tmp_path / "stray.xlsx", sheet))
+    assert sentence.startswith("stray.xlsx ")
+    assert "2048 MB" in sentence
+
+
+def test_an_xml_bomb_is_a_sentence(tmp_path: Path) -> None:
+    names = "abcdefghijk"
+    entities = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in itertools.pairwise(names))
+    sheet = f"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">{entities}]><worksheet xmlns="{MAIN}"><sheetData>
+        <row r="1"><c r="A1" t="inlineStr"><is><t>&k;</t></is></c><c r="B1" t="e"><v>&k;</v></c></row>
+        </sheetData></worksheet>"""
+    assert told(hostile(tmp_path / "bomb.xlsx", sheet)).startswith(("bomb.xlsx", "The headings cannot be used"))
+
+
+@pytest.mark.slow
+def test_a_zip_bomb_is_a_sentence(tmp_path: Path) -> None:
+    """A few megabytes that unpack to two gigabytes of blanks within a sheet."""
+    path = hostile(tmp_path / "bomb.xlsx", "")
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "big", "w", zipfile.ZIP_DEFLATED) as made:
+        for name in whole.namelist():
+            if "sheet1" not in name:
+                made.writestr(name, whole.read(name))
+        with made.open("xl/worksheets/sheet1.xml", "w") as member:
+            member.write(f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1"><v>'.encode())
+            for _ in range(2000):
+                member.write(b" " * 1_000_000)
+            member.write(b"1</v></c></row></sheetData></worksheet>")
+    assert told((tmp_path / "big").rename(path)).startswith("bomb.xlsx")
+
+
+def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = hostile(tmp_path / "bomb.xlsx", "x" * 99)
+    content = path.read_bytes()
+    entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 24  # its unpacked size, as it is listed
+    path.write_bytes(content[:entry] + (4_294_900_000).to_bytes(4, "little") + content[entry + 4 :])
+    assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask who made it what it is"
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/etc/passwd", "a\tb", "'); DROP TABLE contacts; --", "<b>"])
+def test_the_name_of_a_sheet_is_a_name_and_no_path(tmp_path: Path, name: str) -> None:
+    cell = "<table:table-cell office:value-type='string'><text:p>{}</text:p></table:table-cell>"
+    texts = ("Email", "a@x.org", "bad")
+    rows = "".join(f"<table:table-row>{cell.format(text)}</table:table-row>" for text in texts)
+    path = document(tmp_path / "book.ods", table(rows, html.escape(name).replace("\t", "&#9;")))
+    said = read(path)
+    assert [row["sheet"] for row in said.rows] == [name, name]
+    assert {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()} == {
+        "book.ods",
+        "into/rows-1-2.copy",
+    }
 
 
 def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
@@ -437,6 +699,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
             events = reader.read(order(path, batch_rows=10))
             next(events)
             [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+            assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
             os.kill(child.pid, signal.SIGKILL)
             for _ in events:
                 pass

@@ -543,7 +543,8 @@ def find_headings(
     """The number of the row that holds the headings: the one whose cells name most fields, the first of equals.
 
     Looks at rows numbered 1 to 30, so that titles and blank rows above are skipped. A row that names a single field
-    counts only if all above it are single-cell titles; a single cell only if the sheet has no second column.
+    counts only if it is wider than all above it, with four cells at least if these are more than titles of one cell; a
+    single cell counts only if the sheet has no second column.
 
     Args:
         rows: (row number, cells from column A on), as read.
@@ -554,7 +555,7 @@ def find_headings(
     best: tuple[int, int] | None = None  # fields named, row number
     likeliest: tuple[int, int] | None = None
     single: int | None = None  # a single cell that names a field
-    wide = False  # a row with several cells was seen
+    widest = 0  # cells of the widest row so far
     for number, cells in rows:
         if number > HEADING_ROWS:
             break
@@ -567,10 +568,12 @@ def find_headings(
         if IDENTIFYING & named:
             if filled == 1:
                 single = single or number
-            elif (len(named) > 1 or not wide) and (best is None or len(named) > best[0]):
+            elif (len(named) > 1 or filled > max(widest, 3 if widest > 1 else 1)) and (
+                best is None or len(named) > best[0]
+            ):
                 best = (len(named), number)
-        wide = wide or filled > 1
-    if best is None and single is not None and not wide:
+        widest = max(widest, filled)
+    if best is None and single is not None and widest == 1:
         return single
     found = best or (None if must_identify else likeliest)
     return found[1] if found else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from tasks.crm.cell import Cell, ErrorCell, Row
 from tasks.crm.columns import Mapping as ColumnMapping
 from tasks.crm.columns import column_letter
 from tasks.crm.contact import (
@@ -27,7 +28,6 @@ from tasks.crm.contact import (
     shown,
     split_name,
 )
-from tasks.crm.workbook import Cell, ErrorCell, Row
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
 _SPECIAL = re.compile(r"[\\\n\r\t]")

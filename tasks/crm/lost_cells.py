@@ -1,63 +1,112 @@
-"""What calamine would lose of an .xlsx without a word: error cells, formulas never calculated, whole UTF-16 sheets.
+"""What calamine would lose of an .xlsx without a word: error cells, formulas never calculated, leading noughts.
 
-An error cell (#REF!, #N/A) comes out of calamine as "", a formula without a stored value does not come out at all.
-Both would be silent loss, so the sheet's XML is searched for them while calamine parses it. Searching bytes costs a
-fifth of calamine's time and another thread does it; only a window of bytes that holds a candidate is looked at closely.
-What the search cannot place (cells without a reference, UTF-16) is read again with a real XML parser, which is exact
-and twenty times slower.
+An error cell (#REF!, #N/A) comes out of calamine as "", a formula without a stored value does not come out at all, and
+of a number whose format makes text of it (see `number_formats.py`) only the number does. All would be silent loss, so
+the sheet's XML is searched for them while calamine parses it; for the formats only if the workbook has such a one.
+Searching bytes costs a fifth of calamine's time and another thread does it; only a window of bytes that holds a
+candidate is looked at closely. What the search cannot place (cells without a reference, UTF-16) is read again with a
+real XML parser, which is exact and twenty times slower.
 """
 
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from posixpath import join, normpath
 from typing import IO
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-# row number (1-based) -> column index (0-based) -> what the cell shows
-LostCells = dict[int, dict[int, str]]
+from tasks.crm.cell import NOT_CALCULATED
+from tasks.crm.number_formats import text_styles
 
-NOT_CALCULATED = "formula without a stored value"
 _WINDOW = 1 << 20  # bytes read at once; a larger window is not faster
 _LONGEST_ROW = 64 << 20  # bytes without the end of a row before the search gives up
+
+
+@dataclass
+class Run:
+    """Cells of one column, below one another, that share a format."""
+
+    first: int
+    last: int
+    code: str
+
+
+@dataclass
+class Lost:
+    """What has to be put back into the rows. Row numbers are Excel's, column indices count from 0."""
+
+    cells: dict[int, dict[int, str]] = field(default_factory=dict)  # row -> column -> the error that it shows
+    formats: dict[int, list[Run]] = field(default_factory=dict)  # column -> its runs from the top
+
+    def add_error(self, row: int, column: int, text: str) -> None:
+        """A cell that shows an error, or NOT_CALCULATED."""
+        self.cells.setdefault(row, {})[column] = text
+
+    def add_format(self, row: int, column: int, code: str) -> None:
+        """A cell whose format makes text of a number; cells of a column come from the top."""
+        runs = self.formats.setdefault(column, [])
+        if runs and runs[-1].last == row - 1 and runs[-1].code == code:
+            runs[-1].last = row
+        else:
+            runs.append(Run(row, row, code))
 
 
 class _NotPlaced(Exception):  # noqa: N818 - control flow inside this module
     """The search met something that only an XML parser can place."""
 
 
-def sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Sheet names -> names of the zip's members that hold their cells.
+def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
+    """What a part of a package points to: id -> (kind, member of the archive); only members that are there.
+
+    Raises KeyError or ET.ParseError when its list cannot be read.
+    """
+    members = {member.lower(): member for member in archive.namelist()}
+    folder, _, file = of.rpartition("/")
+    listed = archive.read(members[join(folder, "_rels", f"{file}.rels").lower()])
+    found = {}
+    for relation in ET.fromstring(listed):  # noqa: S314 - see the import
+        target = relation.get("Target", "").replace("\\", "/")
+        target = target[1:] if target.startswith("/") else normpath(join(folder, target))
+        if target.lower() in members:
+            kind = relation.get("Type", "").rpartition("/")[2]
+            found[relation.get("Id", "")] = (kind, members[target.lower()])
+    return found
+
+
+@dataclass(frozen=True)
+class Package:
+    """The members of an .xlsx that matter here."""
+
+    sheets: dict[str, str]  # name of the sheet -> the member that holds its cells
+    text_styles: dict[int, str]  # styles that make text of a number: index -> format
+
+
+def package(archive: zipfile.ZipFile) -> Package:
+    """Look up the parts of a workbook.
 
     Raises KeyError, ValueError, ET.ParseError or zipfile.BadZipFile when the workbook's own index cannot be read.
     """
-    members = {member.lower(): member for member in archive.namelist()}
-
-    def read(part: str) -> ET.Element:
-        return ET.fromstring(archive.read(members[part.lower()]))  # noqa: S314 - see the import
-
-    def relations(of: str) -> dict[str, tuple[str, str]]:
-        folder, _, file = of.rpartition("/")
-        found = {}
-        for relation in read(join(folder, "_rels", f"{file}.rels")):
-            target = relation.get("Target", "").replace("\\", "/")
-            target = target[1:] if target.startswith("/") else normpath(join(folder, target))
-            found[relation.get("Id", "")] = (relation.get("Type", ""), target)
-        return found
-
     try:
-        workbook = next(target for kind, target in relations("").values() if kind.endswith("/officeDocument"))
+        workbook = next(target for kind, target in relations(archive, "").values() if kind == "officeDocument")
     except (KeyError, StopIteration, ET.ParseError):
-        workbook = "xl/workbook.xml"  # where every writer puts it
-    targets = relations(workbook)
-    parts = {}
-    for element in read(workbook).iter():
+        workbook = next(name for name in archive.namelist() if name.lower() == "xl/workbook.xml")  # the usual place
+    targets = relations(archive, workbook)
+    sheets = {}
+    for element in ET.fromstring(archive.read(workbook)).iter():  # noqa: S314 - see the import
         if _local(element.tag) == "sheet":
             relation = next((value for key, value in element.items() if _local(key) == "id"), "")
-            if relation in targets and targets[relation][1].lower() in members:
-                parts[element.get("name", "")] = members[targets[relation][1].lower()]
-    return parts
+            if relation in targets:
+                sheets[element.get("name", "")] = targets[relation][1]
+    styles = next((target for kind, target in targets.values() if kind == "styles"), None)
+    return Package(sheets, _text_styles(archive.read(styles)) if styles else {})
+
+
+def _text_styles(xml: bytes) -> dict[int, str]:
+    root = ET.fromstring(xml)  # noqa: S314 - see the import
+    parts = {_local(part.tag): part for part in root}
+    codes = {int(each.get("numFmtId", 0)): each.get("formatCode", "") for each in parts.get("numFmts", ())}
+    return text_styles(codes, [int(each.get("numFmtId", 0)) for each in parts.get("cellXfs", ())])
 
 
 def fits_calamine(archive: zipfile.ZipFile, part: str, most_cells: int) -> bool:
@@ -78,22 +127,30 @@ def fits_calamine(archive: zipfile.ZipFile, part: str, most_cells: int) -> bool:
     return True
 
 
-def find_lost_cells(archive: zipfile.ZipFile, part: str) -> LostCells:
-    """Every error cell and every formula without a stored value of the sheet in `part`.
+def find_lost_cells(archive: zipfile.ZipFile, part: str, styles: Mapping[int, str]) -> Lost:
+    """What calamine would lose of the sheet in `part`; `styles` are those of the `Package`.
 
     Raises zipfile.BadZipFile when the bytes do not match their checksum, ET.ParseError when they are no XML.
     """
-    lost: LostCells = {}
     try:
         with archive.open(part) as stream:
-            for row, column, text in _searched(stream):
-                lost.setdefault(row, {})[column] = text
+            return _found(_searched(stream, styles), styles)
     except _NotPlaced:
-        lost.clear()
         with archive.open(part) as stream:
-            for row, column, text in _parsed(stream):
-                lost.setdefault(row, {})[column] = text
+            return _found(_parsed(stream, styles), styles)
+
+
+def _found(marks: Iterator["_Mark"], styles: Mapping[int, str]) -> Lost:
+    lost = Lost()
+    for row, column, what in marks:
+        if isinstance(what, str):
+            lost.add_error(row, column, what)
+        else:
+            lost.add_format(row, column, styles[what])
     return lost
+
+
+_Mark = tuple[int, int, str | int]  # row, column, the error that the cell shows or the index of its style
 
 
 @dataclass(frozen=True)
@@ -104,6 +161,7 @@ class _Patterns:
     end_of_row: bytes
     cell: re.Pattern[bytes]
     cell_start: bytes
+    cell_tag: re.Pattern[bytes]
     value: re.Pattern[bytes]
     formula_then_end: re.Pattern[bytes]
 
@@ -115,6 +173,7 @@ def _patterns(prefix: bytes) -> _Patterns:
         end_of_row=end + b"row>",
         cell=re.compile(rb"%sc(\s[^<>]*?)?\s*(?:/>|>(.*?)%sc\s*>)" % (tag, end), re.DOTALL),
         cell_start=tag + b"c",
+        cell_tag=re.compile(rb"%sc(\s[^<>]*?)/?>" % tag),
         value=re.compile(rb"%s(?:v|is)(?:\s[^<>]*)?(?<!/)>\s*(?!%s)([^<]*)" % (tag, end)),
         # the end of a formula, perhaps an empty value, the end of the cell
         formula_then_end=re.compile(
@@ -130,7 +189,7 @@ _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 
 
-def _searched(stream: IO[bytes]) -> Iterator[tuple[int, int, str]]:
+def _searched(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
     window = stream.read(_WINDOW)
     if window.startswith(_UTF_16):
         raise _NotPlaced
@@ -138,6 +197,9 @@ def _searched(stream: IO[bytes]) -> Iterator[tuple[int, int, str]]:
     if not data:
         raise _NotPlaced
     patterns = _patterns(data[1])
+    styled = (
+        re.compile(rb"\ss\s*=\s*[\"'](?:%s)[\"']" % b"|".join(b"%d" % style for style in styles)) if styles else None
+    )
     rest = b""
     while window:
         window = rest + window
@@ -149,6 +211,8 @@ def _searched(stream: IO[bytes]) -> Iterator[tuple[int, int, str]]:
         rest = window[cut:]
         if _suspicious(window, patterns.formula):
             yield from _in_rows(window[:cut], patterns)
+        if styled:
+            yield from _formatted(window[:cut], patterns, styled)
         window = stream.read(_WINDOW)
 
 
@@ -161,7 +225,7 @@ def _suspicious(window: bytes, formula: bytes) -> bool:
     )
 
 
-def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[tuple[int, int, str]]:
+def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[_Mark]:
     """The lost cells of whole rows of XML."""
     for needle in (b'"e"', b"'e'"):
         position = rows.find(needle)
@@ -185,6 +249,16 @@ def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[tuple[int, int, str]]
             yield *_place(attributes), NOT_CALCULATED
 
 
+def _formatted(rows: bytes, patterns: _Patterns, styled: re.Pattern[bytes]) -> Iterator[_Mark]:
+    """The cells of whole rows of XML that have one of the styles."""
+    for style in styled.finditer(rows):
+        found = patterns.cell_tag.match(rows, rows.rfind(b"<", 0, style.start()))
+        if found:
+            attributes = dict(_ATTRIBUTE.findall(found[1]))
+            if attributes.get(b"t", b"n") == b"n":
+                yield *_place(attributes), int(attributes[b"s"])
+
+
 def _place(attributes: dict[bytes, bytes]) -> tuple[int, int]:
     placed = _reference(attributes.get(b"r", b"").decode("ascii", "replace"))
     if not placed:
@@ -203,7 +277,7 @@ def _reference(text: str) -> tuple[int, int] | None:
     return int(found[2]), column - 1
 
 
-def _parsed(stream: IO[bytes]) -> Iterator[tuple[int, int, str]]:
+def _parsed(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
     """The same with an XML parser; a row or a cell without a reference follows the one before it."""
     row, column = 0, -1
     data: ET.Element | None = None
@@ -224,6 +298,8 @@ def _parsed(stream: IO[bytes]) -> Iterator[tuple[int, int, str]]:
                 yield row, column, value or "#ERROR"
             elif "f" in children and not value and "is" not in children and kind != "str":
                 yield row, column, NOT_CALCULATED
+            if kind in (None, "n") and (style := element.get("s", "")).isdigit() and int(style) in styles:
+                yield row, column, int(style)
         elif tag == "row" and data is not None:
             data.clear()
 

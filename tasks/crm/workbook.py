@@ -1,27 +1,28 @@
 """What a workbook says, cell by cell, and the one plain sentence when it cannot be read.
 
 The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
-calamine reads .xlsx eight times faster than openpyxl but loses some cells (see `lost_cells.py`) and cannot open every
-file; openpyxl reads what calamine cannot, and sheets so wide and long that calamine would ask for more memory than a
-machine has. This module starts in a few milliseconds, because the child process that reads a workbook imports it:
-openpyxl is imported where it is used.
+calamine reads .xlsx eight times faster than openpyxl, and .xlsb, but loses some cells (see `lost_cells.py`) and cannot
+open every file; openpyxl reads what calamine cannot, and sheets so wide and long that calamine would ask for more
+memory than a machine has. .ods and .xls have readers of their own (`opendocument.py`, `old_excel.py`). This module
+starts in a few milliseconds, because the child process that reads a workbook imports it: all readers but calamine are
+imported where they are used.
 """
 
-import datetime as dt
 import mmap
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import python_calamine as calamine
 
-from tasks.crm import delimited, lost_cells
+from tasks.crm import binary_cells, delimited, lost_cells, old_excel, opendocument
+from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.number_formats import as_shown
 
 T = TypeVar("T")
 
@@ -30,34 +31,18 @@ class WorkbookError(Exception):
     """A workbook that cannot be fetched or read: one plain sentence that says what to do. Trying again is no use."""
 
 
-@dataclass(frozen=True)
-class ErrorCell:
-    """A cell that shows an error, or whose formula was never calculated: never to be taken for a blank one."""
-
-    text: str  # as Excel shows it ("#REF!"), or lost_cells.NOT_CALCULATED
-
-
-# None is a blank cell; "" never appears. Numbers of an .xlsx are float (94523.0), as calamine gives them: only the
-# field rules that need text pay for turning them into it. Cells of a .csv are all str.
-Cell = str | int | float | bool | dt.datetime | dt.date | dt.time | dt.timedelta | ErrorCell | None
-Row = tuple[int, list[Cell]]  # the row's number as Excel shows it, its cells from column A on
-
-
-@dataclass(frozen=True)
-class SheetInfo:
-    """A sheet that can hold cells; chart sheets are left out."""
-
-    name: str
-    visible: bool  # False: hidden or very hidden
-
-
 # calamine holds a sheet as one rectangle of about 32 bytes a cell: this many cells are 1 GB. Beyond it openpyxl reads
 # row by row, slowly, and a stray cell in the last row and column costs nothing.
 MOST_CELLS = 2**25
+_LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
+_OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
 _SAVE_AS = "open it in Excel or LibreOffice, save it as .xlsx and import that"
 _DAMAGED = f"is damaged or incomplete: fetch it again, or {_SAVE_AS}"
+_LOCKED = "is password-protected: save it without a password and import it again"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# An OLE container is an encrypted .xlsx or an .xls; before Excel 5 an .xls was a bare stream.
+_OLD_EXCEL = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WEB_PAGE = f"is a web page, not a workbook: if it shows your table, {_SAVE_AS}; if it asks to sign in, download it"
 _COMPRESSED = "is a compressed file, not a workbook: unpack it and import what is inside"
@@ -70,7 +55,6 @@ _BEGINNINGS: dict[tuple[bytes, ...], str] = {
     (b"%pdf-",): "is a PDF, not a workbook: export the table as .xlsx or .csv and import that",
     (b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"rar!"): _COMPRESSED,
     (b"mz\x90\x00", b"\x7felf"): _PROGRAM,
-    (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00"): f"is a workbook of Excel 4 or older: {_SAVE_AS}",
 }
 
 
@@ -80,6 +64,7 @@ class Workbook:
     sheets: list[SheetInfo]  # in the workbook's order
     in_memory = False  # the sheet that `rows` is reading is, so that a fork can go on reading it
     height = 0  # its last row as Excel shows it; 0 where only reading to the end would tell
+    merged: Sequence[Merge] = ()  # its merged cells, as far as `rows` has come
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
@@ -108,9 +93,11 @@ def open_workbook(path: Path, name: str) -> Workbook:
     if not beginning.strip() and path.stat().st_size == len(beginning):
         raise WorkbookError(f"{name} is empty: export it again")
     if beginning.startswith(_ZIP):
-        return _Spreadsheet(path, name)
-    if beginning.startswith(_OLE):
-        raise WorkbookError(f"{name} {_what_ole_is(path)}")
+        return _zipped(path, name)
+    if beginning.startswith(_OLE) and (what := _what_else_ole_is(path)):
+        raise WorkbookError(f"{name} {what}")
+    if beginning.startswith((_OLE, *_OLD_EXCEL)):
+        return _Other(lambda: old_excel.OldExcel(path), name)
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, what in _BEGINNINGS.items():
         if text.startswith(magic) or beginning.startswith(magic):
@@ -118,25 +105,41 @@ def open_workbook(path: Path, name: str) -> Workbook:
     return _Table(path, name)
 
 
-def _what_ole_is(path: Path) -> str:
-    """An OLE container is an encrypted .xlsx or an .xls; of an .xls no reader here shows the error cells."""
+def _what_else_ole_is(path: Path) -> str | None:
+    """What an OLE container is if not an .xls."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find("EncryptedPackage".encode("utf-16-le")) >= 0:
-            return "is password-protected: save it without a password and import it again"
+            return _LOCKED
         if content.find("WordDocument".encode("utf-16-le")) >= 0:
             return _DOCUMENT
-    return f"is a workbook in the old .xls format: {_SAVE_AS}"
+    return None
+
+
+def _zipped(path: Path, name: str) -> Workbook:
+    with _in_our_words(f"{name} {_DAMAGED}"):
+        archive = zipfile.ZipFile(path)
+        if what := _what_else_zip_is(archive):
+            archive.close()
+            raise WorkbookError(f"{name} {what}")
+        if _OPEN_DOCUMENT in archive.namelist():
+            archive.close()
+            return _Other(lambda: opendocument.OpenDocument(path), name)
+        return _Excel(path, name, archive)
 
 
 def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:
-    """What a zip is if not an .xlsx. calamine would open .ods and .xlsb, and lose their error cells."""
+    """What a zip is if not a workbook that can be read."""
     names = archive.namelist()
-    if "xl/workbook.bin" in names:
-        return f"is a binary workbook (.xlsb): {_SAVE_AS}"
+    for member in archive.infolist():
+        if member.file_size > _LARGEST_MEMBER:
+            return f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask who made it what it is"
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
         return _DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
-    if "content.xml" in names:
-        return f"is an OpenDocument file (.ods): {_SAVE_AS}"
+    if "encrypted-package" in names:
+        return _LOCKED
+    if _OPEN_DOCUMENT in names:
+        manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
+        return _LOCKED if b"encryption-data" in manifest else None
     return _COMPRESSED if names else _DAMAGED
 
 
@@ -163,26 +166,24 @@ def _unless_it_fails(read: Callable[[], T]) -> T | None:
         return None
 
 
-class _Spreadsheet(Workbook):
-    """An .xlsx or .xlsm."""
+class _Excel(Workbook):
+    """An .xlsx, .xlsm or .xlsb."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-        with _in_our_words(f"{name} {_DAMAGED}"):
-            self._archive = zipfile.ZipFile(path)
-            if what := _what_else_zip_is(self._archive):
-                raise WorkbookError(f"{name} {what}")
-            self._parts = lost_cells.sheet_parts(self._archive)
-            self._calamine = _unless_it_fails(lambda: calamine.CalamineWorkbook.from_path(path))
-            if self._calamine:
-                self.sheets = [
-                    SheetInfo(sheet.name, sheet.visible == calamine.SheetVisibleEnum.Visible)
-                    for sheet in self._calamine.sheets_metadata
-                    if sheet.typ == calamine.SheetTypeEnum.WorkSheet
-                ]
-            else:
-                with self._openpyxl() as book:
-                    self.sheets = [SheetInfo(sheet.title, sheet.sheet_state == "visible") for sheet in book.worksheets]
+    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile) -> None:
+        self._path, self._name, self._archive = path, name, archive
+        self._is_binary = binary_cells.WORKBOOK in archive.namelist()
+        self._format = binary_cells if self._is_binary else lost_cells
+        self._package = self._format.package(archive)
+        self._calamine = _unless_it_fails(lambda: calamine.CalamineWorkbook.from_path(path))
+        if self._calamine:
+            self.sheets = [
+                SheetInfo(sheet.name, sheet.visible == calamine.SheetVisibleEnum.Visible)
+                for sheet in self._calamine.sheets_metadata
+                if sheet.typ == calamine.SheetTypeEnum.WorkSheet
+            ]
+        else:
+            with self._openpyxl() as book:
+                self.sheets = [SheetInfo(sheet.title, sheet.sheet_state == "visible") for sheet in book.worksheets]
 
     def close(self) -> None:
         self._archive.close()
@@ -190,19 +191,27 @@ class _Spreadsheet(Workbook):
             self._calamine.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        if sheet not in {info.name for info in self.sheets}:
-            raise WorkbookError(f"{self._name} has no sheet {sheet!r}: {', '.join(s.name for s in self.sheets)}")
+        _check(sheet, self.sheets, self._name)
         with _in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
-            book, part, parsed = self._calamine, self._parts[sheet], None
+            book, part, parsed = self._calamine, self._package.sheets[sheet], None
             with ThreadPoolExecutor(1) as other_core:
-                searched = other_core.submit(lost_cells.find_lost_cells, self._archive, part)
-                if book and lost_cells.fits_calamine(self._archive, part, MOST_CELLS):
+                searched = other_core.submit(
+                    self._format.find_lost_cells, self._archive, part, self._package.text_styles
+                )
+                if book and (self._is_binary or lost_cells.fits_calamine(self._archive, part, MOST_CELLS)):
                     parsed = _unless_it_fails(lambda: book.get_sheet_by_name(sheet))
                 lost = searched.result()
+            self.merged = ()
             if parsed:
                 self.in_memory, self.height = True, parsed.end[0] + 1 if parsed.end else 0
+                self.merged = [
+                    (top + 1, bottom + 1, left, right)
+                    for (top, left), (bottom, right) in parsed.merged_cell_ranges or []
+                ]
             rows = _calamine_rows(parsed) if parsed else self._openpyxl_rows(sheet)
-            yield from _with_lost_cells(rows, lost) if lost else rows
+            if lost.formats:
+                rows = _as_shown(rows, lost.formats)
+            yield from _with_lost_cells(rows, lost.cells) if lost.cells else rows
 
     @contextmanager
     def _openpyxl(self) -> Iterator[Any]:
@@ -223,6 +232,11 @@ class _Spreadsheet(Workbook):
                 cells = [_openpyxl_cell(cell) for cell in row]
                 if any(cell is not None for cell in cells):
                     yield number, cells
+
+
+def _check(sheet: str, sheets: list[SheetInfo], name: str) -> None:
+    if sheet not in {info.name for info in sheets}:
+        raise WorkbookError(f"{name} has no sheet {sheet!r}: {', '.join(info.name for info in sheets)}")
 
 
 def _calamine_rows(sheet: calamine.CalamineSheet) -> Iterator[Row]:
@@ -247,7 +261,20 @@ def _openpyxl_cell(cell: Any) -> Cell:
     return value
 
 
-def _with_lost_cells(rows: Iterator[Row], lost: lost_cells.LostCells) -> Iterator[Row]:
+def _as_shown(rows: Iterator[Row], formats: dict[int, list[lost_cells.Run]]) -> Iterator[Row]:
+    """`rows` with the numbers whose format makes text of them as that text."""
+    waiting = {column: list(reversed(runs)) for column, runs in formats.items()}
+    for number, cells in rows:
+        for column, runs in waiting.items():
+            while runs and runs[-1].last < number:
+                runs.pop()
+            if column < len(cells) and runs and runs[-1].first <= number and type(cells[column]) in (float, int):
+                value = cast("float", cells[column])
+                cells[column] = as_shown(value, runs[-1].code) or value
+        yield number, cells
+
+
+def _with_lost_cells(rows: Iterator[Row], lost: dict[int, dict[int, str]]) -> Iterator[Row]:
     """`rows` with the lost cells in their places; they may stand beside, between and below the cells that were read."""
     waiting = sorted(lost, reverse=True)
     for number, cells in rows:
@@ -267,6 +294,46 @@ def _marked(cells: list[Cell], lost: dict[int, str]) -> list[Cell]:
     for column, text in lost.items():
         cells[column] = ErrorCell(text)
     return cells
+
+
+class _Reader(Protocol):
+    """A reader of one format, which knows nothing of our sentences but the ends of some."""
+
+    sheets: list[SheetInfo]
+    merged: list[Merge]
+
+    def rows(self, sheet: str) -> Iterator[Row]: ...
+    def close(self) -> None: ...
+
+
+class _Other(Workbook):
+    """An .ods or .xls."""
+
+    def __init__(self, opened: Callable[[], _Reader], name: str) -> None:
+        self._name = name
+        with self._in_our_words(f"{name} {_DAMAGED}"):
+            self._reader = opened()
+        self.sheets = self._reader.sheets
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def rows(self, sheet: str) -> Iterator[Row]:
+        _check(sheet, self.sheets, self._name)
+        with self._in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
+            for row in self._reader.rows(sheet):
+                self.merged = self._reader.merged
+                yield row
+
+    @contextmanager
+    def _in_our_words(self, sentence: str) -> Iterator[None]:
+        with _in_our_words(sentence):
+            try:
+                yield
+            except old_excel.PasswordProtectedError as error:
+                raise WorkbookError(f"{self._name} {_LOCKED}") from error
+            except opendocument.OpenDocumentError as error:
+                raise WorkbookError(f"{self._name} {error}") from error
 
 
 class _Table(Workbook):

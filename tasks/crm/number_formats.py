@@ -1,0 +1,106 @@
+r"""Number formats that say what a number is: a postcode "00000", a percentage. Read without them, 01067 is 1067.
+
+Only formats that make another text of the same digits count: those that begin with a nought and hold nothing but
+noughts, # and literal text ("00000", "00000\-0000", '"D-"00000', '0#" "##" "##'), and percentages. Decimals, thousands
+and currencies say how exact or how pretty a quantity is to look; there the number itself says more and is kept.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+BUILT_IN = {9: "0%", 10: "0.00%"}  # of those that every workbook has, the only ones that matter here
+_DIGITS = 15  # that Excel knows of a number
+_TOKEN = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#])|(%)|([?.,])|([-+ ():!^&\'~{}<>=$])|(.)', re.DOTALL)
+_CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+    "<>": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "=": lambda a, b: a == b,
+}
+
+
+class _Section(NamedTuple):
+    """One of the parts between semicolons."""
+
+    condition: tuple[str, float] | None
+    pieces: tuple[str, ...] | None  # "0" and "#" for digits, all else is literal; None: it makes no other text
+    percent: bool
+
+
+def makes_text(code: str) -> bool:
+    """Whether some number reads differently with this format."""
+    return any(section.pieces or section.percent for section in _sections(code))
+
+
+def as_shown(number: float, code: str) -> str | None:
+    """The number as the format shows it, with all its digits; None where the number itself says as much."""
+    for section in _sections(code)[:2]:
+        if section.condition is None or _COMPARE[section.condition[0]](number, section.condition[1]):
+            if section.percent:
+                return _percentage(number)
+            if section.pieces and number >= 0 and float(number).is_integer() and number < 10**_DIGITS:
+                return _filled(int(number), section.pieces)
+            return None
+    return None
+
+
+def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
+    """Which styles of a workbook make text of a number: index of the style -> its format.
+
+    Args:
+        codes: the workbook's own formats, by number.
+        styles: the number of the format of each style.
+    """
+    wanted = {number: code for number, code in {**BUILT_IN, **codes}.items() if makes_text(code)}
+    return {index: wanted[number] for index, number in enumerate(styles) if number in wanted}
+
+
+@lru_cache(maxsize=1024)
+def _sections(code: str) -> tuple[_Section, ...]:
+    parts = re.findall(r'((?:"[^"]*"|\\.|\[[^\]]*\]|[^;])*)(?:;|$)', code, re.DOTALL)
+    return tuple(_section(part) for part in parts[:4])
+
+
+def _section(text: str) -> _Section:
+    condition, pieces, percent, plain = None, list[str](), False, True
+    for quoted, escaped, bracket, digit, per_cent, other, literal, rest in _TOKEN.findall(text):
+        if bracket:
+            found = _CONDITION.fullmatch(bracket)
+            condition = (found[1], float(found[2])) if found else condition
+            plain = plain and (bracket[0] != "$" or bracket[:2] == "$-")  # a currency; a language
+        elif digit:
+            pieces.append(digit)
+        elif quoted or escaped or literal:
+            pieces.append(f"\0{quoted or escaped or literal}")
+        percent = percent or bool(per_cent)
+        plain = plain and not (other or rest or per_cent)
+    digits = [piece for piece in pieces if piece in "0#"]
+    is_text = plain and len(digits) > 1 and digits[0] == "0"
+    return _Section(condition, tuple(pieces) if is_text else None, percent)
+
+
+def _percentage(number: float) -> str:
+    hundredfold = Decimal(f"{number:.{_DIGITS}g}") * 100
+    return f"{hundredfold.normalize():f}%"
+
+
+def _filled(number: int, pieces: tuple[str, ...]) -> str:
+    """The digits from the right into the places for them, those left over before the first place."""
+    places = sum(piece in "0#" for piece in pieces)
+    digits = str(number) if number else ""
+    before, digits = digits[: max(len(digits) - places, 0)], digits[-places:].rjust(places)
+    written, first = [], True
+    for piece in pieces:
+        if piece not in "0#":
+            written.append(piece[1:])
+            continue
+        digit, digits = digits[0], digits[1:]
+        written.append((before if first else "") + (digit.strip() or piece.strip("#")))
+        first = False
+    return "".join(written)
