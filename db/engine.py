@@ -11,7 +11,7 @@ message.
 
 import os.path
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
@@ -22,7 +22,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -196,6 +196,15 @@ def lock_engine() -> Engine:
         isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep},
     )
+
+
+def unlock(lock: Connection) -> None:
+    """Close a connection of `lock_engine` for good: nobody may inherit a session that still holds a lock."""
+    # Closing alone frees its locks a moment later: whoever starts at once would still find them held.
+    with suppress(SQLAlchemyError):
+        lock.execute(select(func.pg_advisory_unlock_all()))
+    lock.invalidate()
+    lock.close()
 
 
 @contextmanager

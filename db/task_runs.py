@@ -24,7 +24,6 @@ import logging
 import os
 import socket
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -33,9 +32,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
-from db.engine import DatabaseError, engine, explain, lock_engine
+from db.engine import DatabaseError, engine, explain, lock_engine, unlock
 from db.tables import task_runs
 
 logger = logging.getLogger(__name__)
@@ -130,6 +129,26 @@ def failed_in(connection: Connection, name: str, flow_run_id: UUID | str) -> boo
     ours = and_(task_runs.c.name == name, task_runs.c.flow_run_id == UUID(str(flow_run_id)))
     failed = select(task_runs.c.id).where(ours, task_runs.c.status == "failed").limit(1)
     return connection.execute(failed).first() is not None
+
+
+def record_decision(
+    connection: Connection, name: str, flow_run_id: UUID | str, *, status: str, subject: str | None, why: str
+) -> None:
+    """Remember that a run did not start: its own row, whose key is the run. `status` is "missed" or "skipped"."""
+    decision = {"status": status, "last_error": _storable(why), "updated_at": func.now()}
+    about = {"subject": None if subject is None else _storable(subject), "flow_run_id": UUID(str(flow_run_id))}
+    row = insert(task_runs).values(name=name, idempotency_key=str(flow_run_id), **about, **decision)
+    earlier = task_runs.c.status.in_(("missed", "skipped"))  # of the same run, which a person started again
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["name", "idempotency_key"], set_=decision, where=earlier)
+    )
+
+
+def cancel(connection: Connection, flow_run_id: UUID | str) -> int:
+    """Mark what this flow run was working on as cancelled: only a person goes on with it. How many units these are."""
+    working = and_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.status == "processing")
+    cancelled = {"status": "cancelled", "last_error": "the run was cancelled", "updated_at": func.now()}
+    return connection.execute(update(task_runs).where(working).values(cancelled)).rowcount
 
 
 def _superseded(claim: Claim) -> Superseded:
@@ -388,14 +407,9 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             logger.warning("%s: the failure could not be recorded: %s", self.name, explain(failure))
 
     def _release(self) -> None:
-        """Close the lock's connection for good: nobody may inherit a session that still holds it."""
         if self._lock is not None:
             lock, self._lock = self._lock, None
-            # Closing alone frees the lock a moment later: whoever starts at once would still find it held.
-            with suppress(SQLAlchemyError):
-                lock.execute(select(func.pg_advisory_unlock_all()))
-            lock.invalidate()
-            lock.close()
+            unlock(lock)
 
 
 def _storable(value: str) -> str:

@@ -19,8 +19,9 @@ import psutil
 from deployments.processes import is_flow_run
 
 POOL = "crm-pool"
-IMPORT = "import_crm_data/import-crm-data"
-FIRST_IMPORT = "first-import"  # the tag that tells the run of `make up` from all others
+IMPORT = "import-crm-data"
+AT_START = "at-start"  # the tag of deployments of which `make up` starts a run when it starts
+FIRST_RUN = "first-run"  # the tag that tells that run from all others
 BUSY = {408, 429, 502, 503}  # 503 is what a server on SQLite says while another transaction holds its file
 
 
@@ -79,22 +80,26 @@ class PrefectApi:
         workers = self._call("POST", f"/work_pools/{POOL}/workers/filter")
         return next((found["last_heartbeat_time"] for found in workers if found["name"] == worker), None)
 
-    def start_first_import(self) -> str:
-        """The id of a new run of the import; of the one still waiting, if the last `make up` ended before its turn."""
-        deployment = self._call("GET", f"/deployments/name/{IMPORT}")["id"]
+    def at_start(self) -> list[tuple[str, str]]:
+        """Name and id of the deployments of which a run is wanted whenever `make up` starts."""
+        found = self._call("POST", "/deployments/filter", deployments={"tags": {"all_": [AT_START]}}, sort="NAME_ASC")
+        return [(deployment["name"], deployment["id"]) for deployment in found]
+
+    def start_run(self, deployment: str) -> str:
+        """The id of a new run of the deployment; of one still waiting, if the last `make up` ended before its turn."""
         waiting = self._call(
             "POST",
             "/flow_runs/filter",
             flow_runs={
                 "deployment_id": {"any_": [deployment]},
-                "tags": {"all_": [FIRST_IMPORT]},
+                "tags": {"all_": [FIRST_RUN]},
                 "state": {"type": {"any_": ["SCHEDULED"]}},
             },
         )
         if waiting:
             return str(waiting[0]["id"])
         key = str(uuid.uuid4())  # asked again after a 503, the server still makes one run
-        run = self._call("POST", f"/deployments/{deployment}/create_flow_run", tags=[FIRST_IMPORT], idempotency_key=key)
+        run = self._call("POST", f"/deployments/{deployment}/create_flow_run", tags=[FIRST_RUN], idempotency_key=key)
         return str(run["id"])
 
     def run_state(self, run_id: str) -> RunState:

@@ -30,13 +30,14 @@ from zoneinfo import ZoneInfo
 import httpx
 import psutil
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
-from deployments.prefect_api import POOL, PrefectApi
+from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked, reason
+from flows.settings import AdmissionSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = Path(__file__).with_name("sample") / "crm_sample.xlsx"
@@ -57,8 +58,8 @@ class Stopped(BaseException):  # a BaseException, so that nothing swallows it
     """Ctrl-C, SIGTERM or a closed terminal."""
 
 
-class UpSettings(BaseSettings):
-    """What can be set for `make up` itself, in the environment or in .env."""
+class UpSettings(AdmissionSettings):
+    """What can be set for `make up` itself, in the environment or in .env, and what it hands to the worker."""
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
 
@@ -180,9 +181,9 @@ class Up:
             self.start_server()
             self.deploy()
             self.start_worker()
-            import_ = self.first_import()
+            first_runs = self.first_runs()
             say("ready", f"UI at {self.state['ui_url']} - logs in {self.data_dir / 'logs'} - Ctrl-C stops everything")
-            self.stay(import_)
+            self.stay(first_runs)
         except Stopped:
             with contextlib.suppress(OSError):
                 print(flush=True)  # the terminal shows ^C at the start of this line
@@ -230,6 +231,8 @@ class Up:
             "DATABASE_URL": address,
             "DATA_DIR": str(self.data_dir),
             "TASK_TIMEZONE": self.settings.task_timezone,  # prefect.yaml takes it from here
+            "TASK_MAX_INSTANCES": str(self.settings.task_max_instances),
+            "TASK_MISFIRE_GRACE": str(self.settings.task_misfire_grace),
             "PREFECT_HOME": str(self.data_dir / "prefect"),
             "PYTHONUNBUFFERED": "1",  # so that the logs are complete when something dies
         }
@@ -328,15 +331,18 @@ class Up:
             self.start_child(worker)
             self.wait_for(lambda: self.server.heartbeat(name) != before, WORKER_SECONDS, worker)
 
-    def first_import(self) -> FirstImport | None:
-        """Ask for the first import, if there is a workbook for it."""
-        workbook = self.env.get("CRM_WORKBOOK")
-        if workbook is None:
-            say("import", "none: CRM_WORKBOOK is not set, and the sample only goes into the embedded database")
-            return None
-        run_id = self.server.start_first_import()
-        say("import", f"{workbook}: {self.state['ui_url']}/runs/flow-run/{run_id}")
-        return FirstImport(self.server, run_id)
+    def first_runs(self) -> list[FirstRun]:
+        """Ask for a run of each deployment tagged at-start; of the import, if there is a workbook for it."""
+        runs = []
+        for name, deployment in self.server.at_start():
+            job, what = ("import", self.env.get("CRM_WORKBOOK")) if name == IMPORT else (name, "tagged at-start")
+            if what is None:
+                say(job, "none: CRM_WORKBOOK is not set, and the sample only goes into the embedded database")
+                continue
+            run_id = self.server.start_run(deployment)
+            say(job, f"{what}: {self.state['ui_url']}/runs/flow-run/{run_id}")
+            runs.append(FirstRun(job, self.server, run_id))
+        return runs
 
     def child(self, name: str, *prefect: str, env: dict[str, str] | None = None) -> Child:
         """A child that runs Prefect's command line."""
@@ -369,14 +375,14 @@ class Up:
 
     # --- stay
 
-    def stay(self, import_: FirstImport | None) -> None:
-        """Keep the children alive, and tell how the first import goes, until a signal comes."""
+    def stay(self, first_runs: Sequence[FirstRun]) -> None:
+        """Keep the children alive, and tell how the first runs go, until a signal comes."""
         while True:
             for child in self.children:
                 if child.watch(say):
                     self.save_state()
-            if import_ is not None:
-                import_.follow()
+            for run in first_runs:
+                run.follow()
             self.signals.check()
             time.sleep(0.2)
 
@@ -426,11 +432,11 @@ class Up:
         new.replace(self.data_dir / "up.json")
 
 
-class FirstImport:
-    """The run that `make up` asked for, followed until it ends."""
+class FirstRun:
+    """A run that `make up` asked for, followed until it ends."""
 
-    def __init__(self, server: PrefectApi, run_id: str) -> None:
-        self._server, self._run_id = server, run_id
+    def __init__(self, job: str, server: PrefectApi, run_id: str) -> None:
+        self._job, self._server, self._run_id = job, server, run_id
         self._next_look = 0.0
         self._said = ""
         self._done = False
@@ -457,7 +463,7 @@ class FirstImport:
         terminal = sys.stdout.isatty()
         if terminal or run.final or progress is None:
             start = "\r\033[K" if terminal and self._said else ""
-            say(f"{start}{'import':<11}", text, end="" if terminal and not run.final else "\n")
+            say(f"{start}{self._job:<11}", text, end="" if terminal and not run.final else "\n")
         self._said = text
 
 

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, upgrade
+from flows.admission import listener as waiting
 
 HELD = "Held"  # the name of a state: it ended in order, and a person has to look
 
@@ -44,6 +45,7 @@ def run_in_foreground(
         listening: shows its progress meanwhile.
         show: more to tell of a result, as Markdown, before the sentence.
     """
+    waiting.set(lambda why: print(why, file=sys.stderr))
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
 from tasks.crm import steps
 from tasks.crm.progress import listener
@@ -18,6 +19,7 @@ from tasks.step import run
 
 
 @flow(name="import_crm_data", flow_run_name=steps.run_name, log_prints=False)
+@admission(subject=steps.subject)
 def import_crm_data(
     workbook: str | None = None,
     sheet: str | None = None,

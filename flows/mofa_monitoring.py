@@ -6,11 +6,13 @@ python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
 import argparse
 import sys
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.admission import admission
 from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
 from tasks.mofa.report import summary
@@ -19,6 +21,7 @@ from tasks.step import run
 
 
 @flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
+@admission(subject=itemgetter("source"))
 def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: int | None = None) -> State[Any]:
     """Watch a ministry's list of missions.
 

@@ -26,6 +26,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 def forget_settings() -> None:
     """What was read once from the environment is read again."""
+    from flows.settings import admission_settings
     from tasks.crm.fetching import fetching_settings
     from tasks.crm.settings import import_settings
 
@@ -33,7 +34,7 @@ def forget_settings() -> None:
         if cached.cache_info().currsize:
             cached().dispose()
         cached.cache_clear()
-    for settings in (database_module.database_settings, import_settings, fetching_settings):
+    for settings in (database_module.database_settings, admission_settings, import_settings, fetching_settings):
         settings.cache_clear()
 
 

@@ -170,6 +170,7 @@ class Machine:
             "DATA_DIR": str(self.room),
             "TMPDIR": str(self.spool),
             "IMPORT_BATCH_ROWS": str(BATCH),
+            "TASK_MAX_INSTANCES": "16",  # here the unit of work alone decides who does it
         }
         process = Process(
             Order(

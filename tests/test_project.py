@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 
 from db.engine import DatabaseSettings
 from deployments.up import UpSettings
+from flows.settings import AdmissionSettings
 from tasks.crm.fetching import FetchingSettings as WorkbookSettings
 from tasks.crm.settings import ImportSettings
 from tasks.mofa.fetching import FetchingSettings as PagesSettings
@@ -23,6 +24,7 @@ ROOMS = ("deployments", "flows", "tasks", "db")  # arrows run from left to right
 SETTINGS: tuple[type[BaseSettings], ...] = (
     DatabaseSettings,
     UpSettings,
+    AdmissionSettings,
     ImportSettings,
     WorkbookSettings,
     PagesSettings,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flows.settings import admission_settings
 from tasks.crm.fetching import fetching_settings as workbook_settings
 from tasks.crm.settings import import_settings
 from tasks.mofa.fetching import fetching_settings as pages_settings
@@ -13,6 +14,8 @@ from tasks.notify.channels import notify_settings
 from tasks.settings import SettingsError
 
 READERS = {
+    "TASK_MAX_INSTANCES": admission_settings,
+    "TASK_MISFIRE_GRACE": admission_settings,
     "REJECT_LIMIT": import_settings,
     "WORKBOOK_MAX_BYTES": workbook_settings,
     "MOFA_CONCURRENCY": pages_settings,

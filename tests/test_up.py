@@ -371,7 +371,13 @@ def test_a_port_asked_for_that_is_in_use_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("TASK_TIMEZONE", "Mars/Base"), ("UI_PORT", "99999"), ("UI_PORT", "http"), ("TASK_TIMEZONE", "..")],
+    [
+        ("TASK_TIMEZONE", "Mars/Base"),
+        ("UI_PORT", "99999"),
+        ("UI_PORT", "http"),
+        ("TASK_TIMEZONE", ".."),
+        ("TASK_MAX_INSTANCES", "none"),
+    ],
 )
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     sentence = refused(**{name: value})

@@ -41,7 +41,7 @@ from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.workbook import WorkbookError
 from tasks.settings import SettingsError
-from tasks.step import Refused, run, step
+from tasks.step import Refused, by_schedule, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
@@ -60,6 +60,12 @@ def run_name() -> str:
     except SettingsError:  # the run says so itself, under a name that it has to have first
         workbook = "nothing"
     return f"import-{PurePosixPath(fetching.redacted(workbook)).name}"
+
+
+def subject(parameters: dict[str, Any]) -> str | None:
+    """What a run is about, for admission: the workbook as it was asked for, without secrets."""
+    workbook = parameters["workbook"] or import_settings().crm_workbook
+    return fetching.redacted(workbook) if workbook else None
 
 
 def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[str]:
@@ -128,7 +134,7 @@ def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None
             subject=copy.address,
             fingerprint=copy.sha256,
             flow_run_id=flow_run.id,
-            resume_cancelled="auto-scheduled" not in (flow_run.tags or []),  # then a person asked
+            resume_cancelled=not by_schedule(),
         )
     except ValueError as error:  # a key too long for its column
         raise Refused(str(error)) from None

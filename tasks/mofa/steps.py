@@ -45,7 +45,7 @@ from tasks.mofa.sources import UnknownSourceError, source
 from tasks.notify import message
 from tasks.notify.steps import channel_ids
 from tasks.settings import SettingsError
-from tasks.step import Refused, run, step
+from tasks.step import Refused, by_schedule, run, step
 
 JOB = "mofa_monitoring"
 REFUSALS = (Refused, SettingsError, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
@@ -76,7 +76,7 @@ def once(source_name: str) -> idempotent_once:
     """The unit of work: a scheduled run stands for its slot, another one for itself."""
     source(source_name)
     unit = f"{source_name}:{moment().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if scheduled() else str(flow_run.id)
-    return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=not scheduled())
+    return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=not by_schedule())
 
 
 # ---------------------------------------------------------------------- gather
