@@ -142,6 +142,15 @@ def last_success(job: Job, now: datetime) -> datetime | None:
     return max((run.expected for run in ours), default=None)
 
 
+def next_planned(job: Job, now: datetime) -> datetime | None:
+    """The next run that the server itself has planned for a job."""
+    planned = FlowRunFilter(
+        expected_start_time=FlowRunFilterExpectedStartTime(after_=now),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+    )
+    return min((run.expected for run in _runs(job.id, planned, RUNS_LOOKED_AT) if run.scheduled), default=None)
+
+
 def slots_after(job: Job, moment: datetime) -> list[datetime]:
     """The next two slots of the job after a moment; fewer if its schedule ends."""
     dates: set[datetime] = set()
