@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test test-all lint bench lock clean
+.PHONY: help install up doctor test test-all lint bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -17,6 +17,9 @@ install: $(STAMP) ## make .venv, with exactly the packages of requirements.lock 
 
 up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 	@exec $(PY) -m deployments.up
+
+doctor: $(STAMP) ## is everything there that the jobs rely on? exit code 0: yes; 1: look at it; 2: no
+	@$(PY) -m deployments.doctor
 
 test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
 	@$(PY) -m pytest -n auto --dist loadfile -m "not slow"

@@ -276,6 +276,28 @@ def is_stale(connection: Connection, candidate_id: int, last_applied_id: int | N
     return held is None or held["applied_at"] is not None or held["compared_with"] != last_applied_id
 
 
+def held_since(connection: Connection, job: str, before: datetime) -> list[RowMapping]:
+    """Sources whose sets have been held since before then: source, id of the newest, why, found, compared_with, since.
+
+    A set is no longer held once it, or anything after it, was applied.
+    """
+    found = connection.execute(
+        text("""
+            WITH held AS (
+                SELECT k.*, min(created_at) OVER (PARTITION BY source, compared_with) AS since,
+                       bool_or(applied_at IS NOT NULL) OVER (PARTITION BY source, compared_with) AS applied
+                FROM embassy_candidates k
+                WHERE compared_with IS NOT DISTINCT FROM (
+                    SELECT id FROM task_runs r WHERE r.name = :job AND r.subject = k.source AND r.status = 'completed'
+                    ORDER BY updated_at DESC LIMIT 1))
+            SELECT DISTINCT ON (source) source, id, why, jsonb_array_length(records) AS found, compared_with, since,
+                   (SELECT count(*) FROM embassies e WHERE e.source = held.source AND e.status = 'open') AS known
+            FROM held WHERE NOT applied AND since < :before ORDER BY source, id DESC"""),
+        {"job": job, "before": before},
+    )
+    return list(found.mappings())
+
+
 def mark_applied(connection: Connection, candidate_id: int) -> None:
     """The held set was accepted by a person."""
     connection.execute(

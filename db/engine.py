@@ -19,6 +19,8 @@ from urllib.parse import unquote
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -217,10 +219,25 @@ def transaction() -> Iterator[Connection]:
         raise explain(error) from error
 
 
-def upgrade() -> None:
-    """Bring the tables up to date; any number of processes may do it at once."""
+def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "db" / "migrations").replace("%", "%%"))
+    return config
+
+
+def revisions() -> tuple[str | None, str | None]:
+    """The revision of the tables, and the newest that this project knows."""
+    try:
+        with engine().connect() as connection:
+            now = MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        raise explain(error) from error
+    return now, ScriptDirectory.from_config(_migrations()).get_current_head()
+
+
+def upgrade() -> None:
+    """Bring the tables up to date; any number of processes may do it at once."""
+    config = _migrations()
     try:
         with engine().connect() as connection:
             connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATIONS_WAIT}'"))

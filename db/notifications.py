@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, and_, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from db.tables import notifications
@@ -38,14 +38,6 @@ def enqueue(
     rows = [{"dedup_key": dedup_key, "channel": each, "title": title, "body": dict(body)} for each in channels]
     new = insert(notifications).values(rows).on_conflict_do_nothing().returning(notifications.c.id)
     return len(connection.execute(new).all())
-
-
-def told_at(connection: Connection, dedup_key: str) -> datetime | None:
-    """When this message was put into the outbox; None if it never was."""
-    found: datetime | None = connection.scalar(
-        select(func.min(notifications.c.created_at)).where(notifications.c.dedup_key == dedup_key)
-    )
-    return found
 
 
 def lease(connection: Connection, channels: Sequence[str]) -> Due | None:
@@ -87,3 +79,16 @@ def mark_failed(connection: Connection, due: Due, why: str) -> None:
             WHERE id = :id AND status = 'pending'"""),
         {"why": why[:2000], "most": MOST_ATTEMPTS, "wait": wait, "id": due.id},
     )
+
+
+def pending(connection: Connection, minutes: int) -> int:
+    """How many messages have been waiting for longer than that, or were given up."""
+    waits = notifications.c.created_at < func.now() - text(":minutes * interval '1 minute'").bindparams(minutes=minutes)
+    late = select(func.count()).where(notifications.c.status != "sent", waits)
+    return int(connection.scalar(late) or 0)
+
+
+def forget_sent(connection: Connection, before: datetime) -> int:
+    """Remove what was sent, or given up, before then; returns how many."""
+    done = and_(notifications.c.status != "pending", notifications.c.created_at < before)
+    return connection.execute(notifications.delete().where(done)).rowcount

@@ -264,3 +264,17 @@ notifications = Table(
     UniqueConstraint("dedup_key", "channel"),
     CheckConstraint("status IN ('pending', 'sent', 'failed')", name="status"),
 )
+
+# Since when a job has not been working for a subject; open until it works again. Told at both ends.
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),  # the job
+    Column("subject", Text, nullable=False),  # a workbook, a source
+    Column("failures", Integer, nullable=False, server_default="1"),
+    Column("last_run", Uuid),  # the Prefect run that was counted last
+    Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("episodes_open_key", "name", "subject", unique=True, postgresql_where=text("ended_at IS NULL")),
+)

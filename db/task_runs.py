@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -117,16 +117,11 @@ def committed(connection: Connection, claim: Claim) -> RowMapping | None:
     return connection.execute(select(task_runs).where(ours)).mappings().one_or_none()
 
 
-def failures_since(connection: Connection, name: str, subject: str, since: datetime | None) -> int:
-    """How many units of this job and subject failed since then, or ever."""
-    failed = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.status == "failed")
-    later = task_runs.c.updated_at > since if since is not None else true()
-    return int(connection.scalar(select(func.count()).where(failed, later)) or 0)
-
-
-def failed_in(connection: Connection, name: str, flow_run_id: UUID | str) -> bool:
-    """Whether a unit of this job stands as failed by this flow run: not one that another run does, or has done."""
-    ours = and_(task_runs.c.name == name, task_runs.c.flow_run_id == UUID(str(flow_run_id)))
+def failed_in(connection: Connection, name: str, subject: str, flow_run_id: UUID | str) -> bool:
+    """Whether a unit stands as failed by this flow run: not one that another run does, or has done."""
+    ours = and_(
+        task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.flow_run_id == UUID(str(flow_run_id))
+    )
     failed = select(task_runs.c.id).where(ours, task_runs.c.status == "failed").limit(1)
     return connection.execute(failed).first() is not None
 
@@ -149,6 +144,33 @@ def cancel(connection: Connection, flow_run_id: UUID | str) -> int:
     working = and_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.status == "processing")
     cancelled = {"status": "cancelled", "last_error": "the run was cancelled", "updated_at": func.now()}
     return connection.execute(update(task_runs).where(working).values(cancelled)).rowcount
+
+
+def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[RowMapping]:
+    """Units of a job that nobody works on although nobody finished them: id, subject, flow_run_id.
+
+    Args:
+        connection: of the caller.
+        name: the job.
+        seconds: a unit that was begun so recently is left out: its lock may be on its way.
+    """
+    found = connection.execute(
+        text("""
+            SELECT r.id, r.subject, r.flow_run_id FROM task_runs r
+            WHERE r.name = :name AND r.status = 'processing' AND r.updated_at < now() - :seconds * interval '1 second'
+            AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = :lock_class
+                            AND l.objid = r.id AND l.objsubid = 2 AND l.granted
+                            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+            ORDER BY r.id"""),
+        {"name": name, "seconds": seconds, "lock_class": LOCK_CLASS},
+    )
+    return list(found.mappings())
+
+
+def forget_not_run(connection: Connection, before: datetime) -> int:
+    """Remove the rows of slots that were missed or skipped before then; returns how many."""
+    old = and_(task_runs.c.status.in_(("missed", "skipped")), task_runs.c.updated_at < before)
+    return connection.execute(task_runs.delete().where(old)).rowcount
 
 
 def _superseded(claim: Claim) -> Superseded:

@@ -1,4 +1,4 @@
-"""The few calls that `make up` makes to a Prefect server, over its REST API.
+"""The few calls that `make up` and doctor make to a Prefect server, over its REST API; and which server that is.
 
 Not Prefect's own client: importing that takes two seconds of processor time just when the server needs them to start.
 """
@@ -6,11 +6,13 @@ Not Prefect's own client: importing that takes two seconds of processor time jus
 from __future__ import annotations
 
 import base64
+import json
 import os
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -50,11 +52,12 @@ class PrefectApi:
         elif auth := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
             headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
         # A proxy of the environment must not stand between us and a server on this machine.
+        self.url = url
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
 
-    def _call(self, method: str, path: str, **json: Any) -> Any:
+    def _call(self, method: str, path: str, **body: Any) -> Any:
         for last in (False, False, False, False, True):
-            answer = self._http.request(method, path, json=json if method == "POST" else None)
+            answer = self._http.request(method, path, json=body if method in {"POST", "PUT"} else None)
             if answer.status_code not in BUSY or last:
                 break
             time.sleep(0.5)
@@ -74,6 +77,32 @@ class PrefectApi:
                 return False
             raise
         return True
+
+    def work_pool(self) -> dict[str, Any] | None:
+        """The work pool; None if it is not there."""
+        found = self._call("POST", "/work_pools/filter", work_pools={"name": {"any_": [POOL]}})
+        return found[0] if found else None
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers of the pool, with status (ONLINE, OFFLINE) and last_heartbeat_time."""
+        found: list[dict[str, Any]] = self._call("POST", f"/work_pools/{POOL}/workers/filter")
+        return found
+
+    def automations(self, name: str) -> list[dict[str, Any]]:
+        """The automations of this name, oldest first."""
+        found = self._call("POST", "/automations/filter", automations={"name": {"any_": [name]}})
+        return sorted(found, key=lambda automation: str(automation["created"]))
+
+    def put_automation(self, wanted: dict[str, Any], automation_id: str | None) -> None:
+        """Make an automation, or change the one of this id."""
+        if automation_id is None:
+            self._call("POST", "/automations/", **wanted)
+        else:
+            self._call("PUT", f"/automations/{automation_id}", **wanted)
+
+    def delete_automation(self, automation_id: str) -> None:
+        """Take an automation away."""
+        self._call("DELETE", f"/automations/{automation_id}")
 
     def heartbeat(self, worker: str) -> str | None:
         """When, by its own clock, the server last heard of the worker of that name."""
@@ -137,6 +166,23 @@ class PrefectApi:
             state = {"type": "CRASHED", "name": "Crashed", "message": message}
             self._call("POST", f"/flow_runs/{run_id}/set_state", state=state, force=True)
         return cut_off
+
+
+def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
+    """What DATA_DIR/up.json says, while the `make up` that wrote it lives."""
+    try:
+        said: dict[str, Any] = json.loads((data_dir / "up.json").read_text())
+        alive = psutil.Process(said["pid"]).create_time() == said["create_time"]
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+    return said if alive else None
+
+
+def server_in_use(data_dir: Path, given: str | None = None) -> PrefectApi | None:
+    """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
+    given = given or os.environ.get("PREFECT_API_URL")
+    url = given or (state_of_make_up(data_dir) or {}).get("api_url")
+    return PrefectApi(url.rstrip("/"), ours=not given) if url else None
 
 
 def _has_process(run: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ import psutil
 
 MARK = "EMBASSY_JOBS_UP"  # its value is the DATA_DIR that the process works for
 DEATHS_A_MINUTE = 5  # a child that dies so often will not get better by being started again
-LOG_BYTES = 10_000_000  # a log longer than this is put aside when its process starts
+LOG_BYTES = 10_000_000  # a log longer than this is put aside
 
 
 class KeepsDying(Exception):  # noqa: N818 - reads as what it says
@@ -41,8 +42,6 @@ class Child:
     def start(self) -> None:
         """Start the process; its output is appended to `log`."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".old.log"))
         self._start_again_at = None
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -65,11 +64,12 @@ class Child:
         return False
 
     def watch(self, say: Callable[[str, str], None]) -> bool:
-        """Start the process again if it died, after 1, 2, 4, 8 seconds; True when it was started again.
+        """Keep its log short, and start it again if it died, after 1, 2, 4, 8 seconds; True when it was started again.
 
         Raises:
             KeepsDying: it died five times within a minute.
         """
+        keep_short(self.log)
         if self._start_again_at is not None:
             if time.monotonic() < self._start_again_at:
                 return False
@@ -101,6 +101,14 @@ class Child:
                 self.process.kill()
                 self.process.wait(10)
             time.sleep(0.05)
+
+
+def keep_short(log: Path) -> None:
+    """Put aside what a log holds, once it is long; its process goes on appending to the same file."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".old.log"))
+            os.truncate(log, 0)
 
 
 def how_it_ended(code: int) -> str:

@@ -35,6 +35,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
+from deployments import automations
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked, reason
 from flows.settings import AdmissionSettings
@@ -47,6 +48,7 @@ PATIENCE = 10.0  # seconds that something gets to end by itself before it is kil
 SERVER_SECONDS = 90  # the first start on a slow machine creates Prefect's own tables
 WORKER_SECONDS = 60
 DEPLOY_SECONDS = 180
+DATABASE_SECONDS = 5  # between two looks at the embedded database
 PROFILE = {"PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}  # name what is not there in our PREFECT_HOME, which is an error
 
 
@@ -155,6 +157,7 @@ class Up:
     children: list[Child] = field(default_factory=list)
     api: PrefectApi | None = None
     embedded: bool = False
+    next_look_at_database: float = 0.0
 
     @property
     def mark(self) -> str:
@@ -321,6 +324,8 @@ class Up:
             self.wait_for(
                 lambda: deploying.process is not None and deploying.process.poll() == 0, DEPLOY_SECONDS, deploying
             )
+        with step("automations", "a run that goes silent has crashed"):
+            automations.apply(self.server)
 
     def start_worker(self) -> None:
         """Start the worker and wait until the server has heard of it."""
@@ -381,10 +386,24 @@ class Up:
             for child in self.children:
                 if child.watch(say):
                     self.save_state()
+            self.watch_database()
             for run in first_runs:
                 run.follow()
             self.signals.check()
             time.sleep(0.2)
+
+    def watch_database(self) -> None:
+        """Every few seconds: start the embedded database again if it died."""
+        if not self.embedded or time.monotonic() < self.next_look_at_database:
+            return
+        self.next_look_at_database = time.monotonic() + DATABASE_SECONDS
+        if embedded.is_running(self.data_dir):
+            return
+        say("database", "does not answer, starting it again")
+        try:
+            embedded.start(self.data_dir)
+        except embedded.EmbeddedError as error:
+            say("database", str(error))
 
     # --- stop
 

@@ -50,7 +50,7 @@ from db.engine import DatabaseError, DatabaseUnavailable, transaction
 from db.instances import Instance
 from flows.settings import admission_settings
 from tasks.settings import SettingsError
-from tasks.step import by_schedule
+from tasks.slot import by_schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")

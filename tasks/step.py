@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from prefect import State, Task, task
 from prefect.exceptions import FailedRun
-from prefect.runtime import flow_run, task_run
+from prefect.runtime import task_run
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 
@@ -53,11 +53,6 @@ def step(
 def _was_raised(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
     """A state made of an exception has a result, one that was returned with a sentence alone has none."""
     return state.data is not None
-
-
-def by_schedule() -> bool:
-    """Whether the schedule started this run, not a person: by hand, over the API, or again with Retry."""
-    return "auto-scheduled" in (flow_run.tags or []) and int(flow_run.run_count) <= 1
 
 
 def run(task_to_run: Task[..., T], *args: Any, **kwargs: Any) -> T:

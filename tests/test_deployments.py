@@ -23,8 +23,8 @@ print(flow.name, *inspect.signature(flow.fn).parameters)
 """
 
 
-def test_the_import_is_deployed() -> None:
-    assert "import-crm-data" in {deployment["name"] for deployment in DEPLOYMENTS}
+def test_everything_that_others_rely_on_is_deployed() -> None:
+    assert set(NAMES) <= {deployment["name"] for deployment in DEPLOYMENTS}
 
 
 @each_deployment

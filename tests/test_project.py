@@ -18,6 +18,7 @@ from tasks.crm.settings import ImportSettings
 from tasks.mofa.fetching import FetchingSettings as PagesSettings
 from tasks.mofa.settings import MonitorSettings
 from tasks.notify.channels import NotifySettings
+from tasks.watch.settings import WatchSettings
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("deployments", "flows", "tasks", "db")  # arrows run from left to right
@@ -30,11 +31,12 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     PagesSettings,
     MonitorSettings,
     NotifySettings,
+    WatchSettings,
 )
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "versions" not in path.parts)
 
-# Modules of a package of tasks that talk to Prefect: its steps, and what draws on the run's page.
-STEPS = {"steps", "run_page", "step"}
+# Modules of a package of tasks that talk to Prefect: steps, what draws on the run's page, a run's own slot.
+STEPS = {"steps", "run_page", "step", "slot"}
 # The command `python -m tasks.crm.rejects` is fixed, and a command needs the database.
 COMMANDS = {"tasks/crm/rejects.py"}
 

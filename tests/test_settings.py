@@ -12,6 +12,7 @@ from tasks.mofa.fetching import fetching_settings as pages_settings
 from tasks.mofa.settings import monitor_settings
 from tasks.notify.channels import notify_settings
 from tasks.settings import SettingsError
+from tasks.watch.settings import watch_settings
 
 READERS = {
     "TASK_MAX_INSTANCES": admission_settings,
@@ -21,6 +22,7 @@ READERS = {
     "MOFA_CONCURRENCY": pages_settings,
     "MOFA_FOUND_AGAIN": monitor_settings,
     "NOTIFY_TIMEOUT": notify_settings,
+    "KEEP_DAYS": watch_settings,
 }
 
 

@@ -320,6 +320,20 @@ def test_a_worker_or_server_that_dies_is_started_again(used_data_dir: Path) -> N
 
 
 @pytest.mark.slow
+def test_an_embedded_database_that_dies_is_started_again(used_data_dir: Path) -> None:
+    started = start(used_data_dir)
+    started.expect("import      Completed after", 180)
+    for process in processes_of(used_data_dir):
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "postgres":
+                process.kill()
+    started.expect("does not answer, starting it again", 30)
+    until(lambda: embedded.is_running(used_data_dir), "the database")
+    assert started.stop() == 0
+    assert not processes_of(used_data_dir)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["database", "server", "deploy"])
 def test_ctrl_c_while_it_starts_leaves_nothing_running(used_data_dir: Path, words: str) -> None:
     started = start(used_data_dir)
@@ -413,6 +427,23 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: P
     assert child.process is not None
     assert child.process.returncode == -signal.SIGKILL
     assert time.monotonic() - started < 5
+
+
+def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.processes.LOG_BYTES", 1000)
+    chatty = "import time\nfor n in range(10**6): print(f'line {n}', flush=True); time.sleep(0.001)"
+    child = Child("chatty", [sys.executable, "-c", chatty], dict(os.environ), tmp_path, tmp_path / "chatty.log")
+    child.start()
+    old = tmp_path / "chatty.old.log"
+
+    def put_aside() -> bool:
+        child.watch(lambda _name, _text: None)
+        return old.exists()
+
+    until(put_aside, "the log is put aside", 20)
+    until(lambda: "line" in child.log.read_text(), "it goes on", 20)
+    assert "\0" not in child.log.read_text()
+    child.stop(lambda: 5.0)
 
 
 @pytest.mark.slow

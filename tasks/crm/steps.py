@@ -25,10 +25,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from sqlalchemy import Connection
 
 from db import contacts
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
-from db.task_runs import Claim, check_owner, committed, complete, idempotent_once
+from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import fetching
 from tasks.crm.columns import HeadingsError
 from tasks.crm.contact import RULES_VERSION
@@ -40,8 +41,10 @@ from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.workbook import WorkbookError
+from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
-from tasks.step import Refused, by_schedule, run, step
+from tasks.slot import asked_for, slot
+from tasks.step import Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
@@ -60,12 +63,6 @@ def run_name() -> str:
     except SettingsError:  # the run says so itself, under a name that it has to have first
         workbook = "nothing"
     return f"import-{PurePosixPath(fetching.redacted(workbook)).name}"
-
-
-def subject(parameters: dict[str, Any]) -> str | None:
-    """What a run is about, for admission: the workbook as it was asked for, without secrets."""
-    workbook = parameters["workbook"] or import_settings().crm_workbook
-    return fetching.redacted(workbook) if workbook else None
 
 
 def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[str]:
@@ -134,7 +131,7 @@ def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None
             subject=copy.address,
             fingerprint=copy.sha256,
             flow_run_id=flow_run.id,
-            resume_cancelled=not by_schedule(),
+            resume_cancelled=asked_for(),
         )
     except ValueError as error:  # a key too long for its column
         raise Refused(str(error)) from None
@@ -341,6 +338,7 @@ def already_done(copy: Copy, unit: idempotent_once) -> Outcome:
     """The workbook was imported before: says so, with the first result."""
     message = f"{copy.name} was already imported (import {unit.id}): {summary(ImportReport(**unit.result))}"
     get_run_logger().info(message)
+    _tell_success(copy.address)
     return Outcome(unit.result, message)
 
 
@@ -350,7 +348,49 @@ def tell(result: dict[str, Any]) -> Outcome:
     create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
     get_run_logger().info("import %s: %s", report.import_id, message)
+    if not report.preview:
+        _tell_success(report.workbook)
     return Outcome(result, message)
+
+
+def tell_failure(address: str | None, sentence: str, *, in_work: bool) -> None:
+    """Tell that the job fails for this workbook, once for an episode.
+
+    Nobody is told of a run beside one that does the work, or of one that was overtaken; nor, unless the schedule
+    started it, of an address that leads nowhere, which whoever gave it reads on the run.
+
+    Args:
+        address: of the workbook; empty: CRM_WORKBOOK.
+        sentence: why.
+        in_work: whether its unit of work was reached.
+    """
+    failure = Failure(JOB, subject({"workbook": address}), sentence, flow_run.id, run_page())
+
+    def begun(connection: Connection) -> bool:
+        fails = failed_in(connection, JOB, failure.subject, failure.run) if in_work else slot() is not None
+        return fails and failing(connection, failure)
+
+    if tell_people(begun):
+        deliver()
+
+
+def tell_run(workbook: str | None, addresses: list[str]) -> None:
+    """A pattern was gone through to its end: what the watchdog told of such a run is over, whatever its files hold."""
+    if (pattern := subject({"workbook": workbook})) not in map(fetching.redacted, addresses):
+        _tell_success(pattern)
+
+
+def _tell_success(about: str) -> None:
+    if tell_people(lambda connection: working(connection, JOB, about)):
+        deliver()
+
+
+def subject(parameters: dict[str, Any]) -> str:
+    """What a run of the job is about: the workbook, or the pattern, that it is asked for; without secrets."""
+    with suppress(SettingsError):
+        if asked := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
+            return fetching.redacted(asked) if "://" in asked else os.path.abspath(os.path.expanduser(asked))  # noqa: PTH100, PTH111 - pathlib raises for a user whom nobody knows
+    return "(no workbook)"
 
 
 def shown_reports(results: list[dict[str, Any]]) -> str:

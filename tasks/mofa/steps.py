@@ -22,9 +22,8 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection, RowMapping
 
 from db import embassies as table
-from db import notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
-from db.task_runs import Claim, check_owner, committed, complete, failed_in, failures_since, idempotent_once
+from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.mofa.changes import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
 from tasks.mofa.fetching import (
@@ -43,9 +42,10 @@ from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import monitor_settings
 from tasks.mofa.sources import UnknownSourceError, source
 from tasks.notify import message
-from tasks.notify.steps import channel_ids
+from tasks.notify.steps import Failure, channel_ids, enqueue, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
-from tasks.step import Refused, by_schedule, run, step
+from tasks.slot import asked_for, slot
+from tasks.step import Refused, run, step
 
 JOB = "mofa_monitoring"
 REFUSALS = (Refused, SettingsError, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
@@ -62,21 +62,20 @@ def run_name() -> str:
 
 
 def scheduled() -> bool:
-    """Whether the schedule started this run, not a person."""
-    return "auto-scheduled" in (flow_run.tags or [])
+    """Whether this run stands for a slot of the schedule, not for a person's wish."""
+    return slot() is not None
 
 
 def moment() -> datetime:
     """The slot of a scheduled run, the start of another one."""
-    slot: datetime | None = flow_run.scheduled_start_time if scheduled() else None
-    return slot or datetime.now(UTC)
+    return slot() or datetime.now(UTC)
 
 
 def once(source_name: str) -> idempotent_once:
     """The unit of work: a scheduled run stands for its slot, another one for itself."""
     source(source_name)
     unit = f"{source_name}:{moment().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if scheduled() else str(flow_run.id)
-    return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=not by_schedule())
+    return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=asked_for())
 
 
 # ---------------------------------------------------------------------- gather
@@ -334,7 +333,7 @@ def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: 
         report = _report(ministry, found, claim, baseline=baseline, changes=changes)
         if found.number is not None:
             table.mark_applied(connection, found.number)
-        report = report.model_copy(update={"told": _tell_applied(connection, report, shown, found, last, channels)})
+        report = report.model_copy(update={"told": _tell_applied(connection, report, shown, found, channels)})
         complete(connection, claim, report.model_dump(mode="json"))
         table.prune_pages(connection, source_name, datetime.now(UTC) - timedelta(days=monitor_settings().snapshot_days))
         return Outcome(report.model_dump(mode="json"), shown)
@@ -485,7 +484,7 @@ def _hold(
         base_url=base_url,
         run=run_page(),
     )
-    _enqueue(connection, _episode(ministry.name, "held", last), channels, told)
+    enqueue(connection, held_episode(ministry.name, compared_with), channels, told)
     report = _report(ministry, found, claim, held=number, why=why, told=f"{told.title}\n\n{told.plain()}")
     complete(connection, claim, report.model_dump(mode="json"), status="held")
     return Outcome(report.model_dump(mode="json"), [])
@@ -494,20 +493,9 @@ def _hold(
 # ---------------------------------------------------------------------- tell
 
 
-def run_page() -> str | None:
-    """The address of this run's page in the UI."""
-    page: str | None = flow_run.ui_url
-    return page
-
-
-def _episode(source_name: str, what: str, last: RowMapping | None) -> str:
-    """What lasts from one applied set to the next is one episode, and told once."""
-    return f"{JOB}:{source_name}:{what}:{last['id'] if last else 0}"
-
-
-def _enqueue(connection: Connection, key: str, channels: Sequence[str], told: message.Message) -> None:
-    body = {"plain": told.plain(), "markdown": told.markdown()}
-    notifications.enqueue(connection, key, channels, told.title, body)
+def held_episode(source_name: str, last_applied: int | None) -> str:
+    """From one applied set to the next, that sets are held is told once."""
+    return f"{JOB}:{source_name}:held:{last_applied or 0}"
 
 
 def _tell_applied(
@@ -515,7 +503,6 @@ def _tell_applied(
     report: MonitorReport,
     changes: Sequence[Mapping[str, Any]],
     found: Candidate,
-    last: RowMapping | None,
     channels: list[str],
 ) -> str:
     """The digest of what changed, or the summary of a first set; and that the job works again, if it did not.
@@ -530,7 +517,7 @@ def _tell_applied(
         told = message.baseline_summary(
             report.source, missions=report.missions, filled=filled, pages=report.pages, run=run_page()
         )
-        _enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
+        enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
         digest = f"{told.title}\n\n{told.plain()}"
     elif changes:
         urls = table.addresses(connection, [change["snapshot_id"] for change in changes])
@@ -548,13 +535,9 @@ def _tell_applied(
             for change in changes
         ]
         told = message.changes_digest(report.source, news, missions=report.missions, run=run_page())
-        _enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
+        enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
         digest = f"{told.title}\n\n{told.plain()}"
-    failing = _episode(report.source, "failing", last)
-    if (since := notifications.told_at(connection, failing)) is not None:
-        failures = failures_since(connection, JOB, report.source, last["updated_at"] if last else None)
-        told = message.recovery(f"{JOB} {report.source}", since=since, failures=failures, run=run_page())
-        _enqueue(connection, _episode(report.source, "recovered", last), channels, told)
+    working(connection, JOB, report.source, channels)
     return digest
 
 
@@ -564,15 +547,8 @@ def tell_failure(source_name: str, sentence: str) -> None:
     Nobody is told of a run beside one that does the work, of one that was overtaken, or of a name mistyped: none of
     these is a failure of the job.
     """
-    try:
-        with transaction() as connection:
-            if not failed_in(connection, JOB, flow_run.id):
-                return
-            last = table.last_applied(connection, JOB, source_name)
-            told = message.failure(f"{JOB} {source_name}", sentence, since=datetime.now(UTC), run=run_page())
-            _enqueue(connection, _episode(source_name, "failing", last), channel_ids(), told)
-    except (DatabaseError, SettingsError) as error:
-        get_run_logger().warning("nobody could be told: %s", error)
+    failure = Failure(JOB, source_name, sentence, flow_run.id, run_page())
+    tell_people(lambda each: failed_in(each, JOB, source_name, flow_run.id) and failing(each, failure))
 
 
 def tell(outcome: Outcome, base_url: str | None) -> MonitorReport:

@@ -191,11 +191,15 @@ def held_candidate(
     known: int,
     base_url: str | None = None,
     run: str | None = None,
+    since: datetime | None = None,
 ) -> Message:
-    """A set that was not believed: why, and the command that applies it all the same."""
+    """A set that was not believed: why, and the command that applies it all the same.
+
+    `since`, with time zone, makes it a reminder: nobody has looked at it for a day.
+    """
     command = ["python", "-m", "flows.mofa_monitoring", source, *(["--base-url", base_url] if base_url else [])]
     return Message(
-        _title(f"{source}: held for review, nothing was changed"),
+        _title(f"{source}: {f'still held, since {_when(since)}' if since else 'held for review, nothing was changed'}"),
         f"The ministry's pages show {_count(found, 'mission')}, {known:,} are known. This set was not believed:",
         (Section("", tuple(Line(text=reason) for reason in reasons)),),
         "If the ministry is right, this applies exactly that set:",

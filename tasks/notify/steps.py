@@ -1,16 +1,23 @@
-"""The step that tells people: it empties the outbox.
+"""Telling people: what goes into the outbox, by episode, and the step that empties it.
 
-What is to be told was committed with what happened; here it is only delivered. One failing channel stops no other, and
-a sender that is killed frees what it was sending for the next one.
+What is to be told commits with what happened; delivering is apart. One failing channel stops no other, and a sender
+that is killed frees what it was sending for the next one. That a job fails is told when it begins to and when it works
+again, whoever noticed: the job itself, or the watchdog.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from sqlalchemy import Connection
 
-from db import notifications
+from db import episodes, notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from tasks.notify import message
 from tasks.notify.channels import ChannelFailed, channels, send
 from tasks.settings import SettingsError
 from tasks.step import Refused, run, step
@@ -30,6 +37,60 @@ def channel_ids() -> list[str]:
     for problem in configured.problems:
         get_run_logger().warning(problem)
     return [channel.id for channel in configured.usable]
+
+
+def enqueue(connection: Connection, key: str, to: Sequence[str], told: message.Message) -> bool:
+    """Put a message into the outbox of these channels, once for each key, in the caller's transaction."""
+    body = {"plain": told.plain(), "markdown": told.markdown()}
+    return notifications.enqueue(connection, key, to, told.title, body) > 0
+
+
+def run_page() -> str | None:
+    """The address of this run's page in the UI."""
+    page: str | None = flow_run.ui_url
+    return page
+
+
+@dataclass(frozen=True)
+class Failure:
+    """That a job does not work for a subject, as it is told."""
+
+    job: str
+    subject: str  # a workbook, a source
+    sentence: str
+    run: Any = None  # the id of the flow run that failed
+    page: str | None = None  # its page in the UI
+
+
+def failing(connection: Connection, failure: Failure, to: Sequence[str] | None = None) -> bool:
+    """In the caller's transaction, the episode of a failure; whether it began with it and is to be told."""
+    episode = episodes.begin(connection, failure.job, failure.subject, failure.run)
+    since = episode.began_at.astimezone(UTC)
+    told = message.failure(f"{failure.job} {failure.subject}", failure.sentence, since=since, run=failure.page)
+    return enqueue(connection, f"episode:{episode.id}:failing", channel_ids() if to is None else to, told)
+
+
+def working(connection: Connection, job: str, subject: str, to: Sequence[str] | None = None) -> bool:
+    """In the caller's transaction, the end of an episode, if one is open; whether it is to be told."""
+    episode = episodes.end(connection, job, subject)
+    if episode is None:
+        return False
+    since = episode.began_at.astimezone(UTC)
+    told = message.recovery(f"{job} {subject}", since=since, failures=episode.failures, run=run_page())
+    return enqueue(connection, f"episode:{episode.id}:recovered", channel_ids() if to is None else to, told)
+
+
+def tell_people(what: Callable[[Connection], bool]) -> bool:
+    """Do it in a transaction of its own; whether something is to be told.
+
+    If even the database is away the run goes on, and doctor tells.
+    """
+    try:
+        with transaction() as connection:
+            return what(connection)
+    except (DatabaseError, SettingsError) as error:
+        get_run_logger().warning("nobody could be told: %s", error)
+        return False
 
 
 @step(

@@ -1,0 +1,186 @@
+"""doctor: what it sees of a real `make up`, and what it tells a real webhook when that is gone."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitoring import Webhook, a_webhook
+from prefect.client.orchestration import get_client
+from pydantic import SecretStr
+from test_up import Started, environment, new_data_dir, processes_of, start, until
+
+from deployments import automations
+from deployments.doctor import Finding, Memory, notify
+from deployments.prefect_api import PrefectApi
+from tasks.notify.channels import Channels, NotifySettings, channels
+
+ROOT = Path(__file__).resolve().parents[1]
+NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
+DEAD = [Finding("server", "failed", "does not answer", "start it"), Finding("worker", "unknown", "cannot be seen")]
+WELL = [Finding("server", "ok", "is well"), Finding("worker", "ok", "alive")]
+
+
+def doctor(data_dir: Path, *arguments: str, **settings: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """Exit code and findings by promise, as somebody gets them who set nothing else."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "deployments.doctor", "--json", *arguments],
+        cwd=ROOT,
+        env=environment(DATA_DIR=str(data_dir), **settings),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr, ended.stderr
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in json.loads(ended.stdout):
+        found.setdefault(each["promise"], []).append(each)
+    return ended.returncode, found
+
+
+def failed(found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    return [name for name, each in found.items() if any(one["verdict"] == "failed" for one in each)]
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with a_webhook() as webhook:
+        yield webhook
+
+
+def listeners(*hooks: Webhook) -> Channels:
+    return channels(NotifySettings(notify_urls=SecretStr(" ".join(hook.url for hook in hooks)), notify_timeout=5))
+
+
+# ---------------------------------------------------------------------- nothing there
+
+
+def test_where_nothing_runs_everything_is_said_in_one_line_each_and_nothing_is_started(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path)
+    assert code == 2
+    assert failed(found) == ["database", "server"]
+    assert found["worker"][0]["verdict"] == "unknown"
+    assert "make up" in found["server"][0]["advice"]
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path, DATABASE_URL="mysql://a:secret-word@b/c", NOTIFY_URLS="jsn://secret-word@x/")
+    assert code == 2
+    assert "only PostgreSQL" in found["database"][0]["text"]
+    assert "Address 1 of NOTIFY_URLS" in found["channels"][0]["text"]
+    assert "secret-word" not in str(found)
+
+
+# ---------------------------------------------------------------------- telling
+
+
+def test_what_is_gone_is_told_once_and_once_that_it_is_back(tmp_path: Path, webhook: Webhook) -> None:
+    for findings in (WELL, DEAD, DEAD, WELL, WELL, DEAD):
+        memory = Memory(tmp_path)
+        assert notify(findings, memory, listeners(webhook), NOW) == []
+        memory.save()
+    told = [each["title"] for each in webhook.got]
+    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    assert "start it" in webhook.got[0]["message"]
+
+
+def test_what_cannot_be_seen_is_neither_gone_nor_back(tmp_path: Path, webhook: Webhook) -> None:
+    lost_worker = [WELL[0], Finding("worker", "failed", "none", "start one")]
+    for findings in (lost_worker, DEAD, lost_worker, WELL):
+        memory = Memory(tmp_path)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    assert [each["title"].partition(": ")[2] for each in webhook.got] == [
+        "worker not as promised",
+        "server not as promised",
+        "server well again",
+        "worker well again",
+    ]
+
+
+def test_a_channel_that_did_not_take_it_gets_it_the_next_time_and_no_other_twice(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    with a_webhook() as other:
+        other.status = 503
+        memory = Memory(tmp_path)
+        assert len(notify(DEAD, memory, listeners(webhook, other), NOW)) == 1
+        other.status = 200
+        other.got.clear()
+        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert len(webhook.got) == len(other.got) == 1
+
+
+def test_what_the_watchdog_tells_is_not_told_here_too(tmp_path: Path, webhook: Webhook) -> None:
+    late = Finding("jobs", "failed", "one was due", "see its runs", told_here=False)
+    assert notify([late], Memory(tmp_path), listeners(webhook), NOW) == []
+    assert webhook.got == []
+
+
+def test_a_memory_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "doctor.json").write_text("{half")
+    assert Memory(tmp_path).told == {}
+
+
+# ---------------------------------------------------------------------- automations
+
+
+def test_automations_are_brought_once_however_often_they_are_deployed(prefect_server: None) -> None:
+    with get_client(sync_client=True) as client:
+        server = PrefectApi(str(client.api_url).rstrip("/"), ours=True)
+    [wanted] = automations.AUTOMATIONS
+    for there in server.automations(wanted["name"]):
+        server.delete_automation(there["id"])
+    assert automations.missing(server) == [wanted["name"]]
+    assert automations.apply(server) == 1
+    assert automations.apply(server) == 0
+    assert automations.missing(server) == []
+    server.put_automation(wanted, None)  # as `prefect automation create` does it
+    server.put_automation(wanted | {"enabled": False}, server.automations(wanted["name"])[0]["id"])
+    assert len(server.automations(wanted["name"])) == 2
+    assert automations.apply(server) == 1
+    assert len(server.automations(wanted["name"])) == 1
+    assert automations.missing(server) == []
+
+
+# ---------------------------------------------------------------------- a real make up
+
+
+@pytest.mark.slow
+def test_it_is_green_for_make_up_and_tells_what_of_it_is_killed_and_what_is_back(webhook: Webhook) -> None:
+    """Database and server gone: nobody else could tell. Nothing is set here: it looks at what make up was given."""
+    with new_data_dir() as data_dir:
+        started: Started = start(data_dir, NOTIFY_URLS=webhook.url)
+        started.expect("import      Completed", 180)
+        # The server plans the first runs some seconds after it was told of the schedules.
+        until(lambda: doctor(data_dir)[0] == 0, "doctor is green", 60)
+        assert webhook.got == []
+
+        for process in processes_of(data_dir):  # a power cut, but for the disk
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        started.process.kill()
+        started.process.wait(10)
+        urls = {"NOTIFY_URLS": webhook.url}
+        for _ in range(2):
+            code, found = doctor(data_dir, "--notify", **urls)
+            assert code == 2
+            assert failed(found) == ["database", "server"]
+        assert [each["title"] for each in webhook.got] == ["embassy-jobs: database, server not as promised"]
+
+        again = start(data_dir, **urls)
+        again.expect("import      Completed", 180)
+        until(lambda: doctor(data_dir, "--notify", **urls)[0] == 0, "doctor is green again", 90)
+        assert [each["title"] for each in webhook.got[1:]] == ["embassy-jobs: database, server well again"]
+
+        again.stop()

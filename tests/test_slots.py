@@ -1,0 +1,120 @@
+"""Which slots are lost, and since when a job is silent: pure decisions about what a server says of runs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run, lost_slot, silent_since, trouble
+
+SLOT = datetime(2026, 1, 5, 2, tzinfo=UTC)
+GRACE = timedelta(seconds=300)
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def run(state: str, name: str | None = None, *, at: timedelta = timedelta(0), **more: Any) -> Run:
+    """A run of the slot, or `at` so much later."""
+    given = {"scheduled": True, "stands_in": False, "slot": SLOT + at, "parameters": {"workbook": "x"}}
+    return Run(
+        **{"id": "r", "expected": SLOT + at, "since": SLOT + at, "state": state, "name": name or state} | given | more
+    )
+
+
+def instead(state: str, name: str | None = None, *, at: timedelta) -> Run:
+    """A run that stands in for the slot's."""
+    return run(state, name, at=at, scheduled=False, stands_in=True, slot=SLOT)
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        (run("CRASHED"), "crashed"),
+        (run("CANCELLED", "Missed"), "missed"),
+        (run("COMPLETED", "Missed"), "missed"),
+        (run("PENDING"), "stuck"),
+        (run("SCHEDULED", "Late"), "late"),
+        (run("SCHEDULED", "Scheduled"), "late"),
+        (run("RUNNING"), None),
+        (run("CANCELLED"), None),
+        (run("FAILED"), None),
+        (run("COMPLETED", "Held"), None),
+        (run("CANCELLED", "Skipped"), None),
+        (run("SCHEDULED", "AwaitingRetry"), None),
+        (run("PAUSED"), None),
+    ],
+    ids=lambda found: found and (found.name if isinstance(found, Run) else found),
+)
+def test_what_is_wrong_with_a_run_an_hour_after_its_slot(found: Run, what: str | None) -> None:
+    assert trouble(found, SLOT + timedelta(hours=1), GRACE) == what
+
+
+@pytest.mark.parametrize("state", ["PENDING", "SCHEDULED"])
+def test_a_run_may_be_late_by_the_grace_and_not_by_a_second_more(state: str) -> None:
+    assert trouble(run(state, state.capitalize()), SLOT + GRACE, GRACE) is None
+    assert trouble(run(state, state.capitalize()), SLOT + GRACE + timedelta(seconds=1), GRACE)
+
+
+def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> Lost | None:
+    return lost_slot(runs, SLOT + after, GRACE)
+
+
+def test_a_crashed_slot_is_made_up_for_three_times_at_most() -> None:
+    runs = [run("CRASHED")]
+    for attempts in range(MOST_ATTEMPTS):
+        found = lost(*runs)
+        assert found is not None
+        assert found.can_be_made_up
+        assert found.attempts == attempts
+        runs.append(instead("CRASHED", at=(attempts + 1) * MINUTE))
+    found = lost(*runs)
+    assert found is not None
+    assert not found.can_be_made_up
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
+def test_nothing_more_is_started_while_one_stands_in_or_once_it_ended(state: str) -> None:
+    assert lost(run("CRASHED"), instead(state, at=58 * MINUTE)) is None
+
+
+def test_a_stand_in_that_waits_for_a_worker_is_told_and_not_doubled() -> None:
+    found = lost(run("CRASHED"), instead("SCHEDULED", "Late", at=MINUTE))
+    assert found is not None
+    assert found.trouble == "late"
+    assert not found.can_be_made_up
+
+
+def test_only_the_last_slot_counts() -> None:
+    assert lost(run("CRASHED"), run("COMPLETED", at=DAY), after=2 * DAY) is None
+    found = lost(run("CANCELLED", "Missed"), run("CANCELLED", "Missed", at=DAY), after=2 * DAY)
+    assert found is not None
+    assert found.run.slot == SLOT + DAY
+
+
+def test_what_somebody_ran_by_hand_since_makes_up_for_the_slot_if_it_is_the_same() -> None:
+    by_hand = {"scheduled": False, "at": MINUTE}
+    assert lost(run("CRASHED"), run("COMPLETED", **by_hand)) is None
+    assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **by_hand)) is not None
+    assert lost(run("CRASHED"), run("COMPLETED", "Skipped", **by_hand)) is not None
+
+
+def test_a_job_without_a_slot_yet_has_lost_nothing() -> None:
+    assert lost() is None
+    assert lost(run("CRASHED", scheduled=False)) is None
+
+
+def test_a_job_is_silent_once_its_slot_and_the_grace_are_over() -> None:
+    due = [SLOT, SLOT + DAY]
+    assert silent_since(due, SLOT + GRACE, GRACE, at_work=False) is None
+    assert silent_since(due, SLOT + GRACE + MINUTE, GRACE, at_work=False) == SLOT
+
+
+def test_a_job_at_work_has_until_the_slot_after() -> None:
+    due = [SLOT, SLOT + DAY]
+    assert silent_since(due, SLOT + DAY, GRACE, at_work=True) is None
+    assert silent_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, at_work=True) == SLOT
+    assert silent_since([SLOT], SLOT + 9 * DAY, GRACE, at_work=True) is None
+
+
+def test_a_job_that_is_never_due_is_never_late() -> None:
+    assert silent_since([], SLOT, GRACE, at_work=False) is None

@@ -1,0 +1,378 @@
+"""The watchdog with a real Prefect server, a real database and a real webhook: what was lost comes back, once.
+
+Runs are put into the state in which a dead worker, process or server leaves them; imports and watches are real
+processes that are killed. What the watchdog starts is run as a worker would run it.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import forget_settings
+from importing import Stop
+from ministry import missions
+from monitoring import Database, World, a_webhook, a_world
+from openpyxl import Workbook
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
+from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from recovering import HOUR, IMPORT, MONITOR, Office
+
+from db import episodes, notifications
+from db.engine import transaction
+from tasks.crm.settings import import_settings
+from tasks.notify.channels import channels, notify_settings
+from tasks.notify.steps import deliver_outbox
+from tasks.watch import steps
+from tasks.watch.settings import watch_settings
+
+pytestmark = [pytest.mark.xdist_group("watchdog"), pytest.mark.timeout(300)]
+
+GATHERED = Stop("tasks.crm.steps:judge_and_apply")  # everything is staged, nothing applied
+
+
+@pytest.fixture
+def office(database: str, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    with a_webhook() as webhook, temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path / "storage"}):
+        monkeypatch.setenv("NOTIFY_URLS", webhook.url)
+        monkeypatch.setenv("TASK_MISFIRE_GRACE", "300")
+        for settings in (notify_settings, watch_settings, import_settings):
+            settings.cache_clear()
+        office = Office(Database(database), webhook, tmp_path)
+        yield office
+        office.close()
+    for settings in (notify_settings, watch_settings):
+        settings.cache_clear()
+    forget_settings()
+
+
+@pytest.fixture
+def workbook(tmp_path: Path) -> Path:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Company", "First Name", "Last Name", "Email"])
+    for n in range(30):
+        sheet.append([f"Embassy {n}", f"Ann{n}", "Lee", f"a{n}@example.org"])
+    path = tmp_path / "people.xlsx"
+    book.save(path)
+    return path
+
+
+def crashed() -> State[Any]:
+    return State(type=StateType.CRASHED)
+
+
+def contacts(office: Office) -> int:
+    return int(office.database.query("SELECT count(*) AS n FROM contacts")[0]["n"])
+
+
+def units(office: Office, name: str = "import_crm_data") -> list[tuple[str, int]]:
+    found = office.database.query("SELECT status, attempts FROM task_runs WHERE name = %s ORDER BY id", name)
+    return [(row["status"], row["attempts"]) for row in found]
+
+
+# ---------------------------------------------------------------------- an import that was killed
+
+
+def test_a_killed_import_is_gone_on_with_once_and_both_ends_are_told(office: Office, workbook: Path) -> None:
+    """Killed by SIGKILL, and Prefect still believes that it runs: the lock that nobody holds is enough."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    first = office.slot(deployment, by_hand=True, ago=timedelta(0), parameters={"sheet": "Sheet"})
+    office.kill(IMPORT, first, GATHERED)
+    assert units(office) == [("processing", 1)]
+
+    assert office.watch()["imports gone on with"] == 1
+    assert office.watch()["imports gone on with"] == 0, "one is on its way"
+    [second] = office.started(deployment)
+    assert second.parameters == {"workbook": str(workbook), "sheet": "Sheet"}
+    outcome = office.process(IMPORT, second).outcome()
+    assert outcome.state == "COMPLETED", outcome.log
+    assert contacts(office) == 30
+    assert units(office) == [("completed", 2)]
+
+    office.set(first.id, crashed())  # as the automation does, later than all that
+    office.watch()
+    assert len(office.started(deployment)) == 1
+    assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
+
+
+@pytest.mark.slow
+def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    first = office.slot(deployment, by_hand=True, ago=timedelta(0))
+    process = office.process(IMPORT, first, GATHERED)
+    process.reach(120)
+    office.a_minute_later()
+    assert office.watch()["imports gone on with"] == 0
+    process.release()
+    assert process.outcome().state == "COMPLETED"
+    assert office.heard() == []
+
+
+@pytest.mark.slow
+def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office: Office, workbook: Path) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    run = office.slot(deployment, by_hand=True, ago=timedelta(0))
+    office.kill(IMPORT, run, GATHERED)
+    for attempt in range(1, 4):
+        office.set(run.id, crashed())
+        assert office.watch()["imports gone on with"] == 1
+        run = office.started(deployment)[-1]
+        assert len(office.started(deployment)) == attempt
+        office.kill(IMPORT, run, GATHERED)
+    office.set(run.id, crashed())
+    assert office.watch()["imports gone on with"] == 0
+    assert office.heard() == [f"import_crm_data {workbook} fails"], "one episode"
+    assert contacts(office) == 0
+
+
+@pytest.mark.slow
+def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) -> None:
+    """Cancelling in the UI kills the process too: nobody may mistake that for a crash, nor the schedule go on."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    first = office.slot(deployment, by_hand=True, ago=timedelta(0))
+    office.kill(IMPORT, first, GATHERED)
+    office.set(first.id, State(type=StateType.CANCELLED))
+    assert office.watch()["imports gone on with"] == 0
+    assert units(office) == [("cancelled", 1)]
+    nightly = office.slot(deployment, ago=timedelta(0))
+    assert "was cancelled" in office.process(IMPORT, nightly).outcome().message
+    by_hand = office.slot(deployment, by_hand=True, ago=timedelta(0))
+    assert office.process(IMPORT, by_hand).outcome().state == "COMPLETED"
+    assert office.heard() == []
+
+
+@pytest.mark.slow
+def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office, workbook: Path) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
+    for _ in range(2):
+        office.watch()
+    assert office.started(deployment) == []
+    assert office.heard() == [f"import_crm_data {workbook} fails"]
+
+
+# ---------------------------------------------------------------------- a slot that was lost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (crashed(), "was broken off"),
+        (State(type=StateType.CANCELLED, name="Missed"), "was missed"),
+        (State(type=StateType.PENDING), "is stuck before its start"),
+    ],
+    ids=["crashed", "missed", "stuck in pending"],
+)
+def test_a_lost_slot_is_made_up_for_by_one_run(office: Office, workbook: Path, left: State[Any], words: str) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    lost = office.slot(deployment, left)
+    if left.type == StateType.PENDING:  # the server stamps the state with its own time
+        assert office.watch()["slots made up for"] == 0
+        office.grace(0)
+        time.sleep(1)
+    assert office.watch()["slots made up for"] == 1
+    assert office.watch()["slots made up for"] == 0
+    [again] = office.started(deployment)
+    assert again.tags == [f"slot:{lost.expected_start_time.isoformat()}"]
+    assert words in office.webhook.got[0]["message"]
+    assert office.process(IMPORT, again).outcome().state == "COMPLETED"
+    assert office.watch()["slots made up for"] == 0
+    assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
+    with get_client(sync_client=True) as client:
+        assert client.read_flow_run(lost.id).state.type in {StateType.CRASHED, StateType.CANCELLED}
+
+
+@pytest.mark.slow
+def test_a_slot_that_no_worker_takes_is_told_and_not_doubled(office: Office, workbook: Path) -> None:
+    """Lost for six hours: it still waits, so that a run in its place would only wait beside it."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    waiting = office.slot(deployment, ago=6 * HOUR)
+    for _ in range(2):
+        assert office.watch()["slots made up for"] == 0
+    assert office.heard() == [f"import_crm_data {workbook} fails"]
+    assert "no worker has taken it" in office.webhook.got[0]["message"]
+    assert office.process(IMPORT, waiting).outcome().state == "COMPLETED"  # the worker is back
+    office.watch()
+    assert office.started(deployment) == []
+    assert contacts(office) == 30
+    assert office.heard()[1:] == [f"import_crm_data {workbook} works again"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "RUNNING"])
+def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
+    office: Office, workbook: Path, state: str
+) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.slot(deployment, State(type=StateType(state)))
+    assert office.watch()["slots made up for"] == 0
+
+
+@pytest.mark.slow
+def test_a_slot_of_a_paused_deployment_is_not_lost(office: Office, workbook: Path) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.slot(deployment, crashed())
+    with get_client(sync_client=True) as client:
+        client.pause_deployment(deployment)
+    assert office.watch()["slots made up for"] == 0
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with a_world() as world:
+        yield world
+
+
+@pytest.mark.slow
+def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(office: Office, world: World) -> None:
+    """The unit of work is that of the slot, whichever run does it."""
+    world.reset(missions())
+    deployment = office.deploy(MONITOR, {"source": "testland", "base_url": world.ministry.url})
+    lost = office.slot(deployment, crashed())
+    assert office.watch()["slots made up for"] == 1
+    [again] = office.started(deployment)
+    assert office.process(MONITOR, again).outcome().state == "COMPLETED"
+    [row] = office.database.query("SELECT idempotency_key, status FROM task_runs")
+    slot = lost.expected_start_time
+    assert row == {"idempotency_key": f"testland:{slot:%Y-%m-%dT%H:%M:%SZ}", "status": "completed"}
+    late = office.process(MONITOR, office.slot(deployment, due=slot)).outcome()
+    assert late.state == "COMPLETED"
+    assert "done before" in late.message
+    assert len(office.database.query("SELECT 1 AS one FROM task_runs")) == 1
+    assert "mofa_monitoring testland works again" in office.heard()
+
+
+# ---------------------------------------------------------------------- silence
+
+
+def later(office: Office, days: float) -> tuple[int, list[str]]:
+    """How many jobs are late when so many days have passed, and what was heard by then."""
+    with disable_run_logger():
+        watched = [job for job in steps.jobs() if job.id in office.deployments]
+        late = steps.listen_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
+        deliver_outbox.fn()
+    return late, office.heard()
+
+
+def test_silence_is_told_once_when_a_slot_has_passed_without_success_and_not_before(office: Office) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
+    assert later(office, 0) == (0, [])
+    assert later(office, 0.9) == (0, [])  # due in 23 hours
+    assert later(office, 1) == (1, ["import_crm_data /srv/people.xlsx fails"])
+    assert later(office, 2) == (1, ["import_crm_data /srv/people.xlsx fails"])
+    assert "it has never had one" in office.webhook.got[0]["message"]
+    office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
+    assert later(office, 0.5) == (0, [f"import_crm_data /srv/people.xlsx {what}" for what in ("fails", "works again")])
+
+
+def test_a_deployment_paused_for_longer_than_its_schedule_is_told(office: Office) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
+    office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
+    with get_client(sync_client=True) as client:
+        client.pause_deployment(deployment)
+    assert later(office, 0.9) == (0, [])
+    assert later(office, 1)[0] == 1
+    assert "Its deployment is paused" in office.webhook.got[0]["message"]
+
+
+def test_one_that_is_at_work_has_until_the_next_slot(office: Office) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
+    office.slot(deployment, State(type=StateType.RUNNING), ago=timedelta(0))
+    assert later(office, 1) == (0, [])
+    assert later(office, 2)[0] == 1
+
+
+def test_a_file_of_the_pattern_that_is_told_already_is_not_told_as_silence_too(office: Office) -> None:
+    office.deploy(IMPORT, {"workbook": "/srv/*.xlsx"})
+    with transaction() as connection:
+        episodes.begin(connection, "import_crm_data", "/srv/bad.xlsx")
+    assert later(office, 1) == (1, [])
+
+
+def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office) -> None:
+    """Any flow with an entry in prefect.yaml."""
+    deployment = office.deploy("flows.weekly_letter.weekly_letter", {})
+    office.slot(deployment, State(type=StateType.FAILED), ago=timedelta(0))
+    [title] = later(office, 0)[1]
+    assert title.startswith("weekly_letter weekly_letter/test-")
+    assert title.endswith(" fails")
+    office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
+    assert later(office, 0)[1][1].endswith(" works again")
+
+
+def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
+    office.deploy("somebody.elses.flow", {})
+    assert [job for job in steps.jobs() if job.id in office.deployments] == []
+
+
+# ---------------------------------------------------------------------- what waits, and what is old
+
+
+def test_a_held_set_is_reminded_of_once_after_a_day(office: Office) -> None:
+    office.database.query("""
+        WITH run AS (INSERT INTO task_runs (name, idempotency_key, subject, status)
+                     VALUES ('mofa_monitoring', 'k', 'japan', 'held') RETURNING id)
+        INSERT INTO embassy_candidates (source, task_run_id, why, version, records)
+        SELECT 'japan', id, '["too few"]', '1', '[]' FROM run""")
+    now = datetime.now(UTC)
+
+    def reminded(after: timedelta) -> tuple[int, list[str]]:
+        with disable_run_logger():
+            sources = steps.remind_of_held.fn(now + after)
+            deliver_outbox.fn()
+        return sources, office.heard()
+
+    assert reminded(timedelta(hours=23)) == (0, [])
+    sources, [title] = reminded(timedelta(hours=25))
+    assert (sources, title.partition(",")[0]) == (1, "japan: still held")
+    assert reminded(timedelta(hours=49)) == (1, [title])
+    assert "--accept 1" in office.webhook.got[0]["message"]
+    office.database.query("UPDATE embassy_candidates SET applied_at = now()")
+    assert reminded(timedelta(hours=49))[0] == 0
+
+
+@pytest.mark.slow
+def test_what_could_not_be_delivered_is_delivered_by_the_watchdog(office: Office) -> None:
+    office.webhook.status = 503
+    with transaction() as connection:
+        notifications.enqueue(connection, "k", [channels().usable[0].id], "news", {"plain": "", "markdown": "x"})
+    office.watch()
+    assert office.database.outbox()[0]["status"] == "pending"
+    office.webhook.status = 200
+    office.webhook.got.clear()
+    office.database.expire_leases()
+    office.watch()
+    assert office.heard() == ["news"]
+
+
+def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    (storage / "below").mkdir(parents=True)
+    for name, age in (("old", 91), ("below/old", 91), ("young", 1)):
+        (storage / name).write_text("")
+        then = (datetime.now(UTC) - timedelta(days=age)).timestamp()
+        os.utime(storage / name, (then, then))
+    office.database.query("""
+        INSERT INTO task_runs (name, idempotency_key, status, updated_at) SELECT 'job', status || age, status,
+            now() - age * interval '1 day' FROM unnest(ARRAY['missed', 'skipped', 'completed']) status,
+            unnest(ARRAY[1, 91]) age""")
+    office.database.query("""
+        INSERT INTO notifications (dedup_key, channel, title, body, status, created_at) SELECT status || age, 'c', '',
+            '{}', status, now() - age * interval '1 day' FROM unnest(ARRAY['sent', 'pending']) status,
+            unnest(ARRAY[1, 91]) age""")
+    with disable_run_logger():
+        assert steps.remove_old_traces.fn(datetime.now(UTC)) == 5
+    assert sorted(path.name for path in storage.rglob("*") if path.is_file()) == ["young"]
+    kept = office.database.query("SELECT idempotency_key AS key FROM task_runs ORDER BY 1")
+    assert [row["key"] for row in kept] == ["completed1", "completed91", "missed1", "skipped1"]
+    kept = office.database.query("SELECT dedup_key AS key FROM notifications ORDER BY 1")
+    assert [row["key"] for row in kept] == ["pending1", "pending91", "sent1"]
