@@ -64,7 +64,7 @@ def other_process(code: str = HOLD) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def heard(process: subprocess.Popen[str]) -> str:
@@ -110,7 +110,7 @@ def waiting_backend(database: str) -> Iterator[Callable[[], None]]:
     with psycopg.connect(database, autocommit=True) as connection:
 
         def wait() -> None:
-            for _ in range(200):
+            for _ in range(1200):
                 waits = connection.execute(
                     "SELECT 1 FROM pg_stat_activity, pg_sleep(0.05) WHERE datname = current_database()"
                     " AND wait_event_type = 'Lock'"
@@ -590,9 +590,9 @@ async def test_cancellation_while_entering_leaks_no_lock(database: str, times: i
             await asyncio.sleep(0)
         blocking.rollback()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(working, 20)
+            await asyncio.wait_for(working, 60)
     entered = entering[0]
-    for _ in range(200):  # the thread that was entering ends by itself
+    for _ in range(1200):  # the thread that was entering ends by itself
         if entered._entered and entered._lock is None:
             break
         await asyncio.sleep(0.05)
