@@ -240,6 +240,26 @@ def test_a_format_is_only_looked_for_where_the_workbook_has_one(tmp_path: Path) 
         assert lost_cells.package(archive).text_styles == {}
 
 
+def test_strict_ooxml_is_read(tmp_path: Path) -> None:
+    """Other namespaces than all else, and days as ISO 8601."""
+    rows = (
+        '<row r="1"><c r="A1" t="d"><v>2024-02-29</v></c><c r="B1" t="d"><v>2024-02-29T13:30:00</v></c>'
+        '<c r="C1" t="e"><v>#REF!</v></c><c r="D1"><f>1</f></c><c r="E1" t="inlineStr"><is><t>Zoë</t></is></c></row>'
+    )
+    by_hand(tmp_path / "x.xlsx", rows)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as usual, zipfile.ZipFile(tmp_path / "strict.xlsx", "w") as strict:
+        for name in usual.namelist():
+            content = usual.read(name).decode()
+            for theirs, ours in (
+                (MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main"),
+                (OFFICE, "http://purl.oclc.org/ooxml/officeDocument/relationships"),
+            ):
+                content = content.replace(theirs, ours)
+            strict.writestr(name, content)
+    missing = ErrorCell(NOT_CALCULATED)
+    assert rows_of(tmp_path / "strict.xlsx") == [(1, [DAY, HALF_PAST_ONE, ErrorCell("#REF!"), missing, "Zoë"])]
+
+
 def test_what_calamine_cannot_read_openpyxl_reads(tmp_path: Path) -> None:
     rows = (
         '<row r="2"><c r="B2" t="unheard"><v>5</v></c><c r="C2" t="inlineStr"><is><t>a_x000D_b</t></is></c></row>'

@@ -105,8 +105,13 @@ def package(archive: zipfile.ZipFile) -> Package:
 def _text_styles(xml: bytes) -> dict[int, str]:
     root = ET.fromstring(xml)  # noqa: S314 - see the import
     parts = {_local(part.tag): part for part in root}
-    codes = {int(each.get("numFmtId", 0)): each.get("formatCode", "") for each in parts.get("numFmts", ())}
-    return text_styles(codes, [int(each.get("numFmtId", 0)) for each in parts.get("cellXfs", ())])
+    codes = {_format(each): each.get("formatCode", "") for each in parts.get("numFmts", ())}
+    return text_styles(codes, [_format(each) for each in parts.get("cellXfs", ())])
+
+
+def _format(element: ET.Element) -> int:
+    number = element.get("numFmtId", "")
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def fits_calamine(archive: zipfile.ZipFile, part: str, most_cells: int) -> bool:
