@@ -385,6 +385,13 @@ def test_a_real_export_is_mapped_and_nothing_of_it_is_lost(product):
 
 
 @pytest.mark.parametrize("product", EXPORTS)
+def test_the_readme_says_which_headings_of_a_product_are_known(product):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    headings = " · ".join(EXPORTS[product][1].values())
+    assert f"| {product[0].upper()}{product[1:]} | {headings} |" in readme
+
+
+@pytest.mark.parametrize("product", EXPORTS)
 def test_the_order_of_columns_does_not_matter(product):
     headings, expected = EXPORTS[product]
     shuffled = random.Random(7).sample(headings, len(headings))

@@ -58,6 +58,8 @@ def unfit(cells: dict[str, Any], *, whole_last_name: bool = True) -> dict[str | 
         (dt.datetime(2024, 2, 29, 13, 5), "2024-02-29 13:05:00"),
         (DAY, "2024-02-29"),
         (dt.time(13, 5), "13:05:00"),
+        (dt.timedelta(hours=36, minutes=5), "36:05:00"),
+        (-dt.timedelta(seconds=90.4), "-0:01:30"),
         ("  as it is ", "  as it is "),
     ],
 )

@@ -18,6 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.states import State
 from sqlalchemy import text
+from test_real_workbooks import FIELDS, IMPORTED, REAL
 
 from db import contacts
 from db.engine import engine
@@ -555,6 +556,18 @@ def test_headings_like_sql_are_names_and_nothing_else(tmp_path: Path) -> None:
     shown = page(state)
     assert "<b>" not in shown
     assert "&lt;b&gt;x&lt;/b&gt;" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real workbooks are not here")
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_real_export_is_imported_whole_with_its_columns_recognised(name: str) -> None:
+    sheet, heading_row, rows, rejected = IMPORTED[name]
+    report = done(str(REAL / name))
+    assert (report["sheet"], report["heading_row"], report["fields"]) == (sheet, heading_row, FIELDS[name])
+    assert (report["rows"], report["rejected"]) == (rows, rejected)
+    assert query("SELECT count(*) FROM contacts") == [(report["inserted"],)]
+    assert query("SELECT count(DISTINCT (sheet, row_number)) FROM import_rejects") == [(rejected,)]
 
 
 def test_error_cells_are_rejected_with_their_address(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ import tempfile
 import threading
 import traceback
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import openpyxl
 import pytest
@@ -25,6 +27,13 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
+from test_binary_cells import binary_workbook
+from test_binary_cells import cell as binary_cell
+from test_binary_cells import row as binary_row
+from test_old_excel import old_workbook
+from test_opendocument import cell as ods_cell
+from test_opendocument import document, table
+from test_opendocument import row as ods_row
 
 from tasks.crm import delimited, fetching, lost_cells, workbook
 from tasks.crm.cell import NOT_CALCULATED, ErrorCell
@@ -231,6 +240,26 @@ def test_a_format_is_only_looked_for_where_the_workbook_has_one(tmp_path: Path) 
         assert lost_cells.package(archive).text_styles == {}
 
 
+def test_strict_ooxml_is_read(tmp_path: Path) -> None:
+    """Other namespaces than all else, and days as ISO 8601."""
+    rows = (
+        '<row r="1"><c r="A1" t="d"><v>2024-02-29</v></c><c r="B1" t="d"><v>2024-02-29T13:30:00</v></c>'
+        '<c r="C1" t="e"><v>#REF!</v></c><c r="D1"><f>1</f></c><c r="E1" t="inlineStr"><is><t>Zoë</t></is></c></row>'
+    )
+    by_hand(tmp_path / "x.xlsx", rows)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as usual, zipfile.ZipFile(tmp_path / "strict.xlsx", "w") as strict:
+        for name in usual.namelist():
+            content = usual.read(name).decode()
+            for theirs, ours in (
+                (MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main"),
+                (OFFICE, "http://purl.oclc.org/ooxml/officeDocument/relationships"),
+            ):
+                content = content.replace(theirs, ours)
+            strict.writestr(name, content)
+    missing = ErrorCell(NOT_CALCULATED)
+    assert rows_of(tmp_path / "strict.xlsx") == [(1, [DAY, HALF_PAST_ONE, ErrorCell("#REF!"), missing, "Zoë"])]
+
+
 def test_what_calamine_cannot_read_openpyxl_reads(tmp_path: Path) -> None:
     rows = (
         '<row r="2"><c r="B2" t="unheard"><v>5</v></c><c r="C2" t="inlineStr"><is><t>a_x000D_b</t></is></c></row>'
@@ -401,6 +430,61 @@ def test_a_panic_of_the_reader_is_a_sentence() -> None:
         raise PanicException
     with pytest.raises(MemoryError), workbook._in_our_words("x is damaged"):
         raise MemoryError
+
+
+def damaged(path: Path, seed: int) -> None:
+    """A few bytes are others: of a zip those within one member, whose checksum is right again."""
+    random = Random(seed)
+
+    def bent(content: bytes) -> bytes:
+        changed = bytearray(content)
+        for _ in range(random.choice((1, 1, 3, 12)) if content else 0):
+            changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
+        return bytes(changed)
+
+    if not zipfile.is_zipfile(path):
+        path.write_bytes(bent(path.read_bytes()))
+        return
+    with zipfile.ZipFile(path) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    hit = random.choice(sorted(members))
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in members.items():
+            made.writestr(name, bent(content) if name == hit else content)
+
+
+def several_cells(path: Path) -> Path:
+    if path.suffix == ".xlsx":
+        cells = '<c r="A1" t="inlineStr"><is><t>Email</t></is></c><c r="B1" t="e"><v>#N/A</v></c><c r="C1"><f>1</f></c>'
+        return by_hand(path, f'<row r="1">{cells}</row><row r="2"><c r="A2"><v>1</v></c></row>')
+    if path.suffix == ".ods":
+        cells = [ods_cell("string", "Email"), ods_cell("float", "007", "7"), ods_cell("date", "x", "2024-02-29")]
+        return document(path, table(ods_row(*cells, times=2)))
+    if path.suffix == ".xlsb":
+        return binary_workbook(path, binary_row(1) + binary_cell(5, 0, bytes(8)) + binary_cell(3, 1, b"\x17"))
+    return old_workbook(path, {(0, 0): "Email", (1, 0): (7.0, "00000"), (1, 1): b"\x17", (2, 0): (45351.0, "hh:mm")})
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xlsb", ".xls", ".ods"])
+def test_a_damaged_file_is_rows_or_a_sentence(tmp_path: Path, suffix: str) -> None:
+    whole = several_cells(tmp_path / f"whole{suffix}")
+    assert rows_of(whole)
+    outcomes = Counter[str]()
+    for seed in range(150):
+        path = tmp_path / f"{seed}{suffix}"
+        path.write_bytes(whole.read_bytes())
+        damaged(path, seed)
+        try:
+            rows_of(path)
+        except WorkbookError as error:
+            outcomes["refused" if str(error).startswith(path.name) and "\n" not in str(error) else str(error)] += 1
+        except IndexError:  # of this test, which takes the first sheet
+            outcomes["no sheet"] += 1
+        else:
+            outcomes["read"] += 1
+    assert outcomes["refused"]
+    assert outcomes["read"]
+    assert set(outcomes) <= {"refused", "read", "no sheet"}
 
 
 def plain(cell: object) -> object:

@@ -90,6 +90,9 @@ def as_text(value: Any) -> str:
         return str(int(value)) if value.is_integer() else f"{value:.15g}"  # Excel knows 15 digits
     if isinstance(value, dt.datetime):
         return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ")
+    if isinstance(value, dt.timedelta):  # more than a day, as Excel's [h]:mm:ss
+        minutes, seconds = divmod(round(abs(value).total_seconds()), 60)
+        return f"{'-' if value < dt.timedelta() else ''}{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     if isinstance(value, ErrorCell):
         raise ValueError(f"shows {value.text}")  # noqa: TRY004 - pydantic reports ValueErrors
     return "" if value is None else str(value)

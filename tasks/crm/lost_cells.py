@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from posixpath import join, normpath
 from typing import IO
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
@@ -105,8 +106,13 @@ def package(archive: zipfile.ZipFile) -> Package:
 def _text_styles(xml: bytes) -> dict[int, str]:
     root = ET.fromstring(xml)  # noqa: S314 - see the import
     parts = {_local(part.tag): part for part in root}
-    codes = {int(each.get("numFmtId", 0)): each.get("formatCode", "") for each in parts.get("numFmts", ())}
-    return text_styles(codes, [int(each.get("numFmtId", 0)) for each in parts.get("cellXfs", ())])
+    codes = {_format(each): each.get("formatCode", "") for each in parts.get("numFmts", ())}
+    return text_styles(codes, [_format(each) for each in parts.get("cellXfs", ())])
+
+
+def _format(element: ET.Element) -> int:
+    number = element.get("numFmtId", "")
+    return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def fits_calamine(archive: zipfile.ZipFile, part: str, most_cells: int) -> bool:
@@ -186,6 +192,7 @@ def _patterns(prefix: bytes) -> _Patterns:
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
+_USUAL_CELL = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})" s="([0-9]+)"(?: t="n")?/?>')  # a number, as Excel writes it
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 
 
@@ -252,8 +259,10 @@ def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[_Mark]:
 def _formatted(rows: bytes, patterns: _Patterns, styled: re.Pattern[bytes]) -> Iterator[_Mark]:
     """The cells of whole rows of XML that have one of the styles."""
     for style in styled.finditer(rows):
-        found = patterns.cell_tag.match(rows, rows.rfind(b"<", 0, style.start()))
-        if found:
+        start = rows.rfind(b"<", 0, style.start())
+        if usual := _USUAL_CELL.match(rows, start):
+            yield int(usual[2]), _column(usual[1]), int(usual[3])
+        elif found := patterns.cell_tag.match(rows, start):
             attributes = dict(_ATTRIBUTE.findall(found[1]))
             if attributes.get(b"t", b"n") == b"n":
                 yield *_place(attributes), int(attributes[b"s"])
@@ -271,10 +280,15 @@ def _reference(text: str) -> tuple[int, int] | None:
     found = _REFERENCE.fullmatch(text)
     if not found:
         return None
+    return int(found[2]), _column(found[1].encode())
+
+
+@lru_cache(maxsize=1024)
+def _column(letters: bytes) -> int:
     column = 0
-    for letter in found[1]:
-        column = column * 26 + ord(letter) - 64
-    return int(found[2]), column - 1
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return column - 1
 
 
 def _parsed(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:

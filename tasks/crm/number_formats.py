@@ -38,6 +38,7 @@ def makes_text(code: str) -> bool:
     return any(section.pieces or section.percent for section in _sections(code))
 
 
+@lru_cache(maxsize=1 << 15)  # postcodes and shares stand often
 def as_shown(number: float, code: str) -> str | None:
     """The number as the format shows it, with all its digits; None where the number itself says as much."""
     for section in _sections(code)[:2]:

@@ -116,9 +116,8 @@ def _books(report: ImportReport) -> tuple[int, ...]:
 
 def _columns(report: ImportReport) -> str:
     of = max(report.accepted, 1)
-    mapped = [
-        [safe(heading), field, _share(report.filled.get(field, 0), of)] for field, heading in report.fields.items()
-    ]
+    filled = {**report.filled, "full_name": report.filled.get("last_name", 0)}  # whoever has one has a last name
+    mapped = [[safe(heading), field, _share(filled.get(field, 0), of)] for field, heading in report.fields.items()]
     derived = [
         [f"(from {safe(report.fields['full_name'])})", field, _share(report.filled[field], of)]
         for field in ("first_name", "last_name")
