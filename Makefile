@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install up doctor test test-all lint bench lock clean
+.PHONY: help install up doctor service soak test test-all lint bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,6 +20,12 @@ up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 
 doctor: $(STAMP) ## is everything there that the jobs rely on? exit code 0: yes; 1: look at it; 2: no
 	@$(PY) -m deployments.doctor
+
+service: $(STAMP) ## start it with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
+	@$(PY) -m deployments.service $(if $(TO),--to "$(TO)")
+
+soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
+	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
 
 test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
 	@$(PY) -m pytest -n auto --dist loadfile -m "not slow"

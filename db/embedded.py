@@ -118,6 +118,15 @@ def directory_of(data_dir: Path) -> Path:
     return _Place(data_dir).directory
 
 
+def programs() -> Path:
+    """The directory of the programs that the wheel brings: pg_dump, pg_restore, psql and their like.
+
+    Raises:
+        EmbeddedError: it is not installed.
+    """
+    return _shipped()
+
+
 class _Place:
     """One embedded server: its directory, its user, its programs."""
 

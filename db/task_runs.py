@@ -167,6 +167,15 @@ def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[Ro
     return list(found.mappings())
 
 
+def done_in(connection: Connection, name: str, subject: str, flow_run_id: UUID | str) -> bool:
+    """Whether this flow run finished the unit of this subject, however it ended afterwards."""
+    ours = and_(
+        task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.flow_run_id == UUID(str(flow_run_id))
+    )
+    done = select(task_runs.c.id).where(ours, task_runs.c.status.in_(DONE)).limit(1)
+    return connection.execute(done).first() is not None
+
+
 def forget_not_run(connection: Connection, before: datetime) -> int:
     """Remove the rows of slots that were missed or skipped before then; returns how many."""
     old = and_(task_runs.c.status.in_(("missed", "skipped")), task_runs.c.updated_at < before)

@@ -225,6 +225,9 @@ def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
     def make_up(job: Job) -> int:
         runs = runs_of(job, now)
         for each in _lost_by_people(job, runs, now, grace):
+            with transaction() as connection:
+                if task_runs.done_in(connection, job.name, job.about(each.run.parameters), each.run.id):
+                    continue  # it was broken off after that
             _tell(job, each, _LATE if each.trouble == "late" else "start it again, if it is still wanted")
         lost = None if job.paused else lost_slot(runs, now, grace)
         return _make_up(job, lost) if lost else 0

@@ -1,0 +1,85 @@
+"""`make service`: systemd user units for `make up`, and for doctor on a timer.
+
+    python -m deployments.service [--to DIRECTORY]
+
+Without --to they are written to where systemd looks for a user's units, and enabled. With --to they are only written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = Path(__file__).with_name("systemd")
+UP, TIMER = "embassy-jobs.service", "embassy-jobs-doctor.timer"
+REMOVE = f"systemctl --user disable --now {UP} {TIMER} && rm {{place}}/embassy-jobs*"
+
+
+class NoSystemd(Exception):  # noqa: N818 - reads as what it says
+    """There is no systemd for this user: one plain sentence."""
+
+
+def write(place: Path) -> list[Path]:
+    """Write the units into a directory; what stands there of an earlier time is replaced."""
+    place.mkdir(parents=True, exist_ok=True)
+    written = []
+    for template in sorted(TEMPLATES.glob("embassy-jobs*")):
+        unit = template.read_text()
+        for name, value in {"@ROOT@": str(ROOT), "@PYTHON@": sys.executable}.items():
+            unit = unit.replace(name, value.replace("%", "%%"))
+        written.append(place / template.name)
+        written[-1].write_text(unit)
+    return written
+
+
+def enable() -> None:
+    """Let systemd start them, now and from now on.
+
+    Raises:
+        NoSystemd: it is not there, or does not run for this user.
+    """
+    for command in (["daemon-reload"], ["enable", "--now", UP, TIMER]):
+        try:
+            done = subprocess.run(["systemctl", "--user", *command], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise NoSystemd("there is no systemd on this machine") from error
+        if done.returncode:
+            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+            raise NoSystemd(f"systemd does not take them: {said}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.service", description="make up as a systemd service.")
+    parser.add_argument("--to", type=Path, help="only write the units into this directory")
+    given = parser.parse_args(arguments)
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    place = given.to or config / "systemd" / "user"
+    try:
+        for unit in write(place):
+            print(f"written    {unit}")
+        if given.to is None:
+            enable()
+    except NoSystemd as problem:
+        print(
+            f"make service: {problem}. The units are written, but nothing starts them: start make up", file=sys.stderr
+        )
+        print("in another way when the machine starts, and make doctor from cron.", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"make service: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    if given.to is None:
+        print(f"enabled    {UP} and {TIMER}; to start without anybody logged in: loginctl enable-linger")
+        print(f"look       systemctl --user status {UP}; journalctl --user -u {UP}")
+        print(f"remove     {REMOVE.format(place=place)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
