@@ -232,6 +232,19 @@ def test_headings_merged_over_two_rows_are_read_with_the_finer_ones_below(tmp_pa
     ]
 
 
+def test_of_merged_headings_the_lowest_row_is_taken_though_the_upper_names_more_fields(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active
+    for line in (["Company", "Email", "Address"], [None, None, "Zip", "District"], ["ACME", "ada@x.org", "W1", "7"]):
+        book.active.append(line)
+    for cell_range in ("A1:A2", "B1:B2", "C1:D1"):
+        book.active.merge_cells(cell_range)
+    book.save(tmp_path / "book.xlsx")
+    said = read(tmp_path / "book.xlsx")
+    assert (said.headings["row"], said.end["rows"]) == (2, 1)
+    assert (said.row()["email"], said.row()["extra"]) == ("ada@x.org", {"Zip": "W1", "District": "7"})
+
+
 def merged_document(path: Path, cells: dict[str, str], merged: Sequence[str]) -> Path:
     spans = {}
     for cell_range in merged:
