@@ -203,6 +203,7 @@ def test_a_slot_may_be_as_late_as_the_grace_and_no_second_more(
     assert (row["flow_run_id"], row["last_error"]) == (run.id, state.message)
 
 
+@pytest.mark.slow
 def test_the_grace_is_a_setting(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     setting(TASK_MISFIRE_GRACE="10")
     monkeypatch.setattr(module, "_now", lambda: SLOT + timedelta(seconds=11))
@@ -297,12 +298,14 @@ def test_a_run_by_hand_waits_its_turn_and_shows_it(job: Flow[..., Any], database
     assert states[-4:] == ["Running", "Waiting", "Running", "Completed"]
 
 
+@pytest.mark.slow
 def test_other_subjects_and_other_jobs_do_not_wait(busy: Instance) -> None:
     assert start(a_job, Deployment().slot(datetime.now(UTC), about="another")).name == "Completed"
     other = flow(name="another_job")(a_job.fn)
     assert other(return_state=True).name == "Completed"
 
 
+@pytest.mark.slow
 def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
     first = Started(a_long_job, hand())
     assert working.wait(60)
@@ -312,6 +315,7 @@ def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
     assert start(a_job, Deployment().slot(datetime.now(UTC))).name == "Completed"
 
 
+@pytest.mark.slow
 def test_two_instances_let_two_work_and_no_third(setting: Setting, busy: Instance) -> None:
     setting(TASK_MAX_INSTANCES="2")
     second = Started(a_long_job, hand())
@@ -336,6 +340,7 @@ def test_a_run_that_is_cancelled_while_it_waits_ends(job: Flow[..., Any], busy: 
     assert not ran
 
 
+@pytest.mark.slow
 def test_a_run_whose_connection_is_cut_while_it_waits_connects_again(database: str, busy: Instance) -> None:
     started = Started(a_job, hand())
     started.waits()
