@@ -127,9 +127,11 @@ class Turn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None and not isinstance(error, Exception) and not self._wanted():
-                with transaction() as connection:
-                    task_runs.cancel(connection, self._run)
+            if error is not None and not isinstance(error, Exception):  # stopped by the system, or by a person
+                state = self._state()
+                if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                    with transaction() as connection:
+                        task_runs.cancel(connection, self._run)
         except DatabaseError as failure:
             get_run_logger().warning("it could not be written down that this run was cancelled: %s", failure)
         finally:
@@ -238,21 +240,22 @@ class Turn:
         return self._was_cancelled(Running(name="Waiting", message=why))
 
     def _was_cancelled(self, shown: State[Any] | None = None) -> bool:
-        """Whether somebody does not want this run any more; shows the state `shown` on its page if they do."""
-        if self._wanted(shown):
+        """Whether somebody ended this run while it waited; shows the state `shown` on its page if nobody did."""
+        state = self._state(shown)
+        if state is None or not (state.is_cancelling() or state.is_final()):
             return False
         self.refusal = Cancelled(message="cancelled while it waited for its turn")
         return True
 
-    def _wanted(self, shown: State[Any] | None = None) -> bool:
+    def _state(self, new: State[Any] | None = None) -> State[Any] | None:
+        """The run's state on the server, after `new` was asked for; None while the server is away."""
         try:
             with get_client(sync_client=True) as client:
-                if shown is not None:
-                    client.set_flow_run_state(self._run, shown)  # refused for a run that is being cancelled
-                state = client.read_flow_run(self._run).state
-        except (httpx.HTTPError, PrefectHTTPStatusError):  # the server is started again: nobody cancels there meanwhile
-            return True
-        return state is None or not (state.is_cancelling() or state.is_final())
+                if new is not None:
+                    client.set_flow_run_state(self._run, new)  # which is refused for a run that is being cancelled
+                return client.read_flow_run(self._run).state
+        except (httpx.HTTPError, PrefectHTTPStatusError):
+            return None
 
     def _what(self) -> str:
         return f"{self._job} for {self._subject}" if self._subject else self._job

@@ -1,22 +1,26 @@
 """May this run start? Misfire grace, coalescing, max instances: real runs of a real server, and a real database."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from conftest import forget_settings
-from importing import until
+from importing import Order, Process, until
 from prefect import Flow, State, flow, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL
 from prefect.states import AwaitingRetry, Cancelling, Pending, Scheduled
 from psycopg.rows import dict_row
 
@@ -203,6 +207,7 @@ def test_a_slot_may_be_as_late_as_the_grace_and_no_second_more(
     assert (row["flow_run_id"], row["last_error"]) == (run.id, state.message)
 
 
+@pytest.mark.slow
 def test_the_grace_is_a_setting(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     setting(TASK_MISFIRE_GRACE="10")
     monkeypatch.setattr(module, "_now", lambda: SLOT + timedelta(seconds=11))
@@ -297,12 +302,14 @@ def test_a_run_by_hand_waits_its_turn_and_shows_it(job: Flow[..., Any], database
     assert states[-4:] == ["Running", "Waiting", "Running", "Completed"]
 
 
+@pytest.mark.slow
 def test_other_subjects_and_other_jobs_do_not_wait(busy: Instance) -> None:
     assert start(a_job, Deployment().slot(datetime.now(UTC), about="another")).name == "Completed"
     other = flow(name="another_job")(a_job.fn)
     assert other(return_state=True).name == "Completed"
 
 
+@pytest.mark.slow
 def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
     first = Started(a_long_job, hand())
     assert working.wait(60)
@@ -312,6 +319,7 @@ def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
     assert start(a_job, Deployment().slot(datetime.now(UTC))).name == "Completed"
 
 
+@pytest.mark.slow
 def test_two_instances_let_two_work_and_no_third(setting: Setting, busy: Instance) -> None:
     setting(TASK_MAX_INSTANCES="2")
     second = Started(a_long_job, hand())
@@ -336,6 +344,7 @@ def test_a_run_that_is_cancelled_while_it_waits_ends(job: Flow[..., Any], busy: 
     assert not ran
 
 
+@pytest.mark.slow
 def test_a_run_whose_connection_is_cut_while_it_waits_connects_again(database: str, busy: Instance) -> None:
     started = Started(a_job, hand())
     started.waits()
@@ -393,6 +402,32 @@ def test_of_sixteen_slots_at_the_same_instant_one_is_at_work_at_a_time(database:
     assert max(most) == 1
     assert len(ran) == sum(state.name == "Completed" for state in ended)
     assert len(rows(database)) == 16 - len(ran)
+
+
+# ---------------------------------------------------------------------- stopped at work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["stopping:a_sync_job", "stopping:run_async"], ids=["sync", "async"])
+@pytest.mark.parametrize(("by_a_person", "status"), [(True, "cancelled"), (False, "processing")])
+def test_what_a_person_cancels_is_left_to_a_person_and_what_the_system_stops_is_not(
+    job: str, by_a_person: bool, status: str, database: str, tmp_path: Path
+) -> None:
+    """Both are stopped by SIGTERM; the server knows whether a person wanted it."""
+    prefect = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(tmp_path)}
+    process = Process(Order(job, {}, dict(os.environ), tmp_path / "log", prefect))
+    try:
+        [row] = until(lambda: [row for row in rows(database) if row["attempts"]], "it is at work", 90)
+        assert (row["idempotency_key"], row["status"]) == ("a unit", "processing")
+        if by_a_person:
+            with get_client(sync_client=True) as client:
+                client.set_flow_run_state(row["flow_run_id"], Cancelling())
+        os.kill(process.pid, signal.SIGTERM)
+        until(process.ended, "it ends", 60)
+        [row] = rows(database)
+        assert row["status"] == status
+    finally:
+        process.kill()
 
 
 # ---------------------------------------------------------------------- what else may happen

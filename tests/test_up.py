@@ -86,12 +86,12 @@ class Started:
         return self.process.wait(60)
 
 
-def start(data_dir: Path, **settings: str) -> Started:
+def start(data_dir: Path, root: Path = ROOT, **settings: str) -> Started:
     output = data_dir / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.up"],
-            cwd=ROOT,
+            cwd=root,
             env=environment(DATA_DIR=str(data_dir), **settings),
             stdout=file,
             stderr=subprocess.STDOUT,
