@@ -344,8 +344,9 @@ def test_a_held_set_is_reminded_of_once_after_a_day(office: Office) -> None:
 def test_what_could_not_be_delivered_is_delivered_by_the_watchdog(office: Office) -> None:
     office.webhook.status = 503
     with transaction() as connection:
-        notifications.enqueue(connection, "k", [channels().usable[0].id], "news", {"plain": "", "markdown": "x"})
+        notifications.enqueue(connection, "k", [channels().usable[0].id], "news", {"plain": "x", "markdown": "x"})
     office.watch()
+    assert office.heard(), "it was tried"
     assert office.database.outbox()[0]["status"] == "pending"
     office.webhook.status = 200
     office.webhook.got.clear()
