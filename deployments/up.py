@@ -38,7 +38,7 @@ from db.engine import DatabaseError, database_settings, database_url, engine, ex
 from deployments import automations
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked, reason
-from flows.settings import AdmissionSettings
+from tasks.admission_settings import AdmissionSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = Path(__file__).with_name("sample") / "crm_sample.xlsx"

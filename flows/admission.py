@@ -48,7 +48,7 @@ from prefect.states import Cancelled, Failed, Running
 from db import task_runs
 from db.engine import DatabaseError, DatabaseUnavailable, transaction
 from db.instances import Instance
-from flows.settings import admission_settings
+from tasks.admission_settings import admission_settings
 from tasks.settings import SettingsError
 from tasks.slot import by_schedule
 

@@ -9,12 +9,14 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from flows.admission import admission
 from tasks.notify.steps import deliver
 from tasks.step import run
 from tasks.watch import steps
 
 
 @flow(name="watchdog", flow_run_name="watchdog", log_prints=False)
+@admission()
 def watchdog() -> State[Any]:
     """Start again what was lost, tell what is silent, deliver what could not be delivered, remove old traces."""
     now = datetime.now(UTC)

@@ -26,7 +26,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 def forget_settings() -> None:
     """What was read once from the environment is read again."""
-    from flows.settings import admission_settings
+    from tasks.admission_settings import admission_settings
     from tasks.crm.fetching import fetching_settings
     from tasks.crm.settings import import_settings
 

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Scheduled
 
 from flows.watchdog import watchdog
-from tasks.watch.settings import watch_settings
+from tasks.admission_settings import admission_settings
 
 HOUR = timedelta(hours=1)
 IMPORT = "flows.import_crm_data.import_crm_data"
@@ -136,7 +136,7 @@ class Office:
 
     def grace(self, seconds: int) -> None:
         os.environ["TASK_MISFIRE_GRACE"] = str(seconds)
-        watch_settings.cache_clear()
+        admission_settings.cache_clear()
 
     def watch(self) -> dict[str, int]:
         """The watchdog, once."""

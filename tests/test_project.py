@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 
 from db.engine import DatabaseSettings
 from deployments.up import UpSettings
-from flows.settings import AdmissionSettings
+from tasks.admission_settings import AdmissionSettings
 from tasks.crm.fetching import FetchingSettings as WorkbookSettings
 from tasks.crm.settings import ImportSettings
 from tasks.mofa.fetching import FetchingSettings as PagesSettings

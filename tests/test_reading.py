@@ -723,6 +723,22 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
     assert not [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
 
 
+def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.crm.reader import Reader
+
+    for name in (
+        "DATABASE_URL",
+        "POSTGRES_PASSWORD",
+        "NOTIFY_URLS",
+        "PREFECT_API_AUTH_STRING",
+        "AWS_SECRET_ACCESS_KEY",
+    ):
+        monkeypatch.setenv(name, "s3cr3t")
+    with Reader(str(tmp_path)):
+        [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+        assert "s3cr3t" not in child.environ().values()
+
+
 def test_the_child_knows_neither_prefect_nor_the_database() -> None:
     code = "import sys, tasks.crm.reading; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -25,6 +25,7 @@ from recovering import HOUR, IMPORT, MONITOR, Office
 
 from db import episodes, notifications
 from db.engine import transaction
+from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
 from tasks.notify.steps import deliver_outbox
@@ -41,12 +42,12 @@ def office(database: str, prefect_server: None, tmp_path: Path, monkeypatch: pyt
     with a_webhook() as webhook, temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path / "storage"}):
         monkeypatch.setenv("NOTIFY_URLS", webhook.url)
         monkeypatch.setenv("TASK_MISFIRE_GRACE", "300")
-        for settings in (notify_settings, watch_settings, import_settings):
+        for settings in (notify_settings, watch_settings, import_settings, admission_settings):
             settings.cache_clear()
         office = Office(Database(database), webhook, tmp_path)
         yield office
         office.close()
-    for settings in (notify_settings, watch_settings):
+    for settings in (notify_settings, watch_settings, admission_settings):
         settings.cache_clear()
     forget_settings()
 

@@ -22,6 +22,8 @@ from tasks.crm.workbook import WorkbookError
 
 logger = logging.getLogger(__name__)
 _COMMAND = [sys.executable, "-m", "tasks.crm.reading"]
+# It reads what strangers sent: it is told no secret, neither of the database nor of any channel.
+_TOLD = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
 _KINDS = {"headings": Headings, "batch": Batch, "end": End}
 
 
@@ -36,7 +38,13 @@ class Reader:
         self.room = room
         self._log: IO[str] = Path(room, "reading.log").open("w+")  # noqa: SIM115 - closed at the end of the block
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, start_new_session=True
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name in _TOLD or name.startswith("PYTHON")},
         )
 
     def __enter__(self) -> Self:

@@ -40,6 +40,7 @@ from pydantic import TypeAdapter
 
 from db import embassies, episodes, notifications, task_runs
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
 from tasks.notify import message
@@ -169,7 +170,7 @@ def silence(job: Job, runs: Iterable[Run], now: datetime) -> tuple[datetime | No
     success = last_success(job, now)
     due = slots_after(job, max(filter(None, (success, job.since))))  # none without a schedule
     at_work = any(run.state in AT_WORK for run in runs)
-    since = silent_since(due, now, watch_settings().grace, at_work=at_work)
+    since = silent_since(due, now, admission_settings().grace, at_work=at_work)
     return (success, since) if since else None
 
 
@@ -220,7 +221,7 @@ def _prefect() -> Iterator[SyncPrefectClient]:
 @_step(task_run_name="make-up-lost-slots")
 def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
     """Start one run for each job whose last slot was lost, and tell; returns how many were started."""
-    grace = watch_settings().grace
+    grace = admission_settings().grace
 
     def make_up(job: Job) -> int:
         runs = runs_of(job, now)
@@ -287,7 +288,7 @@ def _go_on(unit: int, subject: str, flow_run: UUID | None, watched: Mapping[UUID
     # Nobody holds its lock: whatever Prefect still believes of the run itself, its process is gone.
     lost = Lost(run, "crashed", len(attempts))
     if attempts and max(attempts, key=lambda each: each.expected).id != run.id:
-        again = lost_again(run, attempts, now, watch_settings().grace)
+        again = lost_again(run, attempts, now, admission_settings().grace)
         if again is None:
             return 0
         lost = again

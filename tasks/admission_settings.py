@@ -1,5 +1,6 @@
-"""Settings of admission, from the environment or .env in the project's root; apart from Prefect, for make up."""
+"""When runs may start, from the environment or .env: for admission, for the watchdog, and checked by `make up`."""
 
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class AdmissionSettings(BaseSettings):
 
     task_max_instances: int = Field(1, ge=1, le=1000, description="Runs of a job at work on one workbook or source")
     task_misfire_grace: int = Field(300, ge=0, description="Seconds a run of the schedule may be late")
+
+    @property
+    def grace(self) -> timedelta:
+        """How late a run may be."""
+        return timedelta(seconds=self.task_misfire_grace)
 
 
 @cache
