@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import threading
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,53 @@ def test_the_report_says_what_became_of_rows_and_columns(running: Started, page:
     keep(page, "import-report.png")
 
 
+def test_a_deployment_shows_its_schedule_and_its_next_runs(running: Started, page: Page) -> None:
+    with running.api() as api:
+        found = api.get("/deployments/name/mofa_monitoring/mofa-monitoring").raise_for_status().json()["id"]
+    page.set_viewport_size({"width": 1280, "height": 620})
+    page.goto(f"{running.state()['ui_url']}/deployments/deployment/{found}?tab=Upcoming")
+    expect(page.get_by_text("daily", exact=True).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Scheduled for .* 03:00:00 AM")).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    keep(page, "deployment.png")
+
+
+def test_a_missed_run_says_how_late_it_was(running: Started, page: Page) -> None:
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    due = {"type": "SCHEDULED", "state_details": {"scheduled_time": hour_ago}}
+    run = ended(running, "mofa_monitoring/mofa-monitoring", {"state": due, "tags": ["auto-scheduled"]}, "CANCELLED")
+    with running.api() as api:  # the page of a run that is over asks for its log once
+        of_run = {"logs": {"flow_run_id": {"any_": [run]}}}
+        until(lambda: "TASK_MISFIRE_GRACE" in api.post("/logs/filter", json=of_run).text, "the log arrives")
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.goto(f"{running.state()['ui_url']}/runs/flow-run/{run}")
+    expect(page.get_by_text("Missed", exact=True).first).to_be_visible()
+    expect(page.get_by_text("more than TASK_MISFIRE_GRACE (300 s) allows").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    keep(page, "missed-run.png")
+
+
+def ended(running: Started, deployment: str, body: dict[str, Any], how: str = "COMPLETED") -> str:
+    """Start a run over the API and wait until it ended in this way; returns its id."""
+    body = {"idempotency_key": str(uuid.uuid4()), **body}
+    with running.api() as api:
+        found = api.get(f"/deployments/name/{deployment}").raise_for_status().json()["id"]
+
+        def created() -> str | None:
+            answer = api.post(f"/deployments/{found}/create_flow_run", json=body)
+            return str(answer.json()["id"]) if answer.is_success else None
+
+        run: str = until(created, "the run is created")
+
+        def is_over() -> bool:
+            state = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
+            assert state["type"] in {how, "SCHEDULED", "PENDING", "RUNNING"}, state["message"]
+            return bool(state["type"] == how)
+
+        until(is_over, "the run ends", 90)
+    return run
+
+
 # ---------------------------------------------------------------------- the monitor
 
 # Missions as mid.ru lists them, of countries that are nowhere.
@@ -126,25 +175,8 @@ def ministry() -> Iterator[ThreadingHTTPServer]:
 def watched(running: Started, ministry: ThreadingHTTPServer, missions: dict[str, list[str]]) -> str:
     """Run the monitor's deployment on these missions; returns the run's id."""
     ministry.missions = missions  # type: ignore[attr-defined]
-    url = f"http://127.0.0.1:{ministry.server_address[1]}"
-    key = "changed" if missions is AFTER else "first"
-    body = {"parameters": {"source": "russia", "base_url": url}, "idempotency_key": key}
-    with running.api() as api:
-        deployment = api.get("/deployments/name/mofa_monitoring/mofa-monitoring").raise_for_status().json()["id"]
-
-        def created() -> str | None:
-            answer = api.post(f"/deployments/{deployment}/create_flow_run", json=body)
-            return str(answer.json()["id"]) if answer.is_success else None
-
-        run: str = until(created, "the run is created")
-
-        def ended() -> bool:
-            state = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
-            assert state["type"] not in ("FAILED", "CRASHED"), state["message"]
-            return bool(state["type"] == "COMPLETED")
-
-        until(ended, "the run ends", 90)
-    return run
+    parameters = {"source": "russia", "base_url": f"http://127.0.0.1:{ministry.server_address[1]}"}
+    return ended(running, "mofa_monitoring/mofa-monitoring", {"parameters": parameters})
 
 
 def test_the_monitors_report_shows_what_changed_with_old_and_new(
@@ -162,3 +194,19 @@ def test_the_monitors_report_shows_what_changed_with_old_and_new(
         expect(page.get_by_text(value).first).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "monitor-report.png")
+
+
+def test_a_set_that_was_not_believed_says_why_and_how_it_is_accepted(
+    running: Started, page: Page, ministry: ThreadingHTTPServer
+) -> None:
+    watched(running, ministry, AFTER)
+    run = watched(running, ministry, dict(list(AFTER.items())[:4]))
+    with running.api() as api:
+        assert api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]["name"] == "Held"
+        artifacts = api.post("/artifacts/filter", json={}).raise_for_status().json()
+    report = next(each for each in artifacts if each["key"] == "monitor-report" and each["flow_run_id"] == run)
+    page.set_viewport_size({"width": 1280, "height": 520})
+    page.goto(f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}")
+    expect(page.get_by_text("python -m flows.mofa_monitoring russia").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    keep(page, "held-set.png")

@@ -46,8 +46,9 @@ def markdown(
     report: MonitorReport, changes: Sequence[Mapping[str, Any]], escape: Any, base_url: str | None = None
 ) -> str:
     """The report for the run's page; `escape` makes values harmless in Markdown."""
+    held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
     parts = [
-        f"# {escape(summary(report))}",
+        f"# {escape(held if report.held is not None else summary(report))}",
         f"Pages asked for: {report.pages:,}; unchanged: {report.unchanged:,}; requests made again: {report.retried:,}.",
     ]
     if report.held is not None:
