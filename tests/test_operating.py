@@ -62,15 +62,20 @@ class Operator:
         return said.stdout
 
     def rest(self, call: str, body: Any = None) -> Any:
-        """What the API answers to a call as the README writes it. SQLite may say for a moment that it is busy."""
+        """What the API answers to a call as the README writes it. Beside sixteen runs its server may be long busy."""
         method, path, *written = call.split(" ", 2)
         body = json.loads(written[0]) if written else body
 
         def answer() -> httpx.Response | None:
-            said = self.http.request(method, path, json=body)
+            try:
+                said = self.http.request(method, path, json=body)
+            except httpx.TimeoutException:
+                if method != "GET":
+                    raise
+                return None
             return None if said.status_code == 503 else said
 
-        answered: httpx.Response = until(answer, f"an answer to {call}")
+        answered: httpx.Response = until(answer, f"an answer to {call}", 180)
         assert answered.is_success, f"{call}: {answered.text}"
         return answered.json() if answered.content else None
 

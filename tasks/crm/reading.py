@@ -19,6 +19,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -315,7 +316,8 @@ def _answer(kind: str, content: object) -> None:
 
 def _stop() -> NoReturn:
     """Leave without the interpreter's clean-up: after a panic or without memory it may hang."""
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):  # the parent is gone
+        sys.stdout.flush()
     os._exit(0)
 
 
