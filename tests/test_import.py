@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.states import State
 from sqlalchemy import text
-from test_real_workbooks import FIELDS, IMPORTED, REAL
+from test_real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
 
 from db import contacts
 from db.engine import engine
@@ -559,7 +559,7 @@ def test_headings_like_sql_are_names_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real workbooks are not here")
+@where_they_are
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_real_export_is_imported_whole_with_its_columns_recognised(name: str) -> None:
     sheet, heading_row, rows, rejected = IMPORTED[name]

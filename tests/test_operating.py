@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from test_project import tracked
 from test_up import ROOT, Started, environment, new_data_dir, start, until
 
 from db.contacts import APPLY_LOCK
@@ -322,11 +323,8 @@ def as_async(job: str) -> str:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project with the README's job in it, sync and async, both tagged at-start."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode:
-        pytest.skip("not a git checkout")
     root = tmp_path / "project"
-    for name in listed.stdout.splitlines():
+    for name in tracked():
         if name.startswith(("db/", "deployments/", "flows/", "tasks/", "prefect.yaml", "pyproject.toml")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)

@@ -29,7 +29,7 @@ def test_a_percent_sign_in_a_path_is_none_of_systemds(tmp_path: Path, monkeypatc
     assert "WorkingDirectory=/srv/100%%/jobs\n" in (tmp_path / service.UP).read_text()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze: apt install systemd")
 def test_systemd_understands_them(tmp_path: Path) -> None:
     units = [str(unit) for unit in service.write(tmp_path)]
     verified = subprocess.run(["systemd-analyze", "--user", "verify", *units], capture_output=True, text=True)
