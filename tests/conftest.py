@@ -17,6 +17,9 @@ SETTINGS = ("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIM
 # Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
 GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None
 
+# Where `make up` of this checkout keeps what it has: nothing for tests to touch.
+DEVELOPERS_OWN = Path(__file__).resolve().parents[1] / "var"
+
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
@@ -100,3 +103,11 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("prefect")
     with temporary_settings({PREFECT_HOME: home}), prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nobodys_database() -> Iterator[None]:
+    """No test reaches the database of the developer: it would import into it, and leave a server running."""
+    before = DEVELOPERS_OWN.exists()
+    yield
+    assert before or not DEVELOPERS_OWN.exists(), f"this test, or one beside it, made {DEVELOPERS_OWN}: set DATA_DIR"

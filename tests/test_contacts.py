@@ -611,7 +611,7 @@ def test_one_workbook_after_the_other_equals_both_in_one(rows: list[dict[str, st
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
+def _nothing_left_behind(database: str) -> Iterator[None]:
     """Temporary tables of one judgement must not be in the way of the next on the same connection."""
     yield
     with engine().connect() as connection:
