@@ -144,27 +144,32 @@ def stage(connection: Connection, import_id: int, first: int, last: int, blocks:
         return cursor.rowcount
 
 
-def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The batches (first and last position) whose rows are not all staged; rows beyond the last batch are removed.
+def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int, int, int]]) -> list[int]:
+    """The first positions of the batches whose rows are not all staged; rows beyond the last batch are removed.
 
     Unlogged rows vanish when the database crashes, and a cached result may be older than the table: so they are
     counted.
+
+    Args:
+        connection: in a transaction that has checked its ownership.
+        import_id: task_runs.id of the import.
+        batches: first position, last position and number of rows of each, in order.
     """
     table = _partition(import_id)
     end = batches[-1][1] if batches else 0
-    # Positions are different numbers from 1 on: as many as the last one says are all of them.
-    if connection.execute(text(f"SELECT count(*), max(position) FROM {table}")).one() == (end, end or None):
-        return []
+    counted = connection.execute(text(f"SELECT count(*), max(position) FROM {table}")).one()
+    if counted == (sum(rows for _, _, rows in batches), end or None):
+        return []  # positions are different numbers, and only this reading's rows are there
     connection.execute(text(f"DELETE FROM {table} WHERE position > :end"), {"end": end})
-    counted = connection.execute(
+    missing = connection.execute(
         text(f"""
-            SELECT first FROM unnest(CAST(:first AS int[]), CAST(:last AS int[])) AS batch (first, last)
+            SELECT first FROM unnest(CAST(:first AS int[]), CAST(:last AS int[]), CAST(:rows AS int[]))
+                AS batch (first, last, rows)
             LEFT JOIN {table} ON position BETWEEN first AND last
-            GROUP BY first, last HAVING count(position) <> last - first + 1"""),
-        {"first": [first for first, _ in batches], "last": [last for _, last in batches]},
+            GROUP BY first, last, rows HAVING count(position) <> rows ORDER BY first"""),
+        {name: [batch[n] for batch in batches] for n, name in enumerate(("first", "last", "rows"))},
     )
-    missing = set(counted.scalars())
-    return [batch for batch in batches if batch[0] in missing]
+    return list(missing.scalars())
 
 
 def settle_dates(connection: Connection, import_id: int, day_first: bool | None, heading: str | None) -> None:

@@ -147,7 +147,7 @@ import_staging = Table(
     "import_staging",
     metadata,
     Column("import_id", Integer, nullable=False),
-    Column("position", Integer, nullable=False),  # 1 for the first row read
+    Column("position", Integer, nullable=False),  # the row's number, counted on over several sheets
     Column("sheet", Text, nullable=False),
     Column("row_number", Integer, nullable=False),
     Column("identity_hash", LargeBinary),

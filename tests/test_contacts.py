@@ -128,19 +128,19 @@ def some_rows(number: int) -> list[dict[str, str]]:
 
 def test_staged_rows_are_counted_and_what_is_missing_is_named() -> None:
     import_id, _, _ = staged(some_rows(9), batch_rows=3)
-    batches = [(1, 3), (4, 6), (7, 9)]
+    batches = [(2, 4, 3), (5, 7, 3), (8, 10, 3)]  # below the headings
     with transaction() as connection:
         assert contacts.unstaged(connection, import_id, batches) == []
-        connection.execute(text(f"DELETE FROM import_staging_{import_id} WHERE position IN (1, 5)"))
-        assert contacts.unstaged(connection, import_id, batches) == [(1, 3), (4, 6)]
+        connection.execute(text(f"DELETE FROM import_staging_{import_id} WHERE position IN (2, 6)"))
+        assert contacts.unstaged(connection, import_id, batches) == [2, 5]
         connection.execute(text(f"TRUNCATE import_staging_{import_id}"))
-        assert contacts.unstaged(connection, import_id, batches) == batches
+        assert contacts.unstaged(connection, import_id, batches) == [2, 5, 8]
 
 
 def test_rows_beyond_the_last_batch_are_of_another_reading_and_go() -> None:
     import_id, _, _ = staged(some_rows(9))
     with transaction() as connection:
-        assert contacts.unstaged(connection, import_id, [(1, 4)]) == []
+        assert contacts.unstaged(connection, import_id, [(2, 4, 3)]) == []
         assert connection.scalar(text(f"SELECT max(position) FROM import_staging_{import_id}")) == 4
         assert contacts.unstaged(connection, import_id, []) == []
         assert connection.scalar(text(f"SELECT count(*) FROM import_staging_{import_id}")) == 0
@@ -155,7 +155,7 @@ def test_staging_a_batch_again_replaces_it() -> None:
             assert contacts.stage(connection, import_id, 2, 3, [again[:7], again[7:]]) == 2
     with engine().connect() as connection:
         sheets = connection.scalars(text(f"SELECT sheet FROM import_staging_{import_id} ORDER BY position")).all()
-    assert sheets == ["rows", "again", "again", "rows"]
+    assert sheets == ["again", "again", "rows", "rows"]
 
 
 def test_the_staging_of_finished_imports_is_dropped_and_that_of_others_kept() -> None:

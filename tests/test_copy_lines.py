@@ -37,10 +37,10 @@ cells = st.sampled_from(EVERYTHING) | st.text(max_size=6).map(lambda text: text 
 def both_ways(headings: list[str], rows: list[list[Any]]) -> tuple[Any, Any]:
     """What comes of the rows together, and of each alone: lines, rejected ones, what the dates prove."""
     numbered: list[Row] = [(n * 2, row) for n, row in enumerate(rows, 1)]
-    together, alone = (Sheet("Contacts", map_columns(list(headings), {}), 7) for _ in range(2))
-    by_row = [alone.copy_line(40 + n, number, row) for n, (number, row) in enumerate(numbered)]
+    together, alone = (Sheet("Contacts", map_columns(list(headings), {}), 7, before=40) for _ in range(2))
+    by_row = [alone.copy_line(number, row) for number, row in numbered]
     expected = [line for line, _ in by_row], sum(refused for _, refused in by_row), alone.orders
-    return (*together.copy_lines(40, numbered), together.orders), expected
+    return (*together.copy_lines(numbered), together.orders), expected
 
 
 @pytest.mark.parametrize("headings", [HEADINGS, WHOLE_NAMES], ids=["parts of names", "whole names"])

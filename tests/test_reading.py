@@ -116,14 +116,14 @@ def test_a_row_arrives_whole(tmp_path: Path) -> None:
         "extra": ["Zip"],
         "rows": said.headings["rows"],
     }
-    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(1, 1, 0)]
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(2, 2, 0)]
     assert said.end == {"rows": 1, "rejected": 0, "day_first": None}
     row = said.row()
     assert re.fullmatch(r"\\x[0-9a-f]{64}", row.pop("identity_hash"))
     assert re.fullmatch(r"\\x[0-9a-f]{64}", row.pop("name_hash"))
     assert row == {
         "import_id": "7",
-        "position": "1",
+        "position": "2",
         "sheet": "Contacts",
         "row_number": "2",
         "organization": "ACME",
@@ -139,7 +139,7 @@ def test_headings_are_found_below_titles_and_blank_rows_and_rows_keep_excels_num
     said = read(workbook(tmp_path / "book.xlsx", rows))
     assert said.headings["row"] == 4
     assert [row["row_number"] for row in said.rows] == ["5", "8"]
-    assert [row["position"] for row in said.rows] == ["1", "2"]
+    assert [row["position"] for row in said.rows] == ["5", "8"]
 
 
 def several_sheets(path: Path) -> Path:
@@ -287,19 +287,19 @@ def test_all_sheets_with_the_same_headings_are_read_in_whatever_order_their_colu
     said = read(sheets(tmp_path / "book.xlsx", tables, hidden="Old"), sheet="*", batch_rows=2)
     assert said.headings["sheet"] == "Berlin, Paris, Rome"
     assert said.end == {"rows": 6, "rejected": 1, "day_first": None}
-    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [
-        (1, 2, 1),
-        (3, 4, 0),
-        (5, 5, 0),
-        (6, 6, 0),
+    assert [(b["first"], b["last"], b["rows"], b["rejected"]) for b in said.batches] == [
+        (2, 3, 2, 1),
+        (7, 8, 2, 0),
+        (9, 9, 1, 0),
+        (11, 11, 1, 0),
     ]
     assert [(row["position"], row["sheet"], row["row_number"], row["email"]) for row in said.rows] == [
-        ("1", "Berlin", "2", "ada@x.org"),
-        ("2", "Berlin", "3", None),
-        ("3", "Paris", "4", "bob@x.org"),
-        ("4", "Paris", "5", "bob@x.org"),
-        ("5", "Paris", "6", "bob@x.org"),
-        ("6", "Rome", "2", "ada@x.org"),
+        ("2", "Berlin", "2", "ada@x.org"),
+        ("3", "Berlin", "3", None),
+        ("7", "Paris", "4", "bob@x.org"),
+        ("8", "Paris", "5", "bob@x.org"),
+        ("9", "Paris", "6", "bob@x.org"),
+        ("11", "Rome", "2", "ada@x.org"),
     ]
     assert {row["last_name"] for row in said.rows} == {"Lovelace", None, "Bell"}
 
@@ -549,12 +549,31 @@ def test_real_dates_need_no_evidence_and_their_clock_is_kept(tmp_path: Path) -> 
 # --- the process
 
 
-def test_batches_follow_one_another_without_gap(tmp_path: Path) -> None:
+def test_batches_follow_one_another(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" if n % 3 else "bad\n" for n in range(1, 8)))
     said = read(path, batch_rows=3)
-    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(1, 3, 1), (4, 6, 1), (7, 7, 0)]
-    assert [int(row["position"]) for row in said.rows] == list(range(1, 8))
+    assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(2, 4, 1), (5, 7, 1), (8, 8, 0)]
+    assert [int(row["position"]) for row in said.rows] == list(range(2, 9))
     assert said.end == {"rows": 7, "rejected": 2, "day_first": None}
+
+
+@pytest.mark.parametrize("batch_rows", [700, 2000])
+def test_a_long_sheet_is_read_in_pieces_of_which_each_row_arrives_once(tmp_path: Path, batch_rows: int) -> None:
+    """By two processes where there are two cores. One kind of date stands in the last piece only."""
+    rows = [[f"ACME {n}", "Ada", "Lee", f"a{n}@x.org" if n % 50 else "bad", "31/01/2024"] for n in range(5, 5_004)]
+    rows[1500:1520] = [[]] * 20
+    path = workbook(tmp_path / "a.xlsx", [["Our people"], [], [], [*HEADINGS, "Last Contacted"], *rows])
+    said = read(path, batch_rows=batch_rows)
+    there = [n for n, row in enumerate(rows, 5) if row]
+    assert sorted(int(row["row_number"]) for row in said.rows) == there
+    assert all(row["position"] == row["row_number"] for row in said.rows)
+    assert all(row["organization"] in (None, f"ACME {row['row_number']}") for row in said.rows)
+    batches = sorted((b["first"], b["last"], b["rows"]) for b in said.batches)
+    assert all(one[1] < next_[0] for one, next_ in itertools.pairwise(batches))
+    assert max(rows for _, _, rows in batches) <= batch_rows
+    rejected = sum(1 for n in there if n % 50 == 0)
+    assert said.end == {"rows": len(there), "rejected": rejected, "day_first": True}
+    assert said.headings["rows"] == 4_999
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
@@ -586,12 +605,20 @@ def most_memory(path: Path) -> int:
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_rows_of_a_table_of_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:
     """So that two million rows take no more than sixty thousand, with which what is remembered of values is full."""
 
     def table_of(rows: int) -> Path:
-        lines = (f"ACME {n},Ada{n},Lovelace{n},ada{n}@x.org,{n}\n" for n in range(rows))
-        return csv(tmp_path / f"{rows}.csv", ",".join([*HEADINGS, "Zip"]) + "\n" + "".join(lines))
+        table = [[*HEADINGS, "Zip"], *([f"ACME {n}", f"Ada{n}", f"Lee{n}", f"ada{n}@x.org", n] for n in range(rows))]
+        path = tmp_path / f"{rows}.{suffix}"
+        if suffix == "csv":
+            return csv(path, "".join(",".join(map(str, row)) + "\n" for row in table))
+        with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:  # which writes no shared strings
+            sheet = book.add_worksheet()
+            for number, row in enumerate(table):
+                sheet.write_row(number, 0, row)
+        return path
 
     few = most_memory(table_of(60_000))
     many = most_memory(table_of(300_000))
@@ -636,10 +663,21 @@ def told(path: Path, **how: Any) -> str:
 CORNER = '<c r="XFD1048576" t="inlineStr"><is><t>stray</t></is></c>'
 
 
-def test_a_stray_cell_of_which_the_sheet_says_nothing_is_a_sentence(tmp_path: Path) -> None:
+def test_a_stray_cell_of_which_the_sheet_says_nothing_is_a_row(tmp_path: Path) -> None:
+    """As one sheet it would be a rectangle of 52 GB; cut into pieces it is one cell."""
+    sheet = f"""<worksheet xmlns="{MAIN}"><dimension ref="A1:B2"/><sheetData>
+        <row r="1"><c r="A1" t="inlineStr"><is><t>Email</t></is></c></row>
+        <row r="2"><c r="A2" t="inlineStr"><is><t>ada@x.org</t></is></c></row><row r="1048576">{CORNER}</row>
+        </sheetData></worksheet>"""
+    said = read(hostile(tmp_path / "stray.xlsx", sheet))
+    assert said.end == {"rows": 2, "rejected": 1, "day_first": None}
+    assert {row["row_number"]: row["email"] for row in said.rows} == {"2": "ada@x.org", "1048576": None}
+
+
+def test_where_rows_have_no_numbers_a_stray_cell_is_a_sentence(tmp_path: Path) -> None:
     """calamine asks for 52 GB and aborts the process, which nothing in it can catch."""
     sheet = f"""<worksheet xmlns="{MAIN}"><dimension ref="A1:B2"/><sheetData>
-        <row r="1"><c r="A1" t="inlineStr"><is><t>Email</t></is></c></row><row r="1048576">{CORNER}</row>
+        <row><c r="A1" t="inlineStr"><is><t>Email</t></is></c></row><row r="1048576">{CORNER}</row>
         </sheetData></worksheet>"""
     sentence = told(hostile(tmp_path / "stray.xlsx", sheet))
     assert sentence.startswith("stray.xlsx ")
@@ -689,7 +727,7 @@ def test_the_name_of_a_sheet_is_a_name_and_no_path(tmp_path: Path, name: str) ->
     assert [row["sheet"] for row in said.rows] == [name, name]
     assert {str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()} == {
         "book.ods",
-        "into/rows-1-2.copy",
+        "into/rows-2-3.copy",
     }
 
 

@@ -10,10 +10,12 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import python_calamine as calamine
+from test_cutting import trimmed
 
 from tasks.crm.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.reading import Order
@@ -365,6 +367,16 @@ def test_every_cell_is_read_or_the_file_is_refused_in_one_sentence(name: str) ->
     else:
         assert cells == CELLS[name]
         assert errors == ERRORS.get(name, {})
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name.endswith((".xlsx", ".xlsm"))])
+def test_in_pieces_it_is_what_it_is_as_a_whole(name: str, tmp_path: Path) -> None:
+    path = REAL / name
+    with open_workbook(path, path.name) as book:
+        for sheet in book.sheets:
+            whole = trimmed(book.rows(sheet.name))
+            pieces = book.pieces(sheet.name, book.height // 5 or 1000, tmp_path)
+            assert trimmed(chain(*pieces)) == whole, sheet.name
 
 
 MISREAD = {

@@ -10,12 +10,14 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import IO, cast
 
+from tasks.crm.cell import SheetInfo
 from tasks.crm.lost_cells import Lost, Package, relations
 from tasks.crm.number_formats import text_styles
 
 WORKBOOK = "xl/workbook.bin"  # the member of the archive by which this format is known
 _SHEET, _FORMAT, _CELL_STYLES, _CELL_STYLES_END, _STYLE = 156, 44, 617, 618, 47
 _ROW, _BLANK, _SMALL_NUMBER, _ERROR, _NUMBER, _FORMULA_NUMBER, _FORMULA_ERROR = 0, 1, 2, 3, 5, 9, 11
+_VISIBLE = 0
 _SHORT_CELLS = range(12, 19)  # cells without a column of their own, which calamine does not read and Excel never wrote
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 _LAST_ROW = 1_048_576
@@ -29,15 +31,18 @@ class BinaryCellsError(ValueError):
 def package(archive: zipfile.ZipFile) -> Package:
     """Look up the parts of a workbook. Raises KeyError, struct.error or zipfile.BadZipFile when they cannot be read."""
     targets = relations(archive, WORKBOOK)
-    sheets = {}
+    sheets, parts = [], {}
     with archive.open(WORKBOOK) as stream:
-        for kind, content in _records(stream):
-            if kind == _SHEET:
+        for record, content in _records(stream):
+            if record == _SHEET:
                 relation, after = _text(content, 8)
-                if relation in targets:
-                    sheets[_text(content, after)[0]] = targets[relation][1]
+                kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
+                if kind == "worksheet":
+                    name = _text(content, after)[0]
+                    sheets.append(SheetInfo(name, struct.unpack_from("<I", content)[0] == _VISIBLE))
+                    parts[name] = part
     styles = next((target for kind, target in targets.values() if kind == "styles"), None)
-    return Package(sheets, _text_styles(archive, styles) if styles else {})
+    return Package(sheets, parts, _text_styles(archive, styles) if styles else {})
 
 
 def _text_styles(archive: zipfile.ZipFile, part: str) -> dict[int, str]:

@@ -38,10 +38,12 @@ _NAMES = ("organization", "first_name", "last_name")  # what a whole name may be
 class Sheet:
     """Rows of one sheet, made into lines of COPY text."""
 
-    def __init__(self, name: str, mapping: ColumnMapping, import_id: int) -> None:
+    def __init__(self, name: str, mapping: ColumnMapping, import_id: int, before: int = 0) -> None:
+        """`before`: the positions that earlier sheets took; a row's position is its number beyond them."""
         self.mapping = mapping
         self.orders: set[str] = set()
         self._start = f"{import_id}\t"
+        self._before = before
         self._sheet = _escaped(shown(name))
         self._whole_last_name = "last_name" in mapping.fields.values()
         self._columns = [(field, column) for column, field in mapping.fields.items() if field != "full_name"]
@@ -51,11 +53,10 @@ class Sheet:
         self._by_field = by_field
         self._raw_columns = [i for i in range(len(mapping.headings)) if i not in mapping.dropped]
 
-    def copy_lines(self, first: int, rows: Sequence[Row]) -> tuple[list[str], int]:
+    def copy_lines(self, rows: Sequence[Row]) -> tuple[list[str], int]:
         """The lines of a batch, and how many of its rows are rejected.
 
         Args:
-            first: position of its first row.
             rows: numbers and cells, each row with at least as many cells as there are headings.
         """
         if not rows:
@@ -69,10 +70,9 @@ class Sheet:
         extras = self._extras(columns, apart)
         self.orders.update(w.order for n, w in enumerate(contacts.days) if w and w.order and n not in apart)
         lines = [
-            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
+            f"{self._start}{self._before + number}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
             f"{text}\t{date}\t\\N\t{extra}\t\\N\t\\N\n"
-            for position, (number, _), identity, name, text, date, extra in zip(
-                range(first, first + len(rows)),
+            for (number, _), identity, name, text, date, extra in zip(
                 rows,
                 contacts.identities,
                 contacts.names,
@@ -85,7 +85,7 @@ class Sheet:
         rejected = 0
         for n in apart:
             number, cells = rows[n]
-            lines[n], refused = self.copy_line(first + n, number, cells)
+            lines[n], refused = self.copy_line(number, cells)
             rejected += refused
         return lines, rejected
 
@@ -115,11 +115,10 @@ class Sheet:
             for texts in zip(*[texts for _, texts in kept], strict=True)
         ]
 
-    def copy_line(self, position: int, number: int, cells: Sequence[Cell]) -> tuple[str, bool]:
+    def copy_line(self, number: int, cells: Sequence[Cell]) -> tuple[str, bool]:
         """One line of the batch, and whether the row is rejected.
 
         Args:
-            position: 1 for the first row of the import.
             number: the row as Excel shows it.
             cells: from column A on; at least as many as there are headings.
         """
@@ -131,10 +130,10 @@ class Sheet:
         except Unfit as unfit:
             problems = [self._problem(problem.field, problem.reason, number, cells) for problem in unfit.problems]
             problems += self._extra_problems(cells, number)
-            return self._rejected(position, number, cells, problems), True
+            return self._rejected(number, cells, problems), True
         except _UnfitExtra as unfit:
-            return self._rejected(position, number, cells, unfit.problems), True
-        return self._accepted(position, number, contact, extra, cells), False
+            return self._rejected(number, cells, unfit.problems), True
+        return self._accepted(number, contact, extra, cells), False
 
     def _fields(self, cells: Sequence[Cell]) -> dict[str, Any]:
         values: dict[str, Any] = {field: cells[column] for field, column in self._columns}
@@ -191,9 +190,7 @@ class Sheet:
         pairs = [[self.mapping.headings[i], shown(cells[i])] for i in self._raw_columns]
         return _json(pairs + [[heading, shown(cells[column])] for column, heading in self._beyond(cells)])
 
-    def _accepted(
-        self, position: int, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]
-    ) -> str:
+    def _accepted(self, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]) -> str:
         identity, name = hashes(contact)
         *values, when = contact.__dict__.values()
         text = "\t".join(["\0" if value is None else value for value in values])
@@ -203,10 +200,13 @@ class Sheet:
         if when is not None:
             date, month_first, raw = self._dates(when, cells)
         return (
-            f"{self._start}{position}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
+            f"{self._placed(number)}\\\\x{identity}\t\\\\x{name}\t"
             + text.replace("\0", "\\N")
             + f"\t{date}\t{month_first}\t{_escaped(_json(extra)) if extra else '{}'}\t\\N\t{raw}\n"
         )
+
+    def _placed(self, number: int) -> str:
+        return f"{self._start}{self._before + number}\t{self._sheet}\t{number}\t"
 
     def _dates(self, when: Day, cells: Sequence[Cell]) -> tuple[str, str, str]:
         if when.order:
@@ -215,12 +215,9 @@ class Sheet:
             return when.date.isoformat(), "\\N", "\\N"
         return when.date.isoformat(), when.month_first.isoformat(), _escaped(self._raw(cells))
 
-    def _rejected(self, position: int, number: int, cells: Sequence[Cell], problems: list[list[str | None]]) -> str:
+    def _rejected(self, number: int, cells: Sequence[Cell], problems: list[list[str | None]]) -> str:
         blanks = "\\N\t" * (2 + len(Contact.model_fields) + 2)
-        return (
-            f"{self._start}{position}\t{self._sheet}\t{number}\t{blanks}"
-            f"{_escaped(_json(problems))}\t{_escaped(self._raw(cells))}\n"
-        )
+        return f"{self._placed(number)}{blanks}{_escaped(_json(problems))}\t{_escaped(self._raw(cells))}\n"
 
 
 class _UnfitExtra(Exception):  # noqa: N818 - as contact.Unfit

@@ -17,7 +17,7 @@ from posixpath import join, normpath
 from typing import IO
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-from tasks.crm.cell import NOT_CALCULATED
+from tasks.crm.cell import NOT_CALCULATED, SheetInfo
 from tasks.crm.number_formats import text_styles
 
 _WINDOW = 1 << 20  # bytes read at once; a larger window is not faster
@@ -79,8 +79,12 @@ def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
 class Package:
     """The members of an .xlsx that matter here."""
 
-    sheets: dict[str, str]  # name of the sheet -> the member that holds its cells
+    sheets: list[SheetInfo]  # in the workbook's order
+    parts: dict[str, str]  # name of the sheet -> the member that holds its cells
     text_styles: dict[int, str]  # styles that make text of a number: index -> format
+    styles: str | None = None
+    strings: str | None = None
+    since_1904: bool = False  # how its dates count
 
 
 def package(archive: zipfile.ZipFile) -> Package:
@@ -93,14 +97,22 @@ def package(archive: zipfile.ZipFile) -> Package:
     except (KeyError, StopIteration, ET.ParseError):
         workbook = next(name for name in archive.namelist() if name.lower() == "xl/workbook.xml")  # the usual place
     targets = relations(archive, workbook)
-    sheets = {}
+    sheets, parts, since_1904 = [], {}, False
     for element in ET.fromstring(archive.read(workbook)).iter():  # noqa: S314 - see the import
         if _local(element.tag) == "sheet":
             relation = next((value for key, value in element.items() if _local(key) == "id"), "")
-            if relation in targets:
-                sheets[element.get("name", "")] = targets[relation][1]
-    styles = next((target for kind, target in targets.values() if kind == "styles"), None)
-    return Package(sheets, _text_styles(archive.read(styles)) if styles else {})
+            kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
+            if kind == "worksheet":
+                name = element.get("name", "")
+                sheets.append(SheetInfo(name, element.get("state", "visible") == "visible"))
+                parts[name] = part
+        elif _local(element.tag) == "workbookPr":
+            since_1904 = element.get("date1904") in {"1", "true", "on"}
+    members = dict(targets.values())
+    styles = members.get("styles")
+    texts = _text_styles(archive.read(styles)) if styles else {}
+    strings = next((name for name in archive.namelist() if name.lower() == "xl/sharedstrings.xml"), None)
+    return Package(sheets, parts, texts, styles, members.get("sharedStrings", strings), since_1904)
 
 
 def _text_styles(xml: bytes) -> dict[int, str]:
@@ -115,21 +127,22 @@ def _format(element: ET.Element) -> int:
     return int(number) if number.isascii() and number.isdigit() else 0
 
 
-def fits_calamine(archive: zipfile.ZipFile, part: str, most_cells: int) -> bool:
+def fits_calamine(archive: zipfile.ZipFile, package: Package, sheet: str, most_cells: int) -> bool:
     """Whether calamine can be trusted with a sheet: it takes UTF-16 for an empty one, and allocates the rectangle.
 
     The rectangle is what the sheet says of itself, often too large, seldom too small.
     """
-    for member in archive.namelist():
-        if member == part or member.lower().endswith("sharedstrings.xml"):
-            with archive.open(member) as stream:
-                head = stream.read(4096)
-            if head.startswith(_UTF_16):
+    part = package.parts[sheet]
+    for member in filter(None, (part, package.strings)):
+        with archive.open(member) as stream:
+            head = stream.read(4096)
+        if head.startswith(_UTF_16):
+            return False
+        if member == part and (stated := DIMENSION.search(head)):
+            top, _, end = stated[1].decode("ascii", "replace").partition(":")
+            first, last = _reference(top), _reference(end)
+            if first and last and (last[0] - first[0] + 1) * (last[1] + 1) > most_cells:
                 return False
-            if member == part and (stated := _DIMENSION.search(head)):
-                last = _reference(stated[1].rpartition(b":")[2].decode("ascii", "replace"))
-                if last and last[0] * (last[1] + 1) > most_cells:
-                    return False
     return True
 
 
@@ -190,7 +203,7 @@ def _patterns(prefix: bytes) -> _Patterns:
 
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
+DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _USUAL_CELL = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})" s="([0-9]+)"(?: t="n")?/?>')  # a number, as Excel writes it
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")

@@ -18,7 +18,7 @@ import os
 import resource
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
@@ -35,6 +35,7 @@ from tasks.crm.workbook import Workbook, WorkbookError, open_workbook
 T = TypeVar("T")
 ALL_SHEETS = "*"  # all visible ones, which have to have the same headings; no sheet can have this name
 CLEARLY_CONTACTS = 3  # fields; a list of something else may have one heading that a contact has too
+LEAST_PIECE = 1_000  # rows; with smaller ones it takes longer to cut a sheet than to read it
 ANSWERED = 3  # exit code of a fork that has said itself why it stopped
 
 
@@ -65,10 +66,11 @@ class Headings:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of consecutive positions in one file."""
+    """Rows in one file. A row's position is its number; on a further sheet the numbers are counted on."""
 
-    first: int
+    first: int  # position
     last: int
+    rows: int  # fewer than positions where there are blank rows
     rejected: int  # of them, on their own account
     path: str
 
@@ -89,7 +91,7 @@ class Found:
     name: str
     heading_row: int  # as Excel shows it
     mapping: ColumnMapping
-    rows: Iterator[Row]  # all of them, also those above the headings
+    pieces: Iterable[Iterable[Row]]  # all rows, also those above the headings
 
 
 def find_sheets(workbook: Workbook, order: Order) -> list[Found]:
@@ -130,8 +132,8 @@ def _visible(workbook: Workbook) -> list[str]:
 
 def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     """A sheet and where its columns go; None if it is blank. Raises HeadingsError."""
-    rows = workbook.rows(name)
-    top = list(islice(rows, HEADING_ROWS))
+    pieces = _pieces(workbook, name, order)
+    top = _look_at_the_top(pieces)
     headings = {number: _with_merged(number, cells, top, workbook) for number, cells in top}
     heading_row = find_headings(headings.items(), order.columns, must_identify=not order.columns)
     if heading_row is None:
@@ -146,7 +148,23 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     # Beside headings that are merged over several rows, the lowest of these rows has the finer ones.
     lowest = max((last for first, last, *_ in workbook.merged if first <= heading_row <= last), default=0)
     heading_row = lowest if lowest in headings else heading_row
-    return Found(name, heading_row, map_columns(headings[heading_row], order.columns), chain(top, rows))
+    return Found(name, heading_row, map_columns(headings[heading_row], order.columns), pieces)
+
+
+def _pieces(workbook: Workbook, name: str, order: Order) -> list[Iterator[Row]]:
+    return workbook.pieces(name, max(order.batch_rows, LEAST_PIECE), Path(order.into))
+
+
+def _look_at_the_top(pieces: list[Iterator[Row]]) -> list[Row]:
+    """The first rows of the sheet, where headings may be; the pieces are as before."""
+    top: list[Row] = []
+    for n, piece in enumerate(pieces):
+        begin = list(islice(piece, HEADING_ROWS - len(top)))
+        top += begin
+        pieces[n] = chain(begin, piece)
+        if len(top) == HEADING_ROWS:
+            break
+    return top
 
 
 def _with_merged(number: int, cells: Sequence[Cell], top: Sequence[Row], workbook: Workbook) -> list[Cell]:
@@ -172,7 +190,7 @@ def _all_sheets(workbook: Workbook, order: Order) -> list[Found]:
         if understood is None:
             continue
         # Read again when its turn comes, so that one sheet at a time is in memory.
-        understood = replace(understood, rows=_from_the_top(workbook, name))
+        understood = replace(understood, pieces=_from_the_top(workbook, name, order))
         if found and (difference := _difference(found[0].mapping, understood.mapping)):
             raise WorkbookError(
                 f"{order.name}: the headings of sheet {name!r} differ from those of {found[0].name!r}: {difference}; "
@@ -184,8 +202,8 @@ def _all_sheets(workbook: Workbook, order: Order) -> list[Found]:
     return found
 
 
-def _from_the_top(workbook: Workbook, name: str) -> Iterator[Row]:
-    yield from workbook.rows(name)
+def _from_the_top(workbook: Workbook, name: str, order: Order) -> Iterator[Iterator[Row]]:
+    yield from _pieces(workbook, name, order)
 
 
 def _difference(one: ColumnMapping, other: ColumnMapping) -> str | None:
@@ -221,14 +239,13 @@ def read(order: Order) -> Generator[Headings | Batch | End, None, None]:
             extra=list(mapping.extra.values()),
             rows=max(workbook.height - first.heading_row, 0) if workbook.height and one else None,
         )
-        divided = one and workbook.height > order.batch_rows and workbook.in_memory and (os.cpu_count() or 1) > 1
-        if divided:
-            share = yield from _on_two_cores(order, first)
-        else:
-            share = _Share(0, 0, [])
-            for found in sheets:
-                more = yield from _rows(order, found, before=share.rows)
-                share = _Share(more.rows, share.rejected + more.rejected, sorted({*share.orders, *more.orders}))
+        share = _Share()
+        for found in sheets:
+            pieces = list(found.pieces)
+            if len(pieces) > 1 and (os.cpu_count() or 1) > 1:
+                share += yield from _on_two_cores(order, found, pieces, workbook, share.last)
+            else:
+                share += yield from _rows(order, found, pieces, share.last)
         if not share.rows:
             raise WorkbookError(
                 f"{order.name} has headings but no rows on sheet {names!r}: was the right file exported?"
@@ -238,58 +255,56 @@ def read(order: Order) -> Generator[Headings | Batch | End, None, None]:
 
 @dataclass(frozen=True)
 class _Share:
-    """What one process read: all rows are counted, of every other batch only the place."""
+    """What was read, of a sheet or by a process."""
 
-    rows: int
-    rejected: int
-    orders: list[str]
+    rows: int = 0
+    rejected: int = 0
+    last: int = 0  # position
+    orders: Sequence[str] = ()  # of dates in words
+
+    def __add__(self, other: "_Share") -> "_Share":
+        last, orders = max(self.last, other.last), sorted({*self.orders, *other.orders})
+        return _Share(self.rows + other.rows, self.rejected + other.rejected, last, orders)
 
     @property
     def day_first(self) -> bool | None:
-        return self.orders == ["day"] if len(self.orders) == 1 else None
+        return self.orders[0] == "day" if len(self.orders) == 1 else None
 
 
-def _rows(order: Order, found: Found, mine: int = 0, of: int = 1, *, before: int = 0) -> Generator[Batch, None, _Share]:
-    """Judge and write every batch whose number modulo `of` is `mine`; `before` rows of other sheets are counted on."""
-    sheet = Sheet(found.name, found.mapping, order.import_id)
-    width, batch_rows = len(found.mapping.headings), order.batch_rows
-    position, rejected, first = before, 0, 0
-    batch: list[Row] = []
-    for number, cells in found.rows:
-        if number <= found.heading_row:
-            continue
-        position += 1
-        if of > 1 and (position - 1) // batch_rows % of != mine:
-            continue
-        if len(cells) < width:
-            cells += [None] * (width - len(cells))  # noqa: PLW2901 - the row is ours
-        first = first if batch else position
-        batch.append((number, cells))
-        if position % batch_rows == 0:
-            written = _written(order, sheet, first, batch)
-            yield written
-            rejected, batch = rejected + written.rejected, []
-    if batch:
-        written = _written(order, sheet, first, batch)
-        yield written
-        rejected += written.rejected
-    return _Share(position, rejected, sorted(sheet.orders))
+def _rows(order: Order, found: Found, pieces: Iterable[Iterable[Row]], before: int) -> Generator[Batch, None, _Share]:
+    """Judge and write the rows of some pieces of a sheet, `before` which there were so many positions."""
+    sheet = Sheet(found.name, found.mapping, order.import_id, before)
+    width = len(found.mapping.headings)
+    share = _Share(last=before)
+    for piece in pieces:
+        below = ((number, cells) for number, cells in piece if number > found.heading_row)
+        while rows := list(islice(below, order.batch_rows)):
+            for _, cells in rows:
+                if len(cells) < width:
+                    cells.extend([None] * (width - len(cells)))  # the row is ours
+            batch = _written(order, sheet, before, rows)
+            yield batch
+            share += _Share(batch.rows, batch.rejected, batch.last)
+    return share + _Share(orders=sorted(sheet.orders))
 
 
-def _on_two_cores(order: Order, found: Found) -> Generator[Batch, None, _Share]:
-    """Judging takes longer than reading: a fork, which shares the rows in memory, takes every other batch.
+def _on_two_cores(
+    order: Order, found: Found, pieces: list[Iterable[Row]], workbook: Workbook, before: int
+) -> Generator[Batch, None, _Share]:
+    """A fork takes every other piece.
 
-    The fork answers for its batches itself; its share comes back through a pipe.
+    It answers for its batches itself; its share comes back through a pipe.
     """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        share = _carried_out(_rows(order, found, 1, 2), order)
+        workbook.reopen()
+        share = _carried_out(_rows(order, found, pieces[1::2], before), order)
         if share is not None:
             os.write(writer, json.dumps(asdict(share)).encode())
         os._exit(0 if share is not None else ANSWERED)
     os.close(writer)
-    own = yield from _rows(order, found, 0, 2)
+    own = yield from _rows(order, found, pieces[::2], before)
     with os.fdopen(reader) as pipe:
         said = pipe.read()
     _, status = os.waitpid(pid, 0)
@@ -297,16 +312,15 @@ def _on_two_cores(order: Order, found: Found) -> Generator[Batch, None, _Share]:
         _stop()
     if not said:
         raise MemoryError
-    other = _Share(**json.loads(said))
-    return _Share(own.rows, own.rejected + other.rejected, sorted({*own.orders, *other.orders}))
+    return own + _Share(**json.loads(said))
 
 
-def _written(order: Order, sheet: Sheet, first: int, rows: list[Row]) -> Batch:
-    lines, rejected = sheet.copy_lines(first, rows)
-    last = first + len(rows) - 1
+def _written(order: Order, sheet: Sheet, before: int, rows: list[Row]) -> Batch:
+    lines, rejected = sheet.copy_lines(rows)
+    first, last = before + rows[0][0], before + rows[-1][0]
     path = Path(order.into, f"rows-{first}-{last}.copy")
     path.write_bytes("".join(lines).encode())
-    return Batch(first=first, last=last, rejected=rejected, path=str(path))
+    return Batch(first=first, last=last, rows=len(rows), rejected=rejected, path=str(path))
 
 
 def _answer(kind: str, content: object) -> None:

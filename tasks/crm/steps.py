@@ -48,6 +48,7 @@ from tasks.step import Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
+READING_VERSION = 2  # raised when rows come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 REFUSALS = (Refused, SettingsError, WorkbookError, HeadingsError, DatabaseError)
 _step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict))
@@ -171,7 +172,7 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
         batch_rows=settings.import_batch_rows,
         memory_mb=settings.import_memory_mb,
     )
-    reading = _digest(RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
+    reading = _digest(READING_VERSION, RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
     begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
     with _staging(claim, reading), ProgressBar(copy.name) as bar:
         events = reader.read(order)
@@ -184,7 +185,7 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
             batch = _expect(Batch, event)
             run(stage_rows, claim, batch.first, batch.last, batch.path, reading)
             batches.append(batch)
-            staged += batch.last - batch.first + 1
+            staged += batch.rows
             rejected += batch.rejected
             progress = Progress(copy.name, staged, headings.rows, rejected, time.monotonic() - begun)
             logger.info("import %s: %s", claim.id, progress)
@@ -239,10 +240,10 @@ def _complete_staging(staged: Staged, claim: Claim) -> None:
         if committed(connection, claim):
             return
         check_owner(connection, claim)
-        batches = [(batch.first, batch.last) for batch in staged.batches]
-        missing = set(contacts.unstaged(connection, claim.id, batches))
+        batches = [(batch.first, batch.last, batch.rows) for batch in staged.batches]
+        missing = contacts.unstaged(connection, claim.id, batches)
     for batch in staged.batches:
-        if (batch.first, batch.last) in missing:
+        if batch.first in missing:
             run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, staged.reading)
 
 

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -22,6 +23,7 @@ import python_calamine as calamine
 
 from tasks.crm import binary_cells, delimited, lost_cells, old_excel, opendocument
 from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.cutting import Piece, cut
 from tasks.crm.number_formats import as_shown
 
 T = TypeVar("T")
@@ -62,13 +64,23 @@ class Workbook:
     """An open workbook, a context manager. Made by `open_workbook`."""
 
     sheets: list[SheetInfo]  # in the workbook's order
-    in_memory = False  # the sheet that `rows` is reading is, so that a fork can go on reading it
-    height = 0  # its last row as Excel shows it; 0 where only reading to the end would tell
+    height = 0  # last row, as Excel shows it, of the sheet that is read; 0 where only reading to the end would tell
     merged: Sequence[Merge] = ()  # its merged cells, as far as `rows` has come
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
         raise NotImplementedError
+
+    def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:  # noqa: ARG002 - for those that can
+        """The rows of a sheet in pieces of at most `most` rows; a single piece where the sheet cannot be divided.
+
+        Each may be read for itself, also in a fork that called `reopen`. What that takes is kept in the directory
+        `room`. Raises WorkbookError; OSError if there is no room.
+        """
+        return [self.rows(sheet)]
+
+    def reopen(self) -> None:
+        """To be called in a fork, which else would share its place in the file with its parent."""
 
     def close(self) -> None:
         """Let go of the file; `rows` is of no use afterwards."""
@@ -169,41 +181,71 @@ def _unless_it_fails(read: Callable[[], T]) -> T | None:
 class _Excel(Workbook):
     """An .xlsx, .xlsm or .xlsb."""
 
-    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile) -> None:
-        self._path, self._name, self._archive = path, name, archive
+    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile, called: str | None = None) -> None:
+        """`called`: how its sheets are called in messages, if they are pieces of one."""
+        self._path, self._name, self._archive, self._called = path, name, archive, called
         self._is_binary = binary_cells.WORKBOOK in archive.namelist()
         self._format = binary_cells if self._is_binary else lost_cells
         self._package = self._format.package(archive)
-        self._calamine = _unless_it_fails(lambda: calamine.CalamineWorkbook.from_path(path))
-        if self._calamine:
-            self.sheets = [
-                SheetInfo(sheet.name, sheet.visible == calamine.SheetVisibleEnum.Visible)
-                for sheet in self._calamine.sheets_metadata
-                if sheet.typ == calamine.SheetTypeEnum.WorkSheet
-            ]
-        else:
-            with self._openpyxl() as book:
-                self.sheets = [SheetInfo(sheet.title, sheet.sheet_state == "visible") for sheet in book.worksheets]
+        self._pieces: _Excel | None = None
+        self.sheets = self._package.sheets
+
+    @cached_property
+    def _calamine(self) -> "calamine.CalamineWorkbook | None":
+        return _unless_it_fails(lambda: calamine.CalamineWorkbook.from_path(self._path))
 
     def close(self) -> None:
         self._archive.close()
-        if self._calamine:
+        if self._pieces:
+            self._pieces.close()
+        if "_calamine" in self.__dict__ and self._calamine:
             self._calamine.close()
+
+    def reopen(self) -> None:
+        if self._pieces:
+            self._pieces = self._opened(self._pieces._path, self._pieces._called)  # noqa: SLF001 - one of its own kind
+
+    def _opened(self, path: Path, called: str | None) -> "_Excel":
+        return _Excel(path, self._name, zipfile.ZipFile(path), called)
+
+    def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:
+        _check(sheet, self.sheets, self._name)
+        path = room / f"sheet-{list(self._package.parts).index(sheet)}.xlsx"
+        pieces = [] if self._is_binary else cut(self._archive, self._package, sheet, most, path)
+        self.merged, self.height = (), 0
+        if not pieces:
+            return [self.rows(sheet)]
+        self._pieces = self._opened(path, sheet)
+        self.height = pieces[-1].last
+        return [self._piece(piece) for piece in pieces]
+
+    def _piece(self, piece: Piece) -> Iterator[Row]:
+        whole = self._pieces
+        if whole is None:
+            raise RuntimeError("a piece of no sheet")
+        for number, cells in whole.rows(piece.name):
+            if not piece.first <= number <= piece.last:  # a cell that says it is of another row
+                raise WorkbookError(whole._damaged(piece.name))  # noqa: SLF001 - one of its own kind
+            self.merged = whole.merged or self.merged
+            yield number, cells
+
+    def _damaged(self, sheet: str) -> str:
+        return f"{self._name}: sheet {self._called or sheet!r} {_DAMAGED}"
 
     def rows(self, sheet: str) -> Iterator[Row]:
         _check(sheet, self.sheets, self._name)
-        with _in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
-            book, part, parsed = self._calamine, self._package.sheets[sheet], None
+        with _in_our_words(self._damaged(sheet)):
+            part, parsed = self._package.parts[sheet], None
             with ThreadPoolExecutor(1) as other_core:
                 searched = other_core.submit(
                     self._format.find_lost_cells, self._archive, part, self._package.text_styles
                 )
-                if book and (self._is_binary or lost_cells.fits_calamine(self._archive, part, MOST_CELLS)):
-                    parsed = _unless_it_fails(lambda: book.get_sheet_by_name(sheet))
+                if self._is_binary or lost_cells.fits_calamine(self._archive, self._package, sheet, MOST_CELLS):
+                    parsed = _unless_it_fails(lambda: self._calamine and self._calamine.get_sheet_by_name(sheet))
                 lost = searched.result()
-            self.merged = ()
+            self.merged, self.height = (), 0
             if parsed:
-                self.in_memory, self.height = True, parsed.end[0] + 1 if parsed.end else 0
+                self.height = parsed.end[0] + 1 if parsed.end else 0
                 self.merged = [
                     (top + 1, bottom + 1, left, right)
                     for (top, left), (bottom, right) in parsed.merged_cell_ranges or []
