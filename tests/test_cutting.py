@@ -114,6 +114,7 @@ UNCLEAR = {
     "no numbers": f"<row>{cell('A1')}</row><row>{cell('A2')}</row><row>{cell('A3')}</row>",
     "twice the same": f'<row r="1">{cell("A1")}</row><row r="2">{cell("A2")}</row><row r="2">{cell("B2")}</row>',
     "backwards": f'<row r="3">{cell("A3")}</row><row r="2">{cell("A2")}</row><row r="1">{cell("A1")}</row>',
+    "backwards later": "".join(f'<row r="{n}">{cell(f"A{n}")}</row>' for n in (1, 2, 3, 4, 3)),
     "a comment": f'<row r="1">{cell("A1")}</row><!-- <row r="2"/> --><row r="3">{cell("A3")}</row>',
 }
 

@@ -75,6 +75,13 @@ def test_days_count_from_1904_where_the_workbook_says_so(tmp_path: Path) -> None
     assert rows_of(path) == [(1, [dt.date(2024, 2, 29)])]
 
 
+def test_a_sheet_can_be_read_again(tmp_path: Path) -> None:
+    """As `sheet="*"` and the search for the likeliest sheet do."""
+    book = OldExcel(old_workbook(tmp_path / "old.xls", {(0, 0): "Ada"}))
+    assert list(book.rows(book.sheets[0].name)) == list(book.rows(book.sheets[0].name)) == [(1, ["Ada"])]
+    book.close()
+
+
 @pytest.mark.parametrize(
     ("code", "shown"),
     [(0, "#NULL!"), (7, "#DIV/0!"), (15, "#VALUE!"), (23, "#REF!"), (29, "#NAME?"), (36, "#NUM!"), (42, "#N/A")],

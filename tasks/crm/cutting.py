@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from tasks.crm.lost_cells import DIMENSION, Package
 
@@ -48,12 +49,20 @@ def cut(archive: zipfile.ZipFile, package: Package, sheet: str, rows: int, into:
     """
     # What is wrong with a damaged sheet is told by whoever reads it whole.
     with suppress(_NotCut, zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError):
-        with archive.open(package.parts[sheet]) as stream, zipfile.ZipFile(into, "w") as target:
-            pieces = _Cutter(stream, target, rows).pieces()
+        with _opened(archive, package.parts[sheet]) as stream, zipfile.ZipFile(into, "w") as target:
+            with _Cutter(stream, target, rows) as cutter:
+                pieces = cutter.pieces()
             _write_the_rest(archive, package, target, pieces)
         return pieces
     into.unlink(missing_ok=True)
     return []
+
+
+def _opened(archive: zipfile.ZipFile, member: str) -> IO[bytes]:
+    try:
+        return archive.open(member)
+    except OSError as error:  # it lies where no file has a place
+        raise _NotCut from error
 
 
 class _Cutter:
@@ -66,6 +75,13 @@ class _Cutter:
         self._last = 0  # row that was written
         self._top: list[bytes] = []  # the first piece waits for what stands behind the rows: the merged cells
         self._piece: IO[bytes] | None = None  # a later one is written as it comes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._piece:
+            self._piece.close()
 
     def pieces(self) -> list[Piece]:
         """Write all pieces."""
@@ -149,7 +165,7 @@ def _write_the_rest(archive: zipfile.ZipFile, package: Package, target: zipfile.
     kinds = {"sharedStrings": package.strings, "styles": package.styles}
     for kind, member in kinds.items():
         if member:
-            with archive.open(member) as source, target.open(f"xl/{kind}.xml", "w", force_zip64=True) as copy:
+            with _opened(archive, member) as source, target.open(f"xl/{kind}.xml", "w", force_zip64=True) as copy:
                 shutil.copyfileobj(source, copy, _WINDOW)
     parts = {f"worksheets/{piece.name}.xml": "worksheet" for piece in pieces}
     parts |= {f"{kind}.xml": kind for kind, member in kinds.items() if member}

@@ -14,6 +14,8 @@ from typing import Any
 from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.number_formats import as_shown, makes_text
 
+_EXCEL_5 = 50  # as the file says its version
+
 
 class PasswordProtectedError(ValueError):
     """The workbook is encrypted."""
@@ -66,7 +68,8 @@ class OldExcel:
                 if any(cell is not None for cell in cells):
                     yield number + 1, cells
         finally:
-            self._book.unload_sheet(sheet)
+            if self._book.biff_version >= _EXCEL_5:  # an older one has let go of its file and could not read it again
+                self._book.unload_sheet(sheet)
 
     def _cell(self, table: Any, row: int, column: int, kind: int, value: Any) -> Cell:
         if kind == self._xlrd.XL_CELL_NUMBER:
