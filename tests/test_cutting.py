@@ -120,7 +120,10 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("rows", UNCLEAR.values(), ids=UNCLEAR)
-def test_where_it_is_unclear_which_row_is_which_the_sheet_stays_whole(tmp_path: Path, rows: str) -> None:
+def test_where_it_is_unclear_which_row_is_which_the_sheet_stays_whole(
+    tmp_path: Path, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "_WINDOW", 200)  # it shows when pieces are written already
     whole, pieces = whole_and_pieces(by_hand(tmp_path / "a.xlsx", rows), 1, tmp_path)
     assert pieces == [whole]
     assert whole
