@@ -415,7 +415,7 @@ def test_the_size_of_batches_does_not_matter(
     report = done(workbook(tmp_path / "crm.xlsx", *rows))
     assert books(report) == {"inserted": 3, "duplicate": 2, "rejected": 2}
     assert [row[4] for row in people()] == ["ada@x.org", "bob@x.org", "cyd@x.org"]
-    assert ("stage-rows-4-6" in steps_taken(caplog)) == (size == "3")
+    assert ("stage-rows-5-7" in steps_taken(caplog)) == (size == "3")
     assert query("SELECT row_number FROM import_rejects ORDER BY id") == [(4,), (7,)]
 
 
