@@ -5,6 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help install up doctor service soak test test-all lint bench lock clean
@@ -38,26 +42,34 @@ lint: $(STAMP) ## style, format and types
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 
-bench: $(STAMP) ## how fast an import and a watch are, beside the floor and the usual script
-	@$(PY) tests/bench/bench.py
-	@$(PY) tests/bench/monitor.py
+bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers (a part: ARGS="--help" says which)
+	@$(BENCH_VENV)/bin/python tests/bench/bench.py $(ARGS)
+	@$(if $(ARGS),,$(BENCH_VENV)/bin/python tests/bench/monitor.py)
 
-lock: ## choose the versions again and write requirements.lock (needs uv on PATH, or UV=...)
-	@$(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade --extra dev --extra s3 \
-		--no-emit-index-url --no-emit-find-links --no-emit-package embassy-jobs \
-		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+lock: ## choose the versions again and write both locks (needs uv on PATH, or UV=...)
+	@$(LOCK) --extra dev --extra s3 --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
+	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
 
-clean: ## remove .venv and caches; what `make up` keeps in var/ stays
-	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .venv-bench and caches; what `make up` keeps in var/ stays
+	@rm -rf $(VENV) $(BENCH_VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
 
-# Again only when the lock or pyproject.toml changed. --no-deps: the lock is complete, and pip would refuse the extra
-# of sqlalchemy[asyncio] in hash mode. The project itself is installed so that a worker finds it from any directory.
 $(STAMP): requirements.lock pyproject.toml
+	$(call environment,$(VENV),requirements.lock)
+
+# The peers of the bench come on top of the very versions of the product, in an environment of their own.
+$(BENCH_STAMP): requirements.lock requirements-bench.lock pyproject.toml
+	$(call environment,$(BENCH_VENV),requirements.lock requirements-bench.lock)
+
+# $(1) with exactly the packages of the locks $(2); again only when a lock or pyproject.toml changed. --no-deps: a lock is
+# complete, and pip would refuse the extra of sqlalchemy[asyncio] in hash mode. The project itself is installed so that a
+# worker finds it from any directory.
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "This needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
 		echo "Name another one, for example: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12"; exit 1; }
-	@echo "install  making $(VENV) with the packages of requirements.lock (about a minute)"
-	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(STAMP)
+	@echo "install  making $(1) with the packages of $(2) (about a minute)"
+	@$(PYTHON) -m venv $(1) || { echo "Could not make $(1): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(addprefix -r ,$(2))
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+endef

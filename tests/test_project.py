@@ -120,7 +120,13 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_every_dependency_has_its_reason_beside_it() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     listed = tomllib.loads(text)["project"]
-    for requirement in [*listed["dependencies"], *chain.from_iterable(listed["optional-dependencies"].values())]:
+    peers = tomllib.loads(text)["dependency-groups"]["bench"]
+    assert all("==" in peer for peer in peers), "a figure of a peer is a figure of one version"
+    for requirement in [
+        *listed["dependencies"],
+        *chain.from_iterable(listed["optional-dependencies"].values()),
+        *peers,
+    ]:
         line = next(line for line in text.splitlines() if line.startswith(f'    "{requirement}"'))
         assert "#" in line or requirement.startswith(("embassy-jobs", "ruff", "mypy", "pandas-stubs", "types-")), line
         assert re.search(r"[=<>]", requirement) or requirement.startswith("embassy-jobs"), (
@@ -128,15 +134,38 @@ def test_every_dependency_has_its_reason_beside_it() -> None:
         )
 
 
-def test_the_lock_holds_hashes_and_no_addresses() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+def locked(file: str) -> dict[str, set[str]]:
+    """The packages of a lock, each with its versions: of some there is one for each Python."""
+    lock = (ROOT / file).read_text()
     assert "--hash=sha256:" in lock
     assert not re.search(r"https?://|index-url|find-links", lock)
-    names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in lock.splitlines() if re.match(r"^[a-zA-Z]", line)}
+    versions: dict[str, set[str]] = {}
+    for package, version in re.findall(r"^([\w.-]+)\S*==([^\s;]+)", lock, re.MULTILINE):
+        versions.setdefault(package.lower(), set()).add(version)
+    return versions
+
+
+def package_of(requirement: str) -> str:
+    return re.split(r"[\[=<>~ ]", requirement)[0].lower()
+
+
+def test_the_lock_holds_hashes_and_no_addresses() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [*listed["dependencies"], *chain.from_iterable(listed["optional-dependencies"].values())]
-    missing = {re.split(r"[\[=<>~ ]", one)[0].lower() for one in needed} - names - {"embassy-jobs"}
+    missing = {package_of(one) for one in needed} - locked("requirements.lock").keys() - {"embassy-jobs"}
     assert not missing, f"make lock: {missing} are not in requirements.lock"
+
+
+def test_the_peers_of_the_bench_stay_out_of_the_product_and_run_on_its_versions() -> None:
+    peers = {
+        package_of(one): {one.partition("==")[2]}
+        for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["bench"]
+    }
+    ours, theirs = locked("requirements.lock"), locked("requirements-bench.lock")
+    assert not peers.keys() & ours.keys()
+    assert peers.items() <= theirs.items(), "make lock"
+    apart = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    assert not apart, f"make lock: of {apart} the bench has another version"
 
 
 def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed() -> None:

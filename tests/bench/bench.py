@@ -1,137 +1,141 @@
-"""`make bench`: how fast an import is, as ratios of one run on one machine.
+"""`make bench`: how fast an import is, beside the floor and its peers, as ratios of one run on one machine.
 
-Each contender runs in a process of its own on a fresh database of the same embedded server, in turn, several times;
-the table shows medians. Memory is the peak of the contender's processes together, the database's not counted.
-The workload is make_workbook.py.
+Prints three tables, ready for the README, and draws the last one:
+
+    peers    all contenders on one workbook
+    formats  import_crm_data on a workbook of each format: the first time, and the same workbook again
+    sizes    all contenders on workbooks of several sizes; time and memory against rows are drawn
+
+Each contender runs in turn, several times; times are medians, memory is the highest peak. contend.py says what is
+timed, measuring.py how memory is measured, make_workbook.py what stands in the workbooks.
 """
 
 import argparse
-import datetime as dt
 import os
-import platform
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from contextlib import ExitStack, suppress
-from importlib.metadata import version
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import psutil
-import psycopg
-
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1]))
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))
+
+from contend import CONTENDERS  # noqa: E402
+from drawing import draw  # noqa: E402
+from measuring import Run, fresh, measured, prefect_server  # noqa: E402
+from printing import conditions, table_of_formats, table_of_peers, table_of_sizes  # noqa: E402
 
 from db import embedded  # noqa: E402
 
-
-def measured(name: str, workbook: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of one run."""
-    command = [sys.executable, str(HERE / "contenders.py"), name, str(workbook)]
-    peak = 0
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE
-    ) as process:
-        family = psutil.Process(process.pid)
-        while process.poll() is None:
-            memory = 0
-            with suppress(psutil.Error):
-                for member in (family, *family.children(recursive=True)):
-                    with suppress(psutil.Error):
-                        memory += member.memory_info().rss
-            peak = max(peak, memory)
-            time.sleep(0.05)
-        out, err = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{name} failed:\n{err[-3000:]}")
-    return float(out.split("seconds")[-1]), peak / 2**20
+TABLES = ("peers", "formats", "sizes")
+FORMATS = (".xlsx", ".csv", ".ods")
+SIZES = (10_000, 100_000, 500_000, 1_048_575)  # the last one fills a sheet
+MANY = 100_000  # with more rows three runs are enough
+OURS = "import_crm_data"
+SCRIPT = "usual script"  # it takes minutes: one run, and none of more than MANY rows
+PICTURE = ROOT / "docs" / "speed.png"
 
 
-def fresh(url: str, environment: dict[str, str]) -> dict[str, str]:
-    """An empty, migrated database, as the environment of a contender."""
-    name = f"bench_{time.time_ns()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        for (old,) in connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'").fetchall():
-            connection.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
-        connection.execute(f'CREATE DATABASE "{name}"')
-    environment = {**environment, "DATABASE_URL": url.replace("/crm?", f"/{name}?")}
-    subprocess.run([sys.executable, "-c", "from db.engine import upgrade; upgrade()"], env=environment, check=True)
-    return environment
+@dataclass
+class Bench:
+    """What all tables share: a server, and each figure that was taken already."""
 
+    room: Path
+    url: str
+    environment: dict[str, str]
+    runs: int
+    taken: dict[tuple[str, int, str], Run] = field(default_factory=dict)
 
-def prefect_server(home: Path, stack: ExitStack) -> str:
-    """A Prefect server for the whole bench; returns its API's address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    server = stack.enter_context(
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    )
-    stack.callback(server.terminate)
-    url = f"http://127.0.0.1:{port}/api"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health").is_success:
-                return url
-        time.sleep(0.2)
-    raise SystemExit("the Prefect server did not start in 90 seconds")
+    def compare(self, names: list[str], rows: int, suffix: str = ".xlsx") -> dict[str, Run]:
+        """The contenders on empty databases, in turn."""
+        wanted = [name for name in names if name != SCRIPT or rows <= MANY]
+        took: dict[str, list[Run]] = {name: [] for name in wanted if (name, rows, suffix) not in self.taken}
+        for n in range(self.runs if rows <= MANY else min(self.runs, 3)):
+            for name, runs in took.items():
+                if name == SCRIPT and n:
+                    continue
+                _say(f"{rows:,} rows, {suffix}, run {n + 1}: {name} …")
+                workbook = self.workbook(rows, suffix)
+                runs.append(measured(name, workbook, rows, fresh(self.url, self.environment)))
+        self.taken |= {(name, rows, suffix): _middle(runs) for name, runs in took.items()}
+        return {name: self.taken[name, rows, suffix] for name in wanted}
+
+    def again(self, rows: int, suffix: str = ".xlsx") -> Run:
+        """import_crm_data on a workbook that it has imported already."""
+        key = ("again", rows, suffix)
+        if key not in self.taken:
+            _say(f"{rows:,} rows, {suffix}, again …")
+            workbook, filled = self.workbook(rows, suffix), fresh(self.url, self.environment)
+            measured(OURS, workbook, rows, filled)
+            self.taken[key] = _middle([measured(OURS, workbook, rows, filled) for _ in range(self.runs)])
+        return self.taken[key]
+
+    def workbook(self, rows: int, suffix: str) -> Path:
+        path = self.room / f"crm_{rows}{suffix}"
+        if not path.exists():
+            subprocess.run([sys.executable, HERE / "make_workbook.py", str(rows), path], check=True)
+        return path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--runs", type=int, default=5, help="of the quick contenders; the usual script runs once")
-    parser.add_argument("--without-script", action="store_true", help="leave the usual script out: it takes minutes")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, help="these tables (all)")
+    parser.add_argument("--rows", type=int, default=MANY, help=f"rows of the first two tables ({MANY})")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="rows of the third table, of each size")
+    parser.add_argument("--runs", type=int, default=5, help="of each contender (5); the usual script runs once")
+    peers = [name for name in CONTENDERS if name not in ("floor", OURS)]
+    parser.add_argument(
+        "--without", nargs="+", choices=peers, default=(), metavar="PEER", help=f"leave out, of: {', '.join(peers)}"
+    )
+    parser.add_argument("--picture", type=Path, help="where to draw (docs/speed.png, if the sizes are the usual ones)")
     given = parser.parse_args()
+    names = [name for name in CONTENDERS if name not in given.without]
     with ExitStack() as stack:
-        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        room.chmod(0o755)
-        workbook = room / f"crm_{given.rows}.xlsx"
-        print(f"making {given.rows:,} rows …", file=sys.stderr)
-        subprocess.run([sys.executable, HERE / "make_workbook.py", str(given.rows), workbook], check=True)
-        url = embedded.start(room)
-        stack.callback(embedded.stop, room)
-        environment = {
-            **os.environ,
-            "PREFECT_HOME": str(room / "client"),
-            "PREFECT_API_URL": prefect_server(room / "prefect", stack),
-            "DO_NOT_TRACK": "1",
-        }
-        taken: dict[str, list[tuple[float, float]]] = {"floor": [], "import_crm_data": [], "usual script": []}
-        for n in range(given.runs):
-            for name, results in taken.items():
-                if name == "usual script" and (given.without_script or n):
-                    continue
-                print(f"run {n + 1}: {name} …", file=sys.stderr)
-                results.append(measured(name, workbook, fresh(url, environment)))
-        filled = fresh(url, environment)
-        measured("import_crm_data", workbook, filled)
-        again = statistics.median(measured("import_crm_data", workbook, filled)[0] for _ in range(3))
-    _show(given.rows, taken, again)
+        bench = _begin(stack, given.runs)
+        print(conditions(bench.url), flush=True)
+        if "peers" in given.only:
+            print(table_of_peers(given.rows, bench.compare(names, given.rows), bench.again(given.rows)), flush=True)
+        if "formats" in given.only:
+            took = {
+                suffix: (bench.compare([OURS], given.rows, suffix)[OURS], bench.again(given.rows, suffix))
+                for suffix in FORMATS
+            }
+            print(table_of_formats(given.rows, took), flush=True)
+        if "sizes" in given.only:
+            sizes = {rows: bench.compare(names, rows) for rows in sorted(given.sizes)}
+            print(table_of_sizes(names, sizes), flush=True)
+            if picture := given.picture or (PICTURE if tuple(given.sizes) == SIZES else None):
+                draw(names, sizes, picture)
+                _say(f"drawn: {picture}")
 
 
-def _show(rows: int, taken: dict[str, list[tuple[float, float]]], again: float) -> None:
-    medians = {
-        name: (statistics.median(s for s, _ in results), max(m for _, m in results))
-        for name, results in taken.items()
-        if results
+def _begin(stack: ExitStack, runs: int) -> Bench:
+    room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+    room.chmod(0o755)
+    url = embedded.start(room)
+    stack.callback(embedded.stop, room)
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(room / "client"),
+        "PREFECT_API_URL": prefect_server(room / "prefect", stack),
+        "DO_NOT_TRACK": "1",
+        "DLT_DATA_DIR": str(room / "dlt"),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "DATA_WRITER__DISABLE_COMPRESSION": "true",
     }
-    floor = medians["floor"][0]
-    print(f"\n{rows:,} rows, {dt.date.today():%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, ")
-    print(", ".join(f"{name} {version(name)}" for name in ("prefect", "psycopg", "python-calamine", "pandas")))
-    print("\n| | time, of the floor | peak memory | rows/s |\n| --- | ---: | ---: | ---: |")
-    for name, (seconds, memory) in medians.items():
-        print(f"| {name} | {seconds / floor:.1f} × | {memory:.0f} MB | {rows / seconds:,.0f} |")
-    print(f"| import_crm_data, the same workbook again | {again / floor:.1f} × | | |")
-    if "usual script" in medians:
-        print(f"\nimport_crm_data is {medians['usual script'][0] / medians['import_crm_data'][0]:.0f} × faster than it")
+    return Bench(room, url, environment, runs)
+
+
+def _middle(runs: list[Run]) -> Run:
+    return Run(statistics.median(run.seconds for run in runs), max(run.megabytes for run in runs))
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr)
 
 
 if __name__ == "__main__":

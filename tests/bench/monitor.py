@@ -31,7 +31,7 @@ import httpx
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from bench import fresh, prefect_server  # noqa: E402
+from measuring import fresh, prefect_server  # noqa: E402
 
 from db import embedded  # noqa: E402
 

@@ -1,0 +1,48 @@
+"""The picture of `make bench`: time and memory against rows. The same figures give the same file, byte for byte."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from measuring import Run
+
+# Colours that people who see fewer of them can tell apart (Okabe and Ito), and a mark each, for print.
+LOOKS = {
+    "import_crm_data": {"color": "#D55E00", "marker": "o", "linewidth": 3, "markersize": 8, "zorder": 5},
+    "floor": {"color": "#777777", "marker": "", "linestyle": "--"},
+    "usual script": {"color": "#000000", "marker": "X"},
+    "pandas.to_sql": {"color": "#0072B2", "marker": "s"},
+    "pandas.to_sql by ADBC": {"color": "#56B4E9", "marker": "D"},
+    "dlt rows": {"color": "#009E73", "marker": "^"},
+    "dlt Arrow": {"color": "#CC79A7", "marker": "v"},
+}
+
+
+def draw(names: list[str], sizes: dict[int, dict[str, Run]], path: Path) -> None:
+    """Draw a line for each contender: seconds on the left, megabytes on the right, both axes logarithmic."""
+    mpl.use("Agg")  # no screen
+    with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
+        for name in names:
+            points = [(rows, took[name]) for rows, took in sizes.items() if name in took]
+            rows = [rows for rows, _ in points]
+            left.plot(rows, [run.seconds for _, run in points], label=name, **LOOKS[name])
+            right.plot(rows, [run.megabytes for _, run in points], **LOOKS[name])
+        _axes(left, "time in seconds", list(sizes))
+        _axes(right, "peak memory in MB", list(sizes))
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        figure.savefig(path, dpi=120, metadata={"Software": None})  # the version of matplotlib is not part of it
+        plt.close(figure)
+
+
+def _axes(axes: Axes, title: str, sizes: list[int]) -> None:
+    axes.set(title=title, xlabel="rows of the workbook, in thousands", xscale="log", yscale="log")
+    axes.set_xticks(sizes, [f"{rows / 1000:,.4g}" for rows in sizes])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(which="major", color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)

@@ -1,0 +1,109 @@
+"""How the bench measures: each contender in a process of its own, on an empty database, its memory sampled meanwhile.
+
+Memory is the highest sum of the proportional set sizes (PSS) of the contender's processes: of a page that several
+processes share, after a fork or of a library, each counts its part only, so that it counts once in all. Only Linux
+knows PSS; elsewhere it is the resident set size, which counts such a page in each. The database's is not counted.
+
+To learn a PSS the kernel walks through the page tables, some 15 ms for each GB. So that this does not disturb what is
+timed, a pause of twenty times as long follows each sample; what a process holds for less than the pause may be missed.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+
+HERE = Path(__file__).parent
+PAUSE = 0.05  # seconds between two samples of memory, at least
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a contender took."""
+
+    seconds: float
+    megabytes: float  # at its peak
+
+
+def measured(name: str, workbook: Path, rows: int, environment: dict[str, str]) -> Run:
+    """One run of a contender.
+
+    Args:
+        name: one of contend.CONTENDERS.
+        workbook: what it brings into the database.
+        rows: that many are in it, the headings not counted.
+        environment: of `fresh`.
+
+    Raises:
+        SystemExit: the contender failed, or its rows are not in the database.
+    """
+    command = [sys.executable, str(HERE / "contend.py"), name, str(workbook), str(rows)]
+    peak = 0
+    # Files, because nobody reads a pipe while the process runs, and a full one would stop it.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        with subprocess.Popen(command, env=environment, stdout=out, stderr=err) as process:
+            while process.poll() is None:
+                begun = time.perf_counter()
+                peak = max(peak, _memory(process.pid))
+                time.sleep(max(PAUSE, 20 * (time.perf_counter() - begun)))
+        out.seek(0)
+        err.seek(0)
+        said = err.read()[-3000:].strip()
+        if process.returncode:
+            raise SystemExit(f"{said}\n\n{name} failed: {(said.splitlines() or ['it said nothing'])[-1]}")
+        return Run(float(out.read().split("seconds")[-1]), peak / 2**20)
+
+
+def _memory(pid: int) -> int:
+    """Bytes that the process and its children hold."""
+    memory = 0
+    with suppress(psutil.Error):
+        family = psutil.Process(pid)
+        for member in (family, *family.children(recursive=True)):
+            with suppress(psutil.Error):
+                memory += member.memory_full_info().pss if psutil.LINUX else member.memory_info().rss
+    return memory
+
+
+def fresh(url: str, environment: dict[str, str]) -> dict[str, str]:
+    """An empty, migrated database, as the environment of a contender."""
+    name = f"bench_{time.time_ns()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        for (old,) in connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'").fetchall():
+            connection.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{name}"')
+    environment = {**environment, "DATABASE_URL": url.replace("/crm?", f"/{name}?")}
+    subprocess.run([sys.executable, "-c", "from db.engine import upgrade; upgrade()"], env=environment, check=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")  # what the contender before has written is not written at the cost of this one
+    return environment
+
+
+def prefect_server(home: Path, stack: ExitStack) -> str:
+    """A Prefect server for the whole bench; returns its API's address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    server = stack.enter_context(
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    )
+    stack.callback(server.terminate)
+    url = f"http://127.0.0.1:{port}/api"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health").is_success:
+                return url
+        time.sleep(0.2)
+    raise SystemExit("the Prefect server did not start in 90 seconds")
