@@ -3,7 +3,7 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -111,3 +111,17 @@ def nobodys_database() -> Iterator[None]:
     before = DEVELOPERS_OWN.exists()
     yield
     assert before or not DEVELOPERS_OWN.exists(), f"this test, or one beside it, made {DEVELOPERS_OWN}: set DATA_DIR"
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keeps what a test has measured; said at the end of the session, for the README's table of guarantees."""
+    return lambda text: record_property("figure", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say the figures."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "figure" and report.when == "call":
+                terminalreporter.write_line(f"figure: {report.nodeid.rpartition('::')[2]}: {text}")

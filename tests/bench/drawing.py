@@ -21,16 +21,21 @@ LOOKS = {
 
 
 def draw(names: list[str], sizes: dict[int, dict[str, Run]], path: Path) -> None:
-    """Draw a line for each contender: seconds on the left, megabytes on the right, both axes logarithmic."""
+    """Draw a line for each contender: time on the left, memory on the right, both axes logarithmic.
+
+    Time is in times of the floor's on the smallest workbook: a ratio holds on any machine.
+    """
     mpl.use("Agg")  # no screen
+    smallest = min(sizes)
+    unit = sizes[smallest]["floor"].seconds
     with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
         for name in names:
             points = [(rows, took[name]) for rows, took in sizes.items() if name in took]
             rows = [rows for rows, _ in points]
-            left.plot(rows, [run.seconds for _, run in points], label=name, **LOOKS[name])
+            left.plot(rows, [run.seconds / unit for _, run in points], label=name, **LOOKS[name])
             right.plot(rows, [run.megabytes for _, run in points], **LOOKS[name])
-        _axes(left, "time in seconds", list(sizes))
+        _axes(left, f"time, of that of the floor on {smallest:,} rows", list(sizes))
         _axes(right, "peak memory in MB", list(sizes))
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         figure.savefig(path, dpi=120, metadata={"Software": None})  # the version of matplotlib is not part of it

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,30 @@ def fresh(url: str, environment: dict[str, str]) -> dict[str, str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CHECKPOINT")  # what the contender before has written is not written at the cost of this one
     return environment
+
+
+@dataclass
+class Written:
+    """What a database has written."""
+
+    wal: float = 0.0  # megabytes
+    rejects: float = 0.0  # of them, roughly, for the rejects that are kept: by how much their table has grown
+    contacts: int = 0  # rows of contacts
+
+
+@contextmanager
+def written(url: str) -> Iterator[Written]:
+    """What is written in the block; hint bits and the like, which writing before has left to do, are done before it."""
+    what = Written()
+    state = "SELECT pg_current_wal_lsn() - '0/0', pg_total_relation_size('import_rejects'), pg_current_xact_id()::text"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM")
+        wal, rejects, transaction = connection.execute(state).fetchone() or ()
+        yield what
+        wal_after, rejects_after, _ = connection.execute(state).fetchone() or ()
+        newer = "SELECT count(*) FROM contacts WHERE xmin::text::bigint >= %s"
+        what.wal, what.rejects = float(wal_after - wal) / 1e6, (rejects_after - rejects) / 1e6
+        [what.contacts] = connection.execute(newer, [int(transaction)]).fetchone() or ()
 
 
 def prefect_server(home: Path, stack: ExitStack) -> str:
