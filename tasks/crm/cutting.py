@@ -89,11 +89,10 @@ class _Cutter:
         start = re.search(rb"<((?:\w+:)?)sheetData(?:\s[^<>]*)?(?<!/)>", window)
         if not start:
             raise _NotCut
-        prefix = start[1]
-        self._head, self._foot = window[: start.end()], b"</%ssheetData></%sworksheet>" % (prefix, prefix)
+        self._head, self._prefix = window[: start.end()], start[1]
         self._size = DIMENSION.search(self._head)
-        self._tag, self._row = b"<%srow" % prefix, re.compile(rb'<%srow r="([0-9]{1,7})"[\s/>]' % prefix)
-        rest, end = window[start.end() :], b"</%ssheetData" % prefix
+        self._tag, self._row = b"<%srow" % start[1], re.compile(rb'<%srow r="([0-9]{1,7})"[\s/>]' % start[1])
+        rest, end = window[start.end() :], b"</%ssheetData" % start[1]
         while (at := rest.find(end)) < 0:
             whole = max(rest.rfind(self._tag), 0)
             self._add(rest[:whole])
@@ -105,7 +104,7 @@ class _Cutter:
         if self._piece is None:
             raise _NotCut
         self._end_piece()
-        self._write_top(rest[at:] + self._stream.read(_LONGEST_ROW), prefix)
+        self._write_top(rest[at:] + self._stream.read(_LONGEST_ROW))
         lasts = [first - 1 for first in self._firsts[1:]] + [self._last]
         return [Piece(str(n), *span) for n, span in enumerate(zip(self._firsts, lasts, strict=True), 1)]
 
@@ -148,15 +147,17 @@ class _Cutter:
         size = b"A%d:%s%d" % (first, last_column, first + self._most - 1)
         return self._head[: self._size.start(1)] + size + self._head[self._size.end(1) :]
 
+    def _foot(self, merged: bytes = b"") -> bytes:
+        return b"</%ssheetData>%s</%sworksheet>" % (self._prefix, merged, self._prefix)
+
     def _end_piece(self) -> None:
         if self._piece:
-            self._piece.write(self._foot)
+            self._piece.write(self._foot())
             self._piece.close()
 
-    def _write_top(self, behind: bytes, prefix: bytes) -> None:
-        merged = re.search(rb"<%(p)smergeCells.*?</%(p)smergeCells\s*>" % {b"p": prefix}, behind, re.DOTALL)
-        end, worksheet = b"</%ssheetData>" % prefix, b"</%sworksheet>" % prefix
-        xml = [self._head_of(self._firsts[0]), *self._top, end, merged[0] if merged else b"", worksheet]
+    def _write_top(self, behind: bytes) -> None:
+        merged = re.search(rb"<%(p)smergeCells.*?</%(p)smergeCells\s*>" % {b"p": self._prefix}, behind, re.DOTALL)
+        xml = [self._head_of(self._firsts[0]), *self._top, self._foot(merged[0] if merged else b"")]
         self._target.writestr("xl/worksheets/1.xml", b"".join(xml))
 
 
