@@ -11,12 +11,10 @@ timed, measuring.py how memory is measured, make_workbook.py what stands in the 
 """
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,10 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from contend import CONTENDERS  # noqa: E402
 from drawing import draw  # noqa: E402
-from measuring import Run, Written, fresh, measured, prefect_server, written  # noqa: E402
+from measuring import Run, Written, fresh, measured, place, written  # noqa: E402
 from printing import conditions, line_of_writing, table_of_formats, table_of_peers, table_of_sizes  # noqa: E402
-
-from db import embedded  # noqa: E402
 
 TABLES = ("peers", "formats", "sizes")
 FORMATS = (".xlsx", ".csv", ".ods")
@@ -129,20 +125,13 @@ def main() -> None:
 
 
 def _begin(stack: ExitStack, runs: int) -> Bench:
-    room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-    room.chmod(0o755)
-    url = embedded.start(room)
-    stack.callback(embedded.stop, room)
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(room / "client"),
-        "PREFECT_API_URL": prefect_server(room / "prefect", stack),
-        "DO_NOT_TRACK": "1",
+    room, url, environment = place(stack)
+    dlt = {
         "DLT_DATA_DIR": str(room / "dlt"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DATA_WRITER__DISABLE_COMPRESSION": "true",
     }
-    return Bench(room, url, environment, runs)
+    return Bench(room, url, environment | dlt, runs)
 
 
 def _middle(runs: list[Run]) -> Run:

@@ -23,6 +23,8 @@ import httpx
 import psutil
 import psycopg
 
+from db import embedded
+
 HERE = Path(__file__).parent
 PAUSE = 0.05  # seconds between two samples of memory, at least
 
@@ -113,8 +115,18 @@ def written(url: str) -> Iterator[Written]:
         [what.contacts] = connection.execute(newer, [int(transaction)]).fetchone() or ()
 
 
-def prefect_server(home: Path, stack: ExitStack) -> str:
-    """A Prefect server for the whole bench; returns its API's address."""
+def place(stack: ExitStack) -> tuple[Path, str, dict[str, str]]:
+    """A directory, a PostgreSQL and a Prefect server, as long as the stack; returns directory, URL and environment."""
+    room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+    room.chmod(0o755)
+    url = embedded.start(room)
+    stack.callback(embedded.stop, room)
+    api = _prefect_server(room / "prefect", stack)
+    return room, url, {**os.environ, "PREFECT_HOME": str(room / "client"), "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+
+
+def _prefect_server(home: Path, stack: ExitStack) -> str:
+    """Returns its API's address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

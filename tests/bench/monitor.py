@@ -16,7 +16,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,9 +30,7 @@ import httpx
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from measuring import fresh, prefect_server  # noqa: E402
-
-from db import embedded  # noqa: E402
+from measuring import fresh, place  # noqa: E402
 
 DATA = HERE.parents[2] / "shared" / "data" / "missions"
 ANSWER = 0.020  # seconds the server takes for a page
@@ -257,19 +254,8 @@ def main() -> None:
 
 def _measure(runs: int) -> None:
     with ExitStack() as stack:
-        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        room.chmod(0o755)
-        url = embedded.start(room)
-        stack.callback(embedded.stop, room)
-        environment = {
-            **os.environ,
-            "PREFECT_HOME": str(room / "client"),
-            "PREFECT_API_URL": prefect_server(room / "prefect", stack),
-            "PREFECT_LOGGING_TO_CONSOLE_LEVEL": "CRITICAL",
-            "DO_NOT_TRACK": "1",
-            "MOFA_DELAY": "0",
-            "NOTIFY_URLS": "",
-        }
+        _, url, environment = place(stack)
+        environment |= {"PREFECT_LOGGING_TO_CONSOLE_LEVEL": "CRITICAL", "MOFA_DELAY": "0", "NOTIFY_URLS": ""}
         with served(PAGES) as ministry_url:
             here = fresh(url, environment)
             apart("watched", ministry_url, here)

@@ -1,8 +1,8 @@
 """dlt, from calamine into its destination postgres: from rows, and from an Arrow table; all as text, no rules.
 
 Both are set as its documentation says for speed: rows are given by the page, files between its steps are not packed
-(bench.py sets that), and Arrow and rows alike go by parquet and ADBC, which was faster than by CSV and COPY, and twice
-as fast as by the default, INSERT.
+(bench.py sets that), and Arrow and rows alike go by parquet and ADBC, which was faster than by CSV and COPY, and
+than by the default, INSERT.
 """
 
 import os
