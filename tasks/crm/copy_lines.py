@@ -38,7 +38,7 @@ _NAMES = ("organization", "first_name", "last_name")  # what a whole name may be
 class Sheet:
     """Rows of one sheet, made into lines of COPY text."""
 
-    def __init__(self, name: str, mapping: ColumnMapping, import_id: int, before: int = 0) -> None:
+    def __init__(self, name: str, mapping: ColumnMapping, import_id: int, before: int) -> None:
         """`before`: the positions that earlier sheets took; a row's position is its number beyond them."""
         self.mapping = mapping
         self.orders: set[str] = set()

@@ -1,9 +1,9 @@
 """A long sheet of an .xlsx cut into short ones: two processes read them, and neither holds the whole sheet.
 
-calamine reads a sheet only as a whole, on one core, and keeps it: a million rows of twelve columns are half a gigabyte.
+calamine reads a sheet only as a whole, on one core, and keeps it: a full one of twelve columns takes nearly a gigabyte.
 So the sheet's XML is copied, unpacked, into a workbook of its own in which so many row numbers at a time are a sheet;
-rows keep their numbers. Copying takes a fifth of the time that reading does. Only a sheet that says clearly where each
-row belongs is cut: every row with its number, each higher than the one before.
+rows keep their numbers. Only a sheet that says clearly where each row belongs is cut: every row with its number, each
+higher than the one before.
 """
 
 import re

@@ -187,7 +187,7 @@ class _Excel(Workbook):
         self._is_binary = binary_cells.WORKBOOK in archive.namelist()
         self._format = binary_cells if self._is_binary else lost_cells
         self._package = self._format.package(archive)
-        self._pieces: _Excel | None = None
+        self._pieces: _Excel | None = None  # of the sheet that is read, as sheets of a workbook of their own
         self.sheets = self._package.sheets
 
     @cached_property
@@ -198,15 +198,13 @@ class _Excel(Workbook):
         self._archive.close()
         if self._pieces:
             self._pieces.close()
-        if "_calamine" in self.__dict__ and self._calamine:
-            self._calamine.close()
+        self.__dict__.pop("_calamine", None)  # which closes its file; asking for it would open it first
 
     def reopen(self) -> None:
+        self._archive = zipfile.ZipFile(self._path)
+        self.__dict__.pop("_calamine", None)
         if self._pieces:
-            self._pieces = self._opened(self._pieces._path, self._pieces._called)  # noqa: SLF001 - one of its own kind
-
-    def _opened(self, path: Path, called: str | None) -> "_Excel":
-        return _Excel(path, self._name, zipfile.ZipFile(path), called)
+            self._pieces.reopen()
 
     def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:
         _check(sheet, self.sheets, self._name)
@@ -215,7 +213,9 @@ class _Excel(Workbook):
         self.merged, self.height = (), 0
         if not pieces:
             return [self.rows(sheet)]
-        self._pieces = self._opened(path, sheet)
+        if self._pieces:
+            self._pieces.close()
+        self._pieces = _Excel(path, self._name, zipfile.ZipFile(path), called=sheet)
         self.height = pieces[-1].last
         return [self._piece(piece) for piece in pieces]
 
