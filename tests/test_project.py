@@ -1,6 +1,7 @@
 """The rules of the house: arrows, rooms, names, pins, and that the README says what is true."""
 
 import ast
+import os
 import re
 import subprocess
 import tomllib
@@ -210,3 +211,15 @@ def test_the_tests_that_the_readme_names_exist() -> None:
         assert f"def {test}(" in tests or (ROOT / "tests" / f"{test}.py").exists(), test
     for link in re.findall(r"\]\((docs/[^)]+)\)", readme):
         assert (ROOT / link).is_file(), link
+
+
+@pytest.mark.parametrize(("doctor", "fails"), [(0, False), (1, False), (2, True)])
+def test_make_doctor_fails_only_if_a_promise_is_not_kept(doctor: int, fails: bool, tmp_path: Path) -> None:
+    """A new user without NOTIFY_URLS has a warning, not an error of make."""
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexit {doctor}\n")
+    (tmp_path / "python").chmod(0o755)
+    command = ["make", "doctor", "STAMP=", f"PY={tmp_path / 'python'}"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of the make around it
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+    assert bool(done.returncode) == fails
+    assert bool(done.stderr) == fails
