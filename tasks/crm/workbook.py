@@ -36,6 +36,7 @@ class WorkbookError(Exception):
 # calamine holds a sheet as one rectangle of about 32 bytes a cell: this many cells are 1 GB. Beyond it openpyxl reads
 # row by row, slowly, and a stray cell in the last row and column costs nothing.
 MOST_CELLS = 2**25
+_CELLS_AT_ONCE = 2**20  # as Python's objects, some 60 MB
 _LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
 _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
@@ -282,11 +283,18 @@ def _check(sheet: str, sheets: list[SheetInfo], name: str) -> None:
 
 
 def _calamine_rows(sheet: calamine.CalamineSheet) -> Iterator[Row]:
-    """iter_rows gives the empty rows above the first cell but not the empty columns before it."""
-    before: list[Cell] = [None] * (sheet.start[1] if sheet.start else 0)
+    """Both ways of calamine leave out the empty columns before the first cell.
 
+    iter_rows also gives every empty row above it: in the last piece of a long sheet that is nearly a million.
+    """
+    if sheet.start is None:
+        return
+    top, left = sheet.start
+    few = sheet.height * sheet.width <= _CELLS_AT_ONCE
+    rows, above = (sheet.to_python(), top) if few else (sheet.iter_rows(), 0)
+    before: list[Cell] = [None] * left
     blank = [""] * sheet.width
-    for number, row in enumerate(sheet.iter_rows(), 1):
+    for number, row in enumerate(rows, above + 1):
         if row != blank:
             cells: list[Cell] = [cell or (None if cell == "" else cell) for cell in row]
             yield number, before + cells if before else cells
