@@ -35,7 +35,7 @@ from test_opendocument import cell as ods_cell
 from test_opendocument import document, table
 from test_opendocument import row as ods_row
 
-from tasks.crm import delimited, fetching, lost_cells, workbook
+from tasks.crm import delimited, fetching, lost_cells, package, workbook
 from tasks.crm.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.fetching import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
 from tasks.crm.workbook import WorkbookError, open_workbook
@@ -233,11 +233,11 @@ def test_noughts_and_percent_signs_of_a_number_format_arrive(tmp_path: Path, wid
 
 def test_a_format_is_only_looked_for_where_the_workbook_has_one(tmp_path: Path) -> None:
     with zipfile.ZipFile(formatted(tmp_path / "x.xlsx")) as archive:
-        assert list(lost_cells.package(archive).text_styles.values()) == ["00000", "0.0%"]
+        assert list(package.package_of(archive).text_styles.values()) == ["00000", "0.0%"]
     with xlsxwriter.Workbook(tmp_path / "y.xlsx") as book:
         book.add_worksheet().write_number(0, 0, 1, book.add_format({"num_format": "#,##0.00"}))
     with zipfile.ZipFile(tmp_path / "y.xlsx") as archive:
-        assert lost_cells.package(archive).text_styles == {}
+        assert package.package_of(archive).text_styles == {}
 
 
 def test_strict_ooxml_is_read(tmp_path: Path) -> None:

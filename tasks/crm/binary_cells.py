@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import IO, cast
 
 from tasks.crm.cell import SheetInfo
-from tasks.crm.lost_cells import Lost, Package, relations
+from tasks.crm.lost_cells import Lost
 from tasks.crm.number_formats import text_styles
+from tasks.crm.package import Package, relations
 
 WORKBOOK = "xl/workbook.bin"  # the member of the archive by which this format is known
 _SHEET, _FORMAT, _CELL_STYLES, _CELL_STYLES_END, _STYLE = 156, 44, 617, 618, 47
@@ -28,7 +29,7 @@ class BinaryCellsError(ValueError):
     """The records of a sheet cannot be followed."""
 
 
-def package(archive: zipfile.ZipFile) -> Package:
+def package_of(archive: zipfile.ZipFile) -> Package:
     """Look up the parts of a workbook. Raises KeyError, struct.error or zipfile.BadZipFile when they cannot be read."""
     targets = relations(archive, WORKBOOK)
     sheets, parts = [], {}

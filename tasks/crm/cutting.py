@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tasks.crm.lost_cells import DIMENSION, Package
+from tasks.crm.package import DIMENSION, Package
 
 _WINDOW = 1 << 20  # bytes read at once
 _LONGEST_ROW = 64 << 20  # bytes; also of what stands behind the rows

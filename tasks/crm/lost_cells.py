@@ -12,13 +12,11 @@ import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from posixpath import join, normpath
 from typing import IO
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-from tasks.crm.cell import NOT_CALCULATED, SheetInfo
-from tasks.crm.number_formats import text_styles
+from tasks.crm.cell import NOT_CALCULATED
+from tasks.crm.package import UTF_16, column_index, local_name, reference
 
 _WINDOW = 1 << 20  # bytes read at once; a larger window is not faster
 _LONGEST_ROW = 64 << 20  # bytes without the end of a row before the search gives up
@@ -55,95 +53,6 @@ class Lost:
 
 class _NotPlaced(Exception):  # noqa: N818 - control flow inside this module
     """The search met something that only an XML parser can place."""
-
-
-def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
-    """What a part of a package points to: id -> (kind, member of the archive); only members that are there.
-
-    Raises KeyError or ET.ParseError when its list cannot be read.
-    """
-    members = {member.lower(): member for member in archive.namelist()}
-    folder, _, file = of.rpartition("/")
-    listed = archive.read(members[join(folder, "_rels", f"{file}.rels").lower()])
-    found = {}
-    for relation in ET.fromstring(listed):  # noqa: S314 - see the import
-        target = relation.get("Target", "").replace("\\", "/")
-        target = target[1:] if target.startswith("/") else normpath(join(folder, target))
-        if target.lower() in members:
-            kind = relation.get("Type", "").rpartition("/")[2]
-            found[relation.get("Id", "")] = (kind, members[target.lower()])
-    return found
-
-
-@dataclass(frozen=True)
-class Package:
-    """The members of an .xlsx that matter here."""
-
-    sheets: list[SheetInfo]  # in the workbook's order
-    parts: dict[str, str]  # name of the sheet -> the member that holds its cells
-    text_styles: dict[int, str]  # styles that make text of a number: index -> format
-    styles: str | None = None
-    strings: str | None = None
-    since_1904: bool = False  # how its dates count
-
-
-def package(archive: zipfile.ZipFile) -> Package:
-    """Look up the parts of a workbook.
-
-    Raises KeyError, ValueError, ET.ParseError or zipfile.BadZipFile when the workbook's own index cannot be read.
-    """
-    try:
-        workbook = next(target for kind, target in relations(archive, "").values() if kind == "officeDocument")
-    except (KeyError, StopIteration, ET.ParseError):
-        workbook = next(name for name in archive.namelist() if name.lower() == "xl/workbook.xml")  # the usual place
-    targets = relations(archive, workbook)
-    sheets, parts, since_1904 = [], {}, False
-    for element in ET.fromstring(archive.read(workbook)).iter():  # noqa: S314 - see the import
-        if _local(element.tag) == "sheet":
-            relation = next((value for key, value in element.items() if _local(key) == "id"), "")
-            kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
-            if kind == "worksheet":
-                name = element.get("name", "")
-                sheets.append(SheetInfo(name, element.get("state", "visible") == "visible"))
-                parts[name] = part
-        elif _local(element.tag) == "workbookPr":
-            since_1904 = element.get("date1904") in {"1", "true", "on"}
-    members = dict(targets.values())
-    styles = members.get("styles")
-    texts = _text_styles(archive.read(styles)) if styles else {}
-    strings = next((name for name in archive.namelist() if name.lower() == "xl/sharedstrings.xml"), None)
-    return Package(sheets, parts, texts, styles, members.get("sharedStrings", strings), since_1904)
-
-
-def _text_styles(xml: bytes) -> dict[int, str]:
-    root = ET.fromstring(xml)  # noqa: S314 - see the import
-    parts = {_local(part.tag): part for part in root}
-    codes = {_format(each): each.get("formatCode", "") for each in parts.get("numFmts", ())}
-    return text_styles(codes, [_format(each) for each in parts.get("cellXfs", ())])
-
-
-def _format(element: ET.Element) -> int:
-    number = element.get("numFmtId", "")
-    return int(number) if number.isascii() and number.isdigit() else 0
-
-
-def fits_calamine(archive: zipfile.ZipFile, package: Package, sheet: str, most_cells: int) -> bool:
-    """Whether calamine can be trusted with a sheet: it takes UTF-16 for an empty one, and allocates the rectangle.
-
-    The rectangle is what the sheet says of itself, often too large, seldom too small.
-    """
-    part = package.parts[sheet]
-    for member in filter(None, (part, package.strings)):
-        with archive.open(member) as stream:
-            head = stream.read(4096)
-        if head.startswith(_UTF_16):
-            return False
-        if member == part and (stated := DIMENSION.search(head)):
-            top, _, end = stated[1].decode("ascii", "replace").partition(":")
-            first, last = _reference(top), _reference(end)
-            if first and last and (last[0] - first[0] + 1) * (last[1] + 1) > most_cells:
-                return False
-    return True
 
 
 def find_lost_cells(archive: zipfile.ZipFile, part: str, styles: Mapping[int, str]) -> Lost:
@@ -202,16 +111,13 @@ def _patterns(prefix: bytes) -> _Patterns:
     )
 
 
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _USUAL_CELL = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})" s="([0-9]+)"(?: t="n")?/?>')  # a number, as Excel writes it
-_REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 
 
 def _searched(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
     window = stream.read(_WINDOW)
-    if window.startswith(_UTF_16):
+    if window.startswith(UTF_16):
         raise _NotPlaced
     data = re.search(rb"<((?:\w+:)?)sheetData[\s/>]", window)
     if not data:
@@ -274,7 +180,7 @@ def _formatted(rows: bytes, patterns: _Patterns, styled: re.Pattern[bytes]) -> I
     for style in styled.finditer(rows):
         start = rows.rfind(b"<", 0, style.start())
         if usual := _USUAL_CELL.match(rows, start):
-            yield int(usual[2]), _column(usual[1]), int(usual[3])
+            yield int(usual[2]), column_index(usual[1]), int(usual[3])
         elif found := patterns.cell_tag.match(rows, start):
             attributes = dict(_ATTRIBUTE.findall(found[1]))
             if attributes.get(b"t", b"n") == b"n":
@@ -282,26 +188,10 @@ def _formatted(rows: bytes, patterns: _Patterns, styled: re.Pattern[bytes]) -> I
 
 
 def _place(attributes: dict[bytes, bytes]) -> tuple[int, int]:
-    placed = _reference(attributes.get(b"r", b"").decode("ascii", "replace"))
+    placed = reference(attributes.get(b"r", b"").decode("ascii", "replace"))
     if not placed:
         raise _NotPlaced
     return placed
-
-
-def _reference(text: str) -> tuple[int, int] | None:
-    """("B7") -> (7, 1): row number from one, column index from nought."""
-    found = _REFERENCE.fullmatch(text)
-    if not found:
-        return None
-    return int(found[2]), _column(found[1].encode())
-
-
-@lru_cache(maxsize=1024)
-def _column(letters: bytes) -> int:
-    column = 0
-    for letter in letters:
-        column = column * 26 + letter - 64
-    return column - 1
 
 
 def _parsed(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
@@ -309,17 +199,17 @@ def _parsed(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
     row, column = 0, -1
     data: ET.Element | None = None
     for event, element in ET.iterparse(stream, events=("start", "end")):  # noqa: S314 - see the import
-        tag = _local(element.tag)
+        tag = local_name(element.tag)
         if event == "start":
             if tag == "sheetData":
                 data = element
             elif tag == "row":
                 row, column = int(element.get("r") or row + 1), -1
         elif tag == "c":
-            placed = _reference(element.get("r", ""))
+            placed = reference(element.get("r", ""))
             row, column = placed or (row, column + 1)
             kind = element.get("t")
-            children = {_local(child.tag): child for child in element}
+            children = {local_name(child.tag): child for child in element}
             value = "".join(children["v"].itertext()).strip() if "v" in children else ""
             if kind == "e":
                 yield row, column, value or "#ERROR"
@@ -329,7 +219,3 @@ def _parsed(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark]:
                 yield row, column, int(style)
         elif tag == "row" and data is not None:
             data.clear()
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]

@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 import python_calamine as calamine
 
-from tasks.crm import binary_cells, delimited, lost_cells, old_excel, opendocument
+from tasks.crm import binary_cells, delimited, lost_cells, old_excel, opendocument, package
 from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.cutting import Piece, cut
 from tasks.crm.number_formats import as_shown
@@ -186,8 +186,7 @@ class _Excel(Workbook):
         """`called`: how its sheets are called in messages, if they are pieces of one."""
         self._path, self._name, self._archive, self._called = path, name, archive, called
         self._is_binary = binary_cells.WORKBOOK in archive.namelist()
-        self._format = binary_cells if self._is_binary else lost_cells
-        self._package = self._format.package(archive)
+        self._package = (binary_cells if self._is_binary else package).package_of(archive)
         self._pieces: _Excel | None = None  # of the sheet that is read, as sheets of a workbook of their own
         self.sheets = self._package.sheets
 
@@ -237,11 +236,10 @@ class _Excel(Workbook):
         _check(sheet, self.sheets, self._name)
         with _in_our_words(self._damaged(sheet)):
             part, parsed = self._package.parts[sheet], None
+            find = (binary_cells if self._is_binary else lost_cells).find_lost_cells
             with ThreadPoolExecutor(1) as other_core:
-                searched = other_core.submit(
-                    self._format.find_lost_cells, self._archive, part, self._package.text_styles
-                )
-                if self._is_binary or lost_cells.fits_calamine(self._archive, self._package, sheet, MOST_CELLS):
+                searched = other_core.submit(find, self._archive, part, self._package.text_styles)
+                if self._is_binary or package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS):
                     parsed = _unless_it_fails(lambda: self._calamine and self._calamine.get_sheet_by_name(sheet))
                 lost = searched.result()
             self.merged, self.height = (), 0

@@ -1,0 +1,126 @@
+"""An .xlsx as a package: which member of the archive holds what, and what a sheet says of itself at its beginning."""
+
+import re
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from posixpath import join, normpath
+from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
+
+from tasks.crm.cell import SheetInfo
+from tasks.crm.number_formats import text_styles
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
+_REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
+
+
+def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
+    """What a part of a package points to: id -> (kind, member of the archive); only members that are there.
+
+    Raises KeyError or ET.ParseError when its list cannot be read.
+    """
+    members = {member.lower(): member for member in archive.namelist()}
+    folder, _, file = of.rpartition("/")
+    listed = archive.read(members[join(folder, "_rels", f"{file}.rels").lower()])
+    found = {}
+    for relation in ET.fromstring(listed):  # noqa: S314 - see the import
+        target = relation.get("Target", "").replace("\\", "/")
+        target = target[1:] if target.startswith("/") else normpath(join(folder, target))
+        if target.lower() in members:
+            kind = relation.get("Type", "").rpartition("/")[2]
+            found[relation.get("Id", "")] = (kind, members[target.lower()])
+    return found
+
+
+@dataclass(frozen=True)
+class Package:
+    """The members of an .xlsx that matter here."""
+
+    sheets: list[SheetInfo]  # in the workbook's order
+    parts: dict[str, str]  # name of the sheet -> the member that holds its cells
+    text_styles: dict[int, str]  # styles that make text of a number: index -> format
+    styles: str | None = None
+    strings: str | None = None
+    since_1904: bool = False  # how its dates count
+
+
+def package_of(archive: zipfile.ZipFile) -> Package:
+    """Look up the parts of a workbook.
+
+    Raises KeyError, ValueError, ET.ParseError or zipfile.BadZipFile when the workbook's own index cannot be read.
+    """
+    try:
+        workbook = next(target for kind, target in relations(archive, "").values() if kind == "officeDocument")
+    except (KeyError, StopIteration, ET.ParseError):
+        workbook = next(name for name in archive.namelist() if name.lower() == "xl/workbook.xml")  # the usual place
+    targets = relations(archive, workbook)
+    sheets, parts, since_1904 = [], {}, False
+    for element in ET.fromstring(archive.read(workbook)).iter():  # noqa: S314 - see the import
+        if local_name(element.tag) == "sheet":
+            relation = next((value for key, value in element.items() if local_name(key) == "id"), "")
+            kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
+            if kind == "worksheet":
+                name = element.get("name", "")
+                sheets.append(SheetInfo(name, element.get("state", "visible") == "visible"))
+                parts[name] = part
+        elif local_name(element.tag) == "workbookPr":
+            since_1904 = element.get("date1904") in {"1", "true", "on"}
+    members = dict(targets.values())
+    styles = members.get("styles")
+    texts = _text_styles(archive.read(styles)) if styles else {}
+    strings = next((name for name in archive.namelist() if name.lower() == "xl/sharedstrings.xml"), None)
+    return Package(sheets, parts, texts, styles, members.get("sharedStrings", strings), since_1904)
+
+
+def _text_styles(xml: bytes) -> dict[int, str]:
+    root = ET.fromstring(xml)  # noqa: S314 - see the import
+    parts = {local_name(part.tag): part for part in root}
+    codes = {_format(each): each.get("formatCode", "") for each in parts.get("numFmts", ())}
+    return text_styles(codes, [_format(each) for each in parts.get("cellXfs", ())])
+
+
+def _format(element: ET.Element) -> int:
+    number = element.get("numFmtId", "")
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def fits_calamine(archive: zipfile.ZipFile, package: Package, sheet: str, most_cells: int) -> bool:
+    """Whether calamine can be trusted with a sheet: it takes UTF-16 for an empty one, and allocates the rectangle.
+
+    The rectangle is what the sheet says of itself, often too large, seldom too small.
+    """
+    part = package.parts[sheet]
+    for member in filter(None, (part, package.strings)):
+        with archive.open(member) as stream:
+            head = stream.read(4096)
+        if head.startswith(UTF_16):
+            return False
+        if member == part and (stated := DIMENSION.search(head)):
+            top, _, end = stated[1].decode("ascii", "replace").partition(":")
+            first, last = reference(top), reference(end)
+            if first and last and (last[0] - first[0] + 1) * (last[1] + 1) > most_cells:
+                return False
+    return True
+
+
+def reference(text: str) -> tuple[int, int] | None:
+    """("B7") -> (7, 1): row number from one, column index from nought."""
+    found = _REFERENCE.fullmatch(text)
+    if not found:
+        return None
+    return int(found[2]), column_index(found[1].encode())
+
+
+@lru_cache(maxsize=1024)
+def column_index(letters: bytes) -> int:
+    """(b"B") -> 1."""
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return column - 1
+
+
+def local_name(tag: str) -> str:
+    """A tag or an attribute without its namespace."""
+    return tag.rpartition("}")[2]
