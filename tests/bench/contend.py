@@ -14,11 +14,15 @@ from importlib import import_module
 CONTENDERS = {  # name -> module and function, which takes the workbook's path
     "floor": "contenders.floor:run",
     "import_crm_data": "contenders.ours:run",
+    "import_crm_data on one core": "contenders.ours:on_one_core",
+    "import_crm_data without Prefect": "contenders.ours:without_prefect",
     "usual script": "contenders.usual_script:run",
     "pandas.to_sql": "contenders.pandas_to_sql:inserted",
     "pandas.to_sql by ADBC": "contenders.pandas_to_sql:copied",
     "dlt rows": "contenders.dlt_postgres:rows",
+    "dlt rows by ADBC": "contenders.dlt_postgres:rows_by_adbc",
     "dlt Arrow": "contenders.dlt_postgres:arrow",
+    "dlt Arrow by ADBC": "contenders.dlt_postgres:arrow_by_adbc",
 }
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ LOOKS = {
     "usual script": {"color": "#000000", "marker": "X"},
     "pandas.to_sql": {"color": "#0072B2", "marker": "s"},
     "pandas.to_sql by ADBC": {"color": "#56B4E9", "marker": "D"},
-    "dlt rows": {"color": "#009E73", "marker": "^"},
-    "dlt Arrow": {"color": "#CC79A7", "marker": "v"},
+    "dlt rows by ADBC": {"color": "#009E73", "marker": "^"},
+    "dlt Arrow by ADBC": {"color": "#CC79A7", "marker": "v"},
 }
 
 

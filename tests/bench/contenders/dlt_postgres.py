@@ -1,14 +1,14 @@
 """dlt, from calamine into its destination postgres: from rows, and from an Arrow table; all as text, no rules.
 
-Both are set as its documentation says for speed: rows are given by the page, files between its steps are not packed
-(bench.py sets that), and Arrow and rows alike go by parquet and ADBC, which was faster than by CSV and COPY, and
-than by the default, INSERT.
+Once as it comes, a dict a row or a table a page: it then writes INSERTs for rows, CSV for tables. And once set as its
+documentation says for speed: rows are given by the page, files between its steps are not packed, and both go by parquet
+and ADBC.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import dlt
@@ -36,7 +36,7 @@ for module in (
 run_context.global_dir = lambda: ROOM
 
 
-def load(pages: Callable[[], Iterator[Any]]) -> Landed:
+def load(given: Callable[[], Iterator[Any]], **settings: Any) -> Landed:
     """Run a pipeline with nothing behind it, as the databases of the bench have nothing in them."""
     url = os.environ["DATABASE_URL"]
     pipeline = dlt.pipeline(
@@ -46,8 +46,13 @@ def load(pages: Callable[[], Iterator[Any]]) -> Landed:
         destination=dlt.destinations.postgres(credentials=url.replace("@/", ":none@localhost/")),
         dataset_name="dlt",
     )
-    pipeline.run(dlt.resource(pages, name="people"), loader_file_format="parquet")
+    pipeline.run(dlt.resource(given, name="people"), **settings)
     return Landed("dlt.people")
+
+
+def load_by_adbc(given: Callable[[], Iterator[Any]]) -> Landed:
+    os.environ["DATA_WRITER__DISABLE_COMPRESSION"] = "true"
+    return load(given, loader_file_format="parquet")
 
 
 def pages_of(workbook: str) -> Iterator[tuple[list[str], list[list[str]]]]:
@@ -58,9 +63,25 @@ def pages_of(workbook: str) -> Iterator[tuple[list[str], list[list[str]]]]:
         yield headings, page
 
 
+def dicts_of(workbook: str) -> Iterator[list[dict[str, str]]]:
+    return ([dict(zip(head, row, strict=True)) for row in page] for head, page in pages_of(workbook))
+
+
+def tables_of(workbook: str) -> Iterator[pa.Table]:
+    return (pa.table(list(zip(*page, strict=True)), head) for head, page in pages_of(workbook))
+
+
 def rows(workbook: str) -> Landed:
-    return load(lambda: ([dict(zip(head, row, strict=True)) for row in page] for head, page in pages_of(workbook)))
+    return load(lambda: chain.from_iterable(dicts_of(workbook)))
+
+
+def rows_by_adbc(workbook: str) -> Landed:
+    return load_by_adbc(lambda: dicts_of(workbook))
 
 
 def arrow(workbook: str) -> Landed:
-    return load(lambda: (pa.table(list(zip(*page, strict=True)), head) for head, page in pages_of(workbook)))
+    return load(lambda: tables_of(workbook))
+
+
+def arrow_by_adbc(workbook: str) -> Landed:
+    return load_by_adbc(lambda: tables_of(workbook))
