@@ -2,6 +2,7 @@
 
 import os
 import time
+from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
@@ -11,6 +12,16 @@ from prefect.logging import disable_run_logger
 
 from flows.import_crm_data import import_crm_data
 from tasks.crm import steps
+
+# Prefect imports these when a flow first runs.
+for module in (
+    "anyio._backends._asyncio",
+    "fastapi.encoders",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+):
+    import_module(module)
 
 
 def run(workbook: str) -> Landed:
