@@ -96,6 +96,13 @@ def reread_page(
     )
 
 
+def renew_validators(connection: Connection, snapshot_id: int, etag: str | None, last_modified: str | None) -> None:
+    """What to ask with next time whether a page that has not changed is still the same."""
+    connection.execute(
+        update(page_snapshots).where(page_snapshots.c.id == snapshot_id).values(etag=etag, last_modified=last_modified)
+    )
+
+
 def verify_pages(connection: Connection, ids: Sequence[int], at: datetime) -> None:
     """The server said that these pages are unchanged."""
     connection.execute(update(page_snapshots).where(page_snapshots.c.id.in_(list(ids))).values(verified_at=at))

@@ -39,7 +39,7 @@ def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
     try:
         with steps.once(source) as once:
             if once.done:
-                return Completed(message=steps.already_done(once), data=once.result)
+                return _completed(once.result, steps.already_done(once))
             found = steps.gather(source, base_url) if accept is None else steps.held_set(source, accept)
             outcome = run(steps.judge_and_apply, source, found, once.claim, base_url)
             once.result = outcome.report
@@ -52,7 +52,11 @@ def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
         steps.tell_failure(source, f"{type(error).__name__}: {error}")
         deliver()
         raise
-    return Completed(name=HELD if report.held is not None else None, message=summary(report), data=outcome.report)
+    return _completed(outcome.report, summary(report))
+
+
+def _completed(report: dict[str, Any], message: str) -> State[Any]:
+    return Completed(name=HELD if report["held"] is not None else None, message=message, data=report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

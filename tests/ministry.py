@@ -43,11 +43,11 @@ class Handler(BaseHTTPRequestHandler):
                 answer(self)
             elif (body := ministry.pages.get(self.path)) is None:
                 status(404)(self)
-            elif self.headers.get("If-None-Match") == etag(body) and ministry.etags:
+            elif self.headers.get("If-None-Match") == (tag := etag(body, ministry.saved)) and ministry.etags:
                 ministry.unchanged += 1
-                status(304, ETag=etag(body))(self)
+                status(304, ETag=tag)(self)
             else:
-                page(body, **({"ETag": etag(body)} if ministry.etags else {}))(self)
+                page(body, **({"ETag": tag} if ministry.etags else {}))(self)
         except OSError:  # the client had enough
             self.close_connection = True
 
@@ -75,6 +75,7 @@ class Ministry:
     pages: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)  # in place of the page
     etags: bool = True
+    saved: int = 0  # how often its pages were saved again as they are, which changes their ETag
     asked: list[str] = field(default_factory=list)
     unchanged: int = 0  # requests answered with 304
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -88,8 +89,8 @@ class Ministry:
         return [each["title"] for each in self.told]
 
 
-def etag(body: bytes) -> str:
-    return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+def etag(body: bytes, saved: int = 0) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:16]}-{saved}"'
 
 
 def serve() -> tuple[Ministry, Callable[[], None]]:

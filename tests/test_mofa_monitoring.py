@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -64,11 +65,11 @@ class Watch:
     def slot(self, at: datetime) -> None:
         """From now on runs are those of the schedule, of this slot."""
         self.patch.setattr(steps, "moment", lambda: at)
-        self.patch.setattr(steps, "scheduled", lambda: True)
+        self.patch.setattr(steps, "slot", lambda: at)
 
     def by_hand(self, at: datetime) -> None:
         self.patch.setattr(steps, "moment", lambda: at)
-        self.patch.setattr(steps, "scheduled", lambda: False)
+        self.patch.setattr(steps, "slot", lambda: None)
 
     def set(self, **environment: str) -> None:
         for name, value in environment.items():
@@ -277,6 +278,49 @@ def test_a_slot_is_done_once(watch):
     before, asked = watch.tables(), len(watch.ministry.asked)
     assert watch().message == "done before: testland: 40 missions watched from now on"
     assert (watch.tables(), len(watch.ministry.asked)) == (before, asked)
+
+
+def test_a_slot_that_was_held_is_found_held(watch):
+    watch.slot(datetime(2026, 1, 5, 3, tzinfo=UTC))
+    watch.sources["testland"] = testland(proven=False)
+    watch.ministry.show(missions())
+    assert [watch().name, watch().name] == [HELD, HELD]
+
+
+def test_what_stands_in_for_a_slot_of_yesterday_sees_the_page_today(monkeypatch):
+    """Else a mission missed at 02:15 for the slot of the day before would be closed at 03:00."""
+    yesterday = datetime.now(UTC) - DAY
+    monkeypatch.setattr(steps, "slot", lambda: yesterday)
+    monkeypatch.setattr(steps, "by_schedule", lambda: True)
+    assert steps.moment() == yesterday
+    monkeypatch.setattr(steps, "by_schedule", lambda: False)
+    assert datetime.now(UTC) - steps.moment() < timedelta(minutes=1)
+
+
+def test_a_page_that_changes_its_validators_alone_is_asked_for_with_the_new_ones(watch):
+    watch.ministry.etags = True
+    watch.ministry.show(missions())
+    watch()
+    watch.ministry.saved += 1
+    assert watch.report()["unchanged"] == 5
+    assert watch.ministry.unchanged == 0, "each was sent whole"
+    assert watch.report()["unchanged"] == 5
+    assert watch.ministry.unchanged == 5
+
+
+def test_nothing_more_is_asked_for_once_a_page_cannot_be_taken():
+    asked: list[str] = []
+
+    class Fetching:
+        def fetch(self, url: str, _validators: object) -> str:
+            asked.append(url)
+            return url
+
+    with ThreadPoolExecutor(1) as pool:
+        pages = iter(steps._fetched([str(n) for n in range(40)], {}, Fetching(), pool))
+        next(pages)
+        pages.close()
+    assert len(asked) < 40
 
 
 # --- held sets

@@ -14,7 +14,7 @@ from tasks.mofa import sources
 from tasks.mofa.changes import Known, same_missions
 from tasks.mofa.embassy import DoubleError, differences, one_each
 from tasks.mofa.guard import reasons_to_hold
-from tasks.mofa.page import Page, PageError, html, lines, rebase, refusal
+from tasks.mofa.page import Page, PageError, html, lines, refusal
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "missions"
 GOVUK = DATA / "govuk-fco-worldwide"
@@ -569,10 +569,3 @@ def test_an_unknown_source_is_told_which_there_are():
         sources.source("mars")
     with pytest.raises(sources.UnknownSourceError):
         sources.source("../russia")
-
-
-def test_a_mirror_replaces_scheme_and_host():
-    url = "https://www.gov.uk/api/search.json?a=1"
-    assert rebase(url, None) == url
-    assert rebase(url, "http://127.0.0.1:8000") == "http://127.0.0.1:8000/api/search.json?a=1"
-    assert rebase(url, "http://127.0.0.1:8000/mirror/") == "http://127.0.0.1:8000/mirror/api/search.json?a=1"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PageElement
@@ -76,7 +76,7 @@ class Source:
 
     A crawl asks for the `start` of the first route, then for everything that `follow` returns for a page, each address
     once, then hands each page to `parse`; embassy.one_each puts the records together. Addresses are always those of the
-    ministry itself: `rebase` turns them to a mirror.
+    ministry itself, also where a mirror is asked in its place.
     """
 
     name: str  # what people type
@@ -92,14 +92,6 @@ class Source:
     def version(self) -> str:
         """Another one: the records stored must be made again from the snapshots before anything is compared."""
         return f"{RULES_VERSION}.{self.parser_version}"
-
-
-def rebase(url: str, base_url: str | None) -> str:
-    """The address with scheme and host of `base_url` (and its path in front), or as it is without one."""
-    if not base_url:
-        return url
-    base, parts = urlsplit(base_url), urlsplit(url)
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + parts.path, parts.query, ""))
 
 
 def refusal(page: Page) -> str | None:

@@ -44,7 +44,7 @@ from tasks.mofa.sources import UnknownSourceError, source
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
-from tasks.slot import asked_for, slot
+from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import Refused, run, step
 
 JOB = "mofa_monitoring"
@@ -67,14 +67,18 @@ def scheduled() -> bool:
 
 
 def moment() -> datetime:
-    """The slot of a scheduled run, the start of another one."""
-    return slot() or datetime.now(UTC)
+    """What the clock of this run says: its slot, if the scheduler started it; else now.
+
+    Also for a run that stands in for a slot, perhaps of the day before: what it sees it sees now.
+    """
+    return (slot() if by_schedule() else None) or datetime.now(UTC)
 
 
 def once(source_name: str) -> idempotent_once:
     """The unit of work: a scheduled run stands for its slot, another one for itself."""
     source(source_name)
-    unit = f"{source_name}:{moment().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if scheduled() else str(flow_run.id)
+    planned = slot()
+    unit = f"{source_name}:{planned.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if planned else str(flow_run.id)
     return idempotent_once(JOB, unit, subject=source_name, flow_run_id=flow_run.id, resume_cancelled=asked_for())
 
 
@@ -180,17 +184,20 @@ def _fetched(
             raise
 
     failure: FetchError | None = None
-    for start in range(0, len(urls), 50):  # so that answers never pile up in memory
-        for future in [pool.submit(ask, url) for url in urls[start : start + 50]]:
-            try:
-                page = future.result()
-            except FetchError as error:
-                failure = failure or error
-                continue
-            if page is not None:
-                yield page
-        if failure:
-            raise failure
+    try:
+        for start in range(0, len(urls), 50):  # so that answers never pile up in memory
+            for future in [pool.submit(ask, url) for url in urls[start : start + 50]]:
+                try:
+                    page = future.result()
+                except FetchError as error:
+                    failure = failure or error
+                    continue
+                if page is not None:
+                    yield page
+            if failure:
+                raise failure
+    finally:
+        stop.set()  # whoever takes the pages could not go on
 
 
 def _read(
@@ -199,6 +206,7 @@ def _read(
     """Snapshot, links and records of a page; an unchanged one is not parsed again unless the parser is another."""
     if known and (isinstance(page, NotModified) or page.sha256 == known.sha256):
         crawl.unchanged.add(known.id)
+        _renew(known, page)
         return _reread(ministry, known)
     if isinstance(page, NotModified):
         raise FetchFailed(f"{page.url}: the server says it is unchanged, but it was never read")
@@ -216,6 +224,14 @@ def _read(
     )
     with transaction() as connection:
         return table.keep_page(connection, ministry.name, new, page.fetched_at), links, records
+
+
+def _renew(known: table.Snapshot, page: Fetched | NotModified) -> None:
+    """A server may give the same page other validators; with the old ones it would send it whole each time."""
+    said = (page.etag or known.etag, page.last_modified or known.last_modified)
+    if said != (known.etag, known.last_modified):
+        with transaction() as connection:
+            table.renew_validators(connection, known.id, *said)
 
 
 def _reread(ministry: Source, known: table.Snapshot) -> tuple[int, list[str], list[dict[str, Any]]]:
