@@ -14,12 +14,14 @@ Rules, version 1 (the hashes themselves are made where a row is read, tasks/crm/
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection as PsycopgConnection
 from sqlalchemy import Connection, text
 
 from db.tables import CONTACT_FIELDS, CONTENT_HASH_V1
+from db.task_runs import NOBODY_HOLDS
 
 # The order of the columns in the COPY stream that `stage` takes.
 STAGED_COLUMNS = (
@@ -72,6 +74,11 @@ class Reject:
     row: list[list[str]]  # [[heading, text], …] in the order of the workbook
 
 
+_STAGED_BY = """
+    SELECT r.id FROM pg_inherits i JOIN pg_class c ON i.inhparent = 'import_staging'::regclass AND c.oid = i.inhrelid
+    JOIN task_runs r ON c.relname = 'import_staging_' || r.id"""
+
+
 def _partition(import_id: int) -> str:
     return f"import_staging_{import_id:d}"
 
@@ -88,15 +95,8 @@ def prepare_staging(connection: Connection, import_id: int, reading: str = "") -
         reading: hex digest of how the rows are read. Rows that were read another way are dropped: the cache may know
             batches of this reading that were staged before them, and counting cannot tell whose rows are there now.
     """
-    # Making a partition takes a weaker lock first: two at once would wait for each other.
-    connection.execute(text("LOCK TABLE ONLY import_staging IN ACCESS EXCLUSIVE MODE"))
-    finished = connection.scalars(
-        text("""
-            SELECT r.id FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-            JOIN task_runs r ON c.relname = 'import_staging_' || r.id
-            WHERE i.inhparent = 'import_staging'::regclass AND r.status = 'completed'""")
-    )
-    for done in finished.all():
+    _lock_staging(connection)
+    for done in connection.scalars(text(f"{_STAGED_BY} WHERE r.status = 'completed'")).all():
         drop_staging(connection, done)
     table = _partition(import_id)
     left = connection.scalar(
@@ -115,6 +115,29 @@ def prepare_staging(connection: Connection, import_id: int, reading: str = "") -
     few = ", ".join(f"ALTER {column} SET STATISTICS 10" for column in ANALYSED)
     connection.execute(text(f"ALTER TABLE {table} {few}"))
     connection.execute(text(f"COMMENT ON TABLE {table} IS '{reading}'"))
+
+
+def _lock_staging(connection: Connection) -> None:
+    """Making or dropping a partition takes a weaker lock first: two at once would wait for each other."""
+    connection.execute(text("LOCK TABLE ONLY import_staging IN ACCESS EXCLUSIVE MODE"))
+
+
+def forget_staging(connection: Connection, preview: str, before: datetime) -> int:
+    """Drop what was staged by whom nobody goes on with; returns of how many.
+
+    Args:
+        connection: in a transaction of its own.
+        preview: the name of the previews' unit of work: of a broken-off one nothing is of use.
+        before: an import that nobody went on with since then would stage its rows again.
+    """
+    _lock_staging(connection)
+    left = connection.scalars(
+        text(f"{_STAGED_BY} WHERE (r.name = :preview OR r.updated_at < :before) AND {NOBODY_HOLDS}"),
+        {"preview": preview, "before": before},
+    ).all()
+    for each in left:
+        drop_staging(connection, each)
+    return len(left)
 
 
 def drop_staging(connection: Connection, import_id: int) -> None:
@@ -213,12 +236,13 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
         duplicates: [{sheet, row, of_sheet, of_row, differs: [field, …]}, …], those that differ first, at most 1,000;
         shared_emails: [[e-mail, number of people], …], at most 100;
         reject_reasons: [[column, reason, rows], …], at most 100;
-        filled: {field or heading of extra: rows of the accepted ones in which it stands}.
+        filled: {field: rows of the accepted ones in which it stands}; filled_extra: {heading of extra: likewise}.
     """
     p = _partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
     # Without statistics the planner takes a fresh table for tiny and scans contacts once for each row.
     connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
+    filled = _filled(connection, p)  # before one row takes over what others say
     _adopt(connection, p)
     _elect(connection, p)
     # Kept, so that `merge` need not look into contacts while it fills them: a plan made for an empty table then reads
@@ -236,7 +260,7 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
             FROM (SELECT count(*) AS rows, count(identity_hash) AS people, count(problems) AS rejected FROM {p}) read,
                  (SELECT count(*) AS met, count(*) FILTER (WHERE changed) AS changed FROM known) stored""")
     )
-    return {**books.mappings().one(), **_details(connection, p)}
+    return {**books.mappings().one(), **_details(connection, p), **filled}
 
 
 def _adopt(connection: Connection, p: str) -> None:
@@ -342,24 +366,28 @@ def _details(connection: Connection, p: str) -> dict[str, Any]:
     )
     reasons = connection.execute(
         text(f"""
-            SELECT problem ->> 0, problem ->> 2, count(*) FROM {p}, jsonb_array_elements(problems) problem
+            SELECT problem ->> 0, regexp_replace(problem ->> 2, '^[A-Z]+' || row_number || ' ', ''), count(*)
+            FROM {p}, jsonb_array_elements(problems) problem -- a reason that names its cell, without it
             WHERE problems IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 100""")
     )
+    return {
+        "duplicates": [dict(row) for row in duplicates.mappings()],
+        "shared_emails": [list(row) for row in shared],
+        "reject_reasons": [list(row) for row in reasons],
+    }
+
+
+def _filled(connection: Connection, p: str) -> dict[str, Any]:
     counts = ", ".join(f"count({field})" for field in CONTACT_FIELDS)
-    filled = connection.execute(text(f"SELECT {counts} FROM {p} WHERE problems IS NULL")).one()
+    fields = connection.execute(text(f"SELECT {counts} FROM {p} WHERE problems IS NULL")).one()
     extra = connection.execute(
         text(f"""
             SELECT key, count(*) FROM {p}, jsonb_object_keys(extra) key
             WHERE problems IS NULL AND extra <> '{{}}' GROUP BY 1 ORDER BY 1""")
     )
     return {
-        "duplicates": [dict(row) for row in duplicates.mappings()],
-        "shared_emails": [list(row) for row in shared],
-        "reject_reasons": [list(row) for row in reasons],
-        "filled": {
-            **{field: n for field, n in zip(CONTACT_FIELDS, filled, strict=True) if n},
-            **{str(key): int(n) for key, n in extra},
-        },
+        "filled": {field: n for field, n in zip(CONTACT_FIELDS, fields, strict=True) if n},
+        "filled_extra": {str(key): int(n) for key, n in extra},
     }
 
 

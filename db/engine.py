@@ -215,7 +215,7 @@ def transaction() -> Iterator[Connection]:
     try:
         with engine().begin() as connection:
             yield connection
-    except (DBAPIError, psycopg.Error) as error:  # COPY goes to the driver directly
+    except (DBAPIError, NoFreeConnection, psycopg.Error) as error:  # COPY goes to the driver directly
         raise explain(error) from error
 
 

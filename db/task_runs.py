@@ -146,6 +146,13 @@ def cancel(connection: Connection, flow_run_id: UUID | str) -> int:
     return connection.execute(update(task_runs).where(working).values(cancelled)).rowcount
 
 
+# Of task_runs r: no process that lives has claimed it.
+NOBODY_HOLDS = f"""NOT EXISTS (
+    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {LOCK_CLASS} AND l.objid = r.id
+    AND l.objsubid = 2 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+
+
 def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[RowMapping]:
     """Units of a job that nobody works on although nobody finished them: id, subject, flow_run_id.
 
@@ -155,23 +162,18 @@ def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[Ro
         seconds: a unit that was begun so recently is left out: its lock may be on its way.
     """
     found = connection.execute(
-        text("""
+        text(f"""
             SELECT r.id, r.subject, r.flow_run_id FROM task_runs r
             WHERE r.name = :name AND r.status = 'processing' AND r.updated_at < now() - :seconds * interval '1 second'
-            AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = :lock_class
-                            AND l.objid = r.id AND l.objsubid = 2 AND l.granted
-                            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-            ORDER BY r.id"""),
-        {"name": name, "seconds": seconds, "lock_class": LOCK_CLASS},
+            AND {NOBODY_HOLDS} ORDER BY r.id"""),
+        {"name": name, "seconds": seconds},
     )
     return list(found.mappings())
 
 
-def done_in(connection: Connection, name: str, subject: str, flow_run_id: UUID | str) -> bool:
-    """Whether this flow run finished the unit of this subject, however it ended afterwards."""
-    ours = and_(
-        task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.flow_run_id == UUID(str(flow_run_id))
-    )
+def done_since(connection: Connection, name: str, subject: str, moment: datetime) -> bool:
+    """Whether a unit of this subject was finished since then, whoever did it and however that run ended afterwards."""
+    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.updated_at >= moment)
     done = select(task_runs.c.id).where(ours, task_runs.c.status.in_(DONE)).limit(1)
     return connection.execute(done).first() is not None
 

@@ -19,6 +19,7 @@ import httpx
 import psutil
 
 from deployments.processes import is_flow_run
+from tasks.settings import server_settings
 
 POOL = "crm-pool"
 IMPORT = "import-crm-data"
@@ -150,7 +151,9 @@ class PrefectApi:
         return float(artifacts[0]["data"]) if artifacts and artifacts[0]["data"] is not None else None
 
     def report_cut_off_runs(self) -> list[str]:
-        """Mark as crashed the runs whose process is gone and that nobody will report any more; their ids.
+        """End the runs whose process is gone and that nobody will report any more; their ids.
+
+        One that a person wanted to cancel is cancelled, which is never resumed by itself; the others have crashed.
 
         Only right for a server that all its workers reach on this machine: process numbers mean nothing elsewhere.
         """
@@ -160,12 +163,13 @@ class PrefectApi:
             flow_runs={"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
             work_pools={"name": {"any_": [POOL]}},
         )
-        cut_off = [run["id"] for run in runs if not _has_process(run)]
-        for run_id in cut_off:
+        cut_off = [run for run in runs if not _has_process(run)]
+        for run in cut_off:
+            end = "CANCELLED" if run["state"]["type"] == "CANCELLING" else "CRASHED"
             message = "Its process was gone when make up stopped or started."
-            state = {"type": "CRASHED", "name": "Crashed", "message": message}
-            self._call("POST", f"/flow_runs/{run_id}/set_state", state=state, force=True)
-        return cut_off
+            state = {"type": end, "name": end.title(), "message": message}
+            self._call("POST", f"/flow_runs/{run['id']}/set_state", state=state, force=True)
+        return [run["id"] for run in cut_off]
 
 
 def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
@@ -178,9 +182,9 @@ def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
     return said if alive else None
 
 
-def server_in_use(data_dir: Path, given: str | None = None) -> PrefectApi | None:
+def server_in_use(data_dir: Path) -> PrefectApi | None:
     """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
-    given = given or os.environ.get("PREFECT_API_URL")
+    given = server_settings().prefect_api_url
     url = given or (state_of_make_up(data_dir) or {}).get("api_url")
     return PrefectApi(url.rstrip("/"), ours=not given) if url else None
 

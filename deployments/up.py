@@ -39,6 +39,8 @@ from deployments import automations
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked, reason
 from tasks.admission_settings import AdmissionSettings
+from tasks.crm.fetching import located
+from tasks.settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = Path(__file__).with_name("sample") / "crm_sample.xlsx"
@@ -60,13 +62,12 @@ class Stopped(BaseException):  # a BaseException, so that nothing swallows it
     """Ctrl-C, SIGTERM or a closed terminal."""
 
 
-class UpSettings(AdmissionSettings):
+class UpSettings(AdmissionSettings, ServerSettings):
     """What can be set for `make up` itself, in the environment or in .env, and what it hands to the worker."""
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
-    prefect_api_url: str | None = Field(None, description="A Prefect server to use; empty: make up starts one")
     crm_workbook: str | None = Field(None, description="The workbook; empty: the sample, if the database is embedded")
     task_timezone: str = Field("UTC", description="Time zone of the schedules, like Europe/Berlin")
 
@@ -242,7 +243,7 @@ class Up:
         workbook = self.settings.crm_workbook or (str(SAMPLE) if self.embedded else None)
         if workbook:
             # A worker runs its flows in a directory of its own.
-            ours["CRM_WORKBOOK"] = workbook if "://" in workbook else str(Path(workbook).absolute())
+            ours["CRM_WORKBOOK"] = located(workbook)
         unless_set = {
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -437,7 +438,7 @@ class Up:
         """Runs whose process is gone do not stand as running for ever."""
         with contextlib.suppress(httpx.HTTPError):
             if cut_off := self.server.report_cut_off_runs():
-                say("", f"marked as crashed: {counted(cut_off, 'flow run')} whose process is gone")
+                say("", f"ended: {counted(cut_off, 'flow run')} whose process is gone")
 
     def save_state(self) -> None:
         """Write up.json, whole or not at all."""

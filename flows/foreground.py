@@ -27,6 +27,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, upgrade
 from flows.admission import listener as waiting
+from tasks.settings import server_settings
 
 HELD = "Held"  # the name of a state: it ended in order, and a person has to look
 
@@ -89,7 +90,7 @@ def _prefect() -> Iterator[None]:
     if "PREFECT_HOME" not in os.environ:
         settings[PREFECT_HOME] = database_settings().data_dir / "prefect"
     if "PREFECT_API_URL" not in os.environ:
-        settings[PREFECT_API_URL] = url = _server_of_make_up()
+        settings[PREFECT_API_URL] = url = server_settings().prefect_api_url or _server_of_make_up()
         if url is None:
             print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")

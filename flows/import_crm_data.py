@@ -41,7 +41,7 @@ def import_crm_data(
     except steps.REFUSALS as refusal:
         steps.tell_failure(workbook, str(refusal), in_work=False)
         return Failed(message=str(refusal))
-    outcomes = [_import(address, sheet, columns or {}, idempotency_key, preview) for address in addresses]
+    outcomes = [_import(address, sheet or None, columns or {}, idempotency_key, preview) for address in addresses]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     steps.tell_run(workbook, addresses)
     told = " · ".join(str(outcome) for outcome in outcomes)
@@ -50,8 +50,8 @@ def import_crm_data(
 
 def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
     in_work = False
-    with steps.reading_room() as reader:
-        try:
+    try:
+        with steps.reading_room() as reader:
             copy = run(steps.fetch_workbook, address, reader.room)
             in_work = True
             with steps.once(copy, sheet, columns, key, preview) as once:
@@ -60,12 +60,12 @@ def _import(address: str, sheet: str | None, columns: dict[str, str], key: str |
                 staged = steps.gather(copy, once.claim, sheet, columns, reader)
                 once.result = run(steps.judge_and_apply, staged, once.claim, preview)
             return steps.tell(once.result)
-        except steps.REFUSALS as refusal:
-            steps.tell_failure(address, str(refusal), in_work=in_work)
-            return refusal
-        except Exception as error:  # a fault of ours: it is told, and its traceback stays
-            steps.tell_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
-            raise
+    except steps.REFUSALS as refusal:
+        steps.tell_failure(address, str(refusal), in_work=in_work)
+        return refusal
+    except Exception as error:  # a fault of ours: it is told, and its traceback stays
+        steps.tell_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
+        raise
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,12 @@
 Each package owns its settings; only how they are read is the same everywhere.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -30,3 +32,19 @@ def checked(kind: type[Settings]) -> Settings:
             for each in error.errors(include_input=False, include_url=False)
         ]
         raise SettingsError(f"{'; '.join(wrong)}. Correct it in the environment of the worker, or in .env") from None
+
+
+class ServerSettings(BaseSettings):
+    """Which server keeps the runs; Prefect's own settings do not know our .env."""
+
+    model_config = SettingsConfigDict(
+        env_file=Path(__file__).parents[1] / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    prefect_api_url: str | None = Field(None, description="A Prefect server to use; empty: make up starts one")
+
+
+@cache
+def server_settings() -> ServerSettings:
+    """The settings, read once."""
+    return checked(ServerSettings)

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,7 @@ from sqlalchemy import text
 from db import contacts
 from db.engine import engine, transaction
 from db.tables import CONTACT_FIELDS
+from db.task_runs import LOCK_CLASS
 from tasks.crm.reading import Batch, End, Headings, Order, read
 
 Row = Mapping[str, str]
@@ -221,8 +223,55 @@ def test_fill_rates_and_reasons_are_counted() -> None:
         {**ADA, "email": "no one", "Zip": "4"},
     ]
     books = imported(rows)
-    assert books["filled"] == {"organization": 2, "first_name": 2, "last_name": 2, "email": 2, "Zip": 1}
+    assert books["filled"] == {"organization": 2, "first_name": 2, "last_name": 2, "email": 2}
+    assert books["filled_extra"] == {"Zip": 1}
     assert books["reject_reasons"] == [["email", "is not an e-mail address", 2]]
+
+
+def test_a_column_of_extra_named_like_a_field_is_counted_for_itself() -> None:
+    """Odoo's technical names: function is the post held, title how one is addressed."""
+    books = imported([{**ADA, "function": "Consul", "title": title} for title in ("Dr", "", "")])
+    assert books["filled"]["title"] == 3
+    assert books["filled_extra"] == {"title": 1}
+
+
+def test_fill_rates_are_those_of_the_rows_and_not_of_the_people() -> None:
+    books = imported(
+        [{**ADA, "email": "a@x.org", "phone": "", "city": "Rom"}, {**ADA, "email": "a@x.org", "phone": "123"}]
+    )
+    assert verdicts(books) == {"inserted": 1, "duplicate": 1}
+    assert (books["filled"]["phone"], books["filled"]["city"]) == (1, 1)
+
+
+def test_reasons_that_name_their_cell_are_counted_together() -> None:
+    import_id, _, _ = staged([ADA, ADA, ADA])
+    with transaction() as connection:
+        connection.execute(
+            text(f"""
+                UPDATE import_staging_{import_id} SET identity_hash = NULL, name_hash = NULL, raw = '[]', problems =
+                    jsonb_build_array(jsonb_build_array('Email', '#REF!', 'D' || row_number || ' shows #REF!'))""")
+        )
+        assert contacts.judge(connection, import_id)["reject_reasons"] == [["Email", "shows #REF!", 3]]
+
+
+# --- what nobody goes on with
+
+
+def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_kept_for_a_while() -> None:
+    now = datetime.now(UTC)
+    preview, young, old, held = (staged([ADA])[0] for _ in range(4))
+    with transaction() as connection, engine().connect() as holder:
+        connection.execute(text("UPDATE task_runs SET name = 'p' WHERE id = ANY(:ids)"), {"ids": [preview, held]})
+        connection.execute(
+            text("UPDATE task_runs SET updated_at = :then WHERE id = :id"), {"then": now - timedelta(days=9), "id": old}
+        )
+        holder.execute(text("SELECT pg_advisory_lock(:lock_class, :id)"), {"lock_class": LOCK_CLASS, "id": held})
+        assert contacts.forget_staging(connection, "p", now - timedelta(days=8)) == 2
+        left = connection.scalars(
+            text("SELECT relname FROM pg_class WHERE relname LIKE 'import_staging__' AND relkind = 'r'")
+        )
+        assert sorted(left) == sorted(f"import_staging_{each}" for each in (young, held))
+        holder.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
 # --- stored contacts

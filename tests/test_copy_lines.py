@@ -53,6 +53,13 @@ def test_whatever_stands_in_a_row_that_is_in_order_otherwise(headings: list[str]
         assert together == alone
 
 
+def test_blank_cells_beyond_the_headings_are_no_columns_of_a_rejected_row() -> None:
+    sheet = Sheet("Contacts", map_columns(["Email"], {}), 7, before=0)
+    line, rejected = sheet.copy_line(2, ["nobody", None, None, "x", None])
+    assert rejected
+    assert line.rstrip("\n").split("\t")[-1] == '[["Email","nobody"],["Column D","x"]]'
+
+
 def sheets(headings: list[str]) -> st.SearchStrategy[list[list[Any]]]:
     width = len(headings)
     return st.lists(st.lists(cells, min_size=width, max_size=width + 2), max_size=6)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_workbook import by_hand, formatted
 
-from tasks.crm import cutting
+from tasks.crm import cutting, workbook
 from tasks.crm.cell import NOT_CALCULATED, ErrorCell, Row
 from tasks.crm.workbook import WorkbookError, open_workbook
 
@@ -127,6 +127,15 @@ def test_where_it_is_unclear_which_row_is_which_the_sheet_stays_whole(
     whole, pieces = whole_and_pieces(by_hand(tmp_path / "a.xlsx", rows), 1, tmp_path)
     assert pieces == [whole]
     assert whole
+
+
+def test_a_sheet_that_calamine_cannot_hold_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """openpyxl would read all shared texts and count all rows from the top for each piece."""
+    monkeypatch.setattr(workbook, "MOST_CELLS", 3)
+    rows = "".join(f'<row r="{n}">{cell(f"A{n}")}{cell(f"D{n}")}</row>' for n in range(1, 5))
+    whole, pieces = whole_and_pieces(by_hand(tmp_path / "a.xlsx", rows, before='<dimension ref="A1:D4"/>'), 1, tmp_path)
+    assert pieces == [whole]
+    assert len(whole) == 4
 
 
 def test_a_cell_that_says_it_is_of_another_piece_is_refused(tmp_path: Path) -> None:

@@ -108,6 +108,20 @@ def test_a_refused_workbook_is_told_once_and_so_is_its_recovery(
     assert "failed 2 times" in next(each["message"] for each in webhook.got if "again" in each["title"])
 
 
+def test_a_path_through_a_parent_directory_is_one_subject(
+    webhook: Webhook, prefect_server: None, tmp_path: Path
+) -> None:
+    """Else its failure would be told to nobody, and its recovery every night."""
+    (tmp_path / "jobs").mkdir()
+    write(tmp_path / "bad.xlsx", NOBODY)
+    path = f"{tmp_path}/jobs/../bad.xlsx"
+    titles = heard(webhook, lambda: import_crm_data(path, return_state=True))
+    assert titles == [f"import_crm_data {path} fails"]
+    write(tmp_path / "bad.xlsx", PEOPLE)
+    titles = heard(webhook, lambda: import_crm_data(path, return_state=True))
+    assert titles == [f"import_crm_data {path} works again"]
+
+
 def test_each_file_of_a_pattern_is_told_for_itself(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
     write(tmp_path / "a.xlsx", PEOPLE)
     bad = write(tmp_path / "b.xlsx", NOBODY)

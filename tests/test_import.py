@@ -167,6 +167,7 @@ def test_the_same_bytes_read_in_another_way_are_another_unit(tmp_path: Path) -> 
     assert books(report) == {"updated": 1}
     assert report["fields"]["notes"] == "Zip"
     assert "already imported" in (run(book, columns={"Zip": "notes"}).message or "")
+    assert "already imported" in (run(book, sheet="").message or ""), "no sheet and an empty one are the same"
 
 
 @pytest.mark.slow

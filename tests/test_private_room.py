@@ -1,5 +1,6 @@
 """The directory of an import's private copy, which holds personal data, outlives nobody who uses it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,17 @@ def test_what_a_killed_import_left_is_removed_by_the_next_and_what_is_in_use_is_
     left = tmp_path / f"{steps.ROOM}left"
     left.mkdir()
     (left / "rows-1-2.copy").write_text("personal data")
+    os.utime(left, (0, 0))
+    made = tmp_path / f"{steps.ROOM}made-a-moment-ago"  # and not locked yet
+    made.mkdir()
     with steps.private_room() as one, steps.private_room() as other:
         assert not left.exists()
         assert Path(one).is_dir()
         assert Path(other).is_dir()
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [made]
+
+
+def test_no_place_for_a_room_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(steps.Refused, match="No such file or directory; TMPDIR names another"), steps.private_room():
+        pass

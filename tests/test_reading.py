@@ -233,6 +233,18 @@ def test_headings_merged_over_two_rows_are_read_with_the_finer_ones_below(tmp_pa
     ]
 
 
+def test_a_label_merged_down_beside_the_table_does_not_move_its_headings(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active
+    for line in (["Partners", *HEADINGS], [None, *ADA], [None, "ACME", "Bob", "Bell", "bob@x.org"]):
+        book.active.append(line)
+    book.active.merge_cells("A1:A3")
+    book.save(tmp_path / "book.xlsx")
+    said = read(tmp_path / "book.xlsx")
+    assert said.headings["row"] == 1
+    assert [row["first_name"] for row in said.rows] == ["Ada", "Bob"]
+
+
 def test_of_merged_headings_the_lowest_row_is_taken_though_the_upper_names_more_fields(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     assert book.active

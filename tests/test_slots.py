@@ -49,6 +49,11 @@ def test_what_is_wrong_with_a_run_an_hour_after_its_slot(found: Run, what: str |
     assert trouble(found, SLOT + timedelta(hours=1), GRACE) == what
 
 
+def test_a_preview_is_no_success() -> None:
+    assert run("COMPLETED").succeeded
+    assert not run("COMPLETED", preview=True).succeeded
+
+
 @pytest.mark.parametrize("state", ["PENDING", "SCHEDULED"])
 def test_a_run_may_be_late_by_the_grace_and_not_by_a_second_more(state: str) -> None:
     assert trouble(run(state, state.capitalize()), SLOT + GRACE, GRACE) is None

@@ -18,17 +18,19 @@ from ministry import missions
 from monitoring import Database, World, a_webhook, a_world
 from openpyxl import Workbook
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import State, StateType
 from prefect.logging import disable_run_logger
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from recovering import HOUR, IMPORT, MONITOR, Office
 
 from db import episodes, notifications
 from db.engine import transaction
+from deployments.prefect_api import POOL, PrefectApi
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
-from tasks.notify.steps import deliver_outbox
+from tasks.notify.steps import deliver_outbox, working
 from tasks.watch import steps
 from tasks.watch.settings import watch_settings
 
@@ -129,7 +131,8 @@ def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office
         office.kill(IMPORT, run, GATHERED)
     office.set(run.id, crashed())
     assert office.watch()["imports gone on with"] == 0
-    assert office.heard() == [f"import_crm_data {workbook} fails"], "one episode"
+    assert office.heard() == [f"import_crm_data {workbook} fails"] * 2, "one episode: that it fails, and in the end"
+    assert "started again 3 times in vain" in office.webhook.got[-1]["message"]
     assert contacts(office) == 0
 
 
@@ -147,6 +150,21 @@ def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) ->
     by_hand = office.slot(deployment, by_hand=True, ago=timedelta(0))
     assert office.process(IMPORT, by_hand).outcome().state == "COMPLETED"
     assert office.heard() == []
+
+
+def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(office: Office, workbook: Path) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    server = PrefectApi(str(PREFECT_API_URL.value()), ours=True)
+    server.make_work_pool()
+    with get_client(sync_client=True) as client:
+        client.update_deployment(deployment, DeploymentUpdate(work_pool_name=POOL))
+        for kind in (StateType.CANCELLING, StateType.RUNNING):
+            run = office.slot(deployment, by_hand=True)
+            client.update_flow_run(run.id, infrastructure_pid="999999999")  # no process has it
+            office.set(run.id, State(type=kind))
+        assert len(server.report_cut_off_runs()) == 2
+        client.delete_work_pool(POOL)
+    assert [run.state_type for run in office.runs(deployment)] == [StateType.CANCELLED, StateType.CRASHED]
 
 
 @pytest.mark.slow
@@ -312,6 +330,23 @@ def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office)
     assert title.endswith(" fails")
     office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
     assert later(office, 0)[1][1].endswith(" works again")
+
+
+def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: Office, workbook: Path) -> None:
+    """As in the foreground, of which the deployment knows nothing."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.slot(deployment, crashed(), by_hand=True, ago=timedelta(minutes=30))
+    office.watch()
+    assert office.heard() == [f"import_crm_data {workbook} fails"]
+    office.database.query(
+        "INSERT INTO task_runs (name, idempotency_key, subject, status) "
+        "VALUES ('import_crm_data', 'k', %s, 'completed')",
+        str(workbook),
+    )
+    with disable_run_logger(), transaction() as connection:
+        working(connection, "import_crm_data", str(workbook))
+    office.watch()
+    assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
 
 
 def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:

@@ -141,12 +141,17 @@ def test_error_cells_and_formulas_never_calculated_are_told_with_their_place(tmp
     ]
 
 
-@pytest.mark.parametrize(("prefix", "encoding"), [("", "utf-8"), ("x", "utf-8"), ("", "utf-16")])
-def test_lost_cells_are_found_however_the_xml_is_written(tmp_path: Path, prefix: str, encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "encoding", "blank"),
+    [("", "utf-8", ""), ("x", "utf-8", ""), ("", "utf-16", ""), ("", "utf-8", " ")],
+)
+def test_lost_cells_are_found_however_the_xml_is_written(
+    tmp_path: Path, prefix: str, encoding: str, blank: str
+) -> None:
     p = f"{prefix}:" if prefix else ""
     rows = (
         f'<{p}row r="3"><{p}c r="A3" ><{p}v>1</{p}v></{p}c>\n<{p}c s="1" t = "e" r="B3">\n<{p}v>#DIV/0!</{p}v></{p}c>'
-        f'<{p}c r="C3"><{p}f>1</{p}f>\n</{p}c></{p}row>'
+        f'<{p}c r="C3"><{p}f>1</{p}f>\n</{p}c></{p}row{blank}>'
     )
     path = by_hand(tmp_path / "x.xlsx", rows, prefix=prefix, encoding=encoding)
     assert rows_of(path) == [(3, [1.0, ErrorCell("#DIV/0!"), ErrorCell(NOT_CALCULATED)])]

@@ -178,7 +178,8 @@ class Sheet:
     def _beyond(self, cells: Sequence[Cell]) -> Iterator[tuple[int, str]]:
         """Cells to the right of all headings are kept like any other."""
         for column in range(len(self.mapping.headings), len(cells)):
-            yield column, self.mapping.extra_name(column)
+            if cells[column] is not None:
+                yield column, self.mapping.extra_name(column)
 
     def _problem(self, field: str | None, reason: str, number: int, cells: Sequence[Cell]) -> list[str | None]:
         column = self._by_field.get(field, self._full_name) if field else None

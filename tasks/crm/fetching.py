@@ -8,6 +8,7 @@ a token, a signature): nothing that leaves this module shows them, and no librar
 import glob
 import hashlib
 import io
+import os
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -65,13 +66,12 @@ def addresses(workbook: str) -> list[str]:
 
     Folders and the lock files of Excel ("~$...") do not match. Raises WorkbookError when nothing does.
     """
-    workbook = workbook.strip()
+    workbook = located(workbook)
     if _scheme(workbook):
         return [workbook]
-    try:
-        path = Path(workbook).expanduser().absolute()
-    except RuntimeError as error:
-        raise WorkbookError(f"{workbook}: there is no such home directory: give the whole path") from error
+    if workbook.startswith("~"):
+        raise WorkbookError(f"{workbook}: there is no such home directory: give the whole path")
+    path = Path(workbook)
     if not glob.has_magic(workbook) or path.exists():
         return [str(path)]
     matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - pathlib's "*" matches hidden files too
@@ -79,6 +79,12 @@ def addresses(workbook: str) -> list[str]:
     if not found:
         raise WorkbookError(f"No file matches {path}: check the pattern and the folder")
     return found
+
+
+def located(workbook: str) -> str:
+    """A path made absolute, the same wherever it is spoken of; an address, or the home of nobody, as it is."""
+    workbook = os.path.expanduser(workbook.strip())  # noqa: PTH111 - pathlib raises for a user whom nobody knows
+    return workbook if _scheme(workbook) or workbook.startswith("~") else str(Path(workbook).absolute())
 
 
 def redacted(address: str) -> str:

@@ -140,6 +140,8 @@ def _searched(stream: IO[bytes], styles: Collection[int] = ()) -> Iterator[_Mark
         if styled:
             yield from _formatted(window[:cut], patterns, styled)
         window = stream.read(_WINDOW)
+    if patterns.cell_start in rest:  # the ends of its rows are written in another way
+        raise _NotPlaced
 
 
 def _suspicious(window: bytes, formula: bytes) -> bool:

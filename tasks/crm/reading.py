@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
@@ -135,7 +136,8 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     pieces = _pieces(workbook, name, order)
     top = _look_at_the_top(pieces)
     headings = {number: _with_merged(number, cells, top, workbook) for number, cells in top}
-    heading_row = find_headings(headings.items(), order.columns, must_identify=not order.columns)
+    looked_for = partial(find_headings, overrides=order.columns, must_identify=not order.columns)
+    heading_row = looked_for(headings.items())
     if heading_row is None:
         likeliest = find_headings(headings.items(), must_identify=False)
         if likeliest is None and top:
@@ -147,7 +149,8 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
         raise HeadingsError([f"no row looks like headings; the likeliest is row {likeliest}"], shown_there)
     # Beside headings that are merged over several rows, the lowest of these rows has the finer ones.
     lowest = max((last for first, last, *_ in workbook.merged if first <= heading_row <= last), default=0)
-    heading_row = lowest if lowest in headings else heading_row
+    if lowest in headings and looked_for([(lowest, headings[lowest])]):
+        heading_row = lowest
     return Found(name, heading_row, map_columns(headings[heading_row], order.columns), pieces)
 
 

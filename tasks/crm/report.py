@@ -34,7 +34,8 @@ class ImportReport(BaseModel):
     rejected: int
     fields: dict[str, str]  # field -> heading
     extra: list[str]  # headings without a field of their own
-    filled: dict[str, int]  # field or heading in extra -> accepted rows that fill it
+    filled: dict[str, int]  # field -> accepted rows that fill it
+    filled_extra: dict[str, int] = {}  # heading in extra -> the same
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
     shared_emails: list[tuple[str, int]]  # e-mail, people
@@ -123,7 +124,7 @@ def _columns(report: ImportReport) -> str:
         for field in ("first_name", "last_name")
         if "full_name" in report.fields and field in report.filled
     ]
-    extra = [[safe(heading), "extra", _share(report.filled.get(heading, 0), of)] for heading in report.extra]
+    extra = [[safe(heading), "extra", _share(report.filled_extra.get(heading, 0), of)] for heading in report.extra]
     return _table(["heading", "field", "filled"], mapped + derived + extra)
 
 

@@ -31,7 +31,6 @@ from db import contacts
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import fetching
-from tasks.crm.columns import HeadingsError
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.fetching import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress
@@ -48,9 +47,11 @@ from tasks.step import Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
+PREVIEW = f"{JOB}.preview"
 READING_VERSION = 2  # raised when rows come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
-REFUSALS = (Refused, SettingsError, WorkbookError, HeadingsError, DatabaseError)
+JUST_MADE = 60  # seconds: a room may not be locked yet
+REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
 _step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict))
 
 
@@ -91,10 +92,16 @@ def private_room() -> Iterator[str]:
 
     Its lock ends with its holder, so that what a killed import left is told from what another one is using.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{ROOM}*"):
-        with suppress(OSError), _locked(left):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=ROOM, ignore_cleanup_errors=True) as room, _locked(Path(room)):
+    try:
+        made = tempfile.TemporaryDirectory(prefix=ROOM, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise Refused(f"no directory for the copy of the workbook: {error.strerror}; TMPDIR names another") from error
+    with made as room, _locked(Path(room)):
+        for left in Path(room).parent.glob(f"{ROOM}*"):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > JUST_MADE:
+                    with _locked(left):
+                        shutil.rmtree(left, ignore_errors=True)
         yield room
 
 
@@ -124,7 +131,7 @@ def fetch_workbook(address: str, room: str) -> Copy:
 def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> idempotent_once:
     """The unit of work: this version of this workbook, read this way; or whatever a given key stands for."""
     if preview:
-        return idempotent_once(f"{JOB}.preview", str(uuid.uuid4()), subject=copy.address, flow_run_id=flow_run.id)
+        return idempotent_once(PREVIEW, str(uuid.uuid4()), subject=copy.address, flow_run_id=flow_run.id)
     try:
         return idempotent_once(
             JOB,
@@ -167,7 +174,7 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
         name=copy.name,
         into=reader.room,
         import_id=claim.id,
-        sheet=sheet or None,
+        sheet=sheet,
         columns=columns,
         batch_rows=settings.import_batch_rows,
         memory_mb=settings.import_memory_mb,
@@ -202,7 +209,7 @@ def _staging(claim: Claim, reading: str) -> Iterator[None]:
         contacts.prepare_staging(connection, claim.id, reading)
     try:
         yield
-    except (WorkbookError, HeadingsError):
+    except WorkbookError:
         with transaction() as connection:
             check_owner(connection, claim)
             contacts.drop_staging(connection, claim.id)
@@ -277,6 +284,8 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
     with transaction() as connection:
+        if not committed(connection, claim):
+            check_owner(connection, claim)
         contacts.drop_staging(connection, claim.id)
     if too_many and not preview:
         raise Refused(too_many)
@@ -390,7 +399,7 @@ def subject(parameters: dict[str, Any]) -> str:
     """What a run of the job is about: the workbook, or the pattern, that it is asked for; without secrets."""
     with suppress(SettingsError):
         if asked := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
-            return fetching.redacted(asked) if "://" in asked else os.path.abspath(os.path.expanduser(asked))  # noqa: PTH100, PTH111 - pathlib raises for a user whom nobody knows
+            return fetching.redacted(fetching.located(asked))
     return "(no workbook)"
 
 

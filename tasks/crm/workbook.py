@@ -36,7 +36,7 @@ class WorkbookError(Exception):
 # calamine holds a sheet as one rectangle of about 32 bytes a cell: this many cells are 1 GB. Beyond it openpyxl reads
 # row by row, slowly, and a stray cell in the last row and column costs nothing.
 MOST_CELLS = 2**25
-_CELLS_AT_ONCE = 2**20  # as Python's objects, some 60 MB
+_ROWS_AT_ONCE = 20_000  # as Python's objects
 _LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
 _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
@@ -216,6 +216,8 @@ class _Excel(Workbook):
         if self._pieces:
             self._pieces.close()
         self._pieces = _Excel(path, self._name, zipfile.ZipFile(path), called=sheet)
+        if not self._pieces._fits_calamine(pieces[-1].name):  # noqa: SLF001 - one of its own kind
+            return [self.rows(sheet)]  # openpyxl would read all texts anew for each piece
         self.height = pieces[-1].last
         return [self._piece(piece) for piece in pieces]
 
@@ -229,6 +231,10 @@ class _Excel(Workbook):
             self.merged = whole.merged or self.merged
             yield number, cells
 
+    def _fits_calamine(self, sheet: str) -> bool:
+        fits = self._is_binary or package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS)
+        return fits and self._calamine is not None
+
     def _damaged(self, sheet: str) -> str:
         return f"{self._name}: sheet {self._called or sheet!r} {_DAMAGED}"
 
@@ -239,7 +245,7 @@ class _Excel(Workbook):
             find = (binary_cells if self._is_binary else lost_cells).find_lost_cells
             with ThreadPoolExecutor(1) as other_core:
                 searched = other_core.submit(find, self._archive, part, self._package.text_styles)
-                if self._is_binary or package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS):
+                if self._fits_calamine(sheet):
                     parsed = _unless_it_fails(lambda: self._calamine and self._calamine.get_sheet_by_name(sheet))
                 lost = searched.result()
             self.merged, self.height = (), 0
@@ -288,7 +294,7 @@ def _calamine_rows(sheet: calamine.CalamineSheet) -> Iterator[Row]:
     if sheet.start is None:
         return
     top, left = sheet.start
-    few = sheet.height * sheet.width <= _CELLS_AT_ONCE
+    few = sheet.height <= _ROWS_AT_ONCE
     rows, above = (sheet.to_python(), top) if few else (sheet.iter_rows(), 0)
     before: list[Cell] = [None] * left
     blank = [""] * sheet.width

@@ -62,12 +62,12 @@ class Failure:
     page: str | None = None  # its page in the UI
 
 
-def failing(connection: Connection, failure: Failure, to: Sequence[str] | None = None) -> bool:
-    """In the caller's transaction, the episode of a failure; whether it began with it and is to be told."""
+def failing(connection: Connection, failure: Failure, to: Sequence[str] | None = None, event: str = "failing") -> bool:
+    """In the caller's transaction, the episode of a failure; whether this event of it is new and is to be told."""
     episode = episodes.begin(connection, failure.job, failure.subject, failure.run)
     since = episode.began_at.astimezone(UTC)
     told = message.failure(f"{failure.job} {failure.subject}", failure.sentence, since=since, run=failure.page)
-    return enqueue(connection, f"episode:{episode.id}:failing", channel_ids() if to is None else to, told)
+    return enqueue(connection, f"episode:{episode.id}:{event}", channel_ids() if to is None else to, told)
 
 
 def working(connection: Connection, job: str, subject: str, to: Sequence[str] | None = None) -> bool:

@@ -30,11 +30,12 @@ class Run:
     state: str  # SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED, ...
     name: str  # of the state: Late, Missed, Held, ...
     since: datetime  # when it entered this state
+    preview: bool = False  # of the work, not the work
 
     @property
     def succeeded(self) -> bool:
         """Whether the job did its work, or found it done."""
-        return self.state == "COMPLETED" and self.name not in NO_SUCCESS
+        return self.state == "COMPLETED" and self.name not in NO_SUCCESS and not self.preview
 
 
 @dataclass(frozen=True)

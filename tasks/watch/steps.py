@@ -32,13 +32,14 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import PrefectException
 from prefect.server.schemas.schedules import SCHEDULE_TYPES
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 from prefect.states import Crashed
 from prefect.utilities.urls import url_for
 from pydantic import TypeAdapter
 
-from db import embassies, episodes, notifications, task_runs
+from db import contacts, embassies, episodes, notifications, task_runs
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
@@ -198,6 +199,7 @@ def _run(said: FlowRun) -> Run:
         state=state.type.value if state else "SCHEDULED",
         name=(state.name if state else None) or "Scheduled",
         since=state.timestamp if state else expected,
+        preview=bool(said.parameters.get("preview")),
     )
 
 
@@ -211,7 +213,7 @@ def _prefect() -> Iterator[SyncPrefectClient]:
     try:
         with get_client(sync_client=True) as client:
             yield client
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, PrefectException) as error:
         raise Refused(f"Prefect's server does not answer as it should: {error}") from error
 
 
@@ -227,8 +229,8 @@ def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
         runs = runs_of(job, now)
         for each in _lost_by_people(job, runs, now, grace):
             with transaction() as connection:
-                if task_runs.done_in(connection, job.name, job.about(each.run.parameters), each.run.id):
-                    continue  # it was broken off after that
+                if task_runs.done_since(connection, job.name, job.about(each.run.parameters), each.run.expected):
+                    continue  # by itself, before it was broken off, or by another run
             _tell(job, each, _LATE if each.trouble == "late" else "start it again, if it is still wanted")
         lost = None if job.paused else lost_slot(runs, now, grace)
         return _make_up(job, lost) if lost else 0
@@ -312,7 +314,8 @@ def _make_up(job: Job, lost: Lost) -> int:
         _tell(job, lost, _LATE)
         return 0
     if not lost.can_be_made_up:
-        _tell(job, lost, f"it was started again {MOST_ATTEMPTS} times in vain: its log says more, start it by hand")
+        advice = f"it was started again {MOST_ATTEMPTS} times in vain: its log says more, start it by hand"
+        _tell(job, lost, advice, "given-up")  # that it fails was told when it was started again
         return 0
     attempt = lost.attempts + 1
     with _prefect() as client:
@@ -349,11 +352,11 @@ _WORDS = {
 _LATE = "no worker has taken it; python -m deployments.doctor says what is wrong"
 
 
-def _tell(job: Job, lost: Lost, advice: str) -> None:
+def _tell(job: Job, lost: Lost, advice: str, event: str = "failing") -> None:
     sentence = f"The run of {_when(lost.run.slot)} {_WORDS[lost.trouble]}: {advice}."
     failure = Failure(job.name, job.about(lost.run.parameters), sentence, lost.run.id, _page(lost.run.id))
     with transaction() as connection:
-        failing(connection, failure)
+        failing(connection, failure, event=event)
 
 
 def _page(run: str) -> str | None:
@@ -432,11 +435,13 @@ def remind_of_held(now: datetime) -> int:
 
 @_step(task_run_name="remove-old-traces")
 def remove_old_traces(now: datetime) -> int:
-    """Remove result files, sent messages, ended episodes and rows of slots not run, once they are old; how many."""
+    """Remove result files, sent messages, ended episodes, rows of slots not run and staged rows, once old; how many."""
     before = now - timedelta(days=watch_settings().keep_days)
     with transaction() as connection:
         removed = notifications.forget_sent(connection, before) + task_runs.forget_not_run(connection, before)
         removed += episodes.forget(connection, before)
+    with transaction() as connection:
+        removed += contacts.forget_staging(connection, crm.PREVIEW, before)
     storage = PREFECT_LOCAL_STORAGE_PATH.value()
     for file in storage.rglob("*") if storage and storage.is_dir() else ():
         try:
