@@ -36,16 +36,16 @@ def forget(connection: Connection, email: str) -> Forgotten:
     address = {"email": email, "pattern": _pattern(email)}
     gone = connection.execute(text("DELETE FROM contacts WHERE lower(email) = lower(:email)"), address).rowcount
     rows = connection.execute(
-        text("""
-            WITH gone AS (DELETE FROM import_rejects WHERE "row"::text ~* :pattern OR value ~* :pattern
+        text(f"""
+            WITH gone AS (DELETE FROM import_rejects WHERE {_texts('"row"')} ~* :pattern OR value ~* :pattern
                           RETURNING import_id, sheet, row_number)
             SELECT DISTINCT import_id, sheet, row_number FROM gone"""),
         address,
     )
     staged = connection.execute(
-        text("""
+        text(f"""
             DELETE FROM import_staging WHERE lower(email) = lower(:email)
-            OR concat_ws(' ', notes, extra::text, problems::text, raw::text) ~* :pattern"""),
+            OR concat_ws(' ', notes, {_texts("extra")}, {_texts("problems")}, {_texts("raw")}) ~* :pattern"""),
         address,
     )
     connection.execute(
@@ -57,9 +57,15 @@ def forget(connection: Connection, email: str) -> Forgotten:
         address,
     )
     mentions = connection.scalars(
-        text("SELECT id FROM contacts WHERE concat_ws(' ', notes, tags, extra::text) ~* :pattern ORDER BY id"), address
+        text(f"SELECT id FROM contacts WHERE concat_ws(' ', notes, tags, {_texts('extra')}) ~* :pattern ORDER BY id"),
+        address,
     )
     return Forgotten(gone, len(rows.all()), staged.rowcount, list(mentions))
+
+
+def _texts(column: str) -> str:
+    """The words of a column of JSON, in SQL: of a line break it makes two characters, of which one is a letter."""
+    return rf"regexp_replace({column}::text, '\\(u[0-9a-f]{{4}}|.)', ' ', 'g')"
 
 
 def _pattern(email: str) -> str:

@@ -42,7 +42,7 @@ from db.engine import (
 )
 from deployments import automations
 from deployments.prefect_api import POOL, PrefectApi, server_in_use, state_of_make_up
-from deployments.up import CannotGoOn, up_settings
+from deployments.up import CannotGoOn
 from tasks.notify.channels import ChannelFailed, Channels, channels, notify_settings, send
 from tasks.notify.message import Line, Message, Section
 from tasks.settings import SettingsError
@@ -71,14 +71,13 @@ class Doctor:
     """One look at everything."""
 
     data_dir: Path
-    prefect_api_url: str | None = None
 
     def look(self) -> list[Finding]:
         """All promises, in the order in which they rest on each other."""
         found = [self.database()]
         reachable = found[0].verdict == "ok"
         found.append(self.migrations() if reachable else unknown("migrations", "the database does not answer"))
-        server = server_in_use(self.data_dir, self.prefect_api_url)
+        server = server_in_use(self.data_dir)
         found.append(self.server(server))
         if server is None or found[-1].verdict != "ok":
             why = "the server does not answer"
@@ -199,8 +198,12 @@ class Doctor:
     def outbox(self) -> Finding:
         """Messages reach people."""
         try:
+            ours = [channel.id for channel in channels().usable]
+        except SettingsError:
+            ours = []  # which `channels` says
+        try:
             with transaction() as connection:
-                waiting = notifications.pending(connection, WAITING_MINUTES)
+                waiting = notifications.pending(connection, ours, WAITING_MINUTES)
         except DatabaseError as error:
             return Finding("messages", "failed", str(error), "see the database's log", told_here=False)
         if waiting:
@@ -355,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         data_dir = database_settings().data_dir
         adopt(data_dir)
-        doctor = Doctor(data_dir, up_settings().prefect_api_url)
+        doctor = Doctor(data_dir)
         findings = doctor.look()
         if given.notify:
             findings = _told(doctor, findings, time.sleep)

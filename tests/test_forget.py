@@ -19,6 +19,8 @@ ROWS = [
     ["Desk", "Pat", "Kay", "desk@example.org", "", "", ""],
     ["Embassy", "Ann", "Lee", "ann@example.org <no>", "", "", "11"],  # rejected
     ["Embassy", "Tom", "Lee", "tom at example", "", "", "12"],  # rejected
+    ["Embassy", "Tim", "Lee", "tim at example", "", "ask her:\nann@example.org", "13"],  # rejected
+    ["Embassy", "Zoe", "Lee", "zoe@example.org", "", "", "with\tann@example.org"],
 ]
 
 
@@ -52,12 +54,12 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
             "INSERT INTO import_staging (import_id, position, sheet, row_number, email) VALUES (9, 1, 's', 2, %s)",
             address,
         )
-    assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 2
+    assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 3
     assert forget.main(["ann@EXAMPLE.org"]) == 0
     said = capsys.readouterr().out
-    assert "removed: 1 contacts, 1 rejected rows, 1 staged rows" in said
-    [bob] = imported.query("SELECT id FROM contacts WHERE first_name = 'Bob'")
-    assert f"contacts {bob['id']}\n" in said
+    assert "removed: 1 contacts, 2 rejected rows, 1 staged rows" in said
+    mention = imported.query("SELECT id FROM contacts WHERE first_name IN ('Bob', 'Zoe') ORDER BY id")
+    assert f"contacts {', '.join(str(each['id']) for each in mention)}\n" in said
     assert traces(imported, "likes tea") == []
     left = [row["email"] for row in imported.query("SELECT email FROM contacts ORDER BY email")]
     assert left == [
@@ -66,6 +68,7 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
         "desk@example.org",
         "desk@example.org",
         "joann@example.org",
+        "zoe@example.org",
     ]
     assert [row["email"] for row in imported.query("SELECT email FROM import_staging")] == ["joann@example.org"]
     assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 1
