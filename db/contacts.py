@@ -195,27 +195,27 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     return list(missing.scalars())
 
 
-def settle_dates(connection: Connection, import_id: int, day_first: bool | None, heading: str | None) -> None:
+def settle_dates(connection: Connection, import_id: int, day_first: bool | None, headings: Sequence[str]) -> None:
     """Give each ambiguous date its one reading, or reject its row where the workbook does not tell.
 
     Args:
         connection: any.
         import_id: task_runs.id of the import.
         day_first: what the unambiguous dates of the column say; None if they say nothing or contradict each other.
-        heading: the heading of the column.
+        headings: how the sheets write the heading of the column.
     """
     table = _partition(import_id)
     if day_first is None:
         connection.execute(
             text(f"""
                 UPDATE {table} SET month_first = NULL, identity_hash = NULL, name_hash = NULL,
-                    problems = jsonb_build_array(jsonb_build_array(CAST(:heading AS text),
-                        (SELECT cell ->> 1 FROM jsonb_array_elements(raw) cell WHERE cell ->> 0 = :heading LIMIT 1),
-                        format('could be %s or %s, and no other date of the column tells which: write it as %s',
-                               to_char(last_contacted, 'YYYY-MM-DD'), to_char(month_first, 'YYYY-MM-DD'),
-                               'YYYY-MM-DD')))
+                    problems = jsonb_build_array(
+                        (SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 0 = ANY(:headings) LIMIT 1)
+                        || to_jsonb(format(
+                            'could be %s or %s, and no other date of the column tells which: write it as %s',
+                            to_char(last_contacted, 'YYYY-MM-DD'), to_char(month_first, 'YYYY-MM-DD'), 'YYYY-MM-DD')))
                 WHERE month_first IS NOT NULL AND problems IS NULL"""),
-            {"heading": heading},
+            {"headings": list(headings)},
         )
     elif not day_first:
         connection.execute(

@@ -69,7 +69,7 @@ def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
     """Import the rows; the books."""
     import_id, headings, end = staged(rows, **how)
     with transaction() as connection:
-        contacts.settle_dates(connection, import_id, end.day_first, headings.fields.get("last_contacted"))
+        contacts.settle_dates(connection, import_id, end.day_first, headings.days)
         books = contacts.judge(connection, import_id)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)

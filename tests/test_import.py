@@ -170,6 +170,23 @@ def test_the_same_bytes_read_in_another_way_are_another_unit(tmp_path: Path) -> 
     assert "already imported" in (run(book, sheet="").message or ""), "no sheet and an empty one are the same"
 
 
+def test_a_date_that_can_be_read_in_two_ways_is_named_as_its_own_sheet_writes_it(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for name, heading in (("one", "Last Contacted"), ("two", "last contacted")):
+        sheet = book.create_sheet(name)
+        sheet.append(["Email", heading])
+        sheet.append([f"{name}@x.org", "03/04/2024"])
+        for n in range(9):
+            sheet.append([f"{name}{n}@x.org", None])
+    del book["Sheet"]
+    book.save(tmp_path / "dates.xlsx")
+    assert books(done(str(tmp_path / "dates.xlsx"), sheet="*")) == {"inserted": 18, "rejected": 2}
+    assert query("SELECT column_name, value FROM import_rejects ORDER BY id") == [
+        ("Last Contacted", "03/04/2024"),
+        ("last contacted", "03/04/2024"),
+    ]
+
+
 @pytest.mark.slow
 def test_a_renamed_workbook_is_the_same_workbook(tmp_path: Path) -> None:
     done(workbook(tmp_path / "crm.xlsx", ADA))

@@ -63,6 +63,7 @@ class Headings:
     fields: dict[str, str]  # field -> heading
     extra: list[str]  # headings kept in extra
     rows: int | None  # how many rows the sheet has at most, if it says so
+    days: list[str]  # the headings of the column of days: sheets may write them in different ways
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,12 @@ def read(order: Order) -> Generator[Headings | Batch | End, None, None]:
             fields={field: mapping.headings[column] for column, field in mapping.fields.items()},
             extra=list(mapping.extra.values()),
             rows=max(workbook.height - first.heading_row, 0) if workbook.height and one else None,
+            days=[
+                found.mapping.headings[column]
+                for found in sheets
+                for column, field in found.mapping.fields.items()
+                if field == "last_contacted"
+            ],
         )
         share = _Share()
         for found in sheets:

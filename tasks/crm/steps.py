@@ -271,8 +271,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
             return dict(done["result"])
         check_owner(connection, claim)
-        heading = staged.headings.fields.get("last_contacted")
-        contacts.settle_dates(connection, claim.id, staged.end.day_first, heading)
+        contacts.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         before = connection.begin_nested()
         report = _report(staged, claim, preview, contacts.judge(connection, claim.id))
         too_many = _too_many(report)
