@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -171,9 +171,10 @@ def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[Ro
     return list(found.mappings())
 
 
-def done_since(connection: Connection, name: str, subject: str, moment: datetime) -> bool:
-    """Whether a unit of this subject was finished since then, whoever did it and however that run ended afterwards."""
-    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.updated_at >= moment)
+def made_good(connection: Connection, name: str, subject: str, flow_run_id: UUID | str, since: datetime) -> bool:
+    """Whether this flow run finished a unit of this subject, however it ended afterwards, or another has since then."""
+    who = or_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.updated_at >= since)
+    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, who)
     done = select(task_runs.c.id).where(ours, task_runs.c.status.in_(DONE)).limit(1)
     return connection.execute(done).first() is not None
 

@@ -229,8 +229,9 @@ def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
         runs = runs_of(job, now)
         for each in _lost_by_people(job, runs, now, grace):
             with transaction() as connection:
-                if task_runs.done_since(connection, job.name, job.about(each.run.parameters), each.run.expected):
-                    continue  # by itself, before it was broken off, or by another run
+                about = job.about(each.run.parameters)
+                if task_runs.made_good(connection, job.name, about, each.run.id, each.run.expected):
+                    continue
             _tell(job, each, _LATE if each.trouble == "late" else "start it again, if it is still wanted")
         lost = None if job.paused else lost_slot(runs, now, grace)
         return _make_up(job, lost) if lost else 0
