@@ -116,6 +116,7 @@ def test_a_row_arrives_whole(tmp_path: Path) -> None:
         "fields": dict(zip(["organization", "first_name", "last_name", "email"], HEADINGS, strict=True)),
         "extra": ["Zip"],
         "rows": said.headings["rows"],
+        "days": [],
     }
     assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(2, 2, 0)]
     assert said.end == {"rows": 1, "rejected": 0, "day_first": None}
