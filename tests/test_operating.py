@@ -278,7 +278,7 @@ def test_sixteen_triggers_of_one_workbook_at_once_are_one_import(operator: Opera
     said = operator.prefect(f"deployment run {IMPORT} -p workbook={path}")
     by_hand += re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", said)[:1]
     ends = {run: operator.ended(run, 400) for run in (*by_hand, *by_schedule)}
-    assert {ends[run]["type"] for run in by_hand} == {"COMPLETED"}, "those wait their turn and find it done"
+    assert {ends[run]["type"] for run in by_hand} == {"COMPLETED"}, f"those wait their turn and find it done: {ends}"
     assert {ends[run]["name"] for run in by_schedule} <= {"Completed", "Skipped"}
     new = [end for end in ends.values() if end["name"] == "Completed" and "already imported" not in end["message"]]
     assert len(new) == 1, "one run imported it"
