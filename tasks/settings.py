@@ -1,6 +1,6 @@
 """Settings as every package of tasks reads them: a wrong one is one sentence that names the variable.
 
-Each package owns its settings; only how they are read is the same everywhere.
+Each package owns its settings; here are how they are read and what more than one package needs.
 """
 
 from functools import cache

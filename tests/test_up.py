@@ -190,7 +190,7 @@ def test_cron_deployments_really_have_scheduled_runs(running: Started) -> None:
 
 
 def test_the_first_import_is_told_to_its_end(running: Started) -> None:
-    running.expect("import      Completed after", 180)
+    running.expect("import      Completed after", 60)
 
 
 def test_a_second_make_up_is_refused_and_told_where_the_first_is(running: Started) -> None:
