@@ -21,6 +21,7 @@ import psutil
 
 MARK = "EMBASSY_JOBS_UP"  # its value is the DATA_DIR that the process works for
 DEATHS_A_MINUTE = 5  # a child that dies so often will not get better by being started again
+SAID_BYTES = 50_000  # of the end of a log, in which the reason of a death is looked for
 LOG_BYTES = 10_000_000  # a log longer than this is put aside
 
 
@@ -36,6 +37,7 @@ class Child:
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self._command, self._env, self._cwd = list(command), dict(env), cwd
+        self._log_before = 0  # bytes of the log that earlier processes wrote
         self._deaths: collections.deque[float] = collections.deque(maxlen=DEATHS_A_MINUTE)
         self._start_again_at: float | None = None
 
@@ -44,6 +46,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._start_again_at = None
         with self.log.open("ab") as output:
+            self._log_before = output.tell()
             self.process = subprocess.Popen(
                 self._command,
                 env=self._env,
@@ -53,6 +56,21 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def said(self) -> list[str]:
+        """The last lines that the process wrote since it was started, without blank ones and ornaments."""
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_before if self._log_before <= size else 0, size - SAID_BYTES))
+            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+            return [line for line in lines if any(character.isalnum() for character in line)]
+        return []
+
+    def reason(self) -> str:
+        """The line that most likely says why the process ended: the last that names an error, else the last."""
+        said = self.said()
+        errors = [line for line in said if re.search(r"error\b.*: |no space left", line, re.IGNORECASE)]
+        return (errors or said or [""])[-1]
 
     def listens_on(self, port: int) -> bool:
         """Whether it is this process that serves the port."""
@@ -149,13 +167,3 @@ def end(processes: Iterable[psutil.Process], patience: Callable[[], float]) -> i
             process.kill()
     psutil.wait_procs(alive, timeout=10)
     return number
-
-
-def reason(log: Path) -> str:
-    """The line of a log that most likely says why its process ended: the last that names an error, else the last."""
-    with contextlib.suppress(OSError):
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-200:]]
-        said = [line for line in lines if any(character.isalnum() for character in line)]
-        errors = [line for line in said if re.search(r"error\b.*: |no space left", line, re.IGNORECASE)]
-        return (errors or said or [""])[-1]
-    return ""

@@ -37,7 +37,7 @@ from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
 from deployments import automations
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
-from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked, reason
+from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.fetching import located
 from tasks.settings import ServerSettings
@@ -265,8 +265,10 @@ class Up:
             with step("server", f"Prefect at {self.state['api_url']} (PREFECT_API_URL)"):
                 self.expect_given_server()
         else:
-            while not self.started_server_on(choose_port(self.settings.ui_port)):
-                say("server", "another program was faster on that port, trying again")
+            for port in free_ports(self.settings.ui_port):
+                if self.started_server_on(port):
+                    break
+                say("server", f"another program was faster on port {port}")
             # What another machine's worker runs cannot be judged by a process number of this one.
             if "PREFECT_SERVER_API_HOST" not in self.env:
                 self.report_cut_off_runs()
@@ -284,7 +286,8 @@ class Up:
                 # Whoever answers there need not be ours.
                 self.wait_for(lambda: server.listens_on(port) and self.server.healthy(), SERVER_SECONDS, server)
         except CannotGoOn:
-            if not taken(port):
+            # Its own word: by now the other one may be gone again.
+            if not any("already in use" in line for line in server.said()):
                 raise
             server.stop(self.signals.patience)
             self.children.remove(server)
@@ -377,7 +380,7 @@ class Up:
                 self.signals.check()
                 time.sleep(0.1)
                 continue
-            raise CannotGoOn(f"The {child.name} {problem}; its log {child.log} says: {reason(child.log)}")
+            raise CannotGoOn(f"The {child.name} {problem}; its log {child.log} says: {child.reason()}")
 
     # --- stay
 
@@ -501,24 +504,24 @@ def explained() -> Iterator[None]:
         raise explain(error) from error
 
 
-def choose_port(wanted: int | None) -> int:
-    """The port for the Prefect server: the wanted one, or from 4200 on the first that is free.
+def free_ports(wanted: int | None) -> Iterator[int]:
+    """Ports for the Prefect server, each free when it is named: the wanted one alone, or one after another from 4200.
 
     Raises:
-        CannotGoOn: the wanted port is in use, or none is free.
+        CannotGoOn: when the next is asked for and there is none.
     """
     if wanted is not None:
-        if taken(wanted):
-            raise CannotGoOn(
-                f"UI_PORT={wanted} is in use by another program. Stop it, or give another: UI_PORT={wanted + 1}"
-            )
-        return wanted
+        if not taken(wanted):
+            yield wanted
+        raise CannotGoOn(
+            f"UI_PORT={wanted} is in use by another program. Stop it, or give another: UI_PORT={wanted + 1}"
+        )
     for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
         if not taken(port):
             if port != FIRST_PORT:
                 by = "another Prefect server" if is_prefect(FIRST_PORT) else "another program"
                 say("server", f"port {FIRST_PORT} is in use by {by}, taking {port} (UI_PORT sets it)")
-            return port
+            yield port
     raise CannotGoOn(
         f"Ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} are all in use; give a free one: UI_PORT=..."
     )

@@ -7,6 +7,7 @@ start after the first is quick. `--dist loadfile` keeps them in one worker of py
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -356,6 +357,25 @@ def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
             assert started.stop() == 0
 
 
+@pytest.mark.slow
+def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -> None:
+    """Taken between Prefect's own look at the port and its bind, and free again before make up looks."""
+    with new_data_dir() as data_dir, socket.socket() as faster:
+        started = start(data_dir)
+        log = data_dir / "logs" / "server.log"
+        until(lambda: log.exists() and "Check out the dashboard" in log.read_text(), "Prefect has looked at the port")
+        port = int(re.findall(r"Prefect at http://127.0.0.1:(\d+)", started.text())[0])
+        faster.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        faster.bind(("127.0.0.1", port))
+        faster.listen()
+        until(lambda: "already in use" in log.read_text(), "the server has lost")
+        faster.close()
+        started.expect("import      Completed after", 180)
+        assert f"another program was faster on port {port}" in started.text()
+        assert started.state()["ui_url"] != f"http://127.0.0.1:{port}"
+        assert started.stop() == 0
+
+
 # --- what it cannot do, in one sentence
 
 
@@ -444,6 +464,19 @@ def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, m
     until(lambda: "line" in child.log.read_text(), "it goes on", 20)
     assert "\0" not in child.log.read_text()
     child.stop(lambda: 5.0)
+
+
+def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("OSError: an old one\n" * 9)
+    child = Child(
+        "server", [sys.executable, "-c", "print('it is late', '----', sep='\\n')"], {}, tmp_path, tmp_path / "log"
+    )
+    child.start()
+    assert child.process is not None
+    child.process.wait(20)
+    assert (child.said(), child.reason()) == (["it is late"], "it is late")
+    (tmp_path / "log").write_text("ValueError: a new one\nend\n")  # put aside meanwhile: shorter than it was
+    assert child.reason() == "ValueError: a new one"
 
 
 @pytest.mark.slow
