@@ -29,13 +29,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import psutil
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
-from deployments import automations
+from deployments import automations, sqlite_turns
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
 from tasks.admission_settings import AdmissionSettings
@@ -278,7 +279,9 @@ class Up:
     def started_server_on(self, port: int) -> bool:
         """Start the server and wait until it serves; False if somebody else got the port between our look and its."""
         self.use_server(f"http://127.0.0.1:{port}/api")
-        env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | self.env
+        given = {*self.env, *dotenv_values(ROOT / ".env")}  # Prefect reads that file as well
+        database = sqlite_turns.settings(Path(self.env["PREFECT_HOME"]), given)
+        env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | database | self.env
         server = self.child("server", "server", "start", "--port", str(port), env=env)
         try:
             with step("server", f"Prefect at {self.state['ui_url']}"):

@@ -286,6 +286,7 @@ def test_sixteen_triggers_of_one_workbook_at_once_are_one_import(operator: Opera
     rows = operator.query("SELECT status FROM task_runs WHERE subject = %s ORDER BY id", path)
     skipped = sum(end["name"] == "Skipped" for end in ends.values())
     assert sorted(row["status"] for row in rows) == ["completed", *["skipped"] * skipped]
+    assert "database is locked" not in (operator.started.data_dir / "logs" / "server.log").read_text()
 
 
 def test_sixteen_workbooks_at_once_are_sixteen_imports(operator: Operator, tmp_path: Path) -> None:
