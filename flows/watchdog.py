@@ -38,6 +38,8 @@ def watchdog() -> State[Any]:
             done[what] = run(step, *arguments)
         except steps.REFUSALS as refusal:
             refused.append(str(refusal))
+        except Exception as fault:  # noqa: BLE001 - ours, or a deployment's; the traceback is in the log of the step
+            refused.append(f"{what}: {type(fault).__name__}: {fault}")
     deliver()
     told = ", ".join(f"{number} {what}" for what, number in done.items())
     return Failed(message="; ".join(refused)) if refused else Completed(message=told, data=done)

@@ -21,7 +21,7 @@ from sqlalchemy import text
 from test_real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
 
 from db import contacts
-from db.engine import engine
+from db.engine import DatabaseUnavailable, engine
 from db.tables import CONTACT_FIELDS
 from flows.import_crm_data import import_crm_data
 from tasks.crm.rejects import write as write_rejects
@@ -325,6 +325,23 @@ def test_too_many_rejects_refuse_the_workbook_and_are_kept(tmp_path: Path, setti
     assert books(done(book)) == {"inserted": 28, "rejected": 12}
     assert query("SELECT status, attempts FROM task_runs") == [("completed", 3)]
     assert query("SELECT count(*) FROM import_rejects") == [(12,)]
+
+
+def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_clearing_up_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop, asked = contacts.drop_staging, []
+
+    def dropped_and_gone(_connection: Any, import_id: int) -> None:
+        with engine().begin() as other:
+            drop(other, import_id)
+        asked.append(import_id)
+        raise DatabaseUnavailable("the connection was lost")
+
+    monkeypatch.setattr(contacts, "drop_staging", dropped_and_gone)
+    sentence = refused(run(workbook(tmp_path / "crm.xlsx", *map(bad, range(11)), ADA)), rejects=11)
+    assert "11 of 12 rows are rejected" in sentence
+    assert len(asked) == 1
 
 
 def test_ten_rejects_are_always_taken_and_eleven_are_not(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from recovering import HOUR, IMPORT, MONITOR, Office
 from db import episodes, notifications
 from db.engine import transaction
 from deployments.prefect_api import POOL, PrefectApi
+from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
@@ -237,6 +238,25 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, State(type=StateType(state)))
     assert office.watch()["slots made up for"] == 0
+
+
+def test_a_deployment_that_nobody_could_watch_keeps_no_other_from_being_watched(office: Office, workbook: Path) -> None:
+    """Its workbook is a number, which only a run would have been refused for."""
+    strange = office.deploy(IMPORT, {"workbook": 5})
+    office.slot(strange, State(type=StateType.COMPLETED))
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.slot(deployment, crashed())
+    old = Path(str(PREFECT_LOCAL_STORAGE_PATH.value())) / "old"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_text("a result")
+    os.utime(old, (0, 0))
+
+    state = watchdog(return_state=True)
+    assert state.is_failed()
+    assert "import_crm_data/test-0-" in state.message
+    assert "AttributeError" in state.message
+    assert len(office.started(deployment)) == 1, "made up for all the same"
+    assert not old.exists(), "and the steps after it had their turn"
 
 
 @pytest.mark.slow

@@ -282,7 +282,8 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         contacts.keep_rejects(connection, claim.id)
         if not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
-    with transaction() as connection:
+    # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
+    with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
             check_owner(connection, claim)
         contacts.drop_staging(connection, claim.id)

@@ -247,6 +247,11 @@ def _for_each(watched: Iterable[Job], act: Callable[[Job], T]) -> list[T]:
             done.append(act(job))
         except Refused as refusal:
             problems.append(f"{job.deployment}: {refusal}")
+        except REFUSALS:  # the database's and the settings' are of all jobs
+            raise
+        except Exception as fault:  # noqa: BLE001 - ours, or a deployment's: it keeps no other from being watched
+            get_run_logger().exception("%s cannot be watched", job.deployment)
+            problems.append(f"{job.deployment}: {type(fault).__name__}: {fault}")
     if problems:
         raise Refused("; ".join(problems))
     return done
