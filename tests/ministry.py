@@ -230,11 +230,11 @@ def _mission(shown: Page, row: Tag) -> Embassy:
     return record(shown, cells[1], kind="embassy", **dict(zip(COLUMNS, cells, strict=True)))
 
 
-def testland(
-    version: int = 1,  # noqa: PT028 - it is no test
+def a_ministry(
+    version: int = 1,
     *,
-    proven: bool = True,  # noqa: PT028
-    parse: Callable[[Page], list[Embassy]] = _parse,  # noqa: PT028
+    proven: bool = True,
+    parse: Callable[[Page], list[Embassy]] = _parse,
 ) -> Source:
     return _source("testland", "/list", version, proven, _follow, parse)
 

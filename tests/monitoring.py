@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 from aiosmtpd.controller import Controller
 from importing import Order, Outcome, Process, Stop
-from ministry import Ministry, Rows, missions, serve, testland
+from ministry import Ministry, Rows, a_ministry, missions, serve
 from psycopg.rows import dict_row
 
 FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)  # the slot of the baseline
@@ -41,7 +41,7 @@ def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, re
     from tasks.mofa import steps
 
     assert return_state
-    steps.source = lambda _name: testland()
+    steps.source = lambda _name: a_ministry()
     parameters = {"source": "testland", "base_url": base_url, "accept": accept}
     if slot is None:
         return mofa_monitoring(**parameters, return_state=True)

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from importing import Order, Process, Stop
-from ministry import testland
+from ministry import a_ministry
 from monitoring import Database, Webhook
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
@@ -37,7 +37,7 @@ def run_of_deployment(entrypoint: str, run: str, *, return_state: bool) -> Any:
     from tasks.mofa import steps as mofa
 
     assert return_state
-    mofa.source = lambda _name: testland()
+    mofa.source = lambda _name: a_ministry()
     module, _, name = entrypoint.rpartition(".")
     with get_client(sync_client=True) as client:
         known = client.read_flow_run(UUID(run))

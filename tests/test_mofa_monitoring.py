@@ -18,7 +18,7 @@ import ministry as hostile
 import psycopg
 import pytest
 import yaml
-from ministry import HOST, UK_LIST, US_LIST, Ministry, Rows, missions, testland, uk_rows
+from ministry import HOST, UK_LIST, US_LIST, Ministry, Rows, a_ministry, missions, uk_rows
 from psycopg.rows import dict_row
 
 from flows.foreground import HELD
@@ -41,7 +41,7 @@ class Watch:
 
     def __init__(self, ministry: Ministry, database: str, patch: pytest.MonkeyPatch) -> None:
         self.ministry, self.database, self.patch = ministry, database, patch
-        self.sources = {each.name: each for each in (testland(), UK_LIST, US_LIST)}
+        self.sources = {each.name: each for each in (a_ministry(), UK_LIST, US_LIST)}
         patch.setattr(steps, "source", lambda name: self.sources.get(name) or shipped(name))
 
     def __call__(self, source: str = "testland", accept: int | None = None) -> Any:
@@ -173,8 +173,8 @@ def test_the_first_set_is_a_baseline_and_told_as_one_message(watch):
 @pytest.mark.parametrize("etags", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_unchanged_run_parses_and_keeps_nothing_and_moves_only_verified(watch, etags):
     parsed: list[str] = []
-    real = hostile.testland().parse
-    watch.sources["testland"] = testland(parse=lambda page: parsed.append(page.url) or real(page))
+    real = hostile.a_ministry().parse
+    watch.sources["testland"] = a_ministry(parse=lambda page: parsed.append(page.url) or real(page))
     watch.ministry.etags = etags
     watch.ministry.show(missions())
     watch()
@@ -283,7 +283,7 @@ def test_a_slot_is_done_once(watch):
 
 def test_a_slot_that_was_held_is_found_held(watch):
     watch.slot(datetime(2026, 1, 5, 3, tzinfo=UTC))
-    watch.sources["testland"] = testland(proven=False)
+    watch.sources["testland"] = a_ministry(proven=False)
     watch.ministry.show(missions())
     assert [watch().name, watch().name] == [HELD, HELD]
 
@@ -331,7 +331,7 @@ def test_nothing_more_is_asked_for_once_a_page_cannot_be_taken():
 
 
 def test_an_unproven_source_holds_its_first_set_and_accept_applies_exactly_it(watch):
-    watch.sources["testland"] = testland(proven=False)
+    watch.sources["testland"] = a_ministry(proven=False)
     watch.ministry.show(missions())
     state = watch()
     assert state.name == HELD
@@ -349,7 +349,7 @@ def test_an_unproven_source_holds_its_first_set_and_accept_applies_exactly_it(wa
 
 @pytest.mark.slow
 def test_a_held_set_is_stale_once_another_was_applied_and_that_is_no_failure_of_the_ministry(watch):
-    watch.sources["testland"] = testland(proven=False)
+    watch.sources["testland"] = a_ministry(proven=False)
     watch.ministry.show(missions())
     first, second = watch.report()["held"], watch.report()["held"]
     assert watch.alerts() == ["testland: held for review, nothing was changed"], "one episode"
@@ -621,7 +621,7 @@ def test_a_parser_that_breaks_is_told_as_well(watch):
     def breaks(page: Any) -> list[Any]:
         raise KeyError(page.url)
 
-    watch.sources["testland"] = testland(parse=breaks)
+    watch.sources["testland"] = a_ministry(parse=breaks)
     watch.ministry.show(missions())
     assert mofa_monitoring("testland", watch.ministry.url, return_state=True).is_failed()
     assert watch.alerts() == ["mofa_monitoring testland fails"]
@@ -676,12 +676,12 @@ def test_a_parser_of_another_version_reads_the_stored_pages_again_without_a_stor
     watch()
     before = watch.missions()
     watch.alerts()
-    real = testland().parse
+    real = a_ministry().parse
 
     def better(page: Any) -> list[Any]:  # another key and another phone for every mission
         return [each.model_copy(update={"key": f"k-{each.key}", "phone": f"tel {each.phone}"}) for each in real(page)]
 
-    watch.sources["testland"] = testland(2, parse=better)
+    watch.sources["testland"] = a_ministry(2, parse=better)
     watch.ministry.show(edited(missions(), "m1", opening_hours="10-12"))
     assert watch.applied() == {"changed": 1}
     assert [(each["key"], each["field"]) for each in watch.changes("testland")] == [("k-m1", "opening_hours")]
@@ -699,14 +699,14 @@ def test_a_parser_that_cannot_read_the_stored_pages_holds_its_set_until_a_person
     watch()
     before = watch.tables()
     watch.alerts()
-    real = testland().parse
+    real = a_ministry().parse
 
     def only_new(page: Any) -> list[Any]:
         if page.path != "/list" and "redesigned" not in page.text:
             raise PageError(page.url, "'redesigned' was expected")
         return real(page)
 
-    watch.sources["testland"] = testland(2, parse=only_new)
+    watch.sources["testland"] = a_ministry(2, parse=only_new)
     watch.ministry.show(edited(missions(), "m1", phone="+33 9"))
     for path, body in watch.ministry.pages.items():
         watch.ministry.pages[path] = body.replace(b"<table", b"<p>redesigned</p><table")
