@@ -179,6 +179,22 @@ def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office,
     assert office.heard() == [f"import_crm_data {workbook} fails"]
 
 
+def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: Office, workbook: Path) -> None:
+    """Its workbook is a number, which only a run would have been refused for."""
+    insert = """INSERT INTO task_runs (name, idempotency_key, subject, attempts, flow_run_id, updated_at)
+        VALUES ('import_crm_data', %s, %s, 1, %s, now() - interval '61 seconds')"""
+    deployments = [office.deploy(IMPORT, {"workbook": given}) for given in (5, str(workbook))]
+    for deployment in deployments:
+        run = office.slot(deployment, by_hand=True, ago=timedelta(0))
+        office.database.query(insert, str(run.id), str(workbook), run.id)
+        office.set(run.id, crashed())
+
+    state = watchdog(return_state=True)
+    assert state.is_failed()
+    assert "import 1: AttributeError" in state.message
+    assert len(office.started(deployments[1])) == 1, "gone on with all the same"
+
+
 # ---------------------------------------------------------------------- a slot that was lost
 
 

@@ -38,6 +38,7 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 from prefect.states import Crashed
 from prefect.utilities.urls import url_for
 from pydantic import TypeAdapter
+from sqlalchemy import RowMapping
 
 from db import contacts, embassies, episodes, notifications, task_runs
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
@@ -52,6 +53,7 @@ from tasks.step import Refused, step
 from tasks.watch.settings import watch_settings
 from tasks.watch.slots import AT_WORK, HELD, MOST_ATTEMPTS, Lost, Run, lost_again, lost_slot, silent_since, trouble
 
+S = TypeVar("S")
 T = TypeVar("T")
 REFUSALS = (Refused, SettingsError, DatabaseError)
 _step = partial(
@@ -236,25 +238,29 @@ def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
         lost = None if job.paused else lost_slot(runs, now, grace)
         return _make_up(job, lost) if lost else 0
 
-    return sum(_for_each(watched, make_up))
+    return sum(_for_each(watched, _deployment, make_up))
 
 
-def _for_each(watched: Iterable[Job], act: Callable[[Job], T]) -> list[T]:
-    """What `act` returns for each job; what cannot be done for one is said after the others had their turn."""
+def _for_each(watched: Iterable[S], name: Callable[[S], str], act: Callable[[S], T]) -> list[T]:
+    """What `act` returns for each; what cannot be done for one is said after the others had their turn."""
     done, problems = [], []
-    for job in watched:
+    for each in watched:
         try:
-            done.append(act(job))
+            done.append(act(each))
         except Refused as refusal:
-            problems.append(f"{job.deployment}: {refusal}")
-        except REFUSALS:  # the database's and the settings' are of all jobs
+            problems.append(f"{name(each)}: {refusal}")
+        except REFUSALS:  # the database's and the settings' are of all of them
             raise
         except Exception as fault:  # noqa: BLE001 - ours, or a deployment's: it keeps no other from being watched
-            get_run_logger().exception("%s cannot be watched", job.deployment)
-            problems.append(f"{job.deployment}: {type(fault).__name__}: {fault}")
+            get_run_logger().exception("%s cannot be watched", name(each))
+            problems.append(f"{name(each)}: {type(fault).__name__}: {fault}")
     if problems:
         raise Refused("; ".join(problems))
     return done
+
+
+def _deployment(job: Job) -> str:
+    return job.deployment
 
 
 def _lost_by_people(job: Job, runs: list[Run], now: datetime, grace: timedelta) -> list[Lost]:
@@ -274,7 +280,11 @@ def go_on_with_abandoned(watched: list[Job], now: datetime) -> int:
     with transaction() as connection:
         units = task_runs.abandoned(connection, crm.JOB)
     by_id = {job.id: job for job in watched}
-    return sum(_go_on(unit["id"], unit["subject"], unit["flow_run_id"], by_id, now) for unit in units)
+
+    def go_on(unit: RowMapping) -> int:
+        return _go_on(unit["id"], unit["subject"], unit["flow_run_id"], by_id, now)
+
+    return sum(_for_each(units, lambda unit: f"import {unit['id']}", go_on))
 
 
 def _go_on(unit: int, subject: str, flow_run: UUID | None, watched: Mapping[UUID, Job], now: datetime) -> int:
@@ -388,7 +398,7 @@ def listen_for_silence(watched: list[Job], now: datetime) -> int:
         _tell_silent(job, *silent)
         return True
 
-    return sum(_for_each(watched, listen))
+    return sum(_for_each(watched, _deployment, listen))
 
 
 def _tell_silent(job: Job, success: datetime | None, since: datetime) -> None:
