@@ -15,7 +15,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -186,6 +186,10 @@ CELLS = st.sampled_from(
 )
 
 
+STYLED = ' s="2"'
+QUOTED = '"e"'
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(CELLS, max_size=6), max_size=6), st.integers(20, 400))
 def test_the_search_finds_what_an_xml_parser_finds(rows: list[list[str]], window: int) -> None:
@@ -201,6 +205,27 @@ def test_the_search_finds_what_an_xml_parser_finds(rows: list[list[str]], window
     finally:
         lost_cells._WINDOW = before
     assert searched == sorted(lost_cells._parsed(io.BytesIO(xml), {2, 12}), key=str)
+
+
+@pytest.mark.timeout(60)  # searched again for each needle, each of them took hours
+@pytest.mark.parametrize(
+    "cells",
+    [
+        f'<c r="A2"{" " * 900_000}t="e"><v>1</v></c>',
+        f'<c r="A2" t="e" {"a" * 900_000}><v>1</v></c>',
+        f'<c r="A2" t="inlineStr"><is><t>{STYLED * 150_000}</t></is></c>',
+        f'<c r="A2" t="inlineStr"><is><t>{QUOTED * 300_000}</t></is></c>',
+        f'<c r="A2" {QUOTED * 300_000}/>',
+        '<c r="A2" t="e">' * 60_000,
+        '<c r="A2" t="e">' * 60_000 + "</c>",
+        '<c r="A2"><f>' + "</f></c>" * 120_000,
+    ],
+    ids=["blanks", "an endless name", "styles in a text", "needles in a text", "in a tag", "open", "nested", "ends"],
+)
+def test_a_sheet_made_to_keep_the_search_busy_does_not(cells: str) -> None:
+    xml = f'<worksheet xmlns="{MAIN}"><sheetData><row r="2">{cells}</row></sheetData></worksheet>'.encode()
+    with suppress(lost_cells._NotPlaced):
+        list(lost_cells._searched(io.BytesIO(xml), {2}))
 
 
 def formatted(path: Path, wide: bool = False) -> Path:

@@ -99,7 +99,7 @@ def _patterns(prefix: bytes) -> _Patterns:
     return _Patterns(
         formula=tag + b"f",
         end_of_row=end + b"row>",
-        cell=re.compile(rb"%sc(\s[^<>]*?)?\s*(?:/>|>(.*?)%sc\s*>)" % (tag, end), re.DOTALL),
+        cell=re.compile(rb"%sc(\s[^<>]*?)?(?:/>|>(.*?)%sc\s*>)" % (tag, end), re.DOTALL),
         cell_start=tag + b"c",
         cell_tag=re.compile(rb"%sc(\s[^<>]*?)/?>" % tag),
         value=re.compile(rb"%s(?:v|is)(?:\s[^<>]*)?(?<!/)>\s*(?!%s)([^<]*)" % (tag, end)),
@@ -111,7 +111,7 @@ def _patterns(prefix: bytes) -> _Patterns:
     )
 
 
-_ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
+_ATTRIBUTE = re.compile(rb"(?<![\w:])([\w:]+)\s*=\s*[\"']([^\"']*)[\"']")
 _USUAL_CELL = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})" s="([0-9]+)"(?: t="n")?/?>')  # a number, as Excel writes it
 
 
@@ -156,15 +156,19 @@ def _suspicious(window: bytes, formula: bytes) -> bool:
 def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[_Mark]:
     """The lost cells of whole rows of XML."""
     for needle in (b'"e"', b"'e'"):
-        position = rows.find(needle)
-        while position >= 0:
-            found = patterns.cell.match(rows, rows.rfind(b"<", 0, position))
-            if found:
-                attributes = dict(_ATTRIBUTE.findall(found[1] or b""))
-                if attributes.get(b"t") == b"e":
-                    value = patterns.value.search(found[2] or b"")
-                    yield *_place(attributes), value[1].decode("utf-8", "replace").strip() if value else "#ERROR"
-            position = rows.find(needle, position + 1)
+        done = 0  # so far nothing is looked at twice: a hostile sheet may be full of needles
+        while (position := rows.find(needle, done)) >= 0:
+            start = rows.rfind(b"<", done, position)
+            done = position + 1
+            if start < 0 or not patterns.cell_tag.match(rows, start):
+                continue
+            if not (found := patterns.cell.match(rows, start)):
+                raise _NotPlaced
+            attributes = dict(_ATTRIBUTE.findall(found[1] or b""))
+            if attributes.get(b"t") == b"e":
+                value = patterns.value.search(found[2] or b"")
+                yield *_place(attributes), value[1].decode("utf-8", "replace").strip() if value else "#ERROR"
+            done = max(done, found.end())
     if patterns.formula not in rows:
         return
     for end in patterns.formula_then_end.finditer(rows):
@@ -179,8 +183,12 @@ def _in_rows(rows: bytes, patterns: _Patterns) -> Iterator[_Mark]:
 
 def _formatted(rows: bytes, patterns: _Patterns, styled: re.Pattern[bytes]) -> Iterator[_Mark]:
     """The cells of whole rows of XML that have one of the styles."""
+    done = 0
     for style in styled.finditer(rows):
-        start = rows.rfind(b"<", 0, style.start())
+        start = rows.rfind(b"<", done, style.start())
+        done = style.end()
+        if start < 0:  # in a text, or a tag that was looked at
+            continue
         if usual := _USUAL_CELL.match(rows, start):
             yield int(usual[2]), column_index(usual[1]), int(usual[3])
         elif found := patterns.cell_tag.match(rows, start):
