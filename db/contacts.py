@@ -12,7 +12,8 @@ Rules, version 1 (the hashes themselves are made where a row is read, tasks/crm/
 - A blank never erases, `extra` merges by heading, first and last name stay together.
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -195,14 +196,14 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     return list(missing.scalars())
 
 
-def settle_dates(connection: Connection, import_id: int, day_first: bool | None, headings: Sequence[str]) -> None:
+def settle_dates(connection: Connection, import_id: int, day_first: bool | None, days: Mapping[str, int]) -> None:
     """Give each ambiguous date its one reading, or reject its row where the workbook does not tell.
 
     Args:
         connection: any.
         import_id: task_runs.id of the import.
         day_first: what the unambiguous dates of the column say; None if they say nothing or contradict each other.
-        headings: how the sheets write the heading of the column.
+        days: sheet -> index in `raw` of the column's cell.
     """
     table = _partition(import_id)
     if day_first is None:
@@ -210,12 +211,11 @@ def settle_dates(connection: Connection, import_id: int, day_first: bool | None,
             text(f"""
                 UPDATE {table} SET month_first = NULL, identity_hash = NULL, name_hash = NULL,
                     problems = jsonb_build_array(
-                        (SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 0 = ANY(:headings) LIMIT 1)
-                        || to_jsonb(format(
+                        (raw -> (CAST(:days AS jsonb) ->> sheet)::int) || to_jsonb(format(
                             'could be %s or %s, and no other date of the column tells which: write it as %s',
                             to_char(last_contacted, 'YYYY-MM-DD'), to_char(month_first, 'YYYY-MM-DD'), 'YYYY-MM-DD')))
                 WHERE month_first IS NOT NULL AND problems IS NULL"""),
-            {"headings": list(headings)},
+            {"days": json.dumps(days)},
         )
     elif not day_first:
         connection.execute(

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[1]  # relative paths in settings start here, where
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
 MIGRATIONS_WAIT = "10min"  # for another process that migrates
 CONNECT_TIMEOUT = 10  # seconds
+TALK = {"client_encoding": "utf8"}  # else that of the database or of PGCLIENTENCODING, and COPY is sent as UTF-8
 DRIVER = "postgresql+psycopg"
 _IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLAlchemy's
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
@@ -178,7 +179,7 @@ def engine() -> Engine:
     return create_engine(
         _address(),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs"},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **TALK},
     )
 
 
@@ -196,7 +197,7 @@ def lock_engine() -> Engine:
         url,
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep, **TALK},
     )
 
 

@@ -1,4 +1,4 @@
-"""Forgets one person, everywhere: contacts, rejected rows, staged rows, lists of shared addresses.
+"""Forgets one person, everywhere: contacts, rejected rows, staged rows, lists of shared addresses, what was told.
 
     python -m db.forget ann@example.org
 
@@ -54,6 +54,19 @@ def forget(connection: Connection, email: str) -> Forgotten:
                 SELECT coalesce(jsonb_agg(each), '[]') FROM jsonb_array_elements(result -> 'shared_emails') each
                 WHERE lower(each ->> 0) <> lower(:email)))
             WHERE result -> 'shared_emails' @> '[]' AND (result -> 'shared_emails')::text ~* :pattern"""),
+        address,
+    )
+    connection.execute(
+        text("""
+            UPDATE task_runs SET last_error = regexp_replace(last_error, :pattern, '…', 'gi')
+            WHERE last_error ~* :pattern"""),
+        address,
+    )
+    connection.execute(
+        text(f"""
+            UPDATE notifications SET body = (
+                SELECT jsonb_object_agg(key, regexp_replace(value, :pattern, '…', 'gi')) FROM jsonb_each_text(body))
+            WHERE {_texts("body")} ~* :pattern"""),
         address,
     )
     mentions = connection.scalars(

@@ -43,6 +43,8 @@ def import_crm_data(
         return Failed(message=str(refusal))
     outcomes = [_import(address, sheet or None, columns or {}, idempotency_key, preview) for address in addresses]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if faults := [outcome for outcome in refused if not isinstance(outcome, steps.REFUSALS)]:
+        raise faults[0]  # now that every file had its turn
     steps.tell_run(workbook, addresses)
     told = " · ".join(str(outcome) for outcome in outcomes)
     return Failed(message=told) if refused else Completed(message=told, data=[outcome.report for outcome in outcomes])
@@ -63,9 +65,9 @@ def _import(address: str, sheet: str | None, columns: dict[str, str], key: str |
     except steps.REFUSALS as refusal:
         steps.tell_failure(address, str(refusal), in_work=in_work)
         return refusal
-    except Exception as error:  # a fault of ours: it is told, and its traceback stays
+    except Exception as error:  # noqa: BLE001 - a fault of ours: it is told, and raised with its traceback
         steps.tell_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
-        raise
+        return error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

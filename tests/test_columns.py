@@ -513,6 +513,20 @@ def test_a_letter_tells_two_equal_headings_apart():
     assert mapping.extra == {1: "Email"}
 
 
+@pytest.mark.parametrize("heading", ["Priimek in ime", "Nom et prénom", "氏名", "Cognome e nome"])
+def test_a_heading_says_that_the_last_name_is_written_first(heading):
+    assert map_columns([heading]).last_first
+    assert not map_columns([heading, "Last Name"]).last_first
+    assert not map_columns(["Full Name"]).last_first
+
+
+def test_an_address_in_the_place_of_a_heading_is_not_told_to_everybody():
+    with pytest.raises(HeadingsError) as error:
+        map_columns(["Ann Lee", "ann@example.org"])
+    assert "ann@" not in str(error.value)
+    assert "B (an e-mail address)" in str(error.value)
+
+
 def test_headings_that_identify_nothing_are_listed_with_what_to_do():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Phone", "City", None, "Kunde"])

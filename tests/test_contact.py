@@ -135,6 +135,21 @@ def test_what_cannot_be_stored_is_shown_visibly() -> None:
     assert shown("a\0b\ud800c") == "a␀b?c"
 
 
+def test_a_number_of_more_digits_than_it_keeps_is_refused_and_not_made_up() -> None:
+    assert as_text(9007199254740991.0) == "9007199254740991"
+    for number in (9007199254740992.0, -1234567890123456789.0, 1e300):
+        with pytest.raises(ValueError, match="more digits than a number keeps: format the cell as text"):
+            as_text(number)
+    assert shown(1234567890123456789.0) == "1.23456789012346e+18"
+
+
+def test_marks_that_nobody_sees_are_no_part_of_a_line_and_stay_in_a_note() -> None:
+    assert line("\ufeffAnn\u200b \u2060 Lee\u00ad") == "Ann Lee"
+    assert line("\u200b") is None
+    assert line("نامه\u200cای") == "نامه\u200cای", "the joiners make other letters"
+    assert note("a\u200bb") == "a\u200bb"
+
+
 @pytest.mark.parametrize(
     ("cell", "address"),
     [
@@ -143,6 +158,10 @@ def test_what_cannot_be_stored_is_shown_visibly() -> None:
         ("mailto:Ada@example.org", "ada@example.org"),
         ("o'neil+crm@mail.example.co.uk", "o'neil+crm@mail.example.co.uk"),
         ("用户@例え.テスト", "用户@例え.テスト"),
+        ("राम@मोहन.भारत", "राम@मोहन.भारत"),
+        ("ivan@xn--80aswg.xn--p1ai", "ivan@xn--80aswg.xn--p1ai"),
+        ("\u202aada@example.org\u202c", "ada@example.org"),
+        ("ada\u00ad@example.org\u200b", "ada@example.org"),
         ("", None),
         (None, None),
     ],
@@ -167,6 +186,9 @@ def test_an_address_is_one_in_lower_case(cell: Any, address: str | None) -> None
         "a@x.org;b@x.org",
         "Ada <a@x.org>",
         "ada lovelace@x.org",
+        "ada@x.org?subject=Hi",
+        "ada@x.org)",
+        "ada@x.xn--",
         "n/a",
         "x" * 65 + "@x.org",
         "a@" + "x." * (EMAIL_LENGTH // 2) + "org",
@@ -266,6 +288,22 @@ def test_a_time_of_day_is_noticed() -> None:
 )
 def test_a_whole_name_is_split_at_its_comma_or_its_last_blank(whole: str | None, parts: tuple[str | None, ...]) -> None:
     assert split_name(whole) == parts
+
+
+@pytest.mark.parametrize(
+    ("whole", "parts"),
+    [
+        ("Lovelace Ada", ("Ada", "Lovelace")),
+        ("King Augusta Ada", ("Augusta Ada", "King")),
+        ("Lovelace, Ada", ("Ada", "Lovelace")),
+        ("Lovelace", (None, "Lovelace")),
+        (None, (None, None)),
+    ],
+)
+def test_where_the_last_name_is_written_first_it_is_the_first_word(
+    whole: str | None, parts: tuple[str | None, ...]
+) -> None:
+    assert split_name(whole, last_first=True) == parts
 
 
 def test_every_faulty_cell_of_a_row_is_told() -> None:

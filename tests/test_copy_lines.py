@@ -24,10 +24,25 @@ HEADINGS = [
     "Shoe",
 ]
 WHOLE_NAMES = ["Name", "Is a Company", "Email", "Last Contacted", "Shoe"]  # an Odoo export
-TEXTS = ["", " ", "a", "Zoë", "Zoe\u0308", "\u0301a", "a\tb\nc", "back\\slash", "x\r\ny", "\0", "\ud800", "x" * 1001]
+TEXTS = [
+    "",
+    " ",
+    "a",
+    "Zoë",
+    "Zoe\u0308",
+    "\u0301a",
+    "a\tb\nc",
+    "back\\slash",
+    "x\r\ny",
+    "\0",
+    "\ud800",
+    "a\u200b",
+    "\u200b",
+    "x" * 1001,
+]
 DATES = ["2024-02-29", "03/04/2024", "13/04/2024", "04/13/2024", "2024-02-29 13:05", "May", "29.2.2024"]
 OTHERS = ["ada@x.org", "MAILTO:Ada@X.org", "a@@b", ".a@x.org", "mailto:", "+44 20", "12", "n/a", "yes", "Lovelace, Ada"]
-NUMBERS = [1, 1.0, 0.0, 94523.0, True, False, ErrorCell("#REF!")]
+NUMBERS = [1, 1.0, 0.0, 94523.0, 2.0**60, True, False, ErrorCell("#REF!")]
 TIMES = [dt.date(2024, 2, 29), dt.datetime(2024, 2, 29), dt.datetime(2024, 2, 29, 13, 5), dt.time(9)]
 EVERYTHING: list[Any] = [text or None for text in (*TEXTS, *DATES, *OTHERS)] + NUMBERS + TIMES
 GOOD = {"Email": "ada@x.org", "Last Contacted": dt.datetime(2024, 2, 29), "Last Name": "Lovelace", "Phone": "+44 20"}
@@ -51,6 +66,13 @@ def test_whatever_stands_in_a_row_that_is_in_order_otherwise(headings: list[str]
     for first in range(0, len(rows), at_once):
         together, alone = both_ways(headings, rows[first : first + at_once])
         assert together == alone
+
+
+def test_the_clock_of_the_last_contact_takes_no_other_columns_place() -> None:
+    mapping = map_columns(["Email", "Last Contacted", "Last Contacted"], {"Column C": "extra"})
+    line, rejected = Sheet("Contacts", mapping, 7, before=0).copy_line(2, ["a@x.org", TIMES[2], "2023"])
+    assert not rejected
+    assert '{"Last Contacted":"2023","Last Contacted (2)":"2024-02-29 13:05:00"}' in line
 
 
 def test_blank_cells_beyond_the_headings_are_no_columns_of_a_rejected_row() -> None:

@@ -365,6 +365,14 @@ def test_a_user_whom_the_server_does_not_know_is_not_called_a_missing_database(
     assert "does not let this user in" in str(told)
 
 
+def test_text_is_sent_as_utf_8_whatever_the_environment_says(database: str, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_URL", database)
+    environment.setenv("PGCLIENTENCODING", "LATIN1")
+    for each in (engine(), lock_engine()):
+        with each.connect() as connection:
+            assert connection.scalar(text("SHOW client_encoding")) == "UTF8"
+
+
 def test_the_right_password_lets_in_and_lock_connections_have_keepalives(
     asking_server: str, environment: pytest.MonkeyPatch
 ) -> None:

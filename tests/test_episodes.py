@@ -13,10 +13,13 @@ from monitoring import Database, Webhook, a_webhook
 from openpyxl import Workbook
 from prefect.flow_engine import run_flow
 from recovering import IMPORT, Office
+from sqlalchemy import text
 
 from db import episodes
 from db.engine import transaction
 from flows.import_crm_data import import_crm_data
+from tasks.crm import steps
+from tasks.crm.fetching import Copy
 from tasks.notify.channels import notify_settings
 
 PEOPLE = [["Company", "First Name", "Last Name", "Email"], ["Embassy", "Ann", "Lee", "ann@example.org"]]
@@ -169,3 +172,24 @@ def test_a_fault_of_ours_is_told_and_keeps_its_traceback(
     assert state.is_failed()
     assert [each["title"] for each in webhook.got] == [f"import_crm_data {path} fails"]
     assert "ZeroDivisionError: a fault" in webhook.got[0]["message"]
+
+
+def test_a_fault_of_ours_with_one_file_keeps_no_other_from_its_turn(
+    webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]
+    faulty = books[1]
+    gather = steps.gather
+
+    def fault(copy: Copy, *how: Any) -> Any:
+        if copy.address == faulty:
+            raise ZeroDivisionError("a fault")
+        return gather(copy, *how)
+
+    monkeypatch.setattr(steps, "gather", fault)
+    with pytest.raises(ZeroDivisionError):
+        import_crm_data(f"{tmp_path}/*.xlsx")
+    with transaction() as connection:
+        ended = connection.execute(text("SELECT status FROM task_runs ORDER BY subject")).scalars().all()
+    assert ended == ["completed", "failed", "completed"]
+    assert [each["title"] for each in webhook.got] == [f"import_crm_data {faulty} fails"]

@@ -54,6 +54,11 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
             "INSERT INTO import_staging (import_id, position, sheet, row_number, email) VALUES (9, 1, 's', 2, %s)",
             address,
         )
+    imported.query("UPDATE task_runs SET last_error = 'row of Ann@example.org is wrong'")
+    imported.query(
+        """INSERT INTO notifications (dedup_key, channel, title, body)
+        VALUES ('k', 'c', 't', '{"plain": "people:\\nann@example.org", "markdown": "none"}')"""
+    )
     assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 3
     assert forget.main(["ann@EXAMPLE.org"]) == 0
     said = capsys.readouterr().out
@@ -61,6 +66,8 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
     mention = imported.query("SELECT id FROM contacts WHERE first_name IN ('Bob', 'Zoe') ORDER BY id")
     assert f"contacts {', '.join(str(each['id']) for each in mention)}\n" in said
     assert traces(imported, "likes tea") == []
+    assert [row["last_error"] for row in imported.query("SELECT last_error FROM task_runs")] == ["row of … is wrong"]
+    assert imported.query("SELECT body FROM notifications")[0]["body"] == {"plain": "people:\n…", "markdown": "none"}
     left = [row["email"] for row in imported.query("SELECT email FROM contacts ORDER BY email")]
     assert left == [
         "ann@example.org.uk",

@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import os
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -225,6 +226,17 @@ def test_an_endless_key_is_refused(tmp_path: Path) -> None:
 # --- which workbook
 
 
+def test_a_file_name_that_is_no_utf_8_is_imported_like_any_other(tmp_path: Path) -> None:
+    for name in (b"a.csv", b"b\xfc.csv", b"c.csv", b"d\xfc.csv"):
+        person = "nobody" if name.startswith(b"d") else f"Email\n{name[:1].decode()}@x.org\n"
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(person)
+    state = run(f"{tmp_path}/*.csv")
+    assert state.is_failed()
+    assert "d?.csv: The headings cannot be used" in state.message
+    assert query("SELECT email FROM contacts ORDER BY email") == [("a@x.org",), ("b@x.org",), ("c@x.org",)]
+    assert (f"{tmp_path}/b?.csv", "completed") in query("SELECT subject, status FROM task_runs")
+
+
 def test_each_file_of_a_glob_is_a_unit_of_its_own(tmp_path: Path) -> None:
     workbook(tmp_path / "a.xlsx", ADA)
     (tmp_path / "b.xlsx").write_bytes(b"")
@@ -354,6 +366,11 @@ def test_a_preview_of_too_many_rejects_shows_them(tmp_path: Path) -> None:
     state = run(workbook(tmp_path / "crm.xlsx", *map(bad, range(12))), preview=True)
     assert state.is_completed()
     assert "12 rejected" in state.message
+    sentence = (
+        "12 of 12 rows are rejected, more than REJECT_LIMIT (20%) allows; most often Email is not an e-mail address"
+    )
+    assert f"an import would be refused: {sentence}" in state.message
+    assert "an import would be refused now" in page(state)
     assert query("SELECT count(*) FROM import_rejects") == [(12,)]
     assert people() == []
 

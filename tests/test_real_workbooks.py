@@ -439,5 +439,5 @@ def test_the_reading_process_imports_it_or_says_why_not_in_one_sentence(tmp_path
     elif not any(CELLS[name].values()):
         assert last["refused"] == f"{path.name} has no rows: was the right file exported?"
     else:
-        assert last["refused"].startswith("The headings cannot be used: ")
+        assert last["refused"].startswith(f"{path.name}: The headings cannot be used: ")
         assert len(said) == 1

@@ -684,6 +684,14 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
         ("https://e.org/b.xlsx?s3cret", "https://e.org/b.xlsx?***"),
         ("s3://key:s3cret@bucket/b.xlsx", "s3://bucket/b.xlsx"),
         ("http://[s3cret", "http://..."),
+        ("https://ada:s3c/ret@e.org/b.xlsx", "https://e.org/b.xlsx"),
+        ("https://ada:s3c#ret@e.org/b.xlsx", "https://e.org/b.xlsx"),
+        ("https://ada:s3c?ret@e.org:80/b.xlsx", "https://e.org:80/b.xlsx"),
+        ("https://e.org:8443/people/@ada/b.xlsx", "https://e.org:8443/people/@ada/b.xlsx"),
+        ("http://[::1]:80/@ada.xlsx", "http://[::1]:80/@ada.xlsx"),
+        ("webdav+https://ada:s3cret@e.org/b.xlsx", "webdav+https://e.org/b.xlsx"),
+        ("simplecache::https://ada:s3cret@e.org/b.xlsx", "simplecache::https://e.org/b.xlsx"),
+        ("/home/ada/b\udcfc.csv", "/home/ada/b?.csv"),
     ],
 )
 def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:

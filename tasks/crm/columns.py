@@ -121,9 +121,9 @@ _TABLE: tuple[tuple[str, int, str, tuple[str, ...]], ...] = (
     ("full_name", 2, "Pipedrive", ("Person - Name", "Contact person")),
     ("full_name", 2, "German lists", ("Vollständiger Name", "Ansprechpartner", "Ansprechpartnerin", "Kontaktperson")),
     ("full_name", 2, "French lists", ("Nom complet", "Nom et prénom", "Prénom et nom")),
-    ("full_name", 2, "Spanish lists", ("Nombre completo", "Nombre y apellidos")),
+    ("full_name", 2, "Spanish lists", ("Nombre completo", "Nombre y apellidos", "Apellidos y nombre")),
     ("full_name", 2, "Japanese lists", ("氏名", "お名前")),
-    ("full_name", 2, "Portuguese and Italian lists", ("Nome completo", "Nome e cognome")),
+    ("full_name", 2, "Portuguese and Italian lists", ("Nome completo", "Nome e cognome", "Cognome e nome")),
     ("full_name", 2, "Dutch lists", ("Volledige naam",)),
     ("full_name", 2, "Slovene lists", ("Ime in priimek", "Priimek in ime")),
     ("full_name", 3, "Odoo, Google Contacts before 2024, Salesforce, EspoCRM, Pipedrive, German lists", ("Name",)),
@@ -431,6 +431,8 @@ _COMPANY_LIST = frozenset({"annualrevenue", "numberofemployees", "tickersymbol"}
 _DEAL_LIST = frozenset({"stagename", "closedate", "dealstage", "forecastcategory"})
 # Outlook in French heads two columns "Titre": the salutation and, further right, the job.
 _LAST_OF_TWO = frozenset({"titre"})
+# Whole names that are written with the last name first, as these headings say or their language has it.
+_LAST_FIRST = frozenset({"nometprenom", "priimekinime", "氏名", "お名前", "名前", "cognomeenome", "apellidosynombre"})
 # Odoo: true where the row is a company and "Name" its name.
 _COMPANY_FLAGS = frozenset({"isacompany", "iscompany"})
 
@@ -440,7 +442,9 @@ class HeadingsError(ValueError):
 
     def __init__(self, problems: Sequence[str], shown: Sequence[str]) -> None:
         self.problems = tuple(problems)  # one clause each
-        listed = [f"{column_letter(i)} {_quoted(heading)}" for i, heading in enumerate(shown[:_LISTED])]
+        # A list without headings: errors are stored, sent and logged, and no place for people's data.
+        safe = ["(an e-mail address)" if "@" in heading else _quoted(heading) for heading in shown[:_LISTED]]
+        listed = [f"{column_letter(i)} {heading}" for i, heading in enumerate(safe)]
         found = ", ".join(listed) or "none"
         found += f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
         super().__init__(
@@ -459,6 +463,18 @@ class Mapping:
     headings: tuple[str, ...]  # every heading as people see it, a blank one as "Column F"; may hold repeats
     dropped: frozenset[int]  # the reasons of an earlier import: neither field nor extra, nor part of a reject's row
     company_flag: int | None = None  # (Odoo; also in extra) true where full_name is the name of a company
+    last_first: bool = False  # whether full_name is written with the last name first
+
+    @property
+    def shown_columns(self) -> list[int]:
+        """The columns of a reject's row, in its order."""
+        return [column for column in range(len(self.headings)) if column not in self.dropped]
+
+    @property
+    def clock_name(self) -> str:
+        """The name in extra of the time of day of the last contact, of which the field holds the day alone."""
+        day = next((column for column, field in self.fields.items() if field == "last_contacted"), None)
+        return "" if day is None else _unused(self.headings[day], set(self.extra.values()))
 
     def extra_name(self, column: int) -> str:
         """The name in extra of a column without a heading of its own, such as one to the right of all headings."""
@@ -531,7 +547,8 @@ def map_columns(headings: Sequence[object], overrides: abc.Mapping[str, str] | N
         extra[column] = _unused(shown[column], taken)
         taken.add(extra[column])
     flags = [i for i in extra if key(texts[i]) in _COMPANY_FLAGS and i not in told]
-    return Mapping(dict(sorted(fields.items())), extra, shown, dropped, flags[0] if flags else None)
+    last_first = any(field == "full_name" and key(texts[column]) in _LAST_FIRST for column, field in fields.items())
+    return Mapping(dict(sorted(fields.items())), extra, shown, dropped, flags[0] if flags else None, last_first)
 
 
 def find_headings(

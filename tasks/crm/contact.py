@@ -22,13 +22,19 @@ LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a ce
 NOTE_LENGTH = 1_000_000  # characters of notes
 EMAIL_LENGTH = 254  # RFC 5321: a path has 256 octets with its brackets
 REMEMBERED = 1 << 15  # different values of a column
+_EXACT = 2**53  # from here on a workbook's numbers leave out integers
 PHONE_DIGITS = 3  # the shortest number that anyone dials
 
 # Unquoted local part and a domain with a dot, letters of any script (RFC 6531); one address, no display name.
 _EMAIL = re.compile(
-    r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\"._-][^\s@<>()\[\],;:\\\"._]*\.)+[^\s@.\d,;>]{2,}"
+    r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\"._-][^\s@<>()\[\],;:\\\"._]*\.)+"
+    r"(?:xn--[a-z0-9-]+|[^\s\x00-@\[-`{-\x7f]{2,})"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# Marks that nobody sees, of Unicode's category Cf: they come along when text is copied from a page or a message. Not
+# the two joiners (U+200C, U+200D), which make other letters in some scripts.
+_INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+_UNSEEN = re.compile(f"[{_INVISIBLE}]")
+_RARE = re.compile(f"[{_INVISIBLE}\ud800-\udfff]")
 _DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
 _MONTHS = (
     "january",
@@ -80,14 +86,14 @@ class Unfit(Exception):  # noqa: N818 - a row that is not fit to be a contact is
 def as_text(value: Any) -> str:
     """A cell as text, as a person reads it: 94523.0 is "94523", a day without a time is a day.
 
-    Raises ValueError for a cell that shows an error.
+    Raises ValueError for a cell that shows an error, or a number that is not what was typed.
     """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else f"{value:.15g}"  # Excel knows 15 digits
+        return _number_as_text(value)
     if isinstance(value, dt.datetime):
         return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ")
     if isinstance(value, dt.timedelta):  # more than a day, as Excel's [h]:mm:ss
@@ -98,9 +104,20 @@ def as_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _number_as_text(value: float) -> str:
+    if not value.is_integer():
+        return f"{value:.15g}"  # Excel knows 15 digits
+    if abs(value) >= _EXACT:
+        raise ValueError("has more digits than a number keeps: format the cell as text and type it again")
+    return str(int(value))
+
+
 def shown(value: Any) -> str:
     """A cell as it can be stored and shown: errors as their text, what no database holds replaced visibly."""
-    text = value.text if isinstance(value, ErrorCell) else as_text(value)
+    try:
+        text = value.text if isinstance(value, ErrorCell) else as_text(value)
+    except ValueError:
+        text = f"{value:.15g}"
     return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
@@ -122,10 +139,13 @@ def _clean(text: str, limit: int) -> str | None:
 
 
 def line(value: Any) -> str | None:
-    """One line of text: blanks of every kind are one blank, none at the ends. None for a blank cell."""
+    """One line of text: blanks of every kind are one blank, none at the ends, nothing unseen. None for a blank cell."""
     if value is None:
         return None
-    return _clean(" ".join((value if type(value) is str else as_text(value)).split()), LINE_LENGTH)
+    text = value if type(value) is str else as_text(value)
+    if not text.isascii():
+        text = _UNSEEN.sub("", text)
+    return _clean(" ".join(text.split()), LINE_LENGTH)
 
 
 def note(value: Any) -> str | None:
@@ -217,15 +237,18 @@ def has_clock(value: Any) -> bool:
     return isinstance(value, dt.datetime) and value.time() != dt.time()
 
 
-def split_name(name: str | None) -> tuple[str | None, str | None]:
-    """First and last name of a whole one: "Last, First" says it; else the last word is the last name."""
+def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | None, str | None]:
+    """First and last name of a whole one: "Last, First" says it; else the last word, or the first, is the last name."""
     if name is None:
         return None, None
     if name.count(",") == 1:
         last, _, first = name.partition(",")
         if first.strip() and last.strip():
             return first.strip(), last.strip()
-    first, _, last = name.rpartition(" ")
+    if last_first:
+        last, _, first = name.partition(" ")
+    else:
+        first, _, last = name.rpartition(" ")
     return first or None, last
 
 
@@ -396,22 +419,22 @@ def _texts(cells: Column, apart: set[int]) -> Column:
     return _each(lambda cell: cell if type(cell) is str else as_text(cell), cells, apart)
 
 
-def _cleaned(texts: list[str], limit: int, apart: set[int]) -> list[str | None]:
-    """`_clean` of each text: nearly always all of them are in order, which their whole tells at once."""
+def _cleaned(rule: Callable[[Any], str | None], texts: list[str], limit: int, apart: set[int]) -> list[str | None]:
+    """What `rule` makes of each text: nearly always all of them are in order, which their whole tells at once."""
     whole = "".join(texts)
     if (
         "\0" not in whole
         and max(map(len, texts)) <= limit
-        and (whole.isascii() or (unicodedata.is_normalized("NFC", whole) and not _SURROGATE.search(whole)))
+        and (whole.isascii() or (unicodedata.is_normalized("NFC", whole) and not _RARE.search(whole)))
     ):
         return [text or None for text in texts]
-    return _each(partial(_clean, limit=limit), texts, apart)
+    return _each(rule, texts, apart)
 
 
 def lines(cells: Column, apart: set[int]) -> list[str | None]:
     """`line` of each cell of a column."""
     texts = [" ".join(cell.split()) if cell else "" for cell in _texts(cells, apart)]
-    return _cleaned(texts, LINE_LENGTH, apart)
+    return _cleaned(line, texts, LINE_LENGTH, apart)
 
 
 def repeated_lines(remembered: _Remembered, cells: Column, apart: set[int]) -> list[str | None]:
@@ -425,7 +448,7 @@ def notes(cells: Column, apart: set[int]) -> list[str | None]:
         (cell if "\r" not in cell else cell.replace("\r\n", "\n").replace("\r", "\n")).strip() if cell else ""
         for cell in _texts(cells, apart)
     ]
-    return _cleaned(texts, NOTE_LENGTH, apart)
+    return _cleaned(note, texts, NOTE_LENGTH, apart)
 
 
 def _emails(cells: Column, apart: set[int]) -> list[str | None]:

@@ -51,7 +51,7 @@ class Sheet:
         self._full_name = by_field.get("full_name")
         self._day = by_field.get("last_contacted")
         self._by_field = by_field
-        self._raw_columns = [i for i in range(len(mapping.headings)) if i not in mapping.dropped]
+        self._clock = mapping.clock_name
 
     def copy_lines(self, rows: Sequence[Row]) -> tuple[list[str], int]:
         """The lines of a batch, and how many of its rows are rejected.
@@ -106,7 +106,7 @@ class Sheet:
         if self._day is not None:
             clocks = [as_text(cell) if has_clock(cell) else None for cell in columns[self._day]]
             if any(clocks):
-                kept.append((self.mapping.headings[self._day], clocks))
+                kept.append((self._clock, clocks))
         if not kept:
             return ["{}"] * len(columns[0])
         headings = [heading for heading, _ in kept]
@@ -126,7 +126,7 @@ class Sheet:
             contact = read_contact(self._fields(cells), whole_last_name=self._whole_last_name)
             extra = self._extra(cells, number) if self.mapping.extra or len(cells) > len(self.mapping.headings) else {}
             if self._day is not None and has_clock(cells[self._day]):
-                extra[self.mapping.headings[self._day]] = as_text(cells[self._day])
+                extra[self._clock] = as_text(cells[self._day])
         except Unfit as unfit:
             problems = [self._problem(problem.field, problem.reason, number, cells) for problem in unfit.problems]
             problems += self._extra_problems(cells, number)
@@ -148,9 +148,10 @@ class Sheet:
         if self.mapping.company_flag is not None and _flagged(cells[self.mapping.company_flag]):
             return {"organization": whole}
         try:
-            return dict(zip(("first_name", "last_name"), split_name(line(whole)), strict=True))
+            names = split_name(line(whole), last_first=self.mapping.last_first)
         except ValueError:
             return {"last_name": whole}  # read_contact says what is wrong with it
+        return dict(zip(("first_name", "last_name"), names, strict=True))
 
     def _extra(self, cells: Sequence[Cell], number: int) -> dict[str, str]:
         kept: dict[str, str] = {}
@@ -188,7 +189,7 @@ class Sheet:
         return [self.mapping.headings[column], shown(cells[column]), _at(cells[column], column, number, reason)]
 
     def _raw(self, cells: Sequence[Cell]) -> str:
-        pairs = [[self.mapping.headings[i], shown(cells[i])] for i in self._raw_columns]
+        pairs = [[self.mapping.headings[i], shown(cells[i])] for i in self.mapping.shown_columns]
         return _json(pairs + [[heading, shown(cells[column])] for column, heading in self._beyond(cells)])
 
     def _accepted(self, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]) -> str:
@@ -233,7 +234,7 @@ def _at(cell: Cell, column: int, number: int, reason: str) -> str:
 
 
 def _flagged(cell: Cell) -> bool:
-    return not isinstance(cell, ErrorCell) and as_text(cell).strip().casefold() in TRUE
+    return not isinstance(cell, ErrorCell) and shown(cell).strip().casefold() in TRUE
 
 
 def _copied(column: Sequence[str | None]) -> list[str]:

@@ -10,7 +10,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +21,7 @@ from typing import IO, Self
 from tasks.crm.package import DIMENSION, Package
 
 _WINDOW = 1 << 20  # bytes read at once
+_MERGED = re.compile(rb"ref\s*=\s*[\"'][A-Z]{1,3}([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})")
 _LONGEST_ROW = 64 << 20  # bytes; also of what stands behind the rows
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -157,6 +158,9 @@ class _Cutter:
 
     def _write_top(self, behind: bytes) -> None:
         merged = re.search(rb"<%(p)smergeCells.*?</%(p)smergeCells\s*>" % {b"p": self._prefix}, behind, re.DOTALL)
+        for span in _MERGED.finditer(merged[0] if merged else b""):
+            if bisect_right(self._firsts, int(span[1])) != bisect_right(self._firsts, int(span[2])):
+                raise _NotCut  # what is merged belongs together
         xml = [self._head_of(self._firsts[0]), *self._top, self._foot(merged[0] if merged else b"")]
         self._target.writestr("xl/worksheets/1.xml", b"".join(xml))
 

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import io
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class Copy:
 
 _CHUNK = 1 << 20
 _SCHEMES = ("http", "https", "s3")
+_SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # fsspec writes several: simplecache::https
+_HOST = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
 _TRY_AGAIN_STATUS = {408, 425, 429}  # and every 5xx
 
 
@@ -88,13 +91,21 @@ def located(workbook: str) -> str:
 
 
 def redacted(address: str) -> str:
-    """The address without user, password, fragment and the values of its query: any of them may be a secret."""
-    if not _scheme(address):
+    """The address without user, password, fragment and the values of its query: any of them may be a secret.
+
+    It can be stored and shown everywhere: of a file's name that is no UTF-8 the foreign bytes are question marks.
+    """
+    address = address.encode("utf-8", "replace").decode()
+    if not (scheme := _scheme(address)):
         return address
-    parts = _parts(address)
+    rest = address.partition("://")[2]
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" not in host and not _HOST.fullmatch(host):  # what looks like a port is the beginning of a password
+        rest = rest.rpartition("@")[2]
+    parts = _parts(f"{_SCHEMES[0]}://{rest}")
     names = [pair.partition("=")[0] if "=" in pair else "" for pair in parts.query.split("&")] if parts.query else []
     query = "?" + "&".join(f"{name}=***" if name else "***" for name in names) if names else ""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+    return f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
 
 
 def fetch(address: str, into: Path) -> Copy:
@@ -130,7 +141,7 @@ def fetch(address: str, into: Path) -> Copy:
 
 def _scheme(address: str) -> str | None:
     scheme, separator, _ = address.partition("://")
-    return scheme.lower() if separator and scheme.isalnum() else None
+    return scheme.lower() if separator and _SCHEME.fullmatch(scheme) else None
 
 
 def _parts(address: str) -> SplitResult:
@@ -142,7 +153,7 @@ def _parts(address: str) -> SplitResult:
 
 def _name(address: str) -> str:
     if not _scheme(address):
-        return Path(address).name
+        return redacted(Path(address).name)
     parts = _parts(address)
     return PurePosixPath(unquote(parts.path)).name or parts.hostname or "workbook"
 
@@ -175,27 +186,28 @@ class _Kept(io.RawIOBase):
 
 
 def _copy_file(path: Path, kept: _Kept) -> None:
+    shown = redacted(str(path))
     try:
         before = path.stat()
         if stat.S_ISDIR(before.st_mode):
-            raise WorkbookError(f"{path} is a folder: give a file in it, or a pattern such as {path / '*.xlsx'}")
+            raise WorkbookError(f"{shown} is a folder: give a file in it, or a pattern such as {shown}/*.xlsx")
         if not stat.S_ISREG(before.st_mode):
-            raise WorkbookError(f"{path} is not a file: give the path of a workbook")
+            raise WorkbookError(f"{shown} is not a file: give the path of a workbook")
         kept.expect(before.st_size)
         with path.open("rb") as source:
             while piece := source.read(_CHUNK):
                 kept.write(piece)
         after = path.stat()
     except FileNotFoundError as error:
-        raise WorkbookError(f"There is no file {path} on this machine: check the path") from error
+        raise WorkbookError(f"There is no file {shown} on this machine: check the path") from error
     except PermissionError as error:
-        raise WorkbookError(f"{path} may not be read by this user: change its permissions") from error
+        raise WorkbookError(f"{shown} may not be read by this user: change its permissions") from error
     except ValueError as error:  # a NUL
-        raise WorkbookError(f"{str(path)!r} is no path: check it") from error
+        raise WorkbookError(f"{shown!r} is no path: check it") from error
     except OSError as error:
-        raise WorkbookUnreachable(f"{path} cannot be read: {error.strerror}") from error
+        raise WorkbookUnreachable(f"{shown} cannot be read: {error.strerror}") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or kept.length != after.st_size:
-        raise WorkbookUnreachable(f"{path} was being written while it was copied: try again when it is complete")
+        raise WorkbookUnreachable(f"{shown} was being written while it was copied: try again when it is complete")
 
 
 def _copy_http(address: str, shown: str, kept: _Kept) -> None:

@@ -31,6 +31,7 @@ from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_h
 from tasks.crm.columns import Mapping as ColumnMapping
 from tasks.crm.contact import shown
 from tasks.crm.copy_lines import Sheet
+from tasks.crm.merged import filled_down
 from tasks.crm.workbook import Workbook, WorkbookError, open_workbook
 
 T = TypeVar("T")
@@ -63,7 +64,8 @@ class Headings:
     fields: dict[str, str]  # field -> heading
     extra: list[str]  # headings kept in extra
     rows: int | None  # how many rows the sheet has at most, if it says so
-    days: list[str]  # the headings of the column of days: sheets may write them in different ways
+    encoding: str | None  # of text, where its bytes do not prove it
+    days: dict[str, int]  # sheet -> which cell of a row, as a reject shows it, is the day
 
 
 @dataclass(frozen=True)
@@ -152,20 +154,34 @@ def _understood(workbook: Workbook, name: str, order: Order) -> Found | None:
     lowest = max((last for first, last, *_ in workbook.merged if first <= heading_row <= last), default=0)
     if lowest in headings and looked_for([(lowest, headings[lowest])]):
         heading_row = lowest
-    return Found(name, heading_row, map_columns(headings[heading_row], order.columns), pieces)
+    below = [cells for number, cells in top if number > heading_row]
+    width = len(headings[heading_row]) if order.columns else _width(headings[heading_row], below)
+    return Found(name, heading_row, map_columns(headings[heading_row][:width], order.columns), pieces)
 
 
-def _pieces(workbook: Workbook, name: str, order: Order) -> list[Iterator[Row]]:
-    return workbook.pieces(name, max(order.batch_rows, LEAST_PIECE), Path(order.into))
+def _width(headings: Sequence[Cell], below: Sequence[Sequence[Cell]]) -> int:
+    """How many columns the table has: up to its last heading, or the last column without one that two rows fill.
+
+    A stray cell far to the right is no column, and is kept all the same.
+    """
+    filled = Counter(column for cells in below for column, cell in enumerate(cells) if cell is not None)
+    columns = [column for column, rows in filled.items() if rows > 1 or len(below) == 1]
+    columns += [column for column, heading in enumerate(headings) if heading not in {None, ""}]
+    return max(columns, default=-1) + 1
 
 
-def _look_at_the_top(pieces: list[Iterator[Row]]) -> list[Row]:
+def _pieces(workbook: Workbook, name: str, order: Order) -> list[Iterable[Row]]:
+    return [*workbook.pieces(name, max(order.batch_rows, LEAST_PIECE), Path(order.into))]
+
+
+def _look_at_the_top(pieces: list[Iterable[Row]]) -> list[Row]:
     """The first rows of the sheet, where headings may be; the pieces are as before."""
     top: list[Row] = []
     for n, piece in enumerate(pieces):
-        begin = list(islice(piece, HEADING_ROWS - len(top)))
+        rest = iter(piece)
+        begin = list(islice(rest, HEADING_ROWS - len(top)))
         top += begin
-        pieces[n] = chain(begin, piece)
+        pieces[n] = chain(begin, rest)
         if len(top) == HEADING_ROWS:
             break
     return top
@@ -206,7 +222,7 @@ def _all_sheets(workbook: Workbook, order: Order) -> list[Found]:
     return found
 
 
-def _from_the_top(workbook: Workbook, name: str, order: Order) -> Iterator[Iterator[Row]]:
+def _from_the_top(workbook: Workbook, name: str, order: Order) -> Iterator[Iterable[Row]]:
     yield from _pieces(workbook, name, order)
 
 
@@ -241,21 +257,23 @@ def read(order: Order) -> Generator[Headings | Batch | End, None, None]:
             row=first.heading_row,
             fields={field: mapping.headings[column] for column, field in mapping.fields.items()},
             extra=list(mapping.extra.values()),
+            encoding=workbook.encoding,
             rows=max(workbook.height - first.heading_row, 0) if workbook.height and one else None,
-            days=[
-                found.mapping.headings[column]
+            days={
+                shown(found.name): found.mapping.shown_columns.index(column)
                 for found in sheets
                 for column, field in found.mapping.fields.items()
                 if field == "last_contacted"
-            ],
+            },
         )
         share = _Share()
         for found in sheets:
             pieces = list(found.pieces)
+            _look_at_the_top(pieces)  # before a fork: the first row brings the merged cells
             if len(pieces) > 1 and (os.cpu_count() or 1) > 1:
                 share += yield from _on_two_cores(order, found, pieces, workbook, share.last)
             else:
-                share += yield from _rows(order, found, pieces, share.last)
+                share += yield from _rows(order, found, pieces, workbook, share.last)
         if not share.rows:
             raise WorkbookError(
                 f"{order.name} has headings but no rows on sheet {names!r}: was the right file exported?"
@@ -281,13 +299,16 @@ class _Share:
         return self.orders[0] == "day" if len(self.orders) == 1 else None
 
 
-def _rows(order: Order, found: Found, pieces: Iterable[Iterable[Row]], before: int) -> Generator[Batch, None, _Share]:
+def _rows(
+    order: Order, found: Found, pieces: Iterable[Iterable[Row]], workbook: Workbook, before: int
+) -> Generator[Batch, None, _Share]:
     """Judge and write the rows of some pieces of a sheet, `before` which there were so many positions."""
     sheet = Sheet(found.name, found.mapping, order.import_id, before)
     width = len(found.mapping.headings)
     share = _Share(last=before)
     for piece in pieces:
-        below = ((number, cells) for number, cells in piece if number > found.heading_row)
+        data = ((number, cells) for number, cells in piece if number > found.heading_row)
+        below = filled_down(data, lambda: workbook.merged, found.heading_row)
         while rows := list(islice(below, order.batch_rows)):
             for _, cells in rows:
                 if len(cells) < width:
@@ -309,12 +330,12 @@ def _on_two_cores(
     pid = os.fork()
     if pid == 0:
         workbook.reopen()
-        share = _carried_out(_rows(order, found, pieces[1::2], before), order)
+        share = _carried_out(_rows(order, found, pieces[1::2], workbook, before), order)
         if share is not None:
             os.write(writer, json.dumps(asdict(share)).encode())
         os._exit(0 if share is not None else ANSWERED)
     os.close(writer)
-    own = yield from _rows(order, found, pieces[::2], before)
+    own = yield from _rows(order, found, pieces[::2], workbook, before)
     with os.fdopen(reader) as pipe:
         said = pipe.read()
     _, status = os.waitpid(pid, 0)
@@ -365,7 +386,9 @@ def _carried_out(events: Generator[Headings | Batch | End, None, T], order: Orde
             _answer(kinds[type(event)], asdict(event))
     except StopIteration as end:
         return cast("T", end.value)
-    except (WorkbookError, HeadingsError) as error:
+    except HeadingsError as error:
+        _answer("refused", f"{order.name}: {error}")
+    except WorkbookError as error:
         _answer("refused", str(error))
     except MemoryError:
         _answer(

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+_UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
 _SHOWN = 20  # lines of each list in the report
 
 
@@ -39,6 +40,8 @@ class ImportReport(BaseModel):
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
     shared_emails: list[tuple[str, int]]  # e-mail, people
+    encoding: str | None = None  # of text, where its bytes do not prove it
+    refusal: str | None = None  # of a preview: why an import would be refused
 
     @property
     def balances(self) -> bool:
@@ -72,7 +75,8 @@ def markdown(report: ImportReport) -> str:
     parts = [
         f"# {title} {safe(PurePosixPath(report.workbook).name)}",
         f"Import {report.import_id}, sheet {safe(report.sheet)}, headings in row {report.heading_row}."
-        + (" Nothing was written: this is what an import would do now." if report.preview else ""),
+        + (f" Read as {report.encoding}: {_UNPROVEN}" if report.encoding else "")
+        + (f" Nothing was written: {_foretold(report)}" if report.preview else ""),
         _table(
             ["rows read", "inserted", "updated", "unchanged", "duplicate", "rejected"],
             [[f"{n:,}" for n in _books(report)]],
@@ -109,6 +113,13 @@ def markdown(report: ImportReport) -> str:
         rows = [[safe(address), f"{people:,}"] for address, people in report.shared_emails[:_SHOWN]]
         parts += ["## E-mail addresses of several people", "All of them are kept.", _table(["e-mail", "people"], rows)]
     return "\n\n".join(parts)
+
+
+def _foretold(report: ImportReport) -> str:
+    """What a preview says of the import."""
+    if report.refusal is None:
+        return "this is what an import would do now."
+    return f"**an import would be refused now**, {safe(report.refusal)}."
 
 
 def _books(report: ImportReport) -> tuple[int, ...]:

@@ -48,7 +48,7 @@ from tasks.step import Refused, run, step
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 2  # raised when rows come to lie in other batches or at other positions
+READING_VERSION = 3  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
 REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
@@ -277,10 +277,11 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         too_many = _too_many(report)
         if preview or too_many:
             before.rollback()
+            report = report.model_copy(update={"refusal": too_many})
         else:
             _check(contacts.merge(connection, claim.id), report)
         contacts.keep_rejects(connection, claim.id)
-        if not too_many:
+        if preview or not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
     with suppress(DatabaseUnavailable), transaction() as connection:
@@ -288,7 +289,10 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
             check_owner(connection, claim)
         contacts.drop_staging(connection, claim.id)
     if too_many and not preview:
-        raise Refused(too_many)
+        raise Refused(
+            f"{report.workbook} is refused: {too_many}. Nothing was imported. "
+            f"All of them with their reasons: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
+        )
     return report.model_dump(mode="json")
 
 
@@ -300,6 +304,7 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         sha256=staged.copy.sha256,
         sheet=headings.sheet,
         heading_row=headings.row,
+        encoding=headings.encoding,
         preview=preview,
         fields=headings.fields,
         extra=headings.extra,
@@ -324,9 +329,8 @@ def _too_many(report: ImportReport) -> str | None:
         return None
     column, reason, _ = report.reject_reasons[0]
     return (
-        f"{report.workbook} is refused: {report.rejected:,} of {report.rows:,} rows are rejected, more than "
-        f"REJECT_LIMIT ({limit:.0%}) allows; most often {column or 'the row'} {reason}. Nothing was imported. "
-        f"All of them with their reasons: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
+        f"{report.rejected:,} of {report.rows:,} rows are rejected, more than REJECT_LIMIT ({limit:.0%}) allows; "
+        f"most often {column or 'the row'} {reason}"
     )
 
 
@@ -357,6 +361,8 @@ def tell(result: dict[str, Any]) -> Outcome:
     report = ImportReport(**result)
     create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
+    if report.refusal:
+        message += f"; an import would be refused: {report.refusal}"
     get_run_logger().info("import %s: %s", report.import_id, message)
     if not report.preview:
         _tell_success(report.workbook)

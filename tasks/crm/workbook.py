@@ -66,6 +66,7 @@ class Workbook:
 
     sheets: list[SheetInfo]  # in the workbook's order
     height = 0  # last row, as Excel shows it, of the sheet that is read; 0 where only reading to the end would tell
+    encoding: str | None = None  # of text, where its bytes do not prove it: any of 8 bits would have fitted
     merged: Sequence[Merge] = ()  # its merged cells, as far as `rows` has come
 
     def rows(self, sheet: str) -> Iterator[Row]:
@@ -399,6 +400,8 @@ class _Table(Workbook):
             self._encoding = delimited.encoding_of(path)
         except delimited.DelimitedError as error:
             raise WorkbookError(f"{name} {error}") from error
+        if self._encoding == "cp1252":
+            self.encoding = "Windows-1252"
         self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
 
     def rows(self, sheet: str) -> Iterator[Row]:
