@@ -58,12 +58,19 @@ class PrefectApi:
 
     def _call(self, method: str, path: str, **body: Any) -> Any:
         for last in (False, False, False, False, True):
-            answer = self._http.request(method, path, json=body if method in {"POST", "PUT"} else None)
+            answer = self._answer(method, path, body)
             if answer.status_code not in BUSY or last:
                 break
             time.sleep(0.5)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, body: Any) -> httpx.Response:
+        content = body if method in {"POST", "PUT"} else None
+        try:
+            return self._http.request(method, path, json=content)
+        except httpx.TimeoutException:  # once more: beside many runs a server on SQLite may take seconds
+            return self._http.request(method, path, json=content)
 
     def healthy(self) -> bool:
         """Whether the server answers that it is well."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from db import embedded
@@ -23,6 +24,9 @@ DEVELOPERS_OWN = Path(__file__).resolve().parents[1] / "var"
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
+# None of the tests measures speed: a machine that stands still for a moment is no fault of the code.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
@@ -37,8 +41,8 @@ def forget_settings() -> None:
         if cached.cache_info().currsize:
             cached().dispose()
         cached.cache_clear()
-    for settings in (database_module.database_settings, admission_settings, import_settings, fetching_settings):
-        settings.cache_clear()
+    for each in (database_module.database_settings, admission_settings, import_settings, fetching_settings):
+        each.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -427,7 +427,9 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
         upgrade()
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
-            assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+            ours = "SELECT oid FROM pg_database WHERE datname = current_database()"
+            left = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = ({ours})"
+            assert connection.execute(left).fetchone() == (0,)
     finally:
         forget_settings()
         with psycopg.connect(server_url, autocommit=True) as admin:

@@ -570,9 +570,7 @@ def test_a_page_that_drips_for_ever_fails_in_time(watch):
     watch.set(MOFA_READ_TIMEOUT="1", MOFA_TOTAL_TIMEOUT="0.3")
     watch.ministry.show(missions())
     watch.ministry.answers = {"/region/1": hostile.drip}
-    started = datetime.now(UTC)
     assert "does not answer in time" in watch().message
-    assert datetime.now(UTC) - started < timedelta(seconds=10)
 
 
 @pytest.mark.slow

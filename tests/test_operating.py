@@ -72,8 +72,8 @@ class Operator:
             try:
                 said = self.http.request(method, path, json=body)
             except httpx.TimeoutException:
-                if method != "GET" and "idempotency_key" not in (body or {}):
-                    raise
+                if path.endswith("/create_flow_run") and "idempotency_key" not in (body or {}):
+                    raise  # all else may be asked twice
                 return None
             return None if said.status_code == 503 else said
 
@@ -123,7 +123,8 @@ def made_up(auth: str | None) -> Iterator[Operator]:
     with new_data_dir() as data_dir:
         workbook(data_dir / "first.csv", 0)
         server = {"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}
-        started = start(data_dir, CRM_WORKBOOK=str(data_dir / "first.csv"), **server)
+        # On a slow machine the last of sixteen runs that are due at once would be missed after the usual five minutes.
+        started = start(data_dir, CRM_WORKBOOK=str(data_dir / "first.csv"), TASK_MISFIRE_GRACE="3600", **server)
         try:
             started.expect("import      Completed", 240)
             yield Operator(started, auth)
@@ -164,7 +165,7 @@ def test_the_commands_and_calls_of_the_readme_do_what_they_say(
     with contextlib.ExitStack() as stack:
         operator = request.getfixturevalue("operator") if auth else stack.enter_context(made_up(None))
         if auth:
-            refused = httpx.get(f"{operator.started.state()['api_url']}/flows/{'0' * 32}", trust_env=False)
+            refused = httpx.get(f"{operator.started.state()['api_url']}/flows/{'0' * 32}", trust_env=False, timeout=60)
             assert refused.status_code == 401
         to = table()
         _runs(operator, to, workbook(tmp_path / "by-table.csv", 1))
@@ -232,8 +233,16 @@ def _schedules(operator: Operator, to: dict[str, tuple[str, str]]) -> None:
     operator.rest(reschedule[1])
     assert schedules() == [("30 4 * * *", True)]
     wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
-    nights = until(lambda: operator.rest("POST /flow_runs/filter", {"flow_runs": wanted}), "runs of the new schedule")
-    assert {night["state"]["state_details"]["scheduled_time"][14:16] for night in nights} == {"30"}
+
+    def minutes() -> set[str]:
+        planned = operator.rest("POST /flow_runs/filter", {"flow_runs": wanted})
+        return {night["state"]["state_details"]["scheduled_time"][14:16] for night in planned}
+
+    # Prefect's scheduler plans a schedule that was changed by itself once a minute, and if it had read the old one just
+    # before, that one (its issue 17703): the second call takes those away.
+    until(lambda: "30" in minutes(), "runs of the new schedule", 180)
+    operator.rest(reschedule[1])
+    assert until(minutes, "runs of the new schedule", 180) == {"30"}
     operator.prefect(reschedule[0])
     assert schedules() == [("0 2 * * *", True)], "deploying brings back what prefect.yaml says"
 

@@ -691,7 +691,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
         ("http://[::1]:80/@ada.xlsx", "http://[::1]:80/@ada.xlsx"),
         ("webdav+https://ada:s3cret@e.org/b.xlsx", "webdav+https://e.org/b.xlsx"),
         ("simplecache::https://ada:s3cret@e.org/b.xlsx", "simplecache::https://e.org/b.xlsx"),
-        ("/home/ada/b\udcfc.csv", "/home/ada/b?.csv"),
+        ("/data/ada/b\udcfc.csv", "/data/ada/b?.csv"),
     ],
 )
 def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
@@ -814,11 +814,6 @@ def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_p
     assert copy.address == f"http://{host}/token/book.csv"
 
 
-@pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKBOOK_READ_TIMEOUT", "0.5")
-
-
 @pytest.mark.parametrize(
     ("path", "kind", "says"),
     [
@@ -831,8 +826,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         ("/silent/book.csv?k=s3cret", WorkbookUnreachable, "the server does not answer in time"),
     ],
 )
-@pytest.mark.usefixtures("_impatient")
-def test_http_failures_are_told_in_plain_words(host: str, tmp_path: Path, path: str, kind: type, says: str) -> None:
+def test_http_failures_are_told_in_plain_words(
+    host: str, tmp_path: Path, path: str, kind: type, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "silent" in path:
+        monkeypatch.setenv("WORKBOOK_READ_TIMEOUT", "0.5")
     found, sentence = refused(f"http://{host}{path}", tmp_path)
     assert (found, says in sentence) == (kind, True), sentence
 
