@@ -324,6 +324,17 @@ def test_a_redirect_into_what_robots_txt_closes_is_not_followed(ministry):
     assert ministry.paths() == ["/list"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/html", "application/octet-stream"])
+def test_rules_are_told_from_a_page_by_their_content_whatever_type_they_are_sent_as(ministry, kind):
+    ministry.routes["/robots.txt"] = page(b"User-agent: *\nDisallow: /list\n", Content_Type=kind)
+    with pytest.raises(FetchRefused, match="closed to us"):
+        fetch(ministry, page())
+    ministry.routes["/robots.txt"] = page(
+        b"\xef\xbb\xbf\n<html><pre>\nUser-agent: *\nDisallow: /\n</pre></html>", Content_Type=kind
+    )
+    assert isinstance(fetch(ministry, page()), Page)
+
+
 @pytest.mark.parametrize("code", [401, 403, 404, 410])
 def test_without_a_robots_txt_everything_is_open(ministry, code):
     ministry.routes["/robots.txt"] = status(code)
@@ -353,6 +364,11 @@ def test_the_crawl_delay_lies_between_all_requests(ministry, rules):
     with fetcher(ministry, clock) as client, ThreadPoolExecutor(4) as pool:
         list(pool.map(client.fetch, [START] * 4))
     assert clock.slept == [7, 7, 7, 7]
+
+
+def test_a_request_rate_of_nothing_is_as_none(ministry):
+    ministry.routes["/robots.txt"] = status(200, b"User-agent: *\nRequest-rate: 0/10\n", Content_Type="text/plain")
+    assert isinstance(fetch(ministry, page()), Page)
 
 
 def test_a_crawl_delay_nobody_can_wait_for_is_refused(ministry):

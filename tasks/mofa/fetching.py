@@ -295,14 +295,15 @@ class Fetcher:
             if server.rules is None:
                 try:
                     answer = await self._follow(str(httpx.URL(url).join("/robots.txt")), {}, robots=True)
-                    is_page = "html" in answer.headers.get("content-type", "")
-                    rules = "" if is_page else answer.body.decode("utf-8-sig", "replace")
+                    rules = answer.body.decode("utf-8-sig", "replace")
+                    if rules.lstrip().startswith("<"):  # a page in its place, whatever type it is sent as
+                        rules = ""
                 except FetchRefused:  # RFC 9309, 2.3.1.3: 4xx means that there are no rules; 5xx is FetchFailed
                     rules = ""
                 server.rules = Protego.parse(rules)
                 rate = server.rules.request_rate(PRODUCT)
-                asked = max(server.rules.crawl_delay(PRODUCT) or 0, rate.seconds / rate.requests if rate else 0)
-                server.delay = max(server.delay, asked)
+                by_rate = rate.seconds / rate.requests if rate and rate.requests else 0
+                server.delay = max(server.delay, server.rules.crawl_delay(PRODUCT) or 0, by_rate)
                 server.not_before = max(server.not_before, self._clock() + server.delay)
         if server.delay > self._settings.longest_wait:
             raise FetchRefused(
