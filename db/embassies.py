@@ -217,9 +217,10 @@ def last_applied(connection: Connection, job: str, source: str) -> RowMapping | 
 
 
 def most_missions(connection: Connection, job: str, source: str, since: datetime) -> int:
-    """The highest number of missions in a set accepted since then; 0 if none was.
+    """The highest number of missions in a set accepted since then, or in the last one before; 0 if there is none.
 
-    What a person accepted is the measure from then on, or the next runs would hold it again for as long.
+    What a person accepted is the measure from then on, or the next runs would hold it again for as long. The last set
+    counts however old it is: of the missions themselves another parser may have closed those that it does not see.
     """
     found = connection.scalar(
         text("""
@@ -227,7 +228,8 @@ def most_missions(connection: Connection, job: str, source: str, since: datetime
                           WHERE name = :job AND subject = :source AND status = 'completed')
             SELECT max(CAST(result ->> 'missions' AS int)) FROM ours
             WHERE updated_at >= greatest(CAST(:since AS timestamptz), (
-                SELECT max(updated_at) FROM ours WHERE result ->> 'accepted' IS NOT NULL))"""),
+                SELECT max(updated_at) FROM ours WHERE result ->> 'accepted' IS NOT NULL))
+            OR updated_at = (SELECT max(updated_at) FROM ours)"""),
         {"job": job, "source": source, "since": since},
     )
     return int(found or 0)

@@ -717,6 +717,47 @@ def test_a_parser_that_cannot_read_the_stored_pages_holds_its_set_until_a_person
     assert watch.applied() == {}
 
 
+@pytest.mark.slow
+def test_what_another_parser_leaves_out_or_sees_again_is_no_news_of_the_ministry(watch):
+    start, left_out = datetime(2026, 1, 5, 3, tzinfo=UTC), {f"m{n}" for n in range(0, 40, 8)}
+    real = a_ministry().parse
+    fewer = a_ministry(2, parse=lambda page: [each for each in real(page) if each.key not in left_out])
+    watch.ministry.show(missions())
+    watch.slot(start)
+    watch()
+    before = watch.missions()
+    watch.alerts()
+    watch.sources["testland"] = fewer
+    for day in (1, 2):
+        watch.slot(start + day * DAY)
+        assert watch.applied() == {}
+        assert watch.shown() == without(missions(), *left_out)
+    watch.sources["testland"] = a_ministry(3)
+    watch.slot(start + 3 * DAY)
+    assert watch.applied() == {}
+    assert watch.shown() == missions()
+    assert {key: row["id"] for key, row in watch.missions().items()} == {key: row["id"] for key, row in before.items()}
+    assert watch.alerts() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("later", [1, 60])
+def test_a_parser_that_leaves_out_too_much_is_held_however_long_ago_the_last_set_was(watch, later):
+    watch.ministry.show(missions())
+    watch()
+    before = watch.tables()
+    watch.alerts()
+    real = a_ministry().parse
+    watch.sources["testland"] = a_ministry(2, parse=lambda page: [each for each in real(page) if each.key < "m2"])
+    watch.slot(datetime.now(UTC) + later * DAY)
+    state = watch()
+    assert state.name == HELD, state.message
+    assert "Only 12 open missions are found again, 30.0 % of 40" in state.message
+    assert "show 12 missions, 40 are known" in watch.ministry.told[0]["message"]
+    assert watch.tables() == before
+    assert watch.alerts() == ["testland: held for review, nothing was changed"]
+
+
 # --- real histories
 
 

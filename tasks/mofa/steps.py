@@ -339,6 +339,7 @@ def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: 
         known = _known(connection, source_name)
         if found.number is None and (why := why or _doubts(connection, source_name, known, found, at)):
             rebased.rollback()  # nothing at all is changed
+            known = _known(connection, source_name)
             return _hold(connection, ministry, known, found, claim, last, why, channels, base_url)
         rebased.commit()
         baseline = not known
@@ -393,9 +394,12 @@ def _rebase(connection: Connection, ministry: Source, last: RowMapping) -> list[
     except (PageError, DoubleError) as error:
         return [f"The parser is another, and it cannot read the stored pages to compare with them: {error}."]
     known, at = _known(connection, ministry.name), last["updated_at"]
-    # What a new parser reads otherwise or does not see is no news of the ministry: only the keys follow it.
-    changes = [change for change in diff(known, now, at=at, scheduled=False) if change.was]
-    _write(connection, ministry.name, known, now, changes, proof, at, news=False)
+    # What a new parser reads otherwise or does not see is no news of the ministry: the keys follow it, and what it does
+    # not see is closed here, or the next set would tell it as missing.
+    changes = diff(known, now, at=at, scheduled=False)
+    _write(connection, ministry.name, known, now, [change for change in changes if change.was], proof, at, news=False)
+    unseen = [change.key for change in changes if change.kind == "missing"]
+    table.set_status(connection, ministry.name, unseen, "closed", at, None)
     return []
 
 
