@@ -4,7 +4,7 @@ Raising in a task logs two tracebacks. For what a person has to mend a step retu
 instead, and `run` makes an exception of it again for the flow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -12,10 +12,9 @@ from prefect import State, Task, task
 from prefect.exceptions import FailedRun
 from prefect.runtime import task_run
 from prefect.states import Failed
-from prefect.tasks import exponential_backoff
 
 T = TypeVar("T")
-RETRIES = 4
+DELAYS = (0.5, 1, 2, 4)  # seconds before each further attempt
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it says
@@ -23,9 +22,13 @@ class Refused(Exception):  # noqa: N818 - reads as what it says
 
 
 def step(
-    *, refusals: tuple[type[Exception], ...], may_heal: tuple[type[Exception], ...], **options: Any
+    *,
+    refusals: tuple[type[Exception], ...],
+    may_heal: tuple[type[Exception], ...],
+    delays: Sequence[float] = DELAYS,
+    **options: Any,
 ) -> Callable[[Callable[..., T]], Task[..., T]]:
-    """A task that is tried again, with growing waits, after `may_heal`, and ends with the sentence of `refusals`."""
+    """A task that is tried again, `delays` later, after `may_heal`, and ends with the sentence of `refusals`."""
 
     def decorate(function: Callable[..., T]) -> Task[..., T]:
         @wraps(function)
@@ -33,14 +36,14 @@ def step(
             try:
                 return function(*args, **kwargs)
             except refusals as refusal:
-                if isinstance(refusal, may_heal) and int(task_run.run_count) <= RETRIES:
+                if isinstance(refusal, may_heal) and int(task_run.run_count) <= len(delays):
                     raise
                 return Failed(message=str(refusal))
 
         made: Task[..., T] = task(  # type: ignore[call-overload]
             told,
-            retries=RETRIES,
-            retry_delay_seconds=exponential_backoff(backoff_factor=0.5),
+            retries=len(delays),
+            retry_delay_seconds=list(delays),
             retry_jitter_factor=0.5,
             retry_condition_fn=_was_raised,
             **options,

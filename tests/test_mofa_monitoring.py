@@ -5,6 +5,7 @@ Every expected count is made here from the raw files, never taken from the monit
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import ministry as hostile
@@ -19,6 +21,7 @@ import psycopg
 import pytest
 import yaml
 from ministry import HOST, UK_LIST, US_LIST, Ministry, Rows, a_ministry, missions, uk_rows
+from prefect import task_engine
 from psycopg.rows import dict_row
 
 from flows.foreground import HELD
@@ -34,6 +37,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data" / "missions"
 GOVUK = DATA / "govuk-fco-worldwide"
 needs_data = pytest.mark.skipif(not GOVUK.exists(), reason="the shared data is not here")
 DAY = timedelta(days=1)
+DELAYS = steps.crawl_pages.retry_delay_seconds
 
 
 class Watch:
@@ -128,6 +132,7 @@ def watch(database: str, prefect_server: None, ministry: Ministry, monkeypatch: 
     monkeypatch.setenv("NOTIFY_URLS", f"json://127.0.0.1:{ministry.url.rpartition(':')[2]}/hook")
     forget()
     monkeypatch.setattr(steps.crawl_pages, "retry_delay_seconds", [0] * 4)  # as often as ever, but at once
+    monkeypatch.setattr(steps, "BREATH", 0)
     yield Watch(ministry, database, monkeypatch)
     forget()
 
@@ -613,6 +618,32 @@ def test_half_a_crawl_is_never_a_set_and_what_was_read_is_not_asked_for_again(wa
     assert (report["missions"], report["retried"], len(tries)) == (40, 3, 4)
     assert Counter(watch.ministry.asked)["/region/0"] == 1
     assert watch.shown() == missions()
+
+
+def test_a_crawl_may_meet_more_failures_than_it_has_attempts_while_it_reads_on(watch):
+    def at_the_second_time(to: hostile.Handler) -> None:
+        first = Counter(watch.ministry.asked)[to.path] == 1
+        (refuses(503) if first else hostile.page(watch.ministry.pages[to.path]))(to)
+
+    watch.set(MOFA_CONCURRENCY="1")  # so that no two failures fall into one attempt
+    watch.ministry.show(missions())
+    watch.ministry.answers = dict.fromkeys(watch.ministry.pages, at_the_second_time)
+    report = watch.report()
+    assert (report["pages"], report["retried"]) == (5, 5)
+    assert {Counter(watch.ministry.asked)[path] for path in watch.ministry.pages} == {2}
+
+
+def test_an_outage_of_minutes_does_not_cost_the_day(watch):
+    waited: list[float] = []  # time passes only where somebody waits
+    watch.patch.setattr(steps.crawl_pages, "retry_delay_seconds", DELAYS)
+    watch.patch.setattr(task_engine, "time", SimpleNamespace(time=time.time, sleep=waited.append))
+
+    def out_of_order(to: hostile.Handler) -> None:
+        (refuses(503) if sum(waited) < 180 else hostile.page(watch.ministry.pages["/list"]))(to)
+
+    watch.ministry.show(missions())
+    watch.ministry.answers["/list"] = out_of_order
+    assert watch.report()["missions"] == 40
 
 
 def test_a_parser_that_breaks_is_told_as_well(watch):

@@ -51,6 +51,8 @@ JOB = "mofa_monitoring"
 REFUSALS = (Refused, SettingsError, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
 _step = partial(step, refusals=REFUSALS, may_heal=(FetchFailed, DatabaseUnavailable, DatabaseConflict))
 NOT_FOUND = 404
+PATIENCE = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
+BREATH = 5  # seconds a server is left alone that failed between pages which it gave
 
 
 # ---------------------------------------------------------------------- the unit of work
@@ -119,16 +121,20 @@ def gather(source_name: str, base_url: str | None) -> Candidate:
     return run(crawl_pages, source_name, base_url, Crawl())
 
 
-@_step(task_run_name="crawl-{source_name}", cache_policy=NO_CACHE, persist_result=False)
+@_step(delays=PATIENCE, task_run_name="crawl-{source_name}", cache_policy=NO_CACHE, persist_result=False)
 def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candidate:
-    """Ask for what is not read yet, following links; a page is kept as soon as it is read."""
+    """Ask for what is not read yet, following links; a page is kept as soon as it is read.
+
+    Only an attempt that reads no page has failed: a long crawl may meet any number of failures on its way.
+    """
     ministry = source(source_name)
     with transaction() as connection:
         earlier = table.newest_snapshots(connection, source_name)
-    time.sleep(max(crawl.not_before - time.monotonic(), 0))
     settings = fetching_settings()
     with Fetcher(settings, ministry.hosts, base_url) as fetcher, ThreadPoolExecutor(settings.concurrency) as pool:
         while True:
+            time.sleep(max(crawl.not_before - time.monotonic(), 0))
+            read = len(crawl.read)
             try:
                 _follow(ministry, crawl, earlier, fetcher, pool)
                 break
@@ -136,8 +142,10 @@ def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candida
                 if (failure.retry_after or 0) > settings.longest_wait:  # nobody waits for that: the next run asks
                     raise FetchRefused(str(failure), failure.status, failure.retry_after) from failure
                 crawl.retried += 1
-                crawl.not_before = time.monotonic() + (failure.retry_after or 0)
-                raise
+                crawl.not_before = time.monotonic() + max(failure.retry_after or 0, BREATH)
+                if len(crawl.read) == read:
+                    raise
+                get_run_logger().warning("%s: %s", source_name, failure)
             except FetchRefused as refusal:
                 start = ministry.routes[crawl.route].start
                 more = crawl.route + 1 < len(ministry.routes)
