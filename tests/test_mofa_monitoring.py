@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,7 +27,7 @@ from psycopg.rows import dict_row
 from flows.foreground import HELD
 from flows.mofa_monitoring import mofa_monitoring
 from tasks.mofa import steps
-from tasks.mofa.fetching import fetching_settings
+from tasks.mofa.fetching import Fetcher, FetchingSettings, fetching_settings
 from tasks.mofa.page import PageError
 from tasks.mofa.settings import monitor_settings
 from tasks.mofa.sources import source as shipped
@@ -45,11 +45,12 @@ class Watch:
 
     def __init__(self, ministry: Ministry, database: str, patch: pytest.MonkeyPatch) -> None:
         self.ministry, self.database, self.patch = ministry, database, patch
+        self.base_url: str | None = ministry.url
         self.sources = {each.name: each for each in (a_ministry(), UK_LIST, US_LIST)}
         patch.setattr(steps, "source", lambda name: self.sources.get(name) or shipped(name))
 
     def __call__(self, source: str = "testland", accept: int | None = None) -> Any:
-        state = mofa_monitoring(source, self.ministry.url, accept, return_state=True)
+        state = mofa_monitoring(source, self.base_url, accept, return_state=True)
         assert len(state.message.splitlines()) == 1, "one clear sentence"
         return state
 
@@ -71,6 +72,18 @@ class Watch:
         """From now on runs are those of the schedule, of this slot."""
         self.patch.setattr(steps, "moment", lambda: at)
         self.patch.setattr(steps, "slot", lambda: at)
+
+    def without_mirror(self) -> None:
+        """From now on what listens on loopback is the ministry itself, and no mirror of it."""
+
+        def fetcher(settings: FetchingSettings, hosts: Collection[str], base_url: None) -> Fetcher:
+            assert base_url is None
+            made = Fetcher(settings, hosts, self.ministry.url)
+            made.mirrored = False
+            return made
+
+        self.base_url = None
+        self.patch.setattr(steps, "Fetcher", fetcher)
 
     def by_hand(self, at: datetime) -> None:
         self.patch.setattr(steps, "moment", lambda: at)
@@ -181,6 +194,7 @@ def test_an_unchanged_run_parses_and_keeps_nothing_and_moves_only_verified(watch
     real = hostile.a_ministry().parse
     watch.sources["testland"] = a_ministry(parse=lambda page: parsed.append(page.url) or real(page))
     watch.ministry.etags = etags
+    watch.without_mirror()
     watch.ministry.show(missions())
     watch()
     before, snapshots = watch.missions(), watch.rows("SELECT id, body, fetched_at FROM page_snapshots ORDER BY id")
@@ -303,8 +317,27 @@ def test_what_stands_in_for_a_slot_of_yesterday_sees_the_page_today(monkeypatch)
     assert datetime.now(UTC) - steps.moment() < timedelta(minutes=1)
 
 
+def test_a_mirror_and_the_ministry_are_not_asked_with_what_the_other_said_of_a_page(watch):
+    watch.ministry.etags = True
+    watch.ministry.show(missions())
+    watch()
+    assert watch.report()["unchanged"] == 5, "not parsed again"
+    assert watch.rows("SELECT etag FROM page_snapshots WHERE etag IS NOT NULL") == []
+    watch.without_mirror()
+    watch.report()
+    assert watch.ministry.unchanged == 0
+    said = watch.rows("SELECT etag FROM page_snapshots WHERE etag IS NOT NULL ORDER BY id")
+    watch.base_url = watch.ministry.url
+    watch.patch.setattr(steps, "Fetcher", Fetcher)
+    watch.ministry.saved += 1
+    watch.report()
+    assert watch.ministry.unchanged == 0
+    assert watch.rows("SELECT etag FROM page_snapshots ORDER BY id") == said, "the ministry's"
+
+
 def test_a_page_that_changes_its_validators_alone_is_asked_for_with_the_new_ones(watch):
     watch.ministry.etags = True
+    watch.without_mirror()
     watch.ministry.show(missions())
     watch()
     watch.ministry.saved += 1
@@ -319,6 +352,8 @@ def test_nothing_more_is_asked_for_once_a_page_cannot_be_taken():
     closed = Event()
 
     class Fetching:
+        mirrored = False
+
         def fetch(self, url: str, _validators: object) -> str:
             asked.append(url)
             assert url == "0" or closed.wait(30)

@@ -188,6 +188,7 @@ class Fetcher:
         self._settings, self._clock, self._sleep, self._now = settings, clock, sleep, now
         self._hosts = {host.lower() for host in hosts}
         self._base = _base(base_url) if base_url else None
+        self.mirrored = self._base is not None  # pages come from another server than the source's
         self._at_home = self._base is not None and _is_loopback(self._base.host)
         self._servers: dict[tuple[str, str, int | None], _Server] = {}
         self._stack = ExitStack()

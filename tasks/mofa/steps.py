@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -178,15 +178,19 @@ def _follow(
 def _fetched(
     urls: Sequence[str], earlier: Mapping[str, table.Snapshot], fetcher: Fetcher, pool: ThreadPoolExecutor
 ) -> Iterable[Fetched | NotModified]:
-    """The pages in order, a few at once; after a failure no further one is asked for."""
+    """The pages in order, a few at once; after a failure no further one is asked for.
+
+    Validators are between one server and us: a mirror is asked for whole pages, and what it says of them is not kept.
+    """
     stop = threading.Event()
 
     def ask(url: str) -> Fetched | NotModified | None:
         if stop.is_set():
             return None
-        known = earlier.get(url)
+        known = None if fetcher.mirrored else earlier.get(url)
         try:
-            return fetcher.fetch(url, Validators(known.etag, known.last_modified) if known else None)
+            page = fetcher.fetch(url, Validators(known.etag, known.last_modified) if known else None)
+            return replace(page, etag=None, last_modified=None) if fetcher.mirrored else page
         except BaseException:
             stop.set()
             raise
