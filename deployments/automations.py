@@ -6,15 +6,20 @@ A run whose process died says nothing any more, and would stand as running for e
 (PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 30 seconds); one that stops is marked as crashed here, and the watchdog starts
 another in its place. Never by rescheduling the same run: Prefect hands that out twice. People are told by the outbox
 alone, not from here.
+
+A server may serve other projects as well, whose runs send a heartbeat more rarely: ours are those of a flow that has
+the name of a module in flows/.
 """
 
 from __future__ import annotations
 
 import sys
+from pkgutil import iter_modules
 from typing import Any
 
 import httpx
 
+import flows
 from db.engine import DatabaseError, database_settings
 from deployments.prefect_api import PrefectApi, server_in_use
 
@@ -29,6 +34,10 @@ AUTOMATIONS: list[dict[str, Any]] = [
             "type": "event",
             "posture": "Proactive",
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {
+                "prefect.resource.role": "flow",
+                "prefect.resource.name": [module.name for module in iter_modules(flows.__path__)],
+            },
             "for_each": ["prefect.resource.id"],
             "after": [HEARTBEAT],
             "expect": ["prefect.flow-run.*"],  # another heartbeat, or any state: also Held, Missed, Skipped

@@ -118,9 +118,12 @@ class PrefectApi:
         return next((found["last_heartbeat_time"] for found in workers if found["name"] == worker), None)
 
     def at_start(self) -> list[tuple[str, str]]:
-        """Name and id of the deployments of which a run is wanted whenever `make up` starts."""
+        """Name and id of our deployments of which a run is wanted whenever `make up` starts.
+
+        A server may serve other projects as well: ours are those whose entry point is a module in flows/.
+        """
         found = self._call("POST", "/deployments/filter", deployments={"tags": {"all_": [AT_START]}}, sort="NAME_ASC")
-        return [(deployment["name"], deployment["id"]) for deployment in found]
+        return [(each["name"], each["id"]) for each in found if (each["entrypoint"] or "").startswith("flows.")]
 
     def start_run(self, deployment: str) -> str:
         """The id of a new run of the deployment; of one still waiting, if the last `make up` ended before its turn."""

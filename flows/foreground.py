@@ -95,6 +95,7 @@ def _prefect() -> Iterator[None]:
             print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # more rarely, and the automation ends the run
     with temporary_settings(settings):
         if "PREFECT_LOGGING_LEVEL" not in os.environ:
             _keep_the_console_for_people()

@@ -13,13 +13,20 @@ from typing import Any
 
 import pytest
 from monitoring import Webhook, a_webhook
+from prefect import State, flow
 from prefect.client.orchestration import get_client
+from prefect.server.events.schemas.automations import EventTrigger
+from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
+from prefect.states import Completed
 from pydantic import SecretStr
 from test_up import Started, environment, new_data_dir, processes_of, start, until
 
 from deployments import automations
 from deployments.doctor import Finding, Memory, notify
 from deployments.prefect_api import PrefectApi
+from flows.foreground import run_in_foreground
+from flows.watchdog import watchdog
 from tasks.notify.channels import Channels, NotifySettings, channels
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,6 +158,54 @@ def test_automations_are_brought_once_however_often_they_are_deployed(prefect_se
     assert automations.apply(server) == 1
     assert len(server.automations(wanted["name"])) == 1
     assert automations.missing(server) == []
+
+
+def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str, prefect_server: None) -> None:
+    """At all that the server is told of their runs: one event left out, and a run that is alive would be silent."""
+
+    @flow(name="somebody-elses")
+    def other() -> None:
+        """Of another project, whose runs send a heartbeat every three minutes."""
+
+    trigger = EventTrigger.model_validate(automations.AUTOMATIONS[0]["trigger"])
+    since = datetime.now(UTC)
+    watchdog(return_state=True)
+    other()
+
+    def heard() -> dict[str, set[str]]:
+        """Of each flow the names of the events that the trigger takes, or does not take."""
+        with get_client(sync_client=True) as client:
+            said = client.request("POST", "/events/filter", json={"filter": {"occurred": {"since": f"{since}"}}}).json()
+        found: dict[str, set[str]] = {}
+        for event in map(ReceivedEvent.model_validate, said["events"]):
+            if event.event.startswith("prefect.flow-run."):
+                [name] = [each.name for each in event.related if each.role == "flow"]
+                found.setdefault(f"{name} {trigger.covers(event)}", set()).add(event.event.rpartition(".")[2])
+        return found
+
+    expected = {"Pending", "Running", "heartbeat", "Completed"}
+    until(lambda: heard() == {"watchdog True": expected, "somebody-elses False": expected}, "the events are there")
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 30), ({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "45"}, 45)])
+def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
+    given: dict[str, str],
+    seconds: int,
+    database: str,
+    prefect_server: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else it would be taken for crashed while it works, or waits for its turn."""
+
+    @flow
+    def job() -> State[Any]:
+        return Completed(message=f"every {PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()} s")
+
+    server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
+    monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "INFO"} | given)
+    assert run_in_foreground(job, {}) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"every {seconds} s"
 
 
 # ---------------------------------------------------------------------- a real make up

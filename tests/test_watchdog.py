@@ -26,7 +26,7 @@ from recovering import HOUR, IMPORT, MONITOR, Office
 
 from db import episodes, notifications
 from db.engine import transaction
-from deployments.prefect_api import POOL, PrefectApi
+from deployments.prefect_api import AT_START, POOL, PrefectApi
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
@@ -386,8 +386,13 @@ def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: 
 
 
 def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
-    office.deploy("somebody.elses.flow", {})
-    assert [job for job in steps.jobs() if job.id in office.deployments] == []
+    for entrypoint in ("somebody.elses.flow", IMPORT):
+        with get_client(sync_client=True) as client:
+            client.update_deployment(office.deploy(entrypoint, {}), DeploymentUpdate(tags=[AT_START]))
+    ours = office.deployments[1:]
+    assert [job.id for job in steps.jobs() if job.id in office.deployments] == ours
+    at_start = PrefectApi(str(PREFECT_API_URL.value()), ours=True).at_start()
+    assert [each for _, each in at_start] == [str(each) for each in ours]
 
 
 # ---------------------------------------------------------------------- what waits, and what is old
