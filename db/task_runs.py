@@ -171,6 +171,19 @@ def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[Ro
     return list(found.mappings())
 
 
+def fail_overtaken(connection: Connection, unit: int) -> bool:
+    """Mark an abandoned unit as failed if another of its subject was finished since; whether that was so."""
+    failed = connection.execute(
+        text(f"""
+            UPDATE task_runs r SET status = 'failed', last_error = 'another version was done since', updated_at = now()
+            WHERE r.id = :unit AND r.status = 'processing' AND {NOBODY_HOLDS}
+            AND EXISTS (SELECT FROM task_runs other WHERE other.name = r.name AND other.subject = r.subject
+                        AND other.status = ANY(:done) AND other.updated_at > r.updated_at)"""),
+        {"unit": unit, "done": list(DONE)},
+    )
+    return failed.rowcount == 1
+
+
 def made_good(connection: Connection, name: str, subject: str, flow_run_id: UUID | str, since: datetime) -> bool:
     """Whether this flow run finished a unit of this subject, however it ended afterwards, or another has since then."""
     who = or_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.updated_at >= since)

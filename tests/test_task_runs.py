@@ -379,6 +379,40 @@ def test_a_holder_that_lost_its_lock_completes_if_nobody_took_over(database: str
     assert (row()["status"], row()["result"], row()["attempts"]) == ("completed", "mine", 1)
 
 
+def test_a_unit_that_nobody_holds_is_failed_once_another_of_its_subject_was_done_and_its_last_holder_is_fenced(
+    database: str,
+) -> None:
+    def overtaken() -> bool:
+        with engine().begin() as connection:
+            return task_runs.fail_overtaken(connection, old.id)
+
+    def done(subject: str) -> None:
+        with idempotent_once(JOB, f"of {subject}", subject=subject):
+            pass
+
+    done("a.xlsx")
+    old = idempotent_once(JOB, KEY, subject="a.xlsx")
+    with pytest.raises(Superseded), old:
+        cut_the_lock(old)
+        done("b.xlsx")
+        assert not overtaken(), "one was done before it, and one of another subject"
+        with idempotent_once(JOB, "newer", subject="a.xlsx"):
+            pass
+        assert overtaken()
+        assert not overtaken(), "once"
+        with engine().begin() as connection:
+            old.check_owner(connection)
+    assert (row()["status"], row()["last_error"]) == ("failed", "another version was done since")
+
+
+def test_a_unit_that_somebody_holds_is_not_failed_by_another_of_its_subject(database: str) -> None:
+    with idempotent_once(JOB, KEY, subject="a.xlsx") as held:
+        with idempotent_once(JOB, "newer", subject="a.xlsx"):
+            pass
+        with engine().begin() as connection:
+            assert not task_runs.fail_overtaken(connection, held.id)
+
+
 def test_a_takeover_waits_for_a_commit_under_way_and_finds_the_unit_done(ledger: str) -> None:
     """The old holder lost its lock, but its transaction has begun: it is the one that counts."""
     found: list[idempotent_once] = []

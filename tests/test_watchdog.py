@@ -179,6 +179,52 @@ def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office,
     assert office.heard() == [f"import_crm_data {workbook} fails"]
 
 
+def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing(
+    office: Office, workbook: Path
+) -> None:
+    """Nobody can go on with it: its server is no more, and the workbook was replaced."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
+    office.watch()
+    book = Workbook()
+    assert book.active is not None
+    for row in (["Company", "Email"], ["Embassy", "ann@example.org"]):
+        book.active.append(row)
+    book.save(workbook)
+    for _ in range(2):  # nights
+        nightly = office.slot(deployment, ago=timedelta(0))
+        assert office.process(IMPORT, nightly).outcome().state == "COMPLETED"
+        office.watch()
+    assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
+    assert units(office) == [("failed", 1), ("completed", 1)]
+    assert office.database.query("SELECT inhrelid FROM pg_inherits WHERE inhparent = 'import_staging'::regclass") == []
+
+
+def test_an_import_that_was_given_up_is_not_told_again_once_another_version_overtook_it(
+    office: Office, workbook: Path
+) -> None:
+    insert = """INSERT INTO task_runs (name, idempotency_key, subject, status, flow_run_id, updated_at)
+        VALUES ('import_crm_data', %s, %s, %s, %s, now() - %s * interval '1 second')"""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    run = office.slot(deployment, by_hand=True, ago=timedelta(0))
+    office.database.query(insert, "old", str(workbook), "processing", run.id, 61)
+    office.set(run.id, crashed())
+    for _ in range(3):
+        assert office.watch()["imports gone on with"] == 1
+        office.set(office.started(deployment)[-1].id, crashed())
+    office.watch()
+    heard = [f"import_crm_data {workbook} fails"] * 2
+    assert office.heard() == heard
+    office.database.query(insert, "new", str(workbook), "completed", None, 0)
+    with disable_run_logger(), transaction() as connection:
+        working(connection, "import_crm_data", str(workbook))
+    for _ in range(2):
+        office.watch()
+    assert office.heard() == [*heard, f"import_crm_data {workbook} works again"]
+    assert units(office) == [("failed", 0), ("completed", 0)]
+
+
 def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: Office, workbook: Path) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, attempts, flow_run_id, updated_at)

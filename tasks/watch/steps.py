@@ -294,8 +294,9 @@ def _go_on(unit: int, subject: str, flow_run: UUID | None, watched: Mapping[UUID
         return 0
     if said is None or job is None:
         sentence = f"Import {unit} was broken off and cannot go on by itself: start it again, it goes on where it was."
-        with transaction() as connection:
-            failing(connection, Failure(crm.JOB, subject, sentence, flow_run))
+        if not _overtaken(unit):
+            with transaction() as connection:
+                failing(connection, Failure(crm.JOB, subject, sentence, flow_run))
         return 0
     run = _run(said)
     if run.state == "CANCELLED":
@@ -304,15 +305,23 @@ def _go_on(unit: int, subject: str, flow_run: UUID | None, watched: Mapping[UUID
         return 0
     attempts = _runs(job.id, FlowRunFilter(tags=FlowRunFilterTags(all_=[tag(run.slot)])), RUNS_LOOKED_AT)
     # Nobody holds its lock: whatever Prefect still believes of the run itself, its process is gone.
-    lost = Lost(run, "crashed", len(attempts))
+    lost: Lost | None = Lost(run, "crashed", len(attempts))
     if attempts and max(attempts, key=lambda each: each.expected).id != run.id:
-        again = lost_again(run, attempts, now, admission_settings().grace)
-        if again is None:
-            return 0
-        lost = again
+        lost = lost_again(run, attempts, now, admission_settings().grace)
     elif run.state in AT_WORK - {"RUNNING"}:
         return 0
-    return _make_up(job, lost)
+    if (lost is None or not lost.can_be_made_up) and _overtaken(unit):
+        return 0
+    return _make_up(job, lost) if lost else 0
+
+
+def _overtaken(unit: int) -> bool:
+    """Whether another version of the workbook was imported since: then nobody has to go on, and nothing is kept."""
+    with transaction() as connection:
+        overtaken = task_runs.fail_overtaken(connection, unit)
+        if overtaken:
+            contacts.drop_staging(connection, unit)
+    return overtaken
 
 
 def _flow_run(flow_run: UUID | None) -> FlowRun | None:
