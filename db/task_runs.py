@@ -192,6 +192,13 @@ def made_good(connection: Connection, name: str, subject: str, flow_run_id: UUID
     return connection.execute(done).first() is not None
 
 
+def done_since(connection: Connection, name: str, subject: str, since: datetime) -> list[tuple[datetime, UUID | None]]:
+    """When the units of this subject that were done since then were done, and by which flow run; the last one first."""
+    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.updated_at >= since)
+    done = select(task_runs.c.updated_at, task_runs.c.flow_run_id).where(ours, task_runs.c.status.in_(DONE))
+    return [(at, run) for at, run in connection.execute(done.order_by(task_runs.c.updated_at.desc()))]
+
+
 def forget_not_run(connection: Connection, before: datetime) -> int:
     """Remove the rows of slots that were missed or skipped before then; returns how many."""
     old = and_(task_runs.c.status.in_(("missed", "skipped")), task_runs.c.updated_at < before)

@@ -187,7 +187,10 @@ class Doctor:
         """The last success is no older than the schedule allows."""
         ours = job.name == steps.WATCHDOG  # nobody else can tell that it is silent
         name = "watchdog" if ours else "jobs"
-        late = steps.silence(job, steps.runs_of(job, now), now)
+        try:
+            late = steps.silence(job, steps.runs_of(job, now), now)
+        except DatabaseError:  # which knows what was done in the foreground
+            return unknown(name, "the database does not answer")
         last = steps.last_success(job, now)
         text = f"{job.deployment}: last success {f'of {when(last)}' if last else 'none yet'}"
         if late is None:

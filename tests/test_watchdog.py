@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from conftest import forget_settings
@@ -26,6 +27,7 @@ from recovering import HOUR, IMPORT, MONITOR, Office
 
 from db import episodes, notifications
 from db.engine import transaction
+from deployments.doctor import Doctor
 from deployments.prefect_api import AT_START, POOL, PrefectApi
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
@@ -429,6 +431,75 @@ def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: 
         working(connection, "import_crm_data", str(workbook))
     office.watch()
     assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
+
+
+def done_in_the_foreground(office: Office, workbook: Path, at: datetime, run: UUID | None = None) -> None:
+    """What an import leaves behind of which the deployment knows nothing."""
+    office.database.query(
+        "INSERT INTO task_runs (name, idempotency_key, subject, status, flow_run_id, updated_at) "
+        "VALUES ('import_crm_data', %s, %s, 'completed', %s, %s)",
+        str(at),
+        str(workbook),
+        run,
+        at,
+    )
+    with disable_run_logger(), transaction() as connection:
+        working(connection, "import_crm_data", str(workbook))
+
+
+def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_told_again(
+    office: Office, workbook: Path
+) -> None:
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    office.slot(deployment, crashed())
+    for _ in range(3):
+        assert office.watch()["slots made up for"] == 1
+        office.set(office.started(deployment)[-1].id, crashed())
+    office.watch()
+    done_in_the_foreground(office, workbook, datetime.now(UTC))
+    for _ in range(2):
+        office.watch()
+    assert office.heard() == [f"import_crm_data {workbook} {what}" for what in ("fails", "fails", "works again")]
+
+
+def test_a_slot_is_not_made_good_by_what_another_deployment_did_with_the_same_workbook(
+    office: Office, workbook: Path
+) -> None:
+    """It may be another sheet of it."""
+    lost = office.deploy(IMPORT, {"workbook": str(workbook), "sheet": "a"})
+    other = office.deploy(IMPORT, {"workbook": str(workbook), "sheet": "b"})
+    office.slot(lost, crashed())
+    run = office.slot(other, State(type=StateType.COMPLETED), ago=timedelta(0))
+    done_in_the_foreground(office, workbook, datetime.now(UTC), run.id)
+    assert office.watch()["slots made up for"] == 1
+
+
+def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once_that_ends(
+    office: Office, workbook: Path
+) -> None:
+    """At other times than the schedule's: a slot that passed before the work of the day is no silence."""
+    deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
+    now = datetime.now(UTC)
+    office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
+    with get_client(sync_client=True) as client:
+        client.pause_deployment(deployment)
+    for day in (1, 2):
+        done_in_the_foreground(office, workbook, now + timedelta(days=day))
+        assert later(office, day + 0.01) == (0, [])
+    assert later(office, 3) == (0, []), "the slot has passed, the work of the day is to come"
+    assert later(office, 4) == (1, [f"import_crm_data {workbook} fails"])
+
+
+def test_a_job_that_seems_late_cannot_be_judged_without_the_database(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which knows of runs in the foreground; that it is gone doctor says by itself."""
+    office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
+    [job] = [job for job in steps.jobs() if job.id in office.deployments]
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/gone")
+    forget_settings()
+    later = datetime.now(UTC) + timedelta(days=2)
+    assert Doctor(tmp_path).freshness(steps, job, later).verdict == "unknown"
 
 
 def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:

@@ -168,13 +168,31 @@ def slots_after(job: Job, moment: datetime) -> list[datetime]:
 def silence(job: Job, runs: Iterable[Run], now: datetime) -> tuple[datetime | None, datetime] | None:
     """The last success, if any, and the slot that should have brought another; None if the job is not late.
 
-    A schedule that was deployed anew asks for nothing that was due before.
+    A schedule that was deployed anew asks for nothing that was due before. Who does its work in the foreground while it
+    is paused has times of their own: until the slot after.
     """
+    grace = admission_settings().grace
+    at_work = any(run.state in AT_WORK for run in runs)
     success = last_success(job, now)
     due = slots_after(job, max(filter(None, (success, job.since))))  # none without a schedule
-    at_work = any(run.state in AT_WORK for run in runs)
-    since = silent_since(due, now, admission_settings().grace, at_work=at_work)
+    since = silent_since(due, now, grace, at_work=at_work)
+    if since and (done := _done_in_foreground(job, job.subject, since)):
+        success = done
+        since = silent_since(slots_after(job, done), now, grace, at_work=at_work or job.paused)
     return (success, since) if since else None
+
+
+def _done_in_foreground(job: Job, subject: str, since: datetime) -> datetime | None:
+    """When a run of no deployment last did the job's work, since then; what another deployment did may differ."""
+    if job.name not in SUBJECTS:
+        return None
+    with transaction() as connection:
+        done = task_runs.done_since(connection, job.name, subject, since)
+    for at, flow_run in done:
+        run = _flow_run(flow_run)
+        if run is None or run.deployment_id is None:
+            return at
+    return None
 
 
 def _runs(deployment: UUID, wanted: FlowRunFilter, limit: int) -> list[Run]:
@@ -236,7 +254,9 @@ def make_up_lost_slots(watched: list[Job], now: datetime) -> int:
                     continue
             _tell(job, each, _LATE if each.trouble == "late" else "start it again, if it is still wanted")
         lost = None if job.paused else lost_slot(runs, now, grace)
-        return _make_up(job, lost) if lost else 0
+        if lost is None or _done_in_foreground(job, job.about(lost.run.parameters), lost.run.slot):
+            return 0
+        return _make_up(job, lost)
 
     return sum(_for_each(watched, _deployment, make_up))
 
