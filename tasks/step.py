@@ -15,6 +15,7 @@ from prefect.states import Failed
 
 T = TypeVar("T")
 DELAYS = (0.5, 1, 2, 4)  # seconds before each further attempt
+RESULTS = "embassy-jobs"  # begins every cache key, and so is the directory of our results: others share the storage
 
 
 class Refused(Exception):  # noqa: N818 - reads as what it says

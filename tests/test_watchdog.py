@@ -29,11 +29,13 @@ from db import episodes, notifications
 from db.engine import transaction
 from deployments.doctor import Doctor
 from deployments.prefect_api import AT_START, POOL, PrefectApi
+from flows.import_crm_data import import_crm_data
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
 from tasks.notify.steps import deliver_outbox, working
+from tasks.step import RESULTS
 from tasks.watch import steps
 from tasks.watch.settings import watch_settings
 
@@ -310,7 +312,7 @@ def test_a_deployment_that_nobody_could_watch_keeps_no_other_from_being_watched(
     office.slot(strange, State(type=StateType.COMPLETED))
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, crashed())
-    old = Path(str(PREFECT_LOCAL_STORAGE_PATH.value())) / "old"
+    old = Path(str(PREFECT_LOCAL_STORAGE_PATH.value())) / RESULTS / "old"
     old.parent.mkdir(parents=True, exist_ok=True)
     old.write_text("a result")
     os.utime(old, (0, 0))
@@ -554,7 +556,7 @@ def test_what_could_not_be_delivered_is_delivered_by_the_watchdog(office: Office
 
 
 def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
-    storage = tmp_path / "storage"
+    storage = tmp_path / "storage" / RESULTS
     (storage / "below").mkdir(parents=True)
     for name, age in (("old", 91), ("below/old", 91), ("young", 1)):
         (storage / name).write_text("")
@@ -575,3 +577,19 @@ def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, t
     assert [row["key"] for row in kept] == ["completed1", "completed91", "missed1", "skipped1"]
     kept = office.database.query("SELECT dedup_key AS key FROM notifications ORDER BY 1")
     assert [row["key"] for row in kept] == ["pending1", "pending91", "sent1"]
+
+
+def test_old_results_of_imports_go_and_those_of_other_projects_stay(
+    office: Office, workbook: Path, tmp_path: Path
+) -> None:
+    """A worker that was started by hand keeps them in one directory, with all that its user runs on Prefect."""
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    (storage / "theirs").write_text("a result")
+    os.utime(storage / "theirs", (0, 0))
+    state: Any = import_crm_data(str(workbook), return_state=True)
+    assert state.is_completed(), state.message
+    assert [path for path in storage.rglob("*") if path.is_file()] != [storage / "theirs"], "the import left some"
+    with disable_run_logger():
+        steps.remove_old_traces.fn(datetime.now(UTC) + timedelta(days=91))
+    assert [path for path in storage.rglob("*") if path.is_file()] == [storage / "theirs"]

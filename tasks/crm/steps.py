@@ -43,7 +43,7 @@ from tasks.crm.workbook import WorkbookError
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
-from tasks.step import Refused, run, step
+from tasks.step import RESULTS, Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
@@ -224,7 +224,8 @@ def _expect(kind: type[T], event: object) -> T:
 
 def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
     claim: Claim = arguments["claim"]
-    return _digest("stage-rows", str(claim.token), arguments["reading"], arguments["first"], arguments["last"])
+    batch = _digest("stage-rows", str(claim.token), arguments["reading"], arguments["first"], arguments["last"])
+    return f"{RESULTS}/{batch}"
 
 
 @_step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)

@@ -49,7 +49,7 @@ from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, working
 from tasks.settings import SettingsError
 from tasks.slot import SCHEDULED, slot_of, tag
-from tasks.step import Refused, step
+from tasks.step import RESULTS, Refused, step
 from tasks.watch.settings import watch_settings
 from tasks.watch.slots import AT_WORK, HELD, MOST_ATTEMPTS, Lost, Run, lost_again, lost_slot, silent_since, trouble
 
@@ -488,7 +488,7 @@ def remove_old_traces(now: datetime) -> int:
     with transaction() as connection:
         removed += contacts.forget_staging(connection, crm.PREVIEW, before)
     storage = PREFECT_LOCAL_STORAGE_PATH.value()
-    for file in storage.rglob("*") if storage and storage.is_dir() else ():
+    for file in (storage / RESULTS).rglob("*") if storage else ():
         try:
             if file.is_file() and file.stat().st_mtime < before.timestamp():
                 file.unlink()
