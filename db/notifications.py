@@ -1,10 +1,11 @@
 """The outbox: what is to be told, who is telling it, and what was told.
 
 A row is written in the transaction of what it tells, so that one is not there without the other. Sending is another
-step: it leases rows, so that two senders never take the same one and a killed one frees it again.
+step: it leases rows, so that two senders never take the same one and a killed one frees it again. A row that is being
+sent has no last_error; one that waits says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 from db.tables import notifications
 
 LEASE_SECONDS = 300  # longer than any channel may take to answer
-MOST_ATTEMPTS = 50  # with the waits below: about a month
+MOST_ATTEMPTS, MOST_DAYS = 50, 30  # given up after both
+ATTEMPTS_IN_FRONT = 3  # after so many the next message shows whether it is the channel that fails, or the message
+_DUE = "(leased_until IS NULL OR leased_until < now())"
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,28 @@ def enqueue(
     return len(connection.execute(new).all())
 
 
-def lease(connection: Connection, channels: Sequence[str]) -> Due | None:
-    """The oldest message that is due for one of these channels, now ours for LEASE_SECONDS; None if there is none.
+def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[str] = ()) -> Due | None:
+    """The oldest message of these channels, if any of its channel is due, now ours for LEASE_SECONDS; None without one.
 
-    After a failure a message waits, longer each time, up to a day.
+    None goes before it, whatever its own wait; but in a doubtful channel those tried often step aside for the others.
     """
+    aside = "(attempts >= :in_front AND channel = ANY(:doubtful))"
     row = connection.execute(
-        text("""
-            UPDATE notifications SET attempts = attempts + 1, leased_until = now() + :lease * interval '1 second'
+        text(f"""
+            UPDATE notifications SET attempts = attempts + 1, last_error = NULL,
+                leased_until = now() + :lease * interval '1 second'
             WHERE id = (SELECT id FROM notifications
                         WHERE status = 'pending' AND channel = ANY(:channels)
-                              AND (leased_until IS NULL OR leased_until < now())
-                        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                              AND channel IN (SELECT channel FROM notifications WHERE status = 'pending' AND {_DUE})
+                              AND ({_DUE} OR last_error IS NOT NULL AND NOT {aside})
+                        ORDER BY {aside}, id LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING id, channel, title, body, attempts"""),
-        {"lease": LEASE_SECONDS, "channels": list(channels)},
+        {
+            "lease": LEASE_SECONDS,
+            "channels": list(channels),
+            "in_front": ATTEMPTS_IN_FRONT,
+            "doubtful": list(doubtful),
+        },
     )
     found = row.mappings().one_or_none()
     return Due(**found) if found else None
@@ -68,16 +79,26 @@ def mark_sent(connection: Connection, due: Due) -> None:
     )
 
 
-def mark_failed(connection: Connection, due: Due, why: str) -> None:
-    """The channel did not take it: try again later, or give up after MOST_ATTEMPTS."""
-    wait = min(60 * 2 ** min(due.attempts - 1, 11), 86_400)
+def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool = True) -> None:
+    """The channel did not take it: it waits, with all that is due there, as long again as it is old, up to an hour.
+
+    Not by its attempts: each new message makes one of the oldest, and would put it off.
+    """
     connection.execute(
-        text("""
+        text(f"""
             UPDATE notifications SET last_error = :why,
-                status = CASE WHEN attempts >= :most THEN 'failed' ELSE status END,
-                leased_until = now() + :wait * interval '1 second'
-            WHERE id = :id AND status = 'pending'"""),
-        {"why": why[:2000], "most": MOST_ATTEMPTS, "wait": wait, "id": due.id},
+                status = CASE WHEN attempts >= :most AND created_at < now() - :days * interval '1 day'
+                              THEN 'failed' ELSE status END,
+                leased_until = now() + least(greatest(now() - created_at, interval '1 minute'), interval '1 hour')
+            WHERE status = 'pending' AND (id = :id OR :others_wait AND channel = :channel AND {_DUE})"""),
+        {
+            "why": why[:2000],
+            "most": MOST_ATTEMPTS,
+            "days": MOST_DAYS,
+            "id": due.id,
+            "others_wait": others_wait,
+            "channel": due.channel,
+        },
     )
 
 

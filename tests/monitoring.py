@@ -64,19 +64,24 @@ class Webhook:
     got: list[dict[str, Any]] = field(default_factory=list)
     heard: threading.Event = field(default_factory=threading.Event)
     answering: threading.Event = field(default_factory=threading.Event)
+    refused: set[str] = field(default_factory=set)  # titles that it never takes
 
     @property
     def url(self) -> str:
         return f"json://user:{SECRET}@127.0.0.1:{self.port}/{SECRET}"
 
+    def in_order(self) -> list[str]:
+        return [each["title"] for each in self.got]
+
     def titles(self) -> Counter[str]:
-        return Counter(each["title"] for each in self.got)
+        return Counter(self.in_order())
 
     def reset(self) -> None:
         self.status = 200
         self.got.clear()
         self.heard.clear()
         self.answering.set()
+        self.refused.clear()
 
 
 @dataclass
@@ -108,11 +113,12 @@ class Mailbox:
 def a_webhook() -> Iterator[Webhook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            hook.got.append(loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            message = loads(self.rfile.read(int(self.headers["Content-Length"])))
+            hook.got.append(message)
             hook.heard.set()
             hook.answering.wait(60)
             try:
-                self.send_response(hook.status)
+                self.send_response(413 if message["title"] in hook.refused else hook.status)
                 self.end_headers()
             except OSError:  # the sender is gone
                 pass

@@ -72,7 +72,11 @@ def deliver() -> tuple[int, int]:
 
 def passes(outbox: Database, seconds: int) -> None:
     """Time passes for what waits."""
-    outbox.query("UPDATE notifications SET leased_until = leased_until - %s * interval '1 second'", seconds)
+    outbox.query(
+        "UPDATE notifications SET (leased_until, created_at) = (leased_until - each, created_at - each)"
+        " FROM make_interval(secs => %s) AS each",
+        seconds,
+    )
 
 
 @contextmanager
@@ -267,13 +271,65 @@ def test_a_channel_that_fails_for_an_hour_gets_all_later_and_the_working_one_eac
     passes(outbox, 86_400)
     assert deliver() == (len(keys), 0)
     assert broken.titles() == working.titles() == Counter(keys)
+    assert (webhook.in_order() if failing == "webhook" else mailbox.subjects) == keys
     assert {(row["status"], row["last_error"]) for row in outbox.outbox()} == {("sent", None)}
+
+
+def test_nothing_overtakes_what_a_channel_did_not_take_while_it_was_away(told_to, outbox, webhook):
+    told_to(webhook.url)
+    webhook.status = 503
+    enqueue("fails")
+    assert deliver() == (0, 1)
+    enqueue("held for review")
+    for _ in range(2 * notifications.ATTEMPTS_IN_FRONT):
+        passes(outbox, 86_400)
+        assert deliver()[0] == 0
+    assert deliver() == (0, 0), "both wait"
+    webhook.status = 200
+    webhook.got.clear()
+    enqueue("works again")
+    assert deliver() == (3, 0)
+    assert webhook.in_order() == ["fails", "held for review", "works again"]
+
+
+def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(told_to, outbox, webhook):
+    told_to(webhook.url)
+    webhook.status = 503
+    keys = [f"digest {n}" for n in range(10)]
+    for key in keys:
+        enqueue(key)
+    for attempts in range(1, 12):
+        assert deliver() == (0, 1 if attempts < notifications.ATTEMPTS_IN_FRONT else 2)
+        assert deliver() == (0, 0), "it was asked again at once"
+        passes(outbox, 86_400)
+    webhook.status = 200
+    webhook.got.clear()
+    assert deliver() == (10, 0)
+    assert webhook.in_order() == keys
+
+
+def test_messages_that_a_channel_never_takes_step_aside_for_the_others(told_to, outbox, webhook):
+    told_to(webhook.url)
+    webhook.refused = {"too long", "too odd"}
+    for key in ("too long", "too odd", "a", "b"):
+        enqueue(key)
+    quarters = 0
+    while "b" not in webhook.in_order():
+        deliver()
+        passes(outbox, HOUR // 4)
+        quarters += 1
+        assert quarters < 20, "they hold up the others"
+    assert [title for title in webhook.in_order() if title not in webhook.refused] == ["a", "b"]
+    enqueue("c")
+    assert deliver()[0] == 1, "a new one has to wait for nothing any more"
+    assert [row["title"] for row in outbox.outbox() if row["status"] == "pending"] == ["too long", "too odd"]
 
 
 def test_a_channel_that_never_comes_back_is_given_up_and_the_others_hear_on(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, mailbox.url)
     webhook.status = 500
     enqueue("a")
+    passes(outbox, 31 * 86_400)
     outbox.query("UPDATE notifications SET attempts = %s", notifications.MOST_ATTEMPTS - 1)
     assert deliver() == (1, 1)
     passes(outbox, 10 * 86_400)

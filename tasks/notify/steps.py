@@ -1,8 +1,8 @@
 """Telling people: what goes into the outbox, by episode, and the step that empties it.
 
-What is to be told commits with what happened; delivering is apart. One failing channel stops no other, and a sender
-that is killed frees what it was sending for the next one. That a job fails is told when it begins to and when it works
-again, whoever noticed: the job itself, or the watchdog.
+What is to be told commits with what happened; delivering is apart. A channel hears it in its order, one failing channel
+stops no other, and a sender that is killed frees what it was sending for the next one. That a job fails is told when it
+begins to and when it works again, whoever noticed: the job itself, or the watchdog.
 """
 
 from collections.abc import Callable, Sequence
@@ -101,13 +101,14 @@ def tell_people(what: Callable[[Connection], bool]) -> bool:
     persist_result=False,
 )
 def deliver_outbox() -> Delivered:
-    """Send every message that is due to the channels that are configured now."""
+    """Send what waits to the channels that are configured now; one that fails is left until the next delivery."""
     logger = get_run_logger()
     usable = {channel.id: channel for channel in channels().usable}
+    doubtful: set[str] = set()
     sent = failed = 0
     while usable:
         with transaction() as connection:
-            due = notifications.lease(connection, list(usable))
+            due = notifications.lease(connection, list(usable), doubtful)
         if due is None:
             break
         try:
@@ -115,8 +116,13 @@ def deliver_outbox() -> Delivered:
         except ChannelFailed as failure:
             failed += 1
             logger.warning("%s (attempt %s)", failure, due.attempts)
+            try_next = due.attempts >= notifications.ATTEMPTS_IN_FRONT and due.channel not in doubtful
             with transaction() as connection:
-                notifications.mark_failed(connection, due, str(failure))
+                notifications.mark_failed(connection, due, str(failure), others_wait=not try_next)
+            if try_next:
+                doubtful.add(due.channel)
+            else:
+                del usable[due.channel]
         else:
             sent += 1
             with transaction() as connection:
