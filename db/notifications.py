@@ -18,6 +18,8 @@ from db.tables import notifications
 LEASE_SECONDS = 300  # longer than any channel may take to answer
 MOST_ATTEMPTS, MOST_DAYS = 50, 30  # given up after both
 ATTEMPTS_IN_FRONT = 3  # after so many the next message shows whether it is the channel that fails, or the message
+_LOST = """status = 'pending' AND channel IN (SELECT channel FROM notifications
+           WHERE status = 'pending' AND attempts > 0 AND channel <> ALL(:channels))"""
 _DUE = "(leased_until IS NULL OR leased_until < now())"
 
 
@@ -108,6 +110,26 @@ def pending(connection: Connection, channels: Sequence[str], minutes: int) -> in
     ours = notifications.c.channel.in_(channels)  # of a channel that was taken out nobody expects them any more
     late = select(func.count()).where(notifications.c.status != "sent", waits, ours)
     return int(connection.scalar(late) or 0)
+
+
+def lost(connection: Connection, channels: Sequence[str]) -> int:
+    """How many messages wait for channels that are none of these and did not take one: with another password, say."""
+    found = text(f"SELECT count(*) FROM notifications WHERE {_LOST}")
+    return int(connection.scalar(found, {"channels": list(channels)}) or 0)
+
+
+def redirect(connection: Connection, channels: Sequence[str], to: str | None) -> int:
+    """Let what is lost wait for one of these channels; returns how many. What it knows is given up; all, if to None."""
+    moved = text(f"""
+        WITH lost AS (SELECT id, dedup_key FROM notifications WHERE {_LOST}),
+             moved AS (UPDATE notifications SET channel = :to, attempts = 0, last_error = NULL, leased_until = NULL
+                       WHERE CAST(:to AS text) IS NOT NULL AND id IN (SELECT min(id) FROM lost GROUP BY dedup_key)
+                             AND dedup_key NOT IN (SELECT dedup_key FROM notifications WHERE channel = :to)
+                       RETURNING id),
+             given_up AS (UPDATE notifications SET status = 'failed'
+                          WHERE id IN (SELECT id FROM lost EXCEPT SELECT id FROM moved))
+        SELECT count(*) FROM moved""")
+    return int(connection.scalar(moved, {"channels": list(channels), "to": to}) or 0)
 
 
 def forget_sent(connection: Connection, before: datetime) -> int:

@@ -86,7 +86,7 @@ class Doctor:
             found += [asked("worker", self.worker, server), asked("automations", self.automations, server)]
             found += self.jobs(server)
         migrated = reachable and found[1].verdict == "ok"
-        found.append(self.outbox() if migrated else unknown("messages", "the database does not answer"))
+        found += self.outbox() if migrated else [unknown("messages", "the database does not answer")]
         return [*found, self.channels(), self.disk()]
 
     # --- each promise
@@ -198,22 +198,34 @@ class Doctor:
         advice = f"its last runs say more: prefect flow-run ls --flow-name {job.name}"
         return Finding(name, "failed", f"{text}; one was due at {when(late[1])}", advice, told_here=ours)
 
-    def outbox(self) -> Finding:
+    def outbox(self) -> Iterator[Finding]:
         """Messages reach people."""
         try:
-            ours = [channel.id for channel in channels().usable]
+            configured = channels()
         except SettingsError:
-            ours = []  # which `channels` says
+            configured = Channels()  # which `channels` says
+        ours = [channel.id for channel in configured.usable]
         try:
             with transaction() as connection:
                 waiting = notifications.pending(connection, ours, WAITING_MINUTES)
+                # With an address mistyped, or none here, it cannot be told whose they are.
+                lost = notifications.lost(connection, ours) if ours and not configured.problems else 0
         except DatabaseError as error:
-            return Finding("messages", "failed", str(error), "see the database's log", told_here=False)
+            yield Finding("messages", "failed", str(error), "see the database's log", told_here=False)
+            return
         if waiting:
             text = f"{waiting} have waited for over an hour, or were given up"
             advice = "last_error in the table notifications says why; NOTIFY_URLS says where to"
-            return Finding("messages", "warning", text, advice, told_here=False)
-        return Finding("messages", "ok", "none is waiting")
+            yield Finding("messages", "warning", text, advice, told_here=False)
+        if lost:
+            text = f"{lost} wait for an address that did not take them and is not in NOTIFY_URLS any more"
+            advice = (
+                "python -m tasks.notify.redirect PLACE sends them to the one at that place of NOTIFY_URLS, such as the "
+                "corrected one; with none instead of PLACE they are given up"
+            )
+            yield Finding("messages", "warning", text, advice, told_here=False)
+        if not waiting and not lost:
+            yield Finding("messages", "ok", "none is waiting")
 
     def channels(self) -> Finding:
         """There is somebody to tell."""

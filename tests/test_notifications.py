@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from prefect.logging import disable_run_logger
 
 from db import notifications
 from db.engine import DatabaseError, transaction
-from tasks.notify import steps
+from deployments.doctor import Doctor
+from tasks.notify import redirect, steps
 from tasks.notify.channels import notify_settings
 
 HOUR = 3600
@@ -170,6 +172,64 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_comes_
     assert deliver() == (1, 0)
     assert webhook.titles() == Counter(["a"])
     assert mailbox.titles() == Counter(["a", "b"])
+
+
+def messages_of_doctor() -> list[tuple[str, str]]:
+    return [(found.verdict, found.text.partition(" ")[0]) for found in Doctor(Path()).outbox()]
+
+
+@pytest.fixture
+def lost(told_to, outbox, webhook, mailbox) -> None:
+    """The address of a channel that refused the first of two messages for its password was corrected."""
+    told_to(webhook.url, mailbox.url)
+    webhook.status = 401
+    enqueue("a")
+    assert deliver() == (1, 1)
+    enqueue("b")
+    told_to(mailbox.url, webhook.url.replace(f"user:{SECRET}@", "user:corrected@"))
+    webhook.status = 200
+    webhook.got.clear()
+    enqueue("b")
+    assert deliver() == (2, 0)
+    assert webhook.in_order() == ["b"]
+    assert messages_of_doctor() == [("warning", "2")]
+
+
+def test_what_a_channel_did_not_take_goes_to_its_corrected_address_by_a_command(lost, outbox, webhook, mailbox):
+    assert redirect.main(["2"]) == 0
+    assert deliver() == (1, 0)
+    assert webhook.in_order() == ["b", "a"]
+    assert mailbox.titles() == Counter(["a", "b"])
+    assert messages_of_doctor() == [("ok", "none")]
+
+
+@pytest.mark.parametrize("to", ["1", "none"])
+def test_what_nobody_is_to_hear_or_heard_already_is_given_up(lost, outbox, webhook, mailbox, to):
+    assert redirect.main([to]) == 0
+    assert deliver() == (0, 0)
+    assert mailbox.titles() == Counter(["a", "b"])
+    assert messages_of_doctor() == [("ok", "none")]
+
+
+def test_what_two_lost_channels_wait_for_is_sent_once_to_the_third(told_to, outbox, webhook, mailbox):
+    told_to(webhook.url, webhook.url.replace(SECRET, "another"))
+    webhook.status = 401
+    enqueue("a")
+    assert deliver() == (0, 2)
+    told_to(mailbox.url)
+    assert messages_of_doctor() == [("warning", "2")]
+    assert redirect.main(["1"]) == 0
+    assert deliver() == (1, 0)
+    assert mailbox.titles() == Counter(["a"])
+    assert messages_of_doctor() == [("ok", "none")]
+
+
+@pytest.mark.parametrize(("urls", "place"), [((), "1"), (("jsn://x/",), "1"), (("json://x/",), "2")])
+def test_nothing_is_given_up_or_moved_where_it_cannot_be_told_what_is_lost(lost, told_to, outbox, urls, place):
+    told_to(*urls)
+    before = outbox.outbox()
+    assert redirect.main([place]) > 0
+    assert outbox.outbox() == before
 
 
 def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(told_to, outbox, webhook, monkeypatch):

@@ -38,8 +38,8 @@ MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") 
 
 # Modules of a package of tasks that talk to Prefect: steps, what draws on the run's page, a run's own slot.
 STEPS = {"steps", "run_page", "step", "slot"}
-# The command `python -m tasks.crm.rejects` is fixed, and a command needs the database.
-COMMANDS = {"tasks/crm/rejects.py"}
+# These are commands that are fixed, and a command needs the database.
+COMMANDS = {"tasks/crm/rejects.py", "tasks/notify/redirect.py"}
 
 
 def tracked() -> list[str]:

@@ -49,6 +49,7 @@ class Channel:
     """One address of NOTIFY_URLS."""
 
     id: str  # a digest of the address: the same as long as the address is the same
+    place: int  # in NOTIFY_URLS, from 1
     name: str  # for people: its place and its kind
     url: SecretStr = field(repr=False)
 
@@ -81,7 +82,8 @@ def channels(settings: NotifySettings | None = None) -> Channels:
                 "see https://github.com/caronc/apprise/wiki for its form, and write %20 for a blank in it",
             )
             continue
-        channel = Channel(_digest(url), f"Channel {place} of NOTIFY_URLS ({kind.group(1).lower()})", SecretStr(url))
+        name = f"Channel {place} of NOTIFY_URLS ({kind.group(1).lower()})"
+        channel = Channel(_digest(url), place, name, SecretStr(url))
         usable.setdefault(channel.id, channel)
     return Channels(tuple(usable.values()), tuple(problems))
 
