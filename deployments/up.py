@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -167,6 +168,11 @@ class Up:
         return str(self.data_dir.resolve())
 
     @property
+    def worker_name(self) -> str:
+        """The same whenever it is started for this data directory, and for no other."""
+        return f"make-up-{socket.gethostname()}-{hashlib.sha256(self.mark.encode()).hexdigest()[:8]}"
+
+    @property
     def own_server(self) -> bool:
         """Whether the Prefect server is ours to start and stop."""
         return self.settings.prefect_api_url is None
@@ -184,6 +190,7 @@ class Up:
             self.stop_left_overs()
             self.start_database()
             self.start_server()
+            self.expect_no_other_database()
             self.deploy()
             self.start_worker()
             first_runs = self.first_runs()
@@ -323,6 +330,19 @@ class Up:
         if not healthy:
             raise CannotGoOn(f"The Prefect server at {url} says that it is not well; see its log.")
 
+    def expect_no_other_database(self) -> None:
+        """Fail in plain words if another worker would take our runs into its database, and ours its runs into ours."""
+        if self.own_server or not self.embedded:
+            return
+        others = [each["name"] for each in self.server.workers() if each["status"] == "ONLINE"]
+        if others := sorted(set(others) - {self.worker_name}):
+            raise CannotGoOn(
+                f"{', '.join(others)} already takes work of {POOL} at {self.state['api_url']}: some of its runs would "
+                "go into the embedded database of this make up, and ours into its own. Set DATABASE_URL to its "
+                "database, or unset PREFECT_API_URL and make up starts a server. (A worker that ended is listed for a "
+                "minute.)"
+            )
+
     def deploy(self) -> None:
         """Bring prefect.yaml to the server."""
         deploying = self.child("deploy", "--no-prompt", "deploy", "--all")
@@ -336,7 +356,7 @@ class Up:
 
     def start_worker(self) -> None:
         """Start the worker and wait until the server has heard of it."""
-        name = f"make-up-{socket.gethostname()}"
+        name = self.worker_name
         worker = self.child("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", name)
         before = self.server.heartbeat(name)
         with step("worker", f"{name}, for {POOL}"):

@@ -275,6 +275,38 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
     assert embedded.is_running(running.data_dir)
 
 
+def test_an_embedded_database_is_refused_where_another_worker_would_take_its_runs(running: Started) -> None:
+    given = running.state()["api_url"]
+    with running.api() as api:
+        [worker] = api.post("/work_pools/crm-pool/workers/filter", json={}).json()
+    sentence = refused(PREFECT_API_URL=given)
+    assert worker["name"] in sentence
+    assert given in sentence
+    assert "Set DATABASE_URL" in sentence
+    assert "unset PREFECT_API_URL" in sentence
+
+
+def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
+    running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server counts it as online for a minute, but it has the name of the one to come."""
+    monkeypatch.setattr("deployments.prefect_api.POOL", "another-pool")
+    given = running.state()["api_url"]
+    ours, theirs = (up.Up(up.UpSettings(prefect_api_url=given), tmp_path / name, up.Signals()) for name in "ab")
+    with running.api() as api:
+        api.post("/work_pools/", json={"name": "another-pool", "type": "process"}).raise_for_status()
+        heartbeat = "/work_pools/another-pool/workers/heartbeat"
+        api.post(heartbeat, json={"name": ours.worker_name}).raise_for_status()
+    for each in (ours, theirs):
+        each.embedded = True
+        each.use_server(given)
+    ours.expect_no_other_database()
+    with pytest.raises(up.CannotGoOn, match=ours.worker_name):
+        theirs.expect_no_other_database()
+    theirs.embedded = False
+    theirs.expect_no_other_database()
+
+
 # --- killed, and started again
 
 
