@@ -8,17 +8,20 @@ what `make up` runs there: what is set for its processes is taken from them. Exi
 
 --notify, from a timer, tells the channels of NOTIFY_URLS what the watchdog cannot tell, because it does not run then
 or has no database to put it into: once when it begins and once when it is over. What was told stands in
-DATA_DIR/doctor.json. That a job fails or is silent is told by the watchdog.
+DATA_DIR/doctor.json, or on another disk if that one is full. That a job fails or is silent is told by the watchdog.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -52,6 +55,7 @@ CODES: dict[Verdict, int] = {"ok": 0, "unknown": 0, "warning": 1, "failed": 2}  
 LOOK_AGAIN = 20  # seconds until --notify believes what it sees: make up starts again what died
 WAITING_MINUTES = 60  # a message that waits for longer is not on its way any more
 LITTLE_SPACE, NO_SPACE = 1 << 30, 200 << 20  # bytes free below which is warned, below which it fails
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what is used of it is ours alone
 NO_OF_OURS = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
 
 
@@ -291,20 +295,53 @@ def adopt(data_dir: Path) -> None:
 
 
 class Memory:
-    """What was told, in DATA_DIR/doctor.json: promise -> since when, and which channels know."""
+    """What was told: promise -> since when, and which channels know; in DATA_DIR, or where there is room."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._file = data_dir / "doctor.json"
+        self._data_dir = data_dir
+        self._elsewhere = elsewhere(data_dir)
         self.told: dict[str, dict[str, Any]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            self.told = dict(json.loads(self._file.read_text()))
+        newest = 0
+        for place in (data_dir, *filter(is_ours_alone, self._elsewhere)):
+            with contextlib.suppress(OSError, ValueError):
+                written = (place / "doctor.json").stat().st_mtime_ns
+                if written > newest:
+                    self.told, newest = dict(json.loads((place / "doctor.json").read_text())), written
 
     def save(self) -> None:
         """Write it, whole or not at all."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            self._write(self._data_dir)
+        except OSError:
+            for place in self._elsewhere:
+                with contextlib.suppress(OSError):
+                    place.mkdir(mode=0o700, exist_ok=True)
+                    if is_ours_alone(place):
+                        return self._write(place)
+            raise
+
+    def _write(self, place: Path) -> None:
+        new = place / "doctor.new"
         new.write_text(json.dumps(self.told, indent=1))
-        new.replace(self._file)
+        new.replace(place / "doctor.json")
+
+
+def elsewhere(data_dir: Path) -> list[Path]:
+    """Directories for DATA_DIR on other disks. If there is only one and it is full, even tempfile finds no room."""
+    name = f"embassy-jobs-{os.getuid()}-{hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]}"
+    with contextlib.suppress(OSError):
+        return [Path(tempfile.gettempdir(), name), SHARED_MEMORY / name]
+    return [SHARED_MEMORY / name]
+
+
+def is_ours_alone(place: Path) -> bool:
+    """Whether nobody else can have put anything there, or a link in its place."""
+    try:
+        found = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
 def notify(findings: Sequence[Finding], memory: Memory, configured: Channels, now: datetime) -> list[str]:

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from pydantic import SecretStr
 from test_up import Started, environment, new_data_dir, processes_of, start, until
 
 from deployments import automations
-from deployments.doctor import Finding, Memory, notify
+from deployments.doctor import Finding, Memory, elsewhere, notify
 from deployments.prefect_api import PrefectApi
 from flows.foreground import run_in_foreground
 from flows.watchdog import watchdog
@@ -137,6 +139,59 @@ def test_what_the_watchdog_tells_is_not_told_here_too(tmp_path: Path, webhook: W
 def test_a_memory_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "doctor.json").write_text("{half")
     assert Memory(tmp_path).told == {}
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DATA_DIR whose disk is full for what doctor writes; the other disks are here too."""
+    for name in ("full", "tmp", "shm"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "doctor.new").symlink_to("/dev/full")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr("deployments.doctor.SHARED_MEMORY", tmp_path / "shm")
+    return tmp_path / "full"
+
+
+def test_on_a_full_disk_it_is_told_once_too(full: Path, webhook: Webhook) -> None:
+    for findings in (DEAD, DEAD, WELL, WELL, DEAD):
+        memory = Memory(full)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    told = [each["title"] for each in webhook.got]
+    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    (full / "doctor.new").unlink()  # room again: what stands elsewhere is read once more, and then it is old
+    for findings in (DEAD, WELL, WELL):
+        memory = Memory(full)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    assert [each["title"] for each in webhook.got[3:]] == ["embassy-jobs: server well again"]
+    assert json.loads((full / "doctor.json").read_text()) == {}
+
+
+def test_where_every_disk_is_full_there_is_still_memory(full: Path) -> None:
+    [place, _] = elsewhere(full)
+    place.mkdir(mode=0o700)
+    (place / "doctor.new").symlink_to("/dev/full")
+    memory = Memory(full)
+    memory.told = {"server": {"since": "then", "channels": []}}
+    memory.save()
+    assert Memory(full).told == memory.told
+
+
+@pytest.mark.parametrize("trap", ["open to others", "a link"])
+def test_what_others_may_have_written_is_neither_read_nor_written_to(full: Path, tmp_path: Path, trap: str) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "doctor.json").write_text('{"server": {"since": "never", "channels": []}}')
+    for place in elsewhere(full):
+        place.symlink_to(theirs) if trap == "a link" else shutil.copytree(theirs, place)
+        place.chmod(0o700 if trap == "a link" else 0o770)
+    memory = Memory(full)
+    assert memory.told == {}
+    with pytest.raises(OSError, match="No space left"):
+        memory.save()
+    assert not list(tmp_path.glob("*/*/doctor.new"))
+    assert not (theirs / "doctor.new").exists()
 
 
 # ---------------------------------------------------------------------- automations
