@@ -363,8 +363,9 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             self._refuse_other_input(row)
             self.done, self.result, self.attempts = True, row["result"], row["attempts"]
         elif row["status"] == "cancelled" and not self._resume_cancelled:
+            about = row["subject"] or repr(self.idempotency_key)
             raise WasCancelled(
-                f"{self.name} {self.idempotency_key!r} was cancelled on {row['updated_at']:%Y-%m-%d %H:%M}: "
+                f"{self.name} {about} was cancelled on {row['updated_at']:%Y-%m-%d %H:%M}: "
                 "start it by hand to go on with it"
             )
         return self.done

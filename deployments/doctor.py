@@ -179,7 +179,10 @@ class Doctor:
             return Finding("schedules", "ok", f"{job.deployment} has none, it is started by hand")
         if job.paused:
             text = f"{job.deployment} is paused, or has no active schedule: it does not run"
-            advice = f"prefect deployment resume {job.deployment}, when it is to run again"
+            advice = (
+                "switch it on in the UI when it is to run again, or prefect deployment schedule resume "
+                f"{job.deployment} SCHEDULE; prefect deployment schedule ls {job.deployment} names it"
+            )
             return Finding("schedules", "warning", text, advice, told_here=False)
         planned = steps.next_planned(job, now)
         if planned is None:

@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="HEADING=FIELD",
-        help='say what a column is; "extra" keeps it out',
+        help='say what a column is; "extra" keeps it in extra, out of every field',
     )
     parser.add_argument("--preview", action="store_true", help="show what would happen, write nothing")
     given = parser.parse_args(arguments)

@@ -299,13 +299,14 @@ def test_a_preview_writes_nobody_and_shows_the_report_of_the_import(tmp_path: Pa
         tmp_path / "crm.xlsx", [*ADA[:4], "999", "1"], ["ACME", "Ada", "Lovelace", "", "", ""], BOB, [""] * 5 + ["5"]
     )
     state = run(book, preview=True)
-    assert state.message == "preview of crm.xlsx: 4 rows: 1 inserted, 1 updated, 0 unchanged, 1 duplicate, 1 rejected"
+    told = "preview of crm.xlsx: 4 rows: 1 inserted, 1 updated, 0 unchanged, 1 duplicate, 1 rejected"
+    assert state.message == f"{told}; the rejected ones: python -m tasks.crm.rejects 2 rejects.xlsx"
     assert query("SELECT xmin, * FROM contacts") == before
     assert partitions() == []
     [preview] = state.result()
     shown = page(state)
     assert "Preview of" in shown
-    assert "Nothing was written" in shown
+    assert "No contact was changed" in shown
     report = done(book)  # a preview is no import: nothing is "already done"
     differing = {"import_id", "preview"}
     assert {k: v for k, v in preview.items() if k not in differing} == {
@@ -600,7 +601,7 @@ SQL = ["'); DROP TABLE contacts; --", "%s", ":param_1", "\\", "{}", '"', "extra"
 def test_headings_like_sql_are_names_and_nothing_else(tmp_path: Path) -> None:
     book = workbook(tmp_path / "sql.xlsx", ["ada@x.org", *SQL], ["b", *SQL], headings=["Email", *SQL])
     state = run(book, columns={SQL[1]: "notes"})
-    assert state.message == "sql.xlsx: 2 rows: 1 inserted, 0 updated, 0 unchanged, 0 duplicate, 1 rejected"
+    assert state.message.startswith("sql.xlsx: 2 rows: 1 inserted, 0 updated, 0 unchanged, 0 duplicate, 1 rejected")
     assert query("SELECT notes FROM contacts") == [("%s",)]
     assert set(query("SELECT key, value FROM contacts, jsonb_each_text(extra)")) == {
         (each, each) for each in SQL if each != "%s"

@@ -1,7 +1,10 @@
 """Run by Alembic: applies the migrations on the connection it is handed, else on the configured database."""
 
+import sys
+
 from alembic import context
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from db.tables import metadata
 
@@ -20,10 +23,15 @@ def migrate(connection: Connection) -> None:
 
 given = context.config.attributes.get("connection")
 if given is None:
-    from db.engine import engine
+    from db.engine import DatabaseError, engine, explain
 
-    with engine().connect() as connection:
-        migrate(connection)
-        connection.commit()
+    try:
+        with engine().connect() as connection:
+            migrate(connection)
+            connection.commit()
+    except DatabaseError as error:
+        sys.exit(str(error))
+    except DBAPIError as error:
+        sys.exit(str(explain(error)))
 else:
     migrate(given)

@@ -442,9 +442,10 @@ class HeadingsError(ValueError):
 
     def __init__(self, problems: Sequence[str], shown: Sequence[str]) -> None:
         self.problems = tuple(problems)  # one clause each
-        # A list without headings: errors are stored, sent and logged, and no place for people's data.
-        safe = ["(an e-mail address)" if "@" in heading else _quoted(heading) for heading in shown[:_LISTED]]
-        listed = [f"{column_letter(i)} {heading}" for i, heading in enumerate(safe)]
+        listed = [f"{column_letter(i)} {_quoted(heading)}" for i, heading in enumerate(shown[:_LISTED])]
+        # Errors are stored, sent and logged, and no place for people's data.
+        if any("@" in heading for heading in shown):
+            listed = ["none, but a person's row: write a row of headings above it"]
         found = ", ".join(listed) or "none"
         found += f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
         super().__init__(

@@ -76,7 +76,7 @@ def markdown(report: ImportReport) -> str:
         f"# {title} {safe(PurePosixPath(report.workbook).name)}",
         f"Import {report.import_id}, sheet {safe(report.sheet)}, headings in row {report.heading_row}."
         + (f" Read as {report.encoding}: {_UNPROVEN}" if report.encoding else "")
-        + (f" Nothing was written: {_foretold(report)}" if report.preview else ""),
+        + (f" No contact was changed: {_foretold(report)}" if report.preview else ""),
         _table(
             ["rows read", "inserted", "updated", "unchanged", "duplicate", "rejected"],
             [[f"{n:,}" for n in _books(report)]],

@@ -362,6 +362,8 @@ def tell(result: dict[str, Any]) -> Outcome:
     report = ImportReport(**result)
     create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
+    if report.rejected:
+        message += f"; the rejected ones: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
     if report.refusal:
         message += f"; an import would be refused: {report.refusal}"
     get_run_logger().info("import %s: %s", report.import_id, message)
