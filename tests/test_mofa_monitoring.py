@@ -317,6 +317,7 @@ def test_what_stands_in_for_a_slot_of_yesterday_sees_the_page_today(monkeypatch)
     assert datetime.now(UTC) - steps.moment() < timedelta(minutes=1)
 
 
+@pytest.mark.slow
 def test_a_mirror_and_the_ministry_are_not_asked_with_what_the_other_said_of_a_page(watch):
     watch.ministry.etags = True
     watch.ministry.show(missions())

@@ -183,6 +183,7 @@ def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office,
     assert office.heard() == [f"import_crm_data {workbook} fails"]
 
 
+@pytest.mark.slow
 def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing(
     office: Office, workbook: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing
     assert office.database.query("SELECT inhrelid FROM pg_inherits WHERE inhparent = 'import_staging'::regclass") == []
 
 
+@pytest.mark.slow
 def test_an_import_that_was_given_up_is_not_told_again_once_another_version_overtook_it(
     office: Office, workbook: Path
 ) -> None:
@@ -449,6 +451,7 @@ def done_in_the_foreground(office: Office, workbook: Path, at: datetime, run: UU
         working(connection, "import_crm_data", str(workbook))
 
 
+@pytest.mark.slow
 def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_told_again(
     office: Office, workbook: Path
 ) -> None:
