@@ -215,6 +215,7 @@ def test_automations_are_brought_once_however_often_they_are_deployed(prefect_se
     assert automations.missing(server) == []
 
 
+@pytest.mark.slow
 def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str, prefect_server: None) -> None:
     """At all that the server is told of their runs: one event left out, and a run that is alive would be silent."""
 

@@ -214,6 +214,7 @@ def test_the_state_file_names_living_processes_and_no_password(running: Started)
     assert state["database_url"].startswith("postgresql")
 
 
+@pytest.mark.slow
 def test_deploying_again_by_hand_adds_no_schedules_and_means_utc(running: Started) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     home = str(running.data_dir / "prefect")
