@@ -612,6 +612,7 @@ def test_a_page_that_drips_for_ever_fails_in_time(watch):
     watch.ministry.show(missions())
     watch.ministry.answers = {"/region/1": hostile.drip}
     assert "does not answer in time" in watch().message
+    assert Counter(watch.ministry.asked)["/region/1"] == 6, "each time given up; once beside pages that were read"
 
 
 @pytest.mark.slow

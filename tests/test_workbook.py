@@ -207,20 +207,19 @@ def test_the_search_finds_what_an_xml_parser_finds(rows: list[list[str]], window
     assert searched == sorted(lost_cells._parsed(io.BytesIO(xml), {2, 12}), key=str)
 
 
-@pytest.mark.timeout(60)  # searched again for each needle, each of them took hours
+@pytest.mark.timeout(60)  # searched again for each needle, each of them takes minutes or more
 @pytest.mark.parametrize(
     "cells",
     [
         f'<c r="A2"{" " * 900_000}t="e"><v>1</v></c>',
         f'<c r="A2" t="e" {"a" * 900_000}><v>1</v></c>',
-        f'<c r="A2" t="inlineStr"><is><t>{STYLED * 150_000}</t></is></c>',
-        f'<c r="A2" t="inlineStr"><is><t>{QUOTED * 300_000}</t></is></c>',
+        f'<c r="A2" t="inlineStr"><is><t>{STYLED * 1_500_000}</t></is></c>',
+        f'<c r="A2" t="inlineStr"><is><t>{QUOTED * 3_000_000}</t></is></c>',
         f'<c r="A2" {QUOTED * 300_000}/>',
         '<c r="A2" t="e">' * 60_000,
         '<c r="A2" t="e">' * 60_000 + "</c>",
-        '<c r="A2"><f>' + "</f></c>" * 120_000,
     ],
-    ids=["blanks", "an endless name", "styles in a text", "needles in a text", "in a tag", "open", "nested", "ends"],
+    ids=["blanks", "an endless name", "styles in a text", "needles in a text", "in a tag", "open", "nested"],
 )
 def test_a_sheet_made_to_keep_the_search_busy_does_not(cells: str) -> None:
     xml = f'<worksheet xmlns="{MAIN}"><sheetData><row r="2">{cells}</row></sheetData></worksheet>'.encode()
