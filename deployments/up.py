@@ -41,7 +41,7 @@ from deployments import automations, sqlite_turns
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
 from tasks.admission_settings import AdmissionSettings
-from tasks.crm.fetching import located
+from tasks.crm.download import located
 from tasks.settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parents[1]

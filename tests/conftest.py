@@ -34,7 +34,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 def forget_settings() -> None:
     """What was read once from the environment is read again."""
     from tasks.admission_settings import admission_settings
-    from tasks.crm.fetching import fetching_settings
+    from tasks.crm.download import fetching_settings
     from tasks.crm.settings import import_settings
 
     for cached in (database_module.engine, database_module.lock_engine):

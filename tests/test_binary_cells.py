@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crm.cell import ErrorCell
-from tasks.crm.workbook import WorkbookError, open_workbook
+from tasks.crm.readers.cell import ErrorCell
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 FORMATS = ("General", "00000", "yyyy-mm-dd", "0%")
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

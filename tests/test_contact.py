@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.cell import ErrorCell
+from tasks.crm.readers.cell import ErrorCell
 from tasks.crm.contact import (
     EMAIL_LENGTH,
     LINE_LENGTH,

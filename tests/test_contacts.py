@@ -24,7 +24,7 @@ from db import contacts
 from db.engine import engine, transaction
 from db.tables import CONTACT_FIELDS
 from db.task_runs import LOCK_CLASS
-from tasks.crm.reading import Batch, End, Headings, Order, read
+from tasks.crm.worker import Batch, End, Headings, Order, read
 
 Row = Mapping[str, str]
 BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.cell import ErrorCell, Row
-from tasks.crm.columns import map_columns
+from tasks.crm.readers.cell import ErrorCell, Row
+from tasks.crm.headings import map_columns
 from tasks.crm.copy_lines import Sheet
 
 HEADINGS = [

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_workbook import by_hand, formatted
 
-from tasks.crm import cutting, workbook
-from tasks.crm.cell import NOT_CALCULATED, ErrorCell, Row
-from tasks.crm.workbook import WorkbookError, open_workbook
+from tasks.crm.readers import cutting, workbook
+from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell, Row
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 
 def trimmed(rows: Iterable[Row]) -> list[Row]:

@@ -19,7 +19,7 @@ from db import episodes
 from db.engine import transaction
 from flows.import_crm_data import import_crm_data
 from tasks.crm import steps
-from tasks.crm.fetching import Copy
+from tasks.crm.download import Copy
 from tasks.notify.channels import notify_settings
 
 PEOPLE = [["Company", "First Name", "Last Name", "Email"], ["Embassy", "Ann", "Lee", "ann@example.org"]]

@@ -204,7 +204,7 @@ class Machine:
 
 def _reads(process: psutil.Process, spool: str) -> bool:
     try:
-        return "tasks.crm.reading" in process.cmdline() and process.environ().get("TMPDIR") == spool
+        return "tasks.crm.worker" in process.cmdline() and process.environ().get("TMPDIR") == spool
     except psutil.Error:
         return False
 

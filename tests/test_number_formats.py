@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.number_formats import as_shown, makes_text, text_styles
+from tasks.crm.readers.number_formats import as_shown, makes_text, text_styles
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crm.cell import ErrorCell
-from tasks.crm.old_excel import OldExcel
+from tasks.crm.readers.cell import ErrorCell
+from tasks.crm.readers.xls import OldExcel
 
 FORMATS = ("General", "00000", r"yyyy\-mm\-dd", "0%", "hh:mm", "[h]:mm")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crm.cell import NOT_CALCULATED, ErrorCell, SheetInfo
-from tasks.crm.workbook import WorkbookError, open_workbook
+from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell, SheetInfo
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 NAMESPACES = " ".join(
     f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from db.engine import DatabaseSettings
 from deployments.up import UpSettings
 from tasks.admission_settings import AdmissionSettings
-from tasks.crm.fetching import FetchingSettings as WorkbookSettings
+from tasks.crm.download import FetchingSettings as WorkbookSettings
 from tasks.crm.settings import ImportSettings
 from tasks.mofa.fetching import FetchingSettings as PagesSettings
 from tasks.mofa.settings import MonitorSettings

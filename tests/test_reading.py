@@ -25,9 +25,9 @@ from test_opendocument import document, table
 from test_workbook import MAIN, by_hand
 
 from db.contacts import STAGED_COLUMNS
-from tasks.crm.reading import Order
+from tasks.crm.worker import Order
 
-COMMAND = [sys.executable, "-m", "tasks.crm.reading"]
+COMMAND = [sys.executable, "-m", "tasks.crm.worker"]
 ESCAPES = {"\\N": None, "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 ADA = ["ACME", "Ada", "Lovelace", "ada@x.org"]
 HEADINGS = ["Company", "First Name", "Last Name", "Email"]
@@ -754,8 +754,8 @@ def hostile(path: Path, sheet: str) -> Path:
 
 def told(path: Path, **how: Any) -> str:
     """The sentence with which the parent ends, whatever became of the child."""
-    from tasks.crm.reader import Reader
-    from tasks.crm.workbook import WorkbookError
+    from tasks.crm.worker_client import Reader
+    from tasks.crm.readers.workbook import WorkbookError
 
     with pytest.raises(WorkbookError) as refused, Reader(str(path.parent)) as reader:
         list(reader.read(order(path, **how)))
@@ -858,8 +858,8 @@ def test_no_room_for_the_pieces_of_a_sheet_is_one_sentence(tmp_path: Path, kilob
 
 
 def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence(tmp_path: Path) -> None:
-    from tasks.crm.reader import Reader
-    from tasks.crm.workbook import WorkbookError
+    from tasks.crm.worker_client import Reader
+    from tasks.crm.readers.workbook import WorkbookError
 
     path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(50_000)))
 
@@ -867,7 +867,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
         with Reader(str(tmp_path)) as reader:
             events = reader.read(order(path, batch_rows=10))
             next(events)
-            [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+            [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
             assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
             os.kill(child.pid, signal.SIGKILL)
             for _ in events:
@@ -876,11 +876,11 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
     with pytest.raises(WorkbookError, match=r"a.csv cannot be read: .* was stopped \(signal 9\).* 2048 MB") as stopped:
         killed()
     assert "\n" not in str(stopped.value)
-    assert not [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+    assert not [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
 
 
 def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.crm.reader import Reader
+    from tasks.crm.worker_client import Reader
 
     for name in (
         "DATABASE_URL",
@@ -891,11 +891,11 @@ def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.setenv(name, "s3cr3t")
     with Reader(str(tmp_path)):
-        [child] = [each for each in psutil.Process().children() if "tasks.crm.reading" in each.cmdline()]
+        [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
         assert "s3cr3t" not in child.environ().values()
 
 
 def test_the_child_knows_neither_prefect_nor_the_database() -> None:
-    code = "import sys, tasks.crm.reading; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, tasks.crm.worker; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not {"prefect", "sqlalchemy", "psycopg", "pandas", "db"} & set(loaded.stdout.split())

@@ -17,9 +17,9 @@ import pytest
 import python_calamine as calamine
 from test_cutting import trimmed
 
-from tasks.crm.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.reading import Order
-from tasks.crm.workbook import WorkbookError, open_workbook
+from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
+from tasks.crm.worker import Order
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
 where_they_are = pytest.mark.skipif(
@@ -416,7 +416,7 @@ def test_the_reading_process_imports_it_or_says_why_not_in_one_sentence(tmp_path
     path = REAL / name
     order = Order(str(path), path.name, str(tmp_path), 1, None, {}, 10_000, LARGEST)
     child = subprocess.run(
-        [sys.executable, "-m", "tasks.crm.reading"],
+        [sys.executable, "-m", "tasks.crm.worker"],
         input=json.dumps(asdict(order)), capture_output=True, text=True, timeout=4 * LONGEST, check=True,
     )  # fmt: skip
     assert child.stderr == ""

@@ -12,7 +12,7 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.crm import rejects
-from tasks.crm.columns import REASON_HEADING, map_columns
+from tasks.crm.headings import REASON_HEADING, map_columns
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.admission_settings import admission_settings
-from tasks.crm.fetching import fetching_settings as workbook_settings
+from tasks.crm.download import fetching_settings as workbook_settings
 from tasks.crm.settings import import_settings
 from tasks.mofa.fetching import fetching_settings as pages_settings
 from tasks.mofa.settings import monitor_settings

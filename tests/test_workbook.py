@@ -35,10 +35,11 @@ from test_opendocument import cell as ods_cell
 from test_opendocument import document, table
 from test_opendocument import row as ods_row
 
-from tasks.crm import delimited, fetching, lost_cells, package, workbook
-from tasks.crm.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.fetching import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
-from tasks.crm.workbook import WorkbookError, open_workbook
+from tasks.crm import download
+from tasks.crm.readers import delimited, lost_cells, workbook, xlsx_package
+from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
+from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -58,7 +59,7 @@ def by_hand(path: Path, rows: str, *, before: str = "", prefix: str = "", encodi
     )
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-xlsx_package.relationships+xml"/>'
         '<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" '
         'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
@@ -262,11 +263,11 @@ def test_noughts_and_percent_signs_of_a_number_format_arrive(tmp_path: Path, wid
 
 def test_a_format_is_only_looked_for_where_the_workbook_has_one(tmp_path: Path) -> None:
     with zipfile.ZipFile(formatted(tmp_path / "x.xlsx")) as archive:
-        assert list(package.package_of(archive).text_styles.values()) == ["00000", "0.0%"]
+        assert list(xlsx_package.package_of(archive).text_styles.values()) == ["00000", "0.0%"]
     with xlsxwriter.Workbook(tmp_path / "y.xlsx") as book:
         book.add_worksheet().write_number(0, 0, 1, book.add_format({"num_format": "#,##0.00"}))
     with zipfile.ZipFile(tmp_path / "y.xlsx") as archive:
-        assert package.package_of(archive).text_styles == {}
+        assert xlsx_package.package_of(archive).text_styles == {}
 
 
 def test_strict_ooxml_is_read(tmp_path: Path) -> None:
@@ -306,7 +307,7 @@ def test_a_stray_cell_in_the_last_corner_costs_no_memory(tmp_path: Path) -> None
     book.active["A1"], book.active["XFD1048576"] = "Name", "stray"
     book.save(path)
     code = (
-        "import sys; from pathlib import Path; from tasks.crm.workbook import open_workbook\n"
+        "import sys; from pathlib import Path; from tasks.crm.readers.workbook import open_workbook\n"
         "with open_workbook(Path(sys.argv[1]), 'x') as b: print([(n, len(c), c[-1]) for n, c in b.rows('Sheet')])"
     )
     done = subprocess.run(
@@ -318,9 +319,7 @@ def test_a_stray_cell_in_the_last_corner_costs_no_memory(tmp_path: Path) -> None
 
 
 def test_the_reader_starts_without_heavy_imports() -> None:
-    code = (
-        "import sys, tasks.crm.workbook; print(sorted({'openpyxl', 'pydantic', 'fsspec', 'pandas'} & set(sys.modules)))"
-    )
+    code = "import sys, tasks.crm.readers.workbook; print(sorted({'openpyxl', 'pydantic', 'fsspec', 'pandas'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"
 
@@ -605,15 +604,15 @@ def test_the_digest_is_of_the_bytes_kept(tmp_path: Path) -> None:
 
 def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = text_file(tmp_path / "book.csv", b"a,b\n" * 1000)
-    write = fetching._Kept.write
+    write = download._Kept.write
 
-    def write_and_grow(kept: fetching._Kept, piece: bytes) -> int:
+    def write_and_grow(kept: download._Kept, piece: bytes) -> int:
         with source.open("ab") as file:
             file.write(b"more\n")
-        monkeypatch.setattr(fetching._Kept, "write", write)
+        monkeypatch.setattr(download._Kept, "write", write)
         return write(kept, piece)
 
-    monkeypatch.setattr(fetching._Kept, "write", write_and_grow)
+    monkeypatch.setattr(download._Kept, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
     assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachable, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005
@@ -660,7 +659,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     source = text_file(tmp_path / "book.csv", b"a,b\n" * 300_000)
     code = (
-        "import resource, signal, sys; from pathlib import Path; from tasks.crm.fetching import fetch\n"
+        "import resource, signal, sys; from pathlib import Path; from tasks.crm.download import fetch\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
         "try: fetch(sys.argv[1], Path(sys.argv[2]))\n"
         "except Exception as error: print(error)"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
-from tasks.crm.cell import ErrorCell
+from tasks.crm.readers.cell import ErrorCell
 
 RULES_VERSION = 1
 LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a cell that slipped

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from tasks.crm.cell import Cell, ErrorCell, Row
-from tasks.crm.columns import Mapping as ColumnMapping
-from tasks.crm.columns import column_letter
+from tasks.crm.readers.cell import Cell, ErrorCell, Row
+from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.headings import column_letter
 from tasks.crm.contact import (
     Contact,
     Day,

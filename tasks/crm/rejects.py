@@ -22,7 +22,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from tasks.crm.columns import REASON_HEADING
+from tasks.crm.headings import REASON_HEADING
 
 _LONGEST_CELL = 32_767  # Excel's limit, in UTF-16 units
 _ROWS_OF_A_SHEET = 1_048_575  # Excel's limit without the heading row

@@ -30,16 +30,16 @@ from sqlalchemy import Connection
 from db import contacts
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
-from tasks.crm import fetching
+from tasks.crm import download
 from tasks.crm.contact import RULES_VERSION
-from tasks.crm.fetching import Copy, WorkbookUnreachable
+from tasks.crm.download import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress
-from tasks.crm.reader import Reader
-from tasks.crm.reading import Batch, End, Headings, Order
+from tasks.crm.worker_client import Reader
+from tasks.crm.worker import Batch, End, Headings, Order
 from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
-from tasks.crm.workbook import WorkbookError
+from tasks.crm.readers.workbook import WorkbookError
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
@@ -64,7 +64,7 @@ def run_name() -> str:
         workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
     except SettingsError:  # the run says so itself, under a name that it has to have first
         workbook = "nothing"
-    return f"import-{PurePosixPath(fetching.redacted(workbook)).name}"
+    return f"import-{PurePosixPath(download.redacted(workbook)).name}"
 
 
 def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[str]:
@@ -77,7 +77,7 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
     asked = workbook or import_settings().crm_workbook
     if not asked:
         raise Refused("no workbook: give the parameter workbook, or set CRM_WORKBOOK where the worker runs")
-    found = fetching.addresses(asked)
+    found = download.addresses(asked)
     if idempotency_key and len(found) > 1:
         raise Refused(
             f"the key {idempotency_key!r} stands for one workbook, but {asked} matches {len(found)}: "
@@ -125,7 +125,7 @@ def _locked(directory: Path) -> Iterator[None]:
 @_step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
 def fetch_workbook(address: str, room: str) -> Copy:
     """A private copy of the workbook in the directory `room`."""
-    return fetching.fetch(address, Path(room))
+    return download.fetch(address, Path(room))
 
 
 def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> idempotent_once:
@@ -395,7 +395,7 @@ def tell_failure(address: str | None, sentence: str, *, in_work: bool) -> None:
 
 def tell_run(workbook: str | None, addresses: list[str]) -> None:
     """A pattern was gone through to its end: what the watchdog told of such a run is over, whatever its files hold."""
-    if (pattern := subject({"workbook": workbook})) not in map(fetching.redacted, addresses):
+    if (pattern := subject({"workbook": workbook})) not in map(download.redacted, addresses):
         _tell_success(pattern)
 
 
@@ -408,7 +408,7 @@ def subject(parameters: dict[str, Any]) -> str:
     """What a run of the job is about: the workbook, or the pattern, that it is asked for; without secrets."""
     with suppress(SettingsError):
         if asked := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
-            return fetching.redacted(fetching.located(asked))
+            return download.redacted(download.located(asked))
     return "(no workbook)"
 
 

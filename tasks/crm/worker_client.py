@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tasks.crm.reading import Batch, End, Headings, Order
-from tasks.crm.workbook import WorkbookError
+from tasks.crm.worker import Batch, End, Headings, Order
+from tasks.crm.readers.workbook import WorkbookError
 
 logger = logging.getLogger(__name__)
-_COMMAND = [sys.executable, "-m", "tasks.crm.reading"]
+_COMMAND = [sys.executable, "-m", "tasks.crm.worker"]
 # It reads what strangers sent: it is told no secret, neither of the database nor of any channel.
 _TOLD = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
 _KINDS = {"headings": Headings, "batch": Batch, "end": End}

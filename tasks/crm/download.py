@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.crm.workbook import WorkbookError
+from tasks.crm.readers.workbook import WorkbookError
 from tasks.settings import checked
 
 

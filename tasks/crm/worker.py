@@ -26,13 +26,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
 
-from tasks.crm.cell import Cell, Row
-from tasks.crm.columns import HEADING_ROWS, HeadingsError, column_letter, find_headings, key, map_columns
-from tasks.crm.columns import Mapping as ColumnMapping
+from tasks.crm.readers.cell import Cell, Row
+from tasks.crm.headings import HEADING_ROWS, HeadingsError, column_letter, find_headings, key, map_columns
+from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.contact import shown
 from tasks.crm.copy_lines import Sheet
-from tasks.crm.merged import filled_down
-from tasks.crm.workbook import Workbook, WorkbookError, open_workbook
+from tasks.crm.readers.merged import filled_down
+from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 
 T = TypeVar("T")
 ALL_SHEETS = "*"  # all visible ones, which have to have the same headings; no sheet can have this name

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import IO
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-from tasks.crm.cell import NOT_CALCULATED
-from tasks.crm.package import UTF_16, column_index, local_name, reference
+from tasks.crm.readers.cell import NOT_CALCULATED
+from tasks.crm.readers.xlsx_package import UTF_16, column_index, local_name, reference
 
 _WINDOW = 1 << 20  # bytes read at once; a larger window is not faster
 _LONGEST_ROW = 64 << 20  # bytes without the end of a row before the search gives up

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.crm.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
-from tasks.crm.number_formats import as_shown
+from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.number_formats import as_shown
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tasks.crm.package import DIMENSION, Package
+from tasks.crm.readers.xlsx_package import DIMENSION, Package
 
 _WINDOW = 1 << 20  # bytes read at once
 _MERGED = re.compile(rb"ref\s*=\s*[\"'][A-Z]{1,3}([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.columns import (
+from tasks.crm.headings import (
     _TABLE,
     ALIASES,
     FIELDS,

@@ -7,8 +7,8 @@ from functools import lru_cache
 from posixpath import join, normpath
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-from tasks.crm.cell import SheetInfo
-from tasks.crm.number_formats import text_styles
+from tasks.crm.readers.cell import SheetInfo
+from tasks.crm.readers.number_formats import text_styles
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")

@@ -3,7 +3,7 @@
 The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
 calamine reads .xlsx eight times faster than openpyxl, and .xlsb, but loses some cells (see `lost_cells.py`) and cannot
 open every file; openpyxl reads what calamine cannot, and sheets so wide and long that calamine would ask for more
-memory than a machine has. .ods and .xls have readers of their own (`opendocument.py`, `old_excel.py`). This module
+memory than a machine has. .ods and .xls have readers of their own (`opendocument.py`, `xls.py`). This module
 starts in a few milliseconds, because the child process that reads a workbook imports it: all readers but calamine are
 imported where they are used.
 """
@@ -21,10 +21,11 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 import python_calamine as calamine
 
-from tasks.crm import binary_cells, delimited, lost_cells, old_excel, opendocument, package
-from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
-from tasks.crm.cutting import Piece, cut
-from tasks.crm.number_formats import as_shown
+from tasks.crm.readers import delimited, lost_cells, ods, xls, xlsb, xlsx_package
+from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.cutting import Piece, cut
+from tasks.crm.readers.number_formats import as_shown
+from tasks.crm.readers.table import Block, blocks_of
 
 T = TypeVar("T")
 
@@ -67,11 +68,19 @@ class Workbook:
     sheets: list[SheetInfo]  # in the workbook's order
     height = 0  # last row, as Excel shows it, of the sheet that is read; 0 where only reading to the end would tell
     encoding: str | None = None  # of text, where its bytes do not prove it: any of 8 bits would have fitted
-    merged: Sequence[Merge] = ()  # its merged cells, as far as `rows` has come
+    merged: Sequence[Merge] = ()  # its merged cells, as far as `blocks` has come
+    totals: frozenset[int] = frozenset()  # of the sheet that is read: rows that sum up a table, by the workbook's word
+    hidden_rows: int = 0  # of the sheet that is read, as far as `blocks` has come
+    hidden_columns: frozenset[int] = frozenset()  # of the sheet that is read, from 0
+    assumptions: Sequence[str] = ()  # what was decided about the file and not proven by it, one clause each
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
         raise NotImplementedError
+
+    def blocks(self, sheet: str) -> Iterator[Block]:
+        """The same as blocks of columns; the one that the import uses. Raises WorkbookError, also half-way."""
+        return blocks_of(self.rows(sheet))
 
     def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:  # noqa: ARG002 - for those that can
         """The rows of a sheet in pieces of at most `most` rows; a single piece where the sheet cannot be divided.
@@ -111,7 +120,7 @@ def open_workbook(path: Path, name: str) -> Workbook:
     if beginning.startswith(_OLE) and (what := _what_else_ole_is(path)):
         raise WorkbookError(f"{name} {what}")
     if beginning.startswith((_OLE, *_OLD_EXCEL)):
-        return _Other(lambda: old_excel.OldExcel(path), name)
+        return _Other(lambda: xls.OldExcel(path), name)
     text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, what in _BEGINNINGS.items():
         if text.startswith(magic) or beginning.startswith(magic):
@@ -137,7 +146,7 @@ def _zipped(path: Path, name: str) -> Workbook:
             raise WorkbookError(f"{name} {what}")
         if _OPEN_DOCUMENT in archive.namelist():
             archive.close()
-            return _Other(lambda: opendocument.OpenDocument(path), name)
+            return _Other(lambda: ods.OpenDocument(path), name)
         return _Excel(path, name, archive)
 
 
@@ -186,8 +195,8 @@ class _Excel(Workbook):
     def __init__(self, path: Path, name: str, archive: zipfile.ZipFile, called: str | None = None) -> None:
         """`called`: how its sheets are called in messages, if they are pieces of one."""
         self._path, self._name, self._archive, self._called = path, name, archive, called
-        self._is_binary = binary_cells.WORKBOOK in archive.namelist()
-        self._package = (binary_cells if self._is_binary else package).package_of(archive)
+        self._is_binary = xlsb.WORKBOOK in archive.namelist()
+        self._package = (xlsb if self._is_binary else xlsx_package).package_of(archive)
         self._pieces: _Excel | None = None  # of the sheet that is read, as sheets of a workbook of their own
         self.sheets = self._package.sheets
 
@@ -233,7 +242,7 @@ class _Excel(Workbook):
             yield number, cells
 
     def _fits_calamine(self, sheet: str) -> bool:
-        fits = self._is_binary or package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS)
+        fits = self._is_binary or xlsx_package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS)
         return fits and self._calamine is not None
 
     def _damaged(self, sheet: str) -> str:
@@ -243,7 +252,7 @@ class _Excel(Workbook):
         _check(sheet, self.sheets, self._name)
         with _in_our_words(self._damaged(sheet)):
             part, parsed = self._package.parts[sheet], None
-            find = (binary_cells if self._is_binary else lost_cells).find_lost_cells
+            find = (xlsb if self._is_binary else lost_cells).find_lost_cells
             with ThreadPoolExecutor(1) as other_core:
                 searched = other_core.submit(find, self._archive, part, self._package.text_styles)
                 if self._fits_calamine(sheet):
@@ -385,9 +394,9 @@ class _Other(Workbook):
         with _in_our_words(sentence):
             try:
                 yield
-            except old_excel.PasswordProtectedError as error:
+            except xls.PasswordProtectedError as error:
                 raise WorkbookError(f"{self._name} {_LOCKED}") from error
-            except opendocument.OpenDocumentError as error:
+            except ods.OpenDocumentError as error:
                 raise WorkbookError(f"{self._name} {error}") from error
 
 

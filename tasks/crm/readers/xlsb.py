@@ -10,10 +10,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import IO, cast
 
-from tasks.crm.cell import SheetInfo
-from tasks.crm.lost_cells import Lost
-from tasks.crm.number_formats import text_styles
-from tasks.crm.package import Package, relations
+from tasks.crm.readers.cell import SheetInfo
+from tasks.crm.readers.lost_cells import Lost
+from tasks.crm.readers.number_formats import text_styles
+from tasks.crm.readers.xlsx_package import Package, relations
 
 WORKBOOK = "xl/workbook.bin"  # the member of the archive by which this format is known
 _SHEET, _FORMAT, _CELL_STYLES, _CELL_STYLES_END, _STYLE = 156, 44, 617, 618, 47

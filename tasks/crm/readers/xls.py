@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tasks.crm.cell import Cell, ErrorCell, Merge, Row, SheetInfo
-from tasks.crm.number_formats import as_shown, makes_text
+from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.number_formats import as_shown, makes_text
 
 _EXCEL_5 = 50  # as the file says its version
 

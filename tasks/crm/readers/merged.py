@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tasks.crm.cell import Cell, Merge, Row
+from tasks.crm.readers.cell import Cell, Merge, Row
 
 
 def filled_down(rows: Iterable[Row], merged: Callable[[], Sequence[Merge]], below: int) -> Iterator[Row]:

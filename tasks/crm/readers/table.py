@@ -1,0 +1,121 @@
+"""What a reader yields, whatever the format: blocks of consecutive rows, as columns of text.
+
+The text is what a person sees in the cell ("94523", "2024-02-29", "TRUE"). What cannot be taken as text (an error cell,
+a formula that was never calculated, a row that no parser can place) is a `Fault` beside it.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from tasks.crm.readers.cell import Cell, ErrorCell, Row
+
+ROWS_IN_BLOCK = 10_000
+HALF_A_CHARACTER = "holds half a character (a lone surrogate): type it again"
+_EXACT = 2**53  # from here on a workbook's numbers leave out integers
+
+
+class Fault(NamedTuple):
+    """Why a cell, or a row, cannot be taken."""
+
+    row: int  # index in the block, from 0
+    column: int | None  # index from 0 (column A); None: the row as a whole
+    reason: str  # "shows #REF!"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of a sheet from the top; wholly blank rows are left out.
+
+    All columns have as many values as there are rows. A blank cell is null, never "". The cell of a fault holds the
+    text that it shows.
+    """
+
+    numbers: pa.Int32Array  # of each row, as Excel shows it; ascending
+    columns: list[pa.StringArray]  # from column A on
+    faults: list[Fault] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self) -> Iterator[tuple[int, list[str | None]]]:
+        """Row by row: number and cells. For the few rows at the top; slow."""
+        cells = zip(*[column.to_pylist() for column in self.columns], strict=True)
+        for number, row in zip(self.numbers.to_pylist(), cells, strict=True):
+            yield number, list(row)
+
+
+def block_of(rows: Sequence[Row]) -> Block:
+    """The block of rows that a reader gave one by one, as Python objects."""
+    width = max((len(cells) for _, cells in rows), default=0)
+    padded = [cells if len(cells) == width else [*cells, *[None] * (width - len(cells))] for _, cells in rows]
+    columns, faults = [], list[Fault]()
+    for index, column in enumerate(zip(*padded, strict=True)):
+        texts: list[str | None] = []
+        for row, cell in enumerate(column):
+            text, reason = (cell, None) if cell is None else _text(cell)
+            texts.append(text)
+            if reason:
+                faults.append(Fault(row, index, reason))
+        columns.append(pa.array(texts, pa.string()))
+    return Block(pa.array([number for number, _ in rows], pa.int32()), columns, sorted(faults))
+
+
+def blocks_of(rows: Iterable[Row]) -> Iterator[Block]:
+    """Blocks of ROWS_IN_BLOCK rows."""
+    rows = iter(rows)
+    while some := list(islice(rows, ROWS_IN_BLOCK)):
+        yield block_of(some)
+
+
+def _text(cell: Cell) -> tuple[str | None, str | None]:
+    """What a cell shows, and what is wrong with it."""
+    if isinstance(cell, str):
+        return (cell, None) if is_storable(cell) else (cell.encode("utf-8", "replace").decode(), HALF_A_CHARACTER)
+    if isinstance(cell, ErrorCell):
+        return cell.text, f"shows {cell.text}"
+    try:
+        return cell_text(cell) or None, None
+    except ValueError as error:
+        return f"{cell:.15g}", str(error)
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell that is no error as a person reads it: 94523.0 is "94523", a day without a time is a day.
+
+    Raises ValueError for a number that Excel cannot store exactly.
+    """
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, int | float):
+        return number_text(float(cell))
+    if isinstance(cell, dt.datetime):
+        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(" ")
+    if isinstance(cell, dt.timedelta):  # more than a day, as Excel's [h]:mm:ss
+        minutes, seconds = divmod(round(abs(cell).total_seconds()), 60)
+        return f"{'-' if cell < dt.timedelta() else ''}{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    return "" if cell is None else str(cell)
+
+
+def number_text(value: float) -> str:
+    """A number with the digits that Excel keeps. Raises ValueError where it keeps too few."""
+    if not value.is_integer():
+        return f"{value:.15g}"  # Excel stores 15 significant digits
+    if abs(value) >= _EXACT:
+        raise ValueError("has more digits than a number keeps: format the cell as text and type it again")
+    return str(int(value))
+
+
+def is_storable(text: str) -> bool:
+    """Whether the text is without lone surrogates, which neither Arrow nor PostgreSQL stores."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
