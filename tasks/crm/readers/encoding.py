@@ -33,7 +33,7 @@ class Encoding(NamedTuple):
 _BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
@@ -46,6 +46,9 @@ _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with
 _SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
 # A letter of two bytes or more that was taken for as many letters of Windows-1252: "Ã¼".
 _TWICE = re.compile("[Â-ô][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]+")
+# The same in UTF-8, which is found faster.
+_MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
+_LOST = "\ufffd".encode()
 _MOSTLY = 0.5
 
 
@@ -63,7 +66,7 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
         if beginning.startswith(mark):
             doubled = codec == "utf-16" and beginning.count(0) > _SPARSE * len(beginning)  # UTF-32 with a wrong mark
             if doubled or _undecodable(path, codec) is not None:
-                raise RefusedError(f"begins as {codec.upper()} text but does not go on so: {_SAVE_AS}")
+                raise RefusedError(f"begins as {codec[:6].upper()} text but does not go on so: {_SAVE_AS}")
             return _checked(path, Encoding(codec))
     nul = beginning.count(0)
     if nul > len(beginning) // 5:
@@ -73,11 +76,12 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
     control = sum(beginning.count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
     if control > max(_BINARY_SHARE * len(beginning), 8):
         raise RefusedError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
-    if _undecodable(path, "utf-8") is None:
-        if any(mark in beginning for mark in _SHIFTED) and _undecodable(path, "iso2022_jp") is None:
-            return Encoding("iso2022_jp", "ISO-2022-JP")
+    if any(mark in beginning for mark in _SHIFTED) and _undecodable(path, "iso2022_jp") is None:
+        return Encoding("iso2022_jp", "ISO-2022-JP")
+    try:
         return _checked(path, Encoding("utf-8"))
-    return _guessed(path)
+    except UnicodeDecodeError:
+        return _guessed(path)
 
 
 def _as_said(path: Path, given: str) -> Encoding:
@@ -117,20 +121,20 @@ def _undecodable(path: Path, codec: str) -> int | None:
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
     """The encoding; raises RefusedError where letters were lost or taken for others before the file was written."""
-    lost = twice = beyond = first = 0
-    line = 1
+    lost = twice = beyond = 0
     for piece in pieces(path, encoding.codec):
-        if not piece.isascii():
-            if "\ufffd" in piece:
-                first = first or line + piece[: piece.index("\ufffd")].count("\n")
-                lost += piece.count("\ufffd")
-            found = sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
-            twice += found
-            beyond += len(words_beyond_ascii(piece)) if twice else 0
-        line += piece.count("\n")
+        if piece.isascii():
+            continue
+        raw = piece.encode()
+        if b"\xef" in raw and _LOST in raw:
+            lost += raw.count(_LOST)
+        if b"\xc3" in raw and _MAY_BE_TWICE.search(raw):
+            twice += sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
+            beyond += len(words_beyond_ascii(piece))
     if lost:
         raise RefusedError(
-            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {first:,}): export it again as UTF-8"
+            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {_line_of_loss(path, encoding.codec):,}): "
+            "export it again as UTF-8"
         )
     if twice and twice > _MOSTLY * beyond:
         raise RefusedError(
@@ -138,6 +142,11 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
             "export it again as UTF-8"
         )
     return encoding
+
+
+def _line_of_loss(path: Path, codec: str) -> int:
+    with path.open(encoding=codec) as file:
+        return next(number for number, line in enumerate(file, 1) if "\ufffd" in line)
 
 
 def _was_utf8(run: str) -> bool:
