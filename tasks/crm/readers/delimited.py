@@ -11,12 +11,13 @@ import csv
 import io
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from tasks.crm.readers.cell import Merge, SheetInfo
 from tasks.crm.readers.csv_conventions import Conventions, find_conventions
 from tasks.crm.readers.csv_dialect import Dialect, Traits, beginning_of, dialects, traits_of
 from tasks.crm.readers.csv_records import STRAY
@@ -29,27 +30,34 @@ _Row = tuple[int, list[str], str | None]  # number, cells, what is wrong with it
 
 
 class DelimitedText:
-    """A delimited text: one sheet."""
+    """A delimited text: one sheet, named like the file as Excel does."""
 
-    def __init__(self, path: Path, encoding: str | None = None) -> None:
+    ragged = True
+    merged: tuple[Merge, ...] = ()
+    hidden_rows = 0
+    hidden_columns: frozenset[int] = frozenset()
+
+    def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
         """Go through the text once; `encoding` is the one that the user names.
 
         Raises RefusedError: binary, of no or an undecided encoding, or with headings whose quotation marks are not
         in order.
         """
         self._path = path
-        self.encoding = find_encoding(path, encoding)
-        self._traits = traits_of(path, self.encoding.codec)
-        self._dialect, self._survey = _understood(path, self.encoding.codec, self._traits)
+        found = find_encoding(path, encoding)
+        self._codec, self.encoding = found.codec, found.label
+        self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
+        self._traits = traits_of(path, self._codec)
+        self._dialect, self._survey = _understood(path, self._codec, self._traits)
         self._check_headings()
-        self.assumptions = [f"read as {self.encoding.label}"] if self.encoding.label else []
+        self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
         self.assumptions += [self._dialect.told] if self._dialect.told else []
         self._conventions = Conventions()
         if self._traits.triggers:
             self._conventions = find_conventions(self._blocks, self._traits.triggers, self._survey.shape.first)
             self.assumptions += self._conventions.told
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
         """Blocks of the rows; a quoted line break is part of its row, as Excel numbers them."""
         return map(self._conventions.undone, self._blocks())
 
@@ -67,11 +75,11 @@ class DelimitedText:
                 yield block
 
     def _lines(self) -> Iterator[str]:
-        return self._dialect.lines(self._path, self.encoding.codec, self._traits)
+        return self._dialect.lines(self._path, self._codec, self._traits)
 
     def _texts(self) -> Iterator[bytes]:
         """The text of each part as UTF-8."""
-        codec, dialect = self.encoding.codec, self._dialect
+        codec, dialect = self._codec, self._dialect
         as_it_is = codec in {"utf-8", "utf-8-sig"} and not (dialect.rewrite or self._traits.marks or self._traits.end)
         if not as_it_is:
             lines = self._lines()
