@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from tasks.crm.readers.cell import Merge, SheetInfo
-from tasks.crm.readers.csv_conventions import Conventions, find_conventions
+from tasks.crm.readers.csv_conventions import Conventions, find_conventions, may_hold_floats
 from tasks.crm.readers.csv_dialect import Dialect, Traits, beginning_of, dialects, traits_of
 from tasks.crm.readers.csv_records import STRAY
 from tasks.crm.readers.csv_survey import LINES, Part, Survey, records, survey, survey_broken
@@ -53,7 +53,8 @@ class DelimitedText:
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
         self.assumptions += [self._dialect.told] if self._dialect.told else []
         self._conventions = Conventions()
-        if self._traits.triggers:
+        top = next(self._blocks(), None)
+        if self._traits.triggers or (top and may_hold_floats(top, self._survey.shape.first)):
             self._conventions = find_conventions(self._blocks, self._traits.triggers, self._survey.shape.first)
             self.assumptions += self._conventions.told
 
