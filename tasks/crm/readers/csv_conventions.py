@@ -127,7 +127,10 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
         yield _without_formula, '="text" taken for its text'
     whole = column.all("apostrophe") and column.cells > 1 and not column.some("elision") and not column.all("''")
     if whole or column.some("guarded"):
-        yield (lambda cell: cell.removeprefix("'")) if whole else _without_guard, "an apostrophe at the beginning left out"
+        yield (
+            (lambda cell: cell.removeprefix("'")) if whole else _without_guard,
+            "an apostrophe at the beginning left out",
+        )
     for begin, end in _QUOTED:
         if column.all(begin + end) and (column.cells > 1 or begin != "'"):
             yield lambda cell: cell[1:-1], "quotation marks around the cells left out"

@@ -89,7 +89,9 @@ def traits_of(path: Path, codec: str) -> Traits:
     found, before = set[str](), b""
     for piece in _utf8(path, codec):
         text = before + piece
-        found |= {name for name, (rare, mark) in _LOOKED_FOR.items() if name not in found and rare in text and mark in text}
+        found |= {
+            name for name, (rare, mark) in _LOOKED_FOR.items() if name not in found and rare in text and mark in text
+        }
         before = piece[-3:]
     traits = {"quotes", "marks", "end"}
     return Traits(**{name: name in found for name in traits}, triggers=frozenset(found - traits))

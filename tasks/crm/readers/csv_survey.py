@@ -8,8 +8,10 @@ from itertools import chain, islice
 
 from tasks.crm.readers.csv_records import Record, is_formula_text, patterns, recovered
 from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
+from tasks.crm.readers.refused import RefusedError
 
 LINES = 10_000  # looked at together
+_MOST_COLUMNS = 16_384  # of a sheet of Excel
 _SAMPLE = 200  # rows whose cells are kept
 _LONGEST_CELL = 16 << 20  # characters; Excel's is 32,767, so a longer one is a quotation mark that never closes
 
@@ -68,6 +70,7 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
         except csv.Error:
             found.broken = True
             return found
+    _check_widths(found)
     found.shape = shape_of(found.widths, found.sample)
     found.surplus = any(width > found.shape.width for width in set(found.widths[found.shape.first :]))
     found.broken = found.swallowing > found.several_lines
@@ -86,8 +89,15 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
             found.sample.append((number, record.cells))
         if record.stray:
             found.stray.add(number)
+    _check_widths(found)
     found.shape = shape_of(found.widths, found.sample)
     return found
+
+
+def _check_widths(found: Survey) -> None:
+    if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
+        row = found.widths.index(widest) + 1
+        raise RefusedError(f"has {widest:,} cells in row {row:,}, more than a sheet can have: is it a table of text?")
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:

@@ -18,6 +18,7 @@ from tasks.crm.readers.encoding_guess import (
     is_plausible,
     knows_headings,
     odd_places,
+    tokens_beyond_ascii,
     words_beyond_ascii,
 )
 from tasks.crm.readers.refused import RefusedError
@@ -41,11 +42,14 @@ _SAVE_AS = 'save it as "CSV UTF-8" and import that'
 _SAY_WHICH = f"say which it is (encoding={{0}}, on the command line --encoding {{0}}), or {_SAVE_AS}"
 _BEGINNING = 1 << 16  # bytes looked at to tell binary from text
 _PIECE = 1 << 20
+_MOST_TOKENS = 500_000  # different words beyond ASCII that are looked at
 _SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
 _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
 _SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
 # A letter of two bytes or more that was taken for as many letters of Windows-1252: "Ã¼".
-_TWICE = re.compile("[Â-ô][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]+")
+_TWICE = re.compile(
+    "[Â-ô][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]+"
+)
 # The same in UTF-8, which is found faster.
 _MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
 _LOST = "\ufffd".encode()
@@ -94,7 +98,9 @@ def _as_said(path: Path, given: str) -> Encoding:
             f"cannot be read as {name!r}, which is no encoding: say one that Python knows, such as utf-8 or cp1250"
         ) from None
     if (line := _undecodable(path, codec.name)) is not None:
-        raise RefusedError(f"is no text in {name}: line {line:,} cannot be decoded; say another encoding, or leave it out")
+        raise RefusedError(
+            f"is no text in {name}: line {line:,} cannot be decoded; say another encoding, or leave it out"
+        )
     return Encoding(codec.name)
 
 
@@ -157,55 +163,62 @@ def _was_utf8(run: str) -> bool:
 
 
 def _guessed(path: Path) -> Encoding:
-    lines, heading, valid, broken = _lines_beyond_ascii(path)
+    lines, heading = _lines_beyond_ascii(path)
     found = candidates(lines, heading)
     if len(found) > 1:
         raise RefusedError(_undecided(found, heading))
     if found and not _mixed(path, found[0].codec):
         return Encoding(found[0].codec, found[0].label)
-    if valid > broken:
-        raise RefusedError(f"is UTF-8 text with {broken:,} broken characters: {_SAVE_AS}")
-    if valid:
+    broken, whole, first = _broken_characters(path)
+    if whole > broken:
+        raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
+    if whole:
         raise RefusedError(
-            f"mixes UTF-8 ({valid:,} lines) with another encoding ({broken:,} lines): "
-            "import the parts that were put together one by one"
+            f"mixes UTF-8 with another encoding, the first time in line {first:,}: import the parts that were put "
+            "together one by one"
         )
     raise RefusedError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
 
 
-def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes, int, int]:
-    """Lines with bytes beyond ASCII (at most SAMPLE bytes), the first line, how many of them are UTF-8 and are not."""
-    lines, heading, size, valid, broken = list[bytes](), b"", 0, 0, 0
+def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes]:
+    """Lines with bytes beyond ASCII, at most SAMPLE bytes, and the first line that is not blank."""
+    lines, heading, size = list[bytes](), b"", 0
     with path.open("rb") as file:
-        while line := file.readline(_PIECE):
+        while size < SAMPLE and (line := file.readline(_PIECE)):
             heading = heading or line.strip()
-            if line.isascii():
-                continue
-            try:
-                line.decode()
-                valid += 1
-            except UnicodeDecodeError:
-                broken += 1
-            if size < SAMPLE:
+            if not line.isascii():
                 size += len(line)
                 lines.append(line.rstrip(b"\r\n")[:SAMPLE])
-    return lines, heading, valid, broken
+    return lines, heading
+
+
+def _broken_characters(path: Path) -> tuple[int, int, int]:
+    """How many characters are not UTF-8, how many beyond ASCII are, and the first line with one that is not."""
+    broken = whole = first = 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            if line.isascii():
+                continue
+            bad = line.count("\ufffd")
+            first = first or (number if bad else 0)
+            broken, whole = broken + bad, whole + sum(character > "\x7f" for character in line) - bad
+    return broken, whole, first
 
 
 def _mixed(path: Path, codec: str) -> bool:
     """Whether the rest of the file does not fit what its beginning is."""
-    odd, words = 0, list[str]()
+    tokens = set[str]()
     try:
         for piece in pieces(path, codec):
-            if piece.isascii():
+            if piece.isascii() or len(tokens) > _MOST_TOKENS:
                 continue
-            if any(_was_utf8(run[0]) for run in _TWICE.finditer(piece)):
+            new = tokens_beyond_ascii(piece) - tokens
+            if any(_was_utf8(run[0]) for token in new for run in _TWICE.finditer(token)):
                 return True
-            odd += odd_places(piece)
-            words += words_beyond_ascii(piece)[: _PIECE >> 4]
+            tokens |= new
     except UnicodeDecodeError:
         return True
-    return not is_plausible(odd, words)
+    return not is_plausible(odd_places(tokens), len(tokens))
 
 
 def _undecided(found: list[Candidate], heading: bytes) -> str:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tasks.crm.readers.languages import FREQUENT, LABELS, LANGUAGES
 
-SAMPLE = 1 << 18  # bytes of lines beyond ASCII that are looked at
+SAMPLE = 1 << 16  # bytes of lines beyond ASCII that are looked at
 _CLEAR = 1.2  # how much better the best has to be than the next that reads differently
 _CLEAR_OF_FEW = 1.6  # where there are few words beyond ASCII, unless the best is the encoding of the West
 _FEW = 6
@@ -36,9 +36,7 @@ _LATIN = "A-Za-zªºÀ-ÖØ-öø-\u024f\u1e00-\u1eff"
 _OTHERS = "\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u0590-\u05ff\u0600-\u06ff\u0e00-\u0e7f"  # Greek to Thai
 _EAST = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
 _HALF = "\uff66-\uff9f"  # katakana of half width
-_SYMBOLS = (
-    "\u00a1-\u00a9\u00ab-\u00b1\u00b4-\u00b6\u00b8\u00b9\u00bb-\u00bf×÷\u02c6-\u02dd\u2018-\u203a\u20ac\u2122\u2190-\u25ff"
-)
+_SYMBOLS = "\u00a1-\u00a9\u00ab-\u00b1\u00b4-\u00b6\u00b8\u00b9\u00bb-\u00bf×÷\u02c6-\u02dd\u2018-\u203a\u20ac\u2122\u2190-\u25ff"
 _NOT_BESIDE_LETTERS = (
     "\u00a1-\u00a6\u00a8\u00ac\u00ad\u00af\u00b1\u00b5\u00b6\u00b8\u00b9\u00bc-\u00be¿×÷\u02c6-\u02dd\u2020-\u2022\u2030"
     "\u2190-\u25ff"
@@ -81,12 +79,14 @@ def candidates(lines: list[bytes], heading: bytes) -> list[Candidate]:
     scored: dict[str, Candidate] = {}  # text -> the encoding that is most usual for it
     for codec in LABELS:
         text = _decoded(sample, codec)
-        if text is None or not is_plausible(odd := odd_places(text), words := words_beyond_ascii(text)):
+        if text is None or not is_plausible(odd := odd_places(tokens := tokens_beyond_ascii(text)), len(tokens)):
             continue
+        words = words_beyond_ascii(text)
         score = max(said.get(codec, 0), _LEAST) * _usual(codec) * _fitting(words, codec, domains) * _ODD**odd
         score *= _told_by_headings(heading, codec) * _told_by_domains(domains, codec)
-        if text not in scored or scored[text].score < score:
-            scored[text] = Candidate(codec, score)
+        same = scored.get(text)
+        usual = codec if same is None or _usual(codec) > _usual(same.codec) else same.codec
+        scored[text] = Candidate(usual, max(score, same.score if same else 0))
     ranked = sorted(scored.values(), key=lambda candidate: -candidate.score)
     if len(ranked) < 2:  # noqa: PLR2004 - nothing to compare it with
         return ranked
@@ -96,9 +96,14 @@ def candidates(lines: list[bytes], heading: bytes) -> list[Candidate]:
     return [candidate for candidate in ranked if candidate.score > _FAR_BEHIND * ranked[0].score][:4]
 
 
-def odd_places(text: str) -> int:
-    """How many places of the text no person would write so."""
-    return sum(1 for _ in _ODD_PLACE.finditer(text))
+def tokens_beyond_ascii(text: str) -> set[str]:
+    """What stands between blanks and holds a character beyond ASCII; each once, because names stand often."""
+    return {token for token in text.split() if not token.isascii()}
+
+
+def odd_places(tokens: Iterable[str]) -> int:
+    """How many places no person would write so."""
+    return sum(1 for token in tokens for _ in _ODD_PLACE.finditer(token))
 
 
 def words_beyond_ascii(text: str) -> list[str]:
@@ -106,9 +111,9 @@ def words_beyond_ascii(text: str) -> list[str]:
     return [word for word in _WORD.findall(text) if not word.isascii()]
 
 
-def is_plausible(odd: int, words: list[str]) -> bool:
-    """Whether so many odd places are few among these words."""
-    return odd <= _ODD_SHARE * len(words)
+def is_plausible(odd: int, tokens: int) -> bool:
+    """Whether so many odd places are few among so many tokens."""
+    return odd <= _ODD_SHARE * tokens
 
 
 def folded_words(text: str) -> list[str]:

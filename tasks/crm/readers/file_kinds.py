@@ -22,9 +22,16 @@ _MAGIC: dict[tuple[bytes, ...], str] = {
     (b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x1f\x9d"): COMPRESSED,
     (b"MZ\x90\x00", b"\x7fELF"): _PROGRAM,
     (b"SQLite format 3", b"\x00\x01\x00\x00Standard Jet DB", b"\x00\x01\x00\x00Standard ACE DB"): _DATABASE,
-    (b"PAR1", b"ARROW1", b"Obj\x01", b"ORC"): f"is a file for programs (Parquet, Arrow or Avro), not a workbook: {_EXPORT}",
+    (
+        b"PAR1",
+        b"ARROW1",
+        b"Obj\x01",
+        b"ORC",
+    ): f"is a file for programs (Parquet, Arrow or Avro), not a workbook: {_EXPORT}",
     (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM6", b"II*\x00", b"MM\x00*"): _IMAGE,
-    (b"!BDN",): "is an Outlook data file (.pst), not a workbook: export the contacts from Outlook as .csv and import that",
+    (
+        b"!BDN",
+    ): "is an Outlook data file (.pst), not a workbook: export the contacts from Outlook as .csv and import that",
 }
 # Text, after blanks and a byte order mark, in lower case.
 _TEXTS: dict[tuple[str, ...], str] = {

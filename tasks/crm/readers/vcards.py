@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from tasks.crm.readers.cell import Merge, SheetInfo
 from tasks.crm.readers.encoding import find_encoding
-from tasks.crm.readers.refused import RefusedError
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block, Fault, is_storable
 
 _BROKEN = "is a card (vCard) that cannot be read: export it again"
@@ -24,7 +23,13 @@ _PLAIN = {
     "url": "Website", "nickname": "Nickname", "anniversary": "Anniversary", "rev": "Last Modified", "gender": "Gender",
     "lang": "Language", "tz": "Time Zone", "impp": "IM", "tel": "Phone", "email": "Email",
 }  # fmt: skip  # property -> heading; a second value gets "Email 2", with its type "Email 2 (work)"
-_NAMES = {"given": "First Name", "family": "Last Name", "additional": "Middle Name", "prefix": "Prefix", "suffix": "Suffix"}
+_NAMES = {
+    "given": "First Name",
+    "family": "Last Name",
+    "additional": "Middle Name",
+    "prefix": "Prefix",
+    "suffix": "Suffix",
+}
 _ADDRESS = {
     "street": "Street", "extended": "Street 2", "box": "PO Box", "city": "City", "region": "State", "code": "Zip",
     "country": "Country",
@@ -145,7 +150,9 @@ def _free(values: dict[str, str], headings: list[str], line: Any) -> str:
 
 def _is_preferred(line: Any) -> bool:
     types = [*line.params.get("TYPE", []), *getattr(line, "singletonparams", [])]
-    return "PREF" in {each.upper() for type_ in types for each in str(type_).split(",")} or bool(line.params.get("PREF"))
+    return "PREF" in {each.upper() for type_ in types for each in str(type_).split(",")} or bool(
+        line.params.get("PREF")
+    )
 
 
 def _complete_name(values: dict[str, str]) -> None:
@@ -155,9 +162,12 @@ def _complete_name(values: dict[str, str]) -> None:
         return
     if not first and not last and full != values.get("Company"):
         values["First Name"], _, values["Last Name"] = full.rpartition(" ")
-    if full in {f"{first} {last}".strip(), f"{last} {first}".strip(), values.get("Company"), f"{last}, {first}"} or not (
-        first or last
-    ):
+    if full in {
+        f"{first} {last}".strip(),
+        f"{last} {first}".strip(),
+        values.get("Company"),
+        f"{last}, {first}",
+    } or not (first or last):
         del values["Full Name"]
 
 

@@ -46,7 +46,9 @@ _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is 
 
 _DAMAGED = f"is damaged or incomplete: fetch it again, or {SAVE_AS}"
 _LOCKED = "is password-protected: save it without a password and import it again"
-_NUMBERS = "is an Apple Numbers document, not a workbook that can be read: in Numbers, export it to Excel and import that"
+_NUMBERS = (
+    "is an Apple Numbers document, not a workbook that can be read: in Numbers, export it to Excel and import that"
+)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 # An OLE container is an encrypted .xlsx or an .xls; before Excel 5 an .xls was a bare stream.
 _OLD_EXCEL = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
@@ -203,6 +205,8 @@ def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:
             return f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask who made it what it is"
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
         return DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
+    if any(name.startswith(("word/", "ppt/")) for name in names):
+        return DOCUMENT
     if "encrypted-package" in names:
         return _LOCKED
     if _OPEN_DOCUMENT in names:

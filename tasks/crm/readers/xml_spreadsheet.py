@@ -59,7 +59,9 @@ class XmlSpreadsheet:
                 elif element.tag == _WORKSHEET:
                     yield SheetInfo(name, visible)
                 elif element.tag == _VISIBLE and event == "end":
-                    visible = not (element.text or "").strip().startswith("SheetHidden") and "Hidden" not in (element.text or "")
+                    visible = not (element.text or "").strip().startswith("SheetHidden") and "Hidden" not in (
+                        element.text or ""
+                    )
                 elif element.tag == _STYLE and event == "end":
                     self._note_format(element)
                 if event == "end" and element.tag in {_ROW, _WORKSHEET}:
