@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Protocol
 
 from tasks.crm.readers.refused import RefusedError
 
@@ -47,12 +47,16 @@ def unpacked_gzip(path: Path, name: str, most: int) -> tuple[Path, str]:
     return inside, name[:-3] if name.lower().endswith(".gz") else name
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 def _counts(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     return bool(parts) and "__MACOSX" not in parts and not any(part.startswith((".", "~$")) for part in parts)
 
 
-def _copied(stream: IO[bytes], path: Path, most: int) -> Path:
+def _copied(stream: _Readable, path: Path, most: int) -> Path:
     into, size = path.with_name(f"{path.name}-unpacked"), 0
     with into.open("wb") as file:
         while piece := stream.read(_PIECE):

@@ -1,6 +1,6 @@
-"""What writers of .csv do to cells for the sake of other programs, undone where a whole column follows it.
+r"""What writers of .csv do to cells for the sake of other programs, undone where a whole column follows it.
 
-="0049" keeps Excel from dropping noughts, an apostrophe keeps a text from being a formula, MySQL writes \\N and
+="0049" keeps Excel from dropping noughts, an apostrophe keeps a text from being a formula, MySQL writes \N and
 Microsoft's tools NULL for nothing, pandas writes 1067.0 for an integer in a column that has blanks, web applications
 leave HTML entities. What is undone is told, with the column. A cell that only Excel could calculate is a fault.
 """

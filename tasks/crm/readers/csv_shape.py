@@ -18,7 +18,7 @@ _SHORT = "has {} cells, the other rows have {}: put quotation marks around a cel
 
 
 def kind(cell: str) -> str | None:
-    """ "mail", "number" or None, for any other text."""
+    """Of what kind a text is: "mail", "number", or None for any other."""
     if "@" in cell:
         return "mail"
     digits = sum(character.isdigit() for character in cell)

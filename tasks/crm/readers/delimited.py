@@ -151,7 +151,7 @@ class DelimitedText:
                 yield self._block(iter(rows))
 
     def _block(self, rows: Iterator[_Row]) -> Block:
-        numbers, cells, faults = [], list[list[str]](), []
+        numbers, cells, faults = list[int](), list[list[str]](), list[Fault]()
         for number, row, fault in rows:
             if fault:
                 faults.append(Fault(len(numbers), None, fault))

@@ -138,8 +138,9 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
             twice += sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
             beyond += len(words_beyond_ascii(piece))
     if lost:
+        line = _line_of_loss(path, encoding.codec)
         raise RefusedError(
-            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {_line_of_loss(path, encoding.codec):,}): "
+            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
             "export it again as UTF-8"
         )
     if twice and twice > _MOSTLY * beyond:

@@ -29,9 +29,7 @@ _MAGIC: dict[tuple[bytes, ...], str] = {
         b"ORC",
     ): f"is a file for programs (Parquet, Arrow or Avro), not a workbook: {_EXPORT}",
     (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM6", b"II*\x00", b"MM\x00*"): _IMAGE,
-    (
-        b"!BDN",
-    ): "is an Outlook data file (.pst), not a workbook: export the contacts from Outlook as .csv and import that",
+    (b"!BDN",): "is an Outlook data file, not a workbook: export the contacts from Outlook as .csv and import that",
 }
 # Text, after blanks and a byte order mark, in lower case.
 _TEXTS: dict[tuple[str, ...], str] = {

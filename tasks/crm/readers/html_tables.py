@@ -105,10 +105,11 @@ def _data_tables(text: str) -> list[Any]:
     except (etree.ParserError, etree.XMLSyntaxError):
         return []
     etree.strip_elements(page, "script", "style", "noscript", "template", with_tail=False)
-    found = []
-    for table in page.iter("table"):
-        if table.find(".//table") is None and any(_several_cells(row) for row in islice(table.iter("tr"), 100)):
-            found.append(table)
+    found = [
+        table
+        for table in page.iter("table")
+        if table.find(".//table") is None and any(_several_cells(row) for row in islice(table.iter("tr"), 100))
+    ]
     if _asks_to_sign_in(text.lower()) and not any(table.find(".//input") is None for table in found):
         return []
     return found

@@ -75,19 +75,19 @@ class VCards:
 
 def _cards(lines: Iterator[str]) -> Iterator[tuple[str, bool]]:
     """The text of each card, and whether it is whole."""
-    card, before = list[str](), ""
+    card, before, depth = list[str](), "", 0
     for line in lines:
         boundary = _BOUNDARY.fullmatch(line.lstrip("\ufeff"))
         begins = boundary is not None and boundary[1].lower() == "begin"
         if begins and card and not before.lower().startswith("agent"):
             yield "".join(card), False
-            card = []
+            card, depth = [], 0
         if begins or card:
             card.append(line.lstrip("\ufeff"))
-        if boundary and not begins and card:
-            if sum(1 for each in card if _BOUNDARY.fullmatch(each)) & 1 == 0:  # a card inside this one has ended too
-                yield "".join(card), True
-                card = []
+        depth += (1 if begins else -1) if boundary and card else 0
+        if card and depth == 0:
+            yield "".join(card), True
+            card = []
         before = line
     if card:
         yield "".join(card), False
@@ -132,15 +132,13 @@ def _add(values: dict[str, str], line: Any) -> None:
     else:
         heading = "Full Name" if name == "fn" else _PLAIN.get(name, line.name.title())
         text = _URI.sub("", _text(value, ", ") if name != "categories" else _text(value, "; "), count=1)
-        if text and text not in {values.get(heading)}:
+        if text and text != values.get(heading):
             values[f"{heading}{_free(values, [heading], line)}"] = text
 
 
 def _free(values: dict[str, str], headings: list[str], line: Any) -> str:
     """What is put behind headings that have a value already: " 2", with the type of the value " 2 (home)"."""
-    said = [*line.params.get("TYPE", []), *getattr(line, "singletonparams", [])]
-    types = [each.strip() for type_ in said for each in str(type_).split(",")]
-    shown = ", ".join(dict.fromkeys(each.lower() for each in types if each and each.upper() not in _NO_TYPES))
+    shown = ", ".join(dict.fromkeys(each.lower() for each in _types(line) if each.upper() not in _NO_TYPES))
     number, suffix = 1, ""
     while any(f"{heading}{suffix}" in values for heading in headings):
         number += 1
@@ -149,10 +147,12 @@ def _free(values: dict[str, str], headings: list[str], line: Any) -> str:
 
 
 def _is_preferred(line: Any) -> bool:
-    types = [*line.params.get("TYPE", []), *getattr(line, "singletonparams", [])]
-    return "PREF" in {each.upper() for type_ in types for each in str(type_).split(",")} or bool(
-        line.params.get("PREF")
-    )
+    return "PREF" in {each.upper() for each in _types(line)} or bool(line.params.get("PREF"))
+
+
+def _types(line: Any) -> list[str]:
+    said = [*line.params.get("TYPE", []), *getattr(line, "singletonparams", [])]
+    return [each.strip() for type_ in said for each in str(type_).split(",") if each.strip()]
 
 
 def _complete_name(values: dict[str, str]) -> None:
@@ -162,12 +162,8 @@ def _complete_name(values: dict[str, str]) -> None:
         return
     if not first and not last and full != values.get("Company"):
         values["First Name"], _, values["Last Name"] = full.rpartition(" ")
-    if full in {
-        f"{first} {last}".strip(),
-        f"{last} {first}".strip(),
-        values.get("Company"),
-        f"{last}, {first}",
-    } or not (first or last):
+    said = {f"{first} {last}".strip(), f"{last} {first}".strip(), f"{last}, {first}", values.get("Company")}
+    if full in said or not (first or last):
         del values["Full Name"]
 
 

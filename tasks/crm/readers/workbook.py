@@ -197,7 +197,7 @@ def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workboo
         return _Excel(path, name, archive)
 
 
-def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:
+def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 - one for each kind
     """What a zip is if not a workbook that can be read."""
     names = archive.namelist()
     for member in archive.infolist():

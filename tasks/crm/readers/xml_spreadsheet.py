@@ -112,7 +112,7 @@ class XmlSpreadsheet:
                 cells.extend([None] * min(across, _MOST_COLUMNS - len(cells)))
         return cells
 
-    def _value(self, cell: Any) -> Cell:
+    def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one for each type
         data = cell.find(_DATA)
         text = "" if data is None else "".join(data.itertext())
         if not text:
