@@ -105,7 +105,7 @@ NAMES = ("Ann", "Lee", "+49", "ann@x.org")
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n<table><td>Ann</table>", "is a web archive (MHTML)"),
+        (b"MIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n<td>Ann", "is a web archive (MHTML)"),
         (b"From: <Saved by Blink>\r\nSubject: Ann Lee\r\n", "is a web archive (MHTML)"),
         (b'ID;PWXL;N;E\r\nC;Y1;X1;K"Ann"\r\n', "is a SYLK file (.slk)"),
         (b'{"first": "Ann", "last": "Lee"}\n{"first": "Bob"}\n', "is JSON"),

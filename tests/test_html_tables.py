@@ -84,7 +84,8 @@ def test_each_table_that_holds_no_other_is_a_sheet(file: Path) -> None:
 def test_spanned_cells_stand_where_they_are_and_are_told(file: Path) -> None:
     file.write_text(
         "<table><tr><th colspan=2>Person</th><th rowspan=2>City</th></tr><tr><th>First</th><th>Last</th></tr>"
-        '<tr><td rowspan="2">Ann</td><td>Lee</td><td>Bonn</td></tr><tr style="display:none"><td>Ray</td><td>Ulm</td></tr>'
+        '<tr><td rowspan="2">Ann</td><td>Lee</td><td>Bonn</td></tr>'
+        '<tr style="display:none"><td>Ray</td><td>Ulm</td></tr>'
         "</table>"
     )
     with open_workbook(file, "report.xls") as book:
@@ -102,8 +103,7 @@ def test_spanned_cells_stand_where_they_are_and_are_told(file: Path) -> None:
     [
         ("<!DOCTYPE html><form><input type='password'></form>", "is a web page that asks to sign in"),
         (
-            "<html><form><table><tr><td>User</td><td><input></td></tr><tr><td>Secret</td><td>"
-            "<input type=password></td></tr></table></form></html>",
+            "<html><form><table><tr><td>User</td><td><input></td></tr><tr><td>Key<td><input type=password></table>",
             "is a web page that asks to sign in",
         ),
         ("<html><body><div>Ann Lee</div><div>a@x.org</div></body></html>", "is a web page without a table of data"),

@@ -50,7 +50,8 @@ def test_a_card_is_a_row_under_headings_that_are_understood(file: Path) -> None:
             "Company": "Acme, Inc", "Department": "Sales, West", "Job Title": "Director", "Phone": "+49 170 1",
             "Phone 2 (home)": "+49 30 2", "Email": "ann@x.org", "Email 2 (work)": "a.lee@acme.example",
             "Street": "Main St 1", "Street 2": "Floor 2", "City": "Bonn", "State": "NRW", "Zip": "53111",
-            "Country": "Germany", "Notes": "one\ntwo, three", "Tags": "vip; press", "Birthday": "1970-01-02", "UID": "42",
+            "Country": "Germany", "Notes": "one\ntwo, three", "Tags": "vip; press", "Birthday": "1970-01-02",
+            "UID": "42",
         }
     ]  # fmt: skip
     fields = set(map_columns(list(cards[0])).fields.values())

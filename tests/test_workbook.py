@@ -1,6 +1,5 @@
 """Workbooks written here, by hand where no library would write such a thing, and fetched over real sockets."""
 
-import csv
 import datetime as dt
 import hashlib
 import io
@@ -9,7 +8,6 @@ import resource
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
 import zipfile
@@ -17,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -36,9 +33,9 @@ from test_opendocument import document, table
 from test_opendocument import row as ods_row
 
 from tasks.crm import download
+from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
 from tasks.crm.readers import lost_cells, workbook, xlsx_package
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
