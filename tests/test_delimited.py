@@ -134,6 +134,11 @@ def test_two_stray_quotation_marks_swallow_no_rows_between_them(file: Path) -> N
     assert 2 in faults
 
 
+def test_an_address_of_several_lines_is_no_row(file: Path) -> None:
+    text = 'Name,Firm,Address\nAnn,Acme,"Main St 1\nBonn, NRW, Germany"\nBob,Beta,x\n'
+    assert read(file, text)[0][1:] == [(2, ["Ann", "Acme", "Main St 1\nBonn, NRW, Germany"]), (3, ["Bob", "Beta", "x"])]
+
+
 def test_quotation_marks_inside_quoted_cells_are_faults_of_their_rows(file: Path) -> None:
     rows, faults, _ = read(
         file, '"Name","Firm","City"\n"Ann","The "Big" Shop","Bonn"\n"Bob","5" Pipe, Inc","Ulm"\n"Cid","Ok","Kiel"\n'
@@ -241,11 +246,11 @@ def test_marks_of_files_that_were_put_together_are_left_out(file: Path) -> None:
     assert taken(file, f"Name,City\nAnn,Bonn\n{mark}Name,City\nBob,Ulm\n")[2] == ["Name", "City"]
 
 
-@pytest.mark.parametrize("end", ["\x1a", "Cid,Kiel\x1a", "\x1a\r\n", "\x1a\x1a\x1a"])
+@pytest.mark.parametrize("end", ["\x1a", "Cid,Kiel\x1a", "\x1a\r\n", "\x1a\x1a\x1a", "\0" * 9])
 def test_ctrl_z_at_the_end_is_no_row(file: Path, end: str) -> None:
     rows, faults, _ = read(file, f"Name,City\r\nAnn,Bonn\r\nBob,Ulm\r\n{end}")
     assert [cells for _, cells in rows][:3] == [["Name", "City"], ["Ann", "Bonn"], ["Bob", "Ulm"]]
-    assert not any("\x1a" in (cell or "") for _, cells in rows for cell in cells)
+    assert not any({"\x1a", "\0"} & set(cell or "") for _, cells in rows for cell in cells)
     assert not faults
 
 

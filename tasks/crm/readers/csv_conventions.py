@@ -54,6 +54,7 @@ _COUNTED = {
     "null": r"^\\N$",
     "NULL": r"^NULL$",
     "formula": r"^=",
+    "text": r'(?s)^=\s*"(?:[^"]|"")*"$',
     "call": r"^[+@-]\s*[A-Za-z]",
     "apostrophe": r"^'",
     "guarded": r"^'(?:[=+@-]|[0-9(][0-9 ()/.,:+-]*$|[^\s']+@[^\s']+$)",
@@ -65,7 +66,7 @@ _COUNTED = {
 _TRIGGERED = {
     "null": ("null",),
     "NULL": ("NULL",),
-    "formula": ("formula",),
+    "formula": ("formula", "text"),
     "apostrophe": ("apostrophe", "elision", "guarded", "''"),
     "entity": ("entity", "ampersand"),
     "typographic": tuple(f"{begin}{end}" for begin, end in _QUOTED[:3] + _QUOTED[4:5]),
@@ -124,7 +125,7 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
         yield lambda cell: None if cell == r"\N" else cell, r"\N taken for a blank cell"
     if is_null and column.some("NULL"):
         yield lambda cell: None if cell == "NULL" else cell, "NULL taken for a blank cell"
-    if column.some("formula"):
+    if column.some("text"):
         yield _without_formula, '="text" taken for its text'
     whole = column.all("apostrophe") and column.cells > 1 and not column.some("elision") and not column.all("''")
     if whole or column.some("guarded"):

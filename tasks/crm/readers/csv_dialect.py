@@ -28,6 +28,7 @@ _LOOKED_FOR = {
     "quotes": (b'"', b'"'),
     "marks": (b"\xef", codecs.BOM_UTF8),
     "end": (b"\x1a", b"\x1a"),
+    "nul": (b"\0", b"\0"),
     # what conventions of writers begin with
     "null": (b"\\", b"\\N"),
     "NULL": (b"U", b"NULL"),
@@ -45,7 +46,7 @@ class Traits:
 
     quotes: bool  # quotation marks
     marks: bool  # byte order marks behind the first
-    end: bool  # Ctrl-Z, as DOS ended a text
+    end: bool  # Ctrl-Z or zeros, as DOS ended a text
     triggers: frozenset[str]  # which conventions of writers may be in use
 
 
@@ -75,12 +76,12 @@ class Dialect:
 
 
 def _cleaned(lines: Iterator[str]) -> Iterator[str]:
-    """Lines without the marks that files had before they were put together, and without Ctrl-Z."""
+    """Lines without the marks that files had before they were put together, and without the end that DOS wrote."""
     for line in lines:
         text = line.lstrip("\ufeff")
         if "\x1a" in text:
             text = text.rstrip("\x1a\r\n")
-        if text or not line:
+        if text.strip("\0\r\n") or not line.strip("\r\n"):
             yield text
 
 
@@ -93,8 +94,12 @@ def traits_of(path: Path, codec: str) -> Traits:
             name for name, (rare, mark) in _LOOKED_FOR.items() if name not in found and rare in text and mark in text
         }
         before = piece[-3:]
-    traits = {"quotes", "marks", "end"}
-    return Traits(**{name: name in found for name in traits}, triggers=frozenset(found - traits))
+    return Traits(
+        quotes="quotes" in found,
+        marks="marks" in found,
+        end=bool(found & {"end", "nul"}),
+        triggers=frozenset(found - {"quotes", "marks", "end", "nul"}),
+    )
 
 
 def _utf8(path: Path, codec: str) -> Iterator[bytes]:

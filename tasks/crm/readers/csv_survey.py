@@ -199,8 +199,8 @@ def _swallows(cells: list[str], delimiter: str, kinds: list[str | None]) -> bool
     if len(lines) == 1 or width <= 1:
         return False
     ends = [line.split(delimiter) for line in (lines[0], lines[-1])]
-    if any(len(end) != width for end in ends):
-        return False
+    if any(len(end) != width or any(cell.startswith(" ") for cell in end) for end in ends):
+        return False  # a blank behind a comma is how people write, not programs
     if any(kinds) and len(kinds) == width:
         return all(fits(kinds, end) for end in ends)
     return width > 2  # noqa: PLR2004 - an address in the second of two columns often has one comma in its last line

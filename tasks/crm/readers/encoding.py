@@ -45,6 +45,7 @@ _BEGINNING = 1 << 16  # bytes looked at to tell binary from text
 _PIECE = 1 << 20
 _MOST_TOKENS = 500_000  # different words beyond ASCII that are looked at
 _SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
+_NEARLY = 0.9
 _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
 _SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
 # A letter of two bytes or more that was taken for as many letters of Windows-1252: "Ã¼".
@@ -71,14 +72,17 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
         if beginning.startswith(mark):
             doubled = codec == "utf-16" and beginning.count(0) > _SPARSE * len(beginning)  # UTF-32 with a wrong mark
             if doubled or _undecodable(path, codec) is not None:
-                raise RefusedError(f"begins as {codec[:6].upper()} text but does not go on so: {_SAVE_AS}")
+                raise RefusedError(
+                    f"begins as {codec.removesuffix('-sig').upper()} text but does not go on so: {_SAVE_AS}"
+                )
             return _checked(path, Encoding(codec))
     nul = beginning.count(0)
     if nul > len(beginning) // 5:
-        codec = "utf-16-le" if beginning[1::2].count(0) > nul * 0.9 else "utf-16-be"
-        if len(beginning) % 2 == 0 and _undecodable(path, codec) is None:
+        codec = "utf-16-le" if beginning[1::2].count(0) > nul / 2 else "utf-16-be"
+        beside = beginning[codec == "utf-16-le" :: 2].count(0)  # every other byte is where the letters' zeros are
+        if beside > nul * _NEARLY and len(beginning) % 2 == 0 and _undecodable(path, codec) is None:
             return _checked(path, Encoding(codec))
-    control = sum(beginning.count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
+    control = sum(beginning.rstrip(b"\0").count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
     if control > max(_BINARY_SHARE * len(beginning), 8):
         raise RefusedError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
     if any(mark in beginning for mark in _SHIFTED) and _undecodable(path, "iso2022_jp") is None:
