@@ -6,6 +6,7 @@ first, is "Phone" or "Email"; the others get columns of their own. The first car
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -100,9 +101,9 @@ def _contact(text: str, whole: bool) -> tuple[dict[str, str], str | None]:
         return {}, _CUT
     try:
         card = vobject.readOne(text, validate=False, allowQP=True)
-        values = dict[str, str]()
+        values, seen = dict[str, str](), Counter[str]()
         for line in sorted(card.lines(), key=lambda line: not _is_preferred(line)):
-            _add(values, line)
+            _add(values, seen, line)
     except Exception:  # noqa: BLE001 - whatever a broken card makes of the parser
         return {}, _BROKEN
     _complete_name(values)
@@ -112,7 +113,7 @@ def _contact(text: str, whole: bool) -> tuple[dict[str, str], str | None]:
     return values, None if values else "is a card (vCard) that says nothing"
 
 
-def _add(values: dict[str, str], line: Any) -> None:
+def _add(values: dict[str, str], seen: Counter[str], line: Any) -> None:
     name, value = line.name.lower(), line.value
     if name in _IGNORED or name.startswith("x-ab") or isinstance(value, bytes) or not value:
         return
@@ -122,7 +123,7 @@ def _add(values: dict[str, str], line: Any) -> None:
     elif name == "adr":
         parts = {heading: _text(getattr(value, part), "\n") for part, heading in _ADDRESS.items()}
         if any(parts.values()):
-            suffix = _free(values, [heading for heading in parts if parts[heading]], line)
+            suffix = _suffix(seen, line)
             values.update({f"{heading}{suffix}": part for heading, part in parts.items() if part})
     elif name == "org":
         units = [_text(unit) for unit in value]
@@ -132,17 +133,16 @@ def _add(values: dict[str, str], line: Any) -> None:
         heading = "Full Name" if name == "fn" else _PLAIN.get(name, line.name.title())
         text = _URI.sub("", _text(value, ", ") if name != "categories" else _text(value, "; "), count=1)
         if text and text != values.get(heading):
-            values[f"{heading}{_free(values, [heading], line)}"] = text
+            values[f"{heading}{_suffix(seen, line)}"] = text
 
 
-def _free(values: dict[str, str], headings: list[str], line: Any) -> str:
-    """What is put behind headings that have a value already: " 2", with the type of the value " 2 (home)"."""
+def _suffix(seen: Counter[str], line: Any) -> str:
+    """What is put behind the heading of a further value: " 2", with the type of the value " 2 (home)"."""
+    seen[line.name] += 1
+    if seen[line.name] == 1:
+        return ""
     shown = ", ".join(dict.fromkeys(each.lower() for each in _types(line) if each.upper() not in _NO_TYPES))
-    number, suffix = 1, ""
-    while any(f"{heading}{suffix}" in values for heading in headings):
-        number += 1
-        suffix = f" {number} ({shown})" if shown else f" {number}"
-    return suffix
+    return f" {seen[line.name]} ({shown})" if shown else f" {seen[line.name]}"
 
 
 def _is_preferred(line: Any) -> bool:
