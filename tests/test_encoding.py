@@ -172,6 +172,15 @@ def test_lost_mixed_and_broken_letters_are_refused(file: Path, content: bytes, s
     assert not any(secret in said for secret in SECRETS)
 
 
+def test_a_few_garbled_words_are_told(file: Path) -> None:
+    text = HEAD + "Jürgen;Groß;j@x.com;Café;Köln\n" * 20 + "Anna;MÃ¼ller;a@x.com;Acme;Bonn\n"
+    file.write_text(text)
+    with open_workbook(file, "list.csv") as book:
+        assert book.assumptions == ['1 place such as "Ã¼" for "ü" left as they are']
+    assert read(file, text.encode())[0][-1][1] == "MÃ¼ller"
+    assert "leave the encoding out" in refusal(file, (HEAD + "Jürgen;Groß;j@x.com;Café;Köln\n").encode(), "cp1252")
+
+
 def test_undecided_encodings_are_named_and_nobodys_data_is_shown(file: Path) -> None:
     said = refusal(file, "Name;x\nAndré;y\n".encode("cp850"))
     assert said == (

@@ -30,6 +30,7 @@ class Encoding(NamedTuple):
 
     codec: str  # Python's name
     label: str | None = None  # what people call it, where the bytes do not prove it
+    told: str | None = None  # what is wrong with some of the text
 
 
 _BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -148,12 +149,14 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
             f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
             "export it again as UTF-8"
         )
-    if twice and twice > _MOSTLY * beyond:
+    if not twice:
+        return encoding
+    if twice > _MOSTLY * beyond:
         raise RefusedError(
-            'is UTF-8 text that was taken for Windows-1252 and encoded again ("ü" stands there as "Ã¼"): '
-            "export it again as UTF-8"
+            'is UTF-8 text that was taken for Windows-1252 ("ü" reads "Ã¼"): export it again as UTF-8, and leave the '
+            "encoding out where you said one"
         )
-    return encoding
+    return encoding._replace(told=f'{twice:,} place{"s" * (twice > 1)} such as "Ã¼" for "ü" left as they are')
 
 
 def _line_of_loss(path: Path, codec: str) -> int:
