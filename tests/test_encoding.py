@@ -172,6 +172,12 @@ def test_lost_mixed_and_broken_letters_are_refused(file: Path, content: bytes, s
     assert not any(secret in said for secret in SECRETS)
 
 
+def test_one_line_of_another_encoding_in_a_long_list_is_found(file: Path) -> None:
+    lines = [f"Jürgen;Größe{chr(97 + n % 26)}{chr(97 + n // 26 % 26)};x\n".encode("cp1252") for n in range(2_000)]
+    lines[1_500] = "José;Núñez;x\n".encode()
+    assert refusal(file, HEAD.encode() + b"".join(lines)).startswith("list.csv mixes UTF-8 with another encoding")
+
+
 def test_a_few_garbled_words_are_told(file: Path) -> None:
     text = HEAD + "Jürgen;Groß;j@x.com;Café;Köln\n" * 20 + "Anna;MÃ¼ller;a@x.com;Acme;Bonn\n"
     file.write_text(text)
