@@ -11,6 +11,7 @@ from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
 from tasks.crm.readers.refused import RefusedError
 
 LINES = 10_000  # looked at together
+_MOST_CHARACTERS = 8 << 20
 _MOST_COLUMNS = 16_384  # of a sheet of Excel
 _SAMPLE = 200  # rows whose cells are kept
 _LONGEST_CELL = 16 << 20  # characters; Excel's is 32,767, so a longer one is a quotation mark that never closes
@@ -64,7 +65,7 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
     """Go through the lines; stops at the first that is not well-formed."""
     found, source = Survey(), iter(lines)
     csv.field_size_limit(_LONGEST_CELL)
-    while chunk := list(islice(source, LINES)):
+    while chunk := _chunk(source):
         try:
             _add(found, chunk, source, delimiter, quote)
         except csv.Error:
@@ -75,6 +76,15 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
     found.surplus = any(width > found.shape.width for width in set(found.widths[found.shape.first :]))
     found.broken = found.swallowing > found.several_lines
     return found
+
+
+def _chunk(source: Iterator[str]) -> list[str]:
+    """The next lines, fewer where they are long: they are held in memory together."""
+    chunk, size = list[str](), 0
+    while len(chunk) < LINES and size < _MOST_CHARACTERS and (some := list(islice(source, LINES // 20))):
+        chunk += some
+        size += sum(map(len, some))
+    return chunk
 
 
 def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Survey) -> Survey:

@@ -27,6 +27,7 @@ from tasks.crm.readers.encoding import find_encoding
 from tasks.crm.readers.refused import RefusedError
 from tasks.crm.readers.table import Block, Fault
 
+_MOST_CELLS = 500_000  # held as Python's objects at once
 _Row = tuple[int, list[str], str | None]  # number, cells, what is wrong with it
 
 
@@ -141,7 +142,8 @@ class DelimitedText:
         found = self._survey
         read = records(lines, self._dialect.delimiter, self._dialect.quote, found)
         numbered = enumerate(read, 1)
-        while some := list(islice(numbered, LINES)):
+        at_once = min(LINES, max(_MOST_CELLS // max(found.shape.width, 1), 100))
+        while some := list(islice(numbered, at_once)):
             rows: list[_Row] = []
             for number, record in some:
                 stray = STRAY if record.stray and found.quoted else None
