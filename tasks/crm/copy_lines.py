@@ -30,8 +30,7 @@ from tasks.crm.contact import (
 )
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says; as_text makes TRUE of a boolean
-_SPECIAL = re.compile(r"[\\\n\r\t]")
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SPECIAL = re.compile(r'[",\n\r]')
 _NAMES = ("organization", "first_name", "last_name")  # what a whole name may be
 
 
@@ -42,7 +41,7 @@ class Sheet:
         """`before`: the positions that earlier sheets took; a row's position is its number beyond them."""
         self.mapping = mapping
         self.orders: set[str] = set()
-        self._start = f"{import_id}\t"
+        self._start = ""
         self._before = before
         self._sheet = _escaped(shown(name))
         self._whole_last_name = "last_name" in mapping.fields.values()
@@ -70,14 +69,14 @@ class Sheet:
         extras = self._extras(columns, apart)
         self.orders.update(w.order for n, w in enumerate(contacts.days) if w and w.order and n not in apart)
         lines = [
-            f"{self._start}{self._before + number}\t{self._sheet}\t{number}\t\\\\x{identity}\t\\\\x{name}\t"
-            f"{text}\t{date}\t\\N\t{extra}\t\\N\t\\N\n"
+            f"{self._start}{self._before + number},{self._sheet},{number},\\x{identity},\\x{name},"
+            f"{text},{date},,{extra},,\n"
             for (number, _), identity, name, text, date, extra in zip(
                 rows,
                 contacts.identities,
                 contacts.names,
-                map("\t".join, zip(*map(_copied, contacts.fields), strict=True)),
-                [when.date.isoformat() if when else "\\N" for when in contacts.days],
+                map(",".join, zip(*map(_copied, contacts.fields), strict=True)),
+                [when.date.isoformat() if when else "" for when in contacts.days],
                 extras,
                 strict=True,
             )
@@ -195,31 +194,28 @@ class Sheet:
     def _accepted(self, number: int, contact: Contact, extra: dict[str, str], cells: Sequence[Cell]) -> str:
         identity, name = hashes(contact)
         *values, when = contact.__dict__.values()
-        text = "\t".join(["\0" if value is None else value for value in values])
-        if "\\" in text or text.count("\t") != len(values) - 1 or "\n" in text:
-            text = "\t".join(["\0" if value is None else _escaped(value) for value in values])
-        date, month_first, raw = "\\N", "\\N", "\\N"
+        text = ",".join(["" if value is None else _escaped(value) for value in values])
+        date, month_first, raw = "", "", ""
         if when is not None:
             date, month_first, raw = self._dates(when, cells)
         return (
-            f"{self._placed(number)}\\\\x{identity}\t\\\\x{name}\t"
-            + text.replace("\0", "\\N")
-            + f"\t{date}\t{month_first}\t{_escaped(_json(extra)) if extra else '{}'}\t\\N\t{raw}\n"
+            f"{self._placed(number)}\\x{identity},\\x{name},{text}"
+            f",{date},{month_first},{_escaped(_json(extra)) if extra else '{}'},,{raw}\n"
         )
 
     def _placed(self, number: int) -> str:
-        return f"{self._start}{self._before + number}\t{self._sheet}\t{number}\t"
+        return f"{self._start}{self._before + number},{self._sheet},{number},"
 
     def _dates(self, when: Day, cells: Sequence[Cell]) -> tuple[str, str, str]:
         if when.order:
             self.orders.add(when.order)
         if when.month_first is None:
-            return when.date.isoformat(), "\\N", "\\N"
+            return when.date.isoformat(), "", ""
         return when.date.isoformat(), when.month_first.isoformat(), _escaped(self._raw(cells))
 
     def _rejected(self, number: int, cells: Sequence[Cell], problems: list[list[str | None]]) -> str:
-        blanks = "\\N\t" * (2 + len(Contact.model_fields) + 2)
-        return f"{self._placed(number)}{blanks}{_escaped(_json(problems))}\t{_escaped(self._raw(cells))}\n"
+        blanks = "," * (2 + len(Contact.model_fields) + 2)
+        return f"{self._placed(number)}{blanks}{_escaped(_json(problems))},{_escaped(self._raw(cells))}\n"
 
 
 class _UnfitExtra(Exception):  # noqa: N818 - as contact.Unfit
@@ -238,14 +234,11 @@ def _flagged(cell: Cell) -> bool:
 
 
 def _copied(column: Sequence[str | None]) -> list[str]:
-    whole = "".join(filter(None, column))
-    if _SPECIAL.search(whole):
-        return ["\\N" if text is None else _escaped(text) for text in column]
-    return ["\\N" if text is None else text for text in column]
+    return ["" if text is None else _escaped(text) for text in column]
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text)
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def _json(value: object) -> str:
