@@ -36,9 +36,9 @@ from test_opendocument import document, table
 from test_opendocument import row as ods_row
 
 from tasks.crm import download
+from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
 from tasks.crm.readers import delimited, lost_cells, workbook, xlsx_package
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"

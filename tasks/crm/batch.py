@@ -59,8 +59,9 @@ class StagedRows:
     filled_extra: dict[str, int]  # heading in extra -> the same
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV: nulls are empty, all other texts quoted."""
-        csv.write_csv(self.table, path, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+        """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
+        with path.open("wb") as file:
+            csv.write_csv(self.table, file, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
 
 
 @dataclass(frozen=True)
