@@ -24,7 +24,8 @@ from db import contacts
 from db.engine import engine, transaction
 from db.tables import CONTACT_FIELDS
 from db.task_runs import LOCK_CLASS
-from tasks.crm.worker import Batch, End, Headings, Order, read
+from tasks.crm.worker import read
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 Row = Mapping[str, str]
 BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
@@ -54,8 +55,8 @@ def staged(rows: Sequence[Row], *, columns: Sequence[str] = (), batch_rows: int 
             text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
         )
         contacts.prepare_staging(connection, import_id)
-        order = Order(str(path), "rows.csv", room, import_id, None, {}, batch_rows, 2048)
-        for event in read(order):
+        request = ReadRequest(str(path), "rows.csv", room, None, {}, batch_rows, 2048)
+        for event in read(request):
             if isinstance(event, Headings):
                 headings = event
             elif isinstance(event, Batch):
