@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column say
 DATE = "last_contacted"
 TEXT_FIELDS = tuple(name for name in Contact.model_fields if name != DATE)
 
-Texts = pa.StringArray
+Texts: TypeAlias = pa.StringArray  # what stands in the cells of a column
 
 
 @dataclass
