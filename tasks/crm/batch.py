@@ -255,9 +255,8 @@ def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
         return pa.repeat("{}", count)
     parts = []
     for heading, column in columns.items():
-        key = _json(heading)
-        members, _ = evaluate(lambda text, key=key: f",{key}:{_json(text)}", column)
-        parts.append(pa.array(members, pa.string()))
+        members, _ = evaluate(lambda text: text and _json(text), column)
+        parts.append(pc.binary_join_element_wise(f",{_json(heading)}", pa.array(members, pa.string()), ":"))
     # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
     members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
     return pc.binary_join_element_wise("{", members, "}", "")
