@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import Contact, Day, clean_line, clean_note, has_time, split_name
+from tasks.crm.contact import Contact, Day, clean_line, clean_note, has_time
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
+from tasks.crm.names import split_name
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
