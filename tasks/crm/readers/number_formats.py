@@ -11,9 +11,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-BUILT_IN = {9: "0%", 10: "0.00%"}  # of those that every workbook has, the only ones that matter here
+# Of the formats that every workbook has, those that matter here; which of the dates it is does not.
+BUILT_IN = {9: "0%", 10: "0.00%"}
+BUILT_IN_DATES = dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47), "yyyy-mm-dd") | {46: "[h]:mm:ss"}
 _DIGITS = 15  # that Excel knows of a number
 _TOKEN = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#])|(%)|([?.,])|([-+ ():!^&\'~{}<>=$])|(.)', re.DOTALL)
+_LITERAL = re.compile(r'"[^"]*"?|[\\_*].|\[(?!(?:h+|m+|s+)\])[^\]]*\]|General', re.DOTALL | re.IGNORECASE)
+_DATE = re.compile(r"\[(?:h+|m+|s+)\]|[dmhys]|a[^;]*?[pm/]", re.IGNORECASE)
 _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda a, b: a <= b,
@@ -49,6 +53,23 @@ def as_shown(number: float, code: str) -> str | None:
                 return _filled(int(number), section.pieces)
             return None
     return None
+
+
+@lru_cache(maxsize=1024)
+def is_date(code: str) -> bool:
+    """Whether a number with this format is a day, a time or both."""
+    return not is_duration(code) and bool(_DATE.search(_bare(code)))
+
+
+@lru_cache(maxsize=1024)
+def is_duration(code: str) -> bool:
+    """Whether a number with this format is a span of time: [h]:mm:ss."""
+    return bool(found := _DATE.search(_bare(code))) and found[0].startswith("[")
+
+
+def _bare(code: str) -> str:
+    """The first section of a format without what stands for itself."""
+    return _LITERAL.sub("", code).partition(";")[0]
 
 
 def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
