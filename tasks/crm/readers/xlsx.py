@@ -32,7 +32,7 @@ _LONGEST_TAG = 1 << 16
 class Survey:
     """What a sheet says of itself."""
 
-    height: int = 0  # last row that it has, as Excel shows it; 0: unknown
+    height: int = 0  # last row that holds something, as Excel shows it; 0: unknown
     merged: list[Merge] = field(default_factory=list)
     hidden_columns: frozenset[int] = frozenset()  # from 0
 
@@ -46,12 +46,13 @@ def survey(archive: zipfile.ZipFile, part: str) -> Survey:
             if at_top:
                 found.hidden_columns = _hidden_columns(window.partition(b"sheetData")[0])
                 at_top = False
-            if (at := window.rfind(b"row ")) >= 0 and (row := _ROW.match(window, at)):
+            value = max(window.rfind(b"v></"), window.rfind(b"s></"))  # the last </v></c> or </is></c>
+            if value >= 0 and (row := _ROW.match(window, max(window.rfind(b"row ", 0, value), 0))):
                 found.height = int(row[1])
             if b"mergeCell" in window:
                 found.merged += map(_merge, _MERGED.finditer(window))
             last = window.rfind(b"<")
-            rest = window[last:] if 0 <= last and len(window) - last < _LONGEST_TAG else b""
+            rest = window[last:] if last >= 0 and len(window) - last < _LONGEST_TAG else b""
     return found
 
 

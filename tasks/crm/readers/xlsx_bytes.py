@@ -57,8 +57,6 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
             cut = 0
         window = rest[:cut]
         if window:
-            if b"<!" in window or b"<?" in window:
-                raise Unusual
             yield window.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</") if prefix else window
         if at >= 0:
             return
@@ -71,7 +69,10 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
 
 
 class Tags:
-    """The tags of a window, in their order; an index of a tag may be up to `_TAGS_AHEAD` behind the last."""
+    """The tags of a window, in their order; an index of a tag may be up to `_TAGS_AHEAD` behind the last.
+
+    Raises Unusual where there is a comment or the like, in which any tag may stand.
+    """
 
     def __init__(self, window: bytes) -> None:
         self.length = len(window)
@@ -81,6 +82,8 @@ class Tags:
         self.at: Positions = np.concatenate([found, np.full(_TAGS_AHEAD, len(window))])
         self.first: Bytes = self.bytes[self.at + 1]  # character of the name
         self.second: Bytes = self.bytes[self.at + 2]
+        if ((self.first == ord("!")) | (self.first == ord("?"))).any():
+            raise Unusual
 
     def named(self, name: bytes) -> Positions:
         """Indexes of the opening tags with a name of one or more letters."""
@@ -140,7 +143,7 @@ class Tags:
         found = self.slices(starts, ends)
         if not self.window.isascii():
             found.validate(full=True)
-        odd = self._odd(starts, ends, keep_blanks)
+        odd = self._odd(starts, ends, keep_blanks) if len(starts) else starts
         if not len(odd):
             return found, {}
         shown = [

@@ -140,7 +140,7 @@ class Search:
         return numbers
 
     def _hidden(self, tags: Tags, rows: Positions, numbers: Positions) -> Positions:
-        if b' hidden="1"' not in tags.window and b' hidden="true"' not in tags.window:
+        if b"hidden" not in tags.window:
             return np.zeros(0, np.int64)
         at = np.array([found.start() for found in _HIDDEN.finditer(tags.window)], np.int64)
         tag = np.searchsorted(tags.at, at) - 1
