@@ -46,7 +46,7 @@ def survey(archive: zipfile.ZipFile, part: str) -> Survey:
             if at_top:
                 found.hidden_columns = _hidden_columns(window.partition(b"sheetData")[0])
                 at_top = False
-            value = max(window.rfind(b"v></"), window.rfind(b"s></"))  # the last </v></c> or </is></c>
+            value = max(window.rfind(b"v></"), window.rfind(b"is></"))  # the last </v></c> or </is></c>
             if value >= 0 and (row := _ROW.match(window, max(window.rfind(b"row ", 0, value), 0))):
                 found.height = int(row[1])
             if b"mergeCell" in window:

@@ -23,8 +23,7 @@ Bytes = npt.NDArray[np.uint8]
 WINDOW = 1 << 20  # bytes, the first time
 _LARGEST_WINDOW = 1 << 24
 _LONGEST_ITEM = 64 << 20  # bytes of a row, or of a string
-_PADDING = bytes(64)  # so that one may look some bytes behind the last tag
-_TAGS_AHEAD = 8
+_PADDING = b"<" * 8 + bytes(64)  # so that one may look some tags, and bytes, behind the last tag
 _ENCODING = re.compile(rb"<\?xml[^<>]*?encoding\s*=\s*[\"'](?!utf-8|us-ascii)", re.IGNORECASE)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _PRESERVED = b' xml:space="preserve">'
@@ -69,7 +68,7 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
 
 
 class Tags:
-    """The tags of a window, in their order; an index of a tag may be up to `_TAGS_AHEAD` behind the last.
+    """The tags of a window, in their order; behind the last stand some that are none.
 
     Raises Unusual where there is a comment or the like, in which any tag may stand.
     """
@@ -78,8 +77,7 @@ class Tags:
         self.length = len(window)
         self.window = window + _PADDING
         self.bytes: Bytes = np.frombuffer(self.window, np.uint8)
-        found = np.flatnonzero(self.bytes == ord("<"))
-        self.at: Positions = np.concatenate([found, np.full(_TAGS_AHEAD, len(window))])
+        self.at: Positions = np.flatnonzero(self.bytes == ord("<"))
         self.first: Bytes = self.bytes[self.at + 1]  # character of the name
         self.second: Bytes = self.bytes[self.at + 2]
         if ((self.first == ord("!")) | (self.first == ord("?"))).any():

@@ -53,8 +53,9 @@ def blocks_of_cells(cells: Cells, strings: SharedStrings) -> Iterator[Block]:
         faults = {int(places[at]): fault for at, fault in cells.faults.items() if valid[at]}
         kept = (each[valid] for each in (cells.rows, cells.columns, cells.shared, cells.own))
         cells = Cells(*kept, cells.texts, faults)
-    numbers, row = np.unique(cells.rows, return_inverse=True)
-    used = len(np.unique(cells.columns))
+    is_next = np.diff(cells.rows, prepend=0) > 0
+    numbers, row = cells.rows[is_next], np.cumsum(is_next) - 1
+    used = np.count_nonzero(np.bincount(cells.columns))
     step = min(_MOST_ROWS, max(_MOST_CELLS // max(used, 1), 1))
     for first in range(0, len(numbers), step):
         some = numbers[first : first + step]
@@ -77,11 +78,12 @@ def _valid(cells: Cells, strings: SharedStrings) -> Mask:
 def _block(cells: Cells, row: Positions, numbers: Positions, begin: int, strings: pa.StringArray) -> Block:
     """The block of the cells from `begin` on; `row` is the index in the block of each."""
     columns, shared, own = (each[begin : begin + len(row)] for each in (cells.columns, cells.shared, cells.own))
-    by_column = np.argsort(columns, kind="stable")
-    used, starts = np.unique(columns[by_column], return_index=True)
+    by_column = np.argsort(columns.astype(np.uint16), kind="stable")
+    in_column = np.bincount(columns)
     blank = pa.nulls(len(numbers), pa.string())
-    found = [blank] * (int(used[-1]) + 1 if len(used) else 0)
-    for column, some in zip(used.tolist(), np.split(by_column, starts[1:]), strict=True):
+    found = [blank] * len(in_column)
+    used = np.flatnonzero(in_column)
+    for column, some in zip(used.tolist(), np.split(by_column, np.cumsum(in_column[used])[:-1]), strict=True):
         found[column] = _column(row[some], shared[some], own[some], len(numbers), strings, cells.texts)
     faults = [
         Fault(int(row[at - begin]), int(columns[at - begin]), reason)
@@ -212,7 +214,10 @@ class Search:
         values = encoded.dictionary.take(encoded.indices.take(pa.array(first))).to_pylist()
         of = cells[first]
         distinct = zip(kind[of].tolist(), style[of].tolist(), values, formula[of].tolist(), strict=True)
-        shown = [self._values.shown(_KINDS[k], s, unescaped(value), f) for k, s, value, f in distinct]
+        shown = [
+            self._values.shown(_KINDS[k], s, unescaped(value) if "&" in value else value, f)
+            for k, s, value, f in distinct
+        ]
         faulty = np.array([fault is not None for _, fault in shown], np.bool_)
         faults = {}
         if faulty.any():
@@ -292,8 +297,10 @@ def _style(tags: Tags, at: Positions) -> tuple[Positions, Positions]:
 def _kind(tags: Tags, at: Positions) -> tuple[Positions, Positions]:
     there = np.flatnonzero(tags.follows(at, b' t="'))
     kind, end = np.zeros(len(at), np.int64), at.copy()
+    first = tags.bytes[at[there] + 4]
     for number, name in enumerate(_KINDS):
-        found = there[tags.follows(at[there] + 4, name.encode() + b'"')]
+        found = there[first == ord(name[0])]
+        found = found[tags.follows(at[found] + 5, name[1:].encode() + b'"')]
         kind[found] = number
         end[found] += len(name) + 5
     return kind, end
