@@ -204,7 +204,7 @@ def _text(content: bytes, at: int) -> tuple[str, int]:
 
 
 def _calamine_rows(sheet: "python_calamine.CalamineSheet") -> Iterator[Row]:
-    """Both ways of calamine leave out the empty columns before the first cell; iter_rows also gives every empty row above it."""
+    """Both ways of calamine leave out the empty columns before the first cell; iter_rows gives the empty rows above."""
     if sheet.start is None:
         return
     top, left = sheet.start

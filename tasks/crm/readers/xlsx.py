@@ -14,9 +14,11 @@ from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
 from tasks.crm.readers.cell import Merge
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block
+from tasks.crm.readers.xlsx_blocks import LAST_COLUMN
 from tasks.crm.readers.xlsx_bytes import WINDOW, Unusual, windows
-from tasks.crm.readers.xlsx_cells import LAST_COLUMN, Search, parsed_blocks
+from tasks.crm.readers.xlsx_cells import Search
 from tasks.crm.readers.xlsx_package import Package, column_index, reference, relations
+from tasks.crm.readers.xlsx_parser import Parser
 from tasks.crm.readers.xlsx_rich import rich_values
 from tasks.crm.readers.xlsx_strings import SharedStrings, shared_strings
 from tasks.crm.readers.xlsx_values import Values
@@ -120,7 +122,7 @@ class Sheets:
         """
         self.hidden_rows = 0
         part = self._package.parts[sheet]
-        search = Search(self._values, self._strings)
+        search, parser = Search(self._values, self._strings), Parser(self._values, self._strings)
         try:
             with self._archive.open(part) as stream:
                 for window in windows(stream, b"sheetData", b"row", ROWS_IN_BLOCK):
@@ -129,4 +131,6 @@ class Sheets:
                         yield block
         except Unusual:
             with self._archive.open(part) as stream:
-                yield from parsed_blocks(stream, self._values, self._strings, search.last)
+                for block in parser.blocks(stream, search.last):
+                    self.hidden_rows = search.hidden + parser.hidden
+                    yield block

@@ -39,11 +39,7 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
     Raises Unusual. The first window is smaller.
     """
     rest = stream.read(WINDOW)
-    start = re.search(rb"<((?:\w+:)?)%s(?:\s[^<>]*?)?(/?)>" % container, rest)
-    if not start or rest.startswith(_UTF_16) or _ENCODING.match(rest.removeprefix(b"\xef\xbb\xbf")):
-        raise Unusual
-    if b"<!" in rest[: start.start()]:
-        raise Unusual
+    start = _start(rest, container)
     if start[2]:
         return
     prefix, size = start[1], 0
@@ -67,6 +63,16 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
         rest = rest[cut:] + more
 
 
+def _start(head: bytes, container: bytes) -> re.Match[bytes]:
+    """Where the container begins."""
+    start = re.search(rb"<((?:\w+:)?)%s(?:\s[^<>]*?)?(/?)>" % container, head)
+    if not start or head.startswith(_UTF_16) or _ENCODING.match(head.removeprefix(b"\xef\xbb\xbf")):
+        raise Unusual
+    if b"<!" in head[: start.start()]:
+        raise Unusual
+    return start
+
+
 class Tags:
     """The tags of a window, in their order; behind the last stand some that are none.
 
@@ -85,18 +91,21 @@ class Tags:
 
     def named(self, name: bytes) -> Positions:
         """Indexes of the opening tags with a name of one or more letters."""
-        found = np.flatnonzero(self.first == name[0])
+        found: Positions = np.flatnonzero(self.first == name[0])
         found = found[self.follows(self.at[found] + 2, name[1:])]
         after = self.bytes[self.at[found] + 1 + len(name)]
-        return found[(after == ord(" ")) | (after == ord(">")) | (after == ord("/"))]
+        whole: Mask = (after == ord(" ")) | (after == ord(">")) | (after == ord("/"))
+        return found[whole]
 
     def opens(self, tags: Positions, letter: str) -> Mask:
         """Which of them are `<v>`, without attributes."""
-        return (self.first[tags] == ord(letter)) & (self.second[tags] == ord(">"))
+        found: Mask = (self.first[tags] == ord(letter)) & (self.second[tags] == ord(">"))
+        return found
 
     def closes(self, tags: Positions, letter: str) -> Mask:
         """Which of them end an element whose name begins so."""
-        return (self.first[tags] == ord("/")) & (self.second[tags] == ord(letter))
+        found: Mask = (self.first[tags] == ord("/")) & (self.second[tags] == ord(letter))
+        return found
 
     def follows(self, where: Positions, text: bytes) -> Mask:
         """At which positions the text stands."""

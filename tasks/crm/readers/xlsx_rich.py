@@ -20,6 +20,7 @@ def rich_values(archive: zipfile.ZipFile, members: Mapping[str, str]) -> dict[in
     """What the rich values of a workbook show, by the vm of a cell; those that have no text are not in it.
 
     Args:
+        archive: the workbook.
         members: kind of a part -> the member of the archive that holds it.
 
     Raises ET.ParseError or zipfile.BadZipFile when a part is damaged.

@@ -18,6 +18,8 @@ _PRESERVE = "{http://www.w3.org/XML/1998/namespace}space"
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _ENTITY = re.compile("&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(amp|lt|gt|quot|apos));")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_TEXTS = {"str", "inlineStr"}
+_EPOCH = dt.datetime.fromisoformat("1899-12-30")  # of serials from 1900-03-01 on
 _MILLISECONDS = 86_400_000  # of a day
 _LEAP_DAY = 60  # the serial of 1900-02-29, a day that never was
 _DAYS_TO_1904 = 1462
@@ -111,16 +113,12 @@ class Values:
         if kind == "e":
             text = stripped or "#ERROR"
             return Shown(text, f"shows {text}") if rich is None else self._rich.get(rich, Shown(None))
-        if kind in {"str", "inlineStr"}:
-            return decoded(value or "")
-        if not stripped:
+        if not stripped and kind not in _TEXTS:
             return Shown(NOT_CALCULATED, f"shows {NOT_CALCULATED}") if formula else Shown(None)
         if kind == "n":
             return self._number(stripped, style)
-        if kind == "b":
-            return Shown(cell_text(stripped not in {"0", "false"}))
-        if kind == "d":
-            return Shown(_iso(stripped))
+        if kind in {"b", "d"}:
+            return Shown(_iso(stripped) if kind == "d" else cell_text(stripped not in {"0", "false"}))
         return decoded(value or "")
 
     def _number(self, text: str, style: int) -> Shown:
@@ -147,7 +145,7 @@ def moment(number: float, *, since_1904: bool, duration: bool) -> Cell:
         if duration:
             return dt.timedelta(milliseconds=floor(number * _MILLISECONDS + 0.5))
         serial = number + _DAYS_TO_1904 if since_1904 else number if number >= _LEAP_DAY else number + 1
-        found = dt.datetime(1899, 12, 30) + dt.timedelta(milliseconds=floor(serial * _MILLISECONDS + 0.5))
+        found = _EPOCH + dt.timedelta(milliseconds=floor(serial * _MILLISECONDS + 0.5))
     except OverflowError:  # Excel shows such a date as #####
         return number
     return found.time() if number < 1 else found
