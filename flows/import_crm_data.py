@@ -53,13 +53,13 @@ def import_crm_data(
 def _import(address: str, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> Any:
     in_work = False
     try:
-        with steps.reading_room() as reader:
-            copy = run(steps.fetch_workbook, address, reader.room)
+        with steps.reading_process() as process:
+            copy = run(steps.fetch_workbook, address, process.directory)
             in_work = True
             with steps.once(copy, sheet, columns, key, preview) as once:
                 if once.done:
                     return steps.already_done(copy, once)
-                staged = steps.gather(copy, once.claim, sheet, columns, reader)
+                staged = steps.gather(copy, once.claim, sheet, columns, process)
                 once.result = run(steps.judge_and_apply, staged, once.claim, preview)
             return steps.tell(once.result)
     except steps.REFUSALS as refusal:

@@ -21,14 +21,13 @@ import psutil
 import pytest
 import xlsxwriter
 from openpyxl.utils import get_column_letter, range_boundaries
+from staged import rows_in
 from test_opendocument import document, table
 from test_workbook import MAIN, by_hand
 
-from db.contacts import STAGED_COLUMNS
-from tasks.crm.worker import Order
+from tasks.crm.worker_protocol import ReadRequest
 
 COMMAND = [sys.executable, "-m", "tasks.crm.worker"]
-ESCAPES = {"\\N": None, "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
 ADA = ["ACME", "Ada", "Lovelace", "ada@x.org"]
 HEADINGS = ["Company", "First Name", "Last Name", "Email"]
 
@@ -53,30 +52,16 @@ class Said:
         return {name: value for name, value in self.rows[number].items() if value is not None}
 
 
-def order(path: Path, **told: Any) -> Order:
+def request(path: Path, **told: Any) -> ReadRequest:
     into = path.parent / "into"
     into.mkdir(exist_ok=True)
-    usual = {"sheet": None, "columns": {}, "batch_rows": 1000, "memory_mb": 2048, "import_id": 7}
-    return Order(path=str(path), name=path.name, into=str(into), **{**usual, **told})
-
-
-def unescaped(cell: str) -> str | None:
-    return None if cell == "\\N" else re.sub(r"\\.", lambda found: ESCAPES[found[0]] or "", cell)
-
-
-def rows_in(path: str) -> list[dict[str, Any]]:
-    rows = []
-    for text in Path(path).read_bytes().decode().removesuffix("\n").split("\n"):
-        row: dict[str, Any] = dict(zip(STAGED_COLUMNS, map(unescaped, text.split("\t")), strict=True))
-        for name in ("extra", "problems", "raw"):
-            row[name] = json.loads(row[name]) if row[name] else row[name]
-        rows.append(row)
-    return rows
+    usual = {"sheet": None, "columns": {}, "batch_rows": 1000, "memory_mb": 2048}
+    return ReadRequest(path=str(path), name=path.name, into=str(into), **{**usual, **told})
 
 
 def read(path: Path, **told: Any) -> Said:
     child = subprocess.run(
-        COMMAND, input=json.dumps(asdict(order(path, **told))), capture_output=True, text=True, timeout=60, check=False
+        COMMAND, input=json.dumps(asdict(request(path, **told))), capture_output=True, text=True, timeout=60, check=False
     )
     said = Said(returncode=child.returncode, errors=child.stderr)
     for text in child.stdout.splitlines():
@@ -686,7 +671,7 @@ def memory(path: Path) -> list[int]:
     assert child.stdin
     assert child.stdout
     with child.stdin, child.stdout:
-        child.stdin.write(json.dumps(asdict(order(path, batch_rows=10_000))))
+        child.stdin.write(json.dumps(asdict(request(path, batch_rows=10_000))))
         child.stdin.close()
         for line in child.stdout:
             said = json.loads(line)
@@ -734,7 +719,7 @@ def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
     assert child.stdin
     assert child.stdout
     assert child.stderr
-    child.stdin.write(json.dumps(asdict(order(path, batch_rows=10))))
+    child.stdin.write(json.dumps(asdict(request(path, batch_rows=10))))
     child.stdin.close()
     child.stdout.readline()
     child.stdout.close()
@@ -754,11 +739,11 @@ def hostile(path: Path, sheet: str) -> Path:
 
 def told(path: Path, **how: Any) -> str:
     """The sentence with which the parent ends, whatever became of the child."""
-    from tasks.crm.worker_client import Reader
+    from tasks.crm.worker_client import ReadingProcess
     from tasks.crm.readers.workbook import WorkbookError
 
     with pytest.raises(WorkbookError) as refused, Reader(str(path.parent)) as reader:
-        list(reader.read(order(path, **how)))
+        list(process.read(request(path, **how)))
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -836,7 +821,7 @@ def test_the_name_of_a_sheet_is_a_name_and_no_path(tmp_path: Path, name: str) ->
 
 def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\na@x.org\n")
-    asked = asdict(order(path)) | {"into": str(tmp_path / "gone")}
+    asked = asdict(request(path)) | {"into": str(tmp_path / "gone")}
     child = subprocess.run(COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
     refused = json.loads(child.stdout.splitlines()[-1])["refused"]
     assert refused == f"the rows of a.csv cannot be kept in {tmp_path / 'gone'}: No such file or directory"
@@ -849,7 +834,7 @@ def test_no_room_for_the_pieces_of_a_sheet_is_one_sentence(tmp_path: Path, kilob
         tmp_path / "a.xlsx", [HEADINGS, *([f"ACME {n}", "Ada", "Lee", f"a{n}@x.org"] for n in range(3_000))]
     )
     child = subprocess.run(
-        COMMAND, input=json.dumps(asdict(order(path))), capture_output=True, text=True, timeout=60, check=False,
+        COMMAND, input=json.dumps(asdict(request(path))), capture_output=True, text=True, timeout=60, check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, kilobytes << 10)),
     )  # fmt: skip
     refused = json.loads(child.stdout.splitlines()[-1])["refused"]
@@ -858,14 +843,14 @@ def test_no_room_for_the_pieces_of_a_sheet_is_one_sentence(tmp_path: Path, kilob
 
 
 def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence(tmp_path: Path) -> None:
-    from tasks.crm.worker_client import Reader
+    from tasks.crm.worker_client import ReadingProcess
     from tasks.crm.readers.workbook import WorkbookError
 
     path = csv(tmp_path / "a.csv", "Email\n" + "".join(f"a{n}@x.org\n" for n in range(50_000)))
 
     def killed() -> None:
-        with Reader(str(tmp_path)) as reader:
-            events = reader.read(order(path, batch_rows=10))
+        with ReadingProcess(str(tmp_path)) as process:
+            events = process.read(request(path, batch_rows=10))
             next(events)
             [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
             assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
@@ -880,7 +865,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
 
 
 def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.crm.worker_client import Reader
+    from tasks.crm.worker_client import ReadingProcess
 
     for name in (
         "DATABASE_URL",
@@ -890,7 +875,7 @@ def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "AWS_SECRET_ACCESS_KEY",
     ):
         monkeypatch.setenv(name, "s3cr3t")
-    with Reader(str(tmp_path)):
+    with ReadingProcess(str(tmp_path)):
         [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
         assert "s3cr3t" not in child.environ().values()
 

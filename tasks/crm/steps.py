@@ -34,12 +34,12 @@ from tasks.crm import download
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress
-from tasks.crm.worker_client import Reader
-from tasks.crm.worker import Batch, End, Headings, Order
+from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.report import ImportReport, markdown, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
-from tasks.crm.readers.workbook import WorkbookError
+from tasks.crm.worker_client import ReadingProcess
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
@@ -48,7 +48,7 @@ from tasks.step import RESULTS, Refused, run, step
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 3  # raised when rows are read otherwise, or come to lie in other batches or at other positions
+READING_VERSION = 4  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
 REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
@@ -106,10 +106,10 @@ def private_room() -> Iterator[str]:
 
 
 @contextmanager
-def reading_room() -> Iterator[Reader]:
-    """A private room and a reading process that waits in it for its order."""
-    with private_room() as room, Reader(room) as reader:
-        yield reader
+def reading_process() -> Iterator[ReadingProcess]:
+    """A reading process that waits for its request, with a private directory."""
+    with private_room() as directory, ReadingProcess(directory) as process:
+        yield process
 
 
 @contextmanager
@@ -160,7 +160,7 @@ class Staged:
     reading: str  # digest of how it was read
 
 
-def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], reader: Reader) -> Staged:
+def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], process: ReadingProcess) -> Staged:
     """Let the reading process read the workbook, and stage its batches as they come.
 
     Raises:
@@ -169,11 +169,10 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
     """
     logger = get_run_logger()
     settings = import_settings()
-    order = Order(
+    request = ReadRequest(
         path=str(copy.path),
         name=copy.name,
-        into=reader.room,
-        import_id=claim.id,
+        into=process.directory,
         sheet=sheet,
         columns=columns,
         batch_rows=settings.import_batch_rows,
@@ -182,7 +181,7 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
     reading = _digest(READING_VERSION, RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
     begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
     with _staging(claim, reading), ProgressBar(copy.name) as bar:
-        events = reader.read(order)
+        events = process.read(request)
         headings = _expect(Headings, next(events))
         logger.info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
         for event in events:
@@ -272,9 +271,10 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
             return dict(done["result"])
         check_owner(connection, claim)
-        contacts.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
+        unsettled = contacts.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         before = connection.begin_nested()
-        report = _report(staged, claim, preview, contacts.judge(connection, claim.id))
+        books = contacts.judge(connection, claim.id)
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled)})
         too_many = _too_many(report)
         if preview or too_many:
             before.rollback()
@@ -316,6 +316,13 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     if not report.balances or report.rows != staged.end.rows:
         raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
     return report
+
+
+def _filled(end: End, unsettled: contacts.Unsettled) -> dict[str, dict[str, int]]:
+    """How many accepted rows fill each field and each heading of extra."""
+    counted = ((end.filled, unsettled.filled), (end.filled_extra, unsettled.filled_extra))
+    filled, filled_extra = ({name: n - less.get(name, 0) for name, n in more.items()} for more, less in counted)
+    return {"filled": filled, "filled_extra": filled_extra}
 
 
 def _check(written: dict[str, int], report: ImportReport) -> None:
