@@ -23,7 +23,8 @@ Bytes = npt.NDArray[np.uint8]
 WINDOW = 1 << 20  # bytes, the first time
 _LARGEST_WINDOW = 1 << 24
 _LONGEST_ITEM = 64 << 20  # bytes of a row, or of a string
-_PADDING = b"<" * 8 + bytes(64)  # so that one may look some tags, and bytes, behind the last tag
+_TAGS_BEHIND = 8
+_PADDING = b"<" * _TAGS_BEHIND + bytes(64)  # so that one may look some tags, and bytes, behind the last tag
 _ENCODING = re.compile(rb"<\?xml[^<>]*?encoding\s*=\s*[\"'](?!utf-8|us-ascii)", re.IGNORECASE)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _PRESERVED = b' xml:space="preserve">'
@@ -84,6 +85,7 @@ class Tags:
         self.window = window + _PADDING
         self.bytes: Bytes = np.frombuffer(self.window, np.uint8)
         self.at: Positions = np.flatnonzero(self.bytes == ord("<"))
+        self.count = len(self.at) - _TAGS_BEHIND
         self.first: Bytes = self.bytes[self.at + 1]  # character of the name
         self.second: Bytes = self.bytes[self.at + 2]
         if ((self.first == ord("!")) | (self.first == ord("?"))).any():

@@ -22,7 +22,7 @@ from tasks.crm.readers.xlsx_values import Values, raw_cell, unescaped
 
 _DIGITS = 15  # that a number keeps
 _KINDS = ("n", "s", "b", "e", "d", "str", "inlineStr")  # as the attribute t has them
-_N, _S, _STR, _INLINE = 0, 1, 5, 6
+_N, _S, _E, _STR, _INLINE = 0, 1, 3, 5, 6
 _ROW = re.compile(rb"<row(?=\s)[^<>]*?\sr\s*=\s*[\"']([0-9]{1,7})[\"']")
 _HIDDEN = re.compile(rb"\shidden=\"(?:1|true)\"")
 
@@ -79,8 +79,10 @@ class Search:
         inline &= (tags.first[cells + 1] == ord("i")) & (kind == _INLINE) & (value < 0)
         for offset, letter in ((3, "t"), (4, "i"), (5, "c")):
             inline &= tags.closes(cells + offset, letter)
-        usual &= blank | (value >= 0) | inline
+        usual &= (blank & (kind != _E)) | (value >= 0) | inline
         has_value = usual & (value >= 0)
+        of_usual = np.where(has_value, value - cells + 3, np.where(inline, 6, 2 - closed))
+        self._account(tags, len(rows), cells, usual, of_usual)
         starts = np.where(has_value, tags.at[value] + 3, text_starts)
         ends = np.where(has_value, tags.at[value + 1], tags.at[cells + 3])
         is_text = usual & (inline | (has_value & (kind == _STR)))
@@ -93,6 +95,15 @@ class Search:
             self._unusual(tags, np.flatnonzero(~usual), cells, number, column),
         ]
         return _joined(parts, number, column)
+
+    def _account(self, tags: Tags, rows: int, cells: Positions, usual: Mask, of_usual: Positions) -> None:
+        """Raises Unusual if any tag belongs neither to a row nor to a cell."""
+        ends = np.flatnonzero((tags.first == ord("/")) & (tags.second == ord("r")))
+        known = rows + np.count_nonzero(tags.follows(tags.at[ends] + 3, b"ow")) + of_usual[usual].sum()
+        for begin, end in self._spans(tags, cells, np.flatnonzero(~usual)):
+            known += tags.window.count(b"<", begin, end)
+        if known != tags.count:
+            raise Unusual
 
     def _shared(self, tags: Tags, cells: Positions, starts: Positions, ends: Positions) -> "_Part":
         try:
@@ -144,17 +155,24 @@ class Search:
         texts = pa.array([text for text, _ in shown], pa.string()).take(pa.array(which))
         return [integers, _Part(cells, None, texts, faults)]
 
+    def _spans(self, tags: Tags, cells: Positions, some: Positions) -> list[tuple[int, int]]:
+        """Where some of the cells begin and end."""
+        borders, spans = np.append(tags.at[cells], tags.length), []
+        for begin, limit in zip(borders[some].tolist(), borders[some + 1].tolist(), strict=True):
+            end = tags.window.find(b">", begin, limit)
+            if tags.window[end - 1] != ord("/"):
+                end = tags.window.find(b"</c>", begin, limit) + 3
+            if end < begin:
+                raise Unusual
+            spans.append((begin, end + 1))
+        return spans
+
     def _unusual(self, tags: Tags, odd: Positions, cells: Positions, number: Positions, column: Positions) -> "_Part":
         """Cells that are written in another way, one by one."""
         texts, faults = list[str | None](), dict[int, str]()
-        borders = np.append(tags.at[cells], tags.length)
-        for at in odd.tolist():
-            begin, end = int(borders[at]), int(borders[at + 1])
-            tag_end = tags.window.find(b">", begin, end)
-            if tags.window[tag_end - 1] != ord("/"):
-                tag_end = tags.window.find(b"</c>", begin, end) + 3
+        for at, (begin, end) in zip(odd.tolist(), self._spans(tags, cells, odd), strict=True):
             try:
-                cell = raw_cell(ET.fromstring(tags.window[begin : tag_end + 1]))  # noqa: S314 - see the import
+                cell = raw_cell(ET.fromstring(tags.window[begin:end]))  # noqa: S314 - see the import
             except ET.ParseError as error:
                 raise Unusual from error
             placed = reference(cell.reference)
