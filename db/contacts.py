@@ -4,37 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db.matching import MERGED, MERGED_NAME_HASH, VERDICTS, judge
-from db.staging import (
-    STAGED_COLUMNS,
-    drop_staging,
-    forget_staging,
-    partition,
-    prepare_staging,
-    settle_dates,
-    stage,
-    unstaged,
-)
+from db.matching import MERGED, MERGED_NAME_HASH
+from db.staging import partition
 from db.tables import CONTACT_FIELDS
-
-# The import's statements are called by this name: contacts.stage, contacts.judge, contacts.merge.
-__all__ = [
-    "APPLY_LOCK",
-    "STAGED_COLUMNS",
-    "VERDICTS",
-    "Reject",
-    "drop_staging",
-    "forget_staging",
-    "judge",
-    "keep_rejects",
-    "merge",
-    "prepare_staging",
-    "rejects_of",
-    "serialize_imports",
-    "settle_dates",
-    "stage",
-    "unstaged",
-]
 
 APPLY_LOCK = (0x6A6F6273, 0)  # "jobs", and no task_runs row has the id 0
 

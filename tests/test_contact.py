@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from staged import problems, stage_cells
 
 from tasks.crm.contact import (
@@ -230,7 +229,8 @@ def test_a_day_is_read_and_says_what_it_proves(cell: Any, expected: Day | None) 
 
 
 @pytest.mark.parametrize(
-    "cell", ["soon", "30/02/2024", "13/13/2024", "2023-02-29", "1/2/24", "29 Febtober 2024", "12:00:00", "TRUE", "0000-01-01"]
+    "cell",
+    ["soon", "30/02/2024", "13/13/2024", "2023-02-29", "1/2/24", "29 Febtober 2024", "12:00:00", "TRUE", "0000-01-01"],
 )
 def test_words_that_are_no_day_are_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="is not a date: write it as YYYY-MM-DD"):

@@ -18,7 +18,7 @@ from test_workbook import shown_rows
 
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
-from tasks.crm.worker import Order
+from tasks.crm.worker_protocol import ReadRequest
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
 where_they_are = pytest.mark.skipif(
@@ -403,10 +403,10 @@ LONGEST, LARGEST = 30, 2048  # seconds and megabytes that reading a file may tak
 @pytest.mark.parametrize("name", FILES)
 def test_the_reading_process_imports_it_or_says_why_not_in_one_sentence(tmp_path: Path, name: str) -> None:
     path = REAL / name
-    order = Order(str(path), path.name, str(tmp_path), 1, None, {}, 10_000, LARGEST)
+    request = ReadRequest(str(path), path.name, str(tmp_path), None, {}, 10_000, LARGEST)
     child = subprocess.run(
         [sys.executable, "-m", "tasks.crm.worker"],
-        input=json.dumps(asdict(order)), capture_output=True, text=True, timeout=4 * LONGEST, check=True,
+        input=json.dumps(asdict(request)), capture_output=True, text=True, timeout=4 * LONGEST, check=True,
     )  # fmt: skip
     assert child.stderr == ""
     said = [json.loads(line) for line in child.stdout.splitlines()]

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column say
 DATE = "last_contacted"
 TEXT_FIELDS = tuple(name for name in Contact.model_fields if name != DATE)
 
-Texts = pa.StringArray
+Texts: TypeAlias = pa.StringArray  # what stands in the cells of a column
 
 
 @dataclass
@@ -59,8 +59,9 @@ class StagedRows:
     filled_extra: dict[str, int]  # heading in extra -> the same
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV: nulls are empty, all other texts quoted."""
-        csv.write_csv(self.table, path, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+        """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
+        with path.open("wb") as file:
+            csv.write_csv(self.table, file, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
 
 
 @dataclass(frozen=True)
@@ -254,9 +255,8 @@ def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
         return pa.repeat("{}", count)
     parts = []
     for heading, column in columns.items():
-        key = _json(heading)
-        members, _ = evaluate(lambda text, key=key: f",{key}:{_json(text)}", column)
-        parts.append(pa.array(members, pa.string()))
+        members, _ = evaluate(lambda text: text and _json(text), column)
+        parts.append(pc.binary_join_element_wise(f",{_json(heading)}", pa.array(members, pa.string()), ":"))
     # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
     members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
     return pc.binary_join_element_wise("{", members, "}", "")

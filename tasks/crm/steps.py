@@ -27,7 +27,7 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
-from db import contacts
+from db import contacts, matching, staging
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
@@ -205,13 +205,13 @@ def _staging(claim: Claim, reading: str) -> Iterator[None]:
     """The import's staging table; dropped again if the workbook cannot be read: nobody will go on with it."""
     with transaction() as connection:
         check_owner(connection, claim)
-        contacts.prepare_staging(connection, claim.id, reading)
+        staging.prepare_staging(connection, claim.id, reading)
     try:
         yield
     except WorkbookError:
         with transaction() as connection:
             check_owner(connection, claim)
-            contacts.drop_staging(connection, claim.id)
+            staging.drop_staging(connection, claim.id)
         raise
 
 
@@ -232,7 +232,7 @@ def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> 
     """Stage one batch; `reading` says how it was read, for the cache. Returns the rows staged."""
     with transaction() as connection:
         check_owner(connection, claim)
-        return contacts.stage(connection, claim.id, first, last, _blocks(path))
+        return staging.stage(connection, claim.id, first, last, _blocks(path))
 
 
 def _blocks(path: str) -> Iterator[bytes]:
@@ -248,7 +248,7 @@ def _complete_staging(staged: Staged, claim: Claim) -> None:
             return
         check_owner(connection, claim)
         batches = [(batch.first, batch.last, batch.rows) for batch in staged.batches]
-        missing = contacts.unstaged(connection, claim.id, batches)
+        missing = staging.unstaged(connection, claim.id, batches)
     for batch in staged.batches:
         if batch.first in missing:
             run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, staged.reading)
@@ -271,9 +271,9 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
             return dict(done["result"])
         check_owner(connection, claim)
-        unsettled = contacts.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
+        unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         before = connection.begin_nested()
-        books = contacts.judge(connection, claim.id)
+        books = matching.judge(connection, claim.id)
         report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled)})
         too_many = _too_many(report)
         if preview or too_many:
@@ -288,7 +288,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
     with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
             check_owner(connection, claim)
-        contacts.drop_staging(connection, claim.id)
+        staging.drop_staging(connection, claim.id)
     if too_many and not preview:
         raise Refused(
             f"{report.workbook} is refused: {too_many}. Nothing was imported. "
@@ -318,7 +318,7 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
-def _filled(end: End, unsettled: contacts.Unsettled) -> dict[str, dict[str, int]]:
+def _filled(end: End, unsettled: staging.Unsettled) -> dict[str, dict[str, int]]:
     """How many accepted rows fill each field and each heading of extra."""
     counted = ((end.filled, unsettled.filled), (end.filled_extra, unsettled.filled_extra))
     filled, filled_extra = ({name: n - less.get(name, 0) for name, n in more.items()} for more, less in counted)

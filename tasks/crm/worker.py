@@ -98,9 +98,10 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     lowest = max((last for first, last, *_ in workbook.merged if first <= heading_row <= last), default=0)
     if lowest in headings and looked_for([(lowest, headings[lowest])]):
         heading_row = lowest
+    found = headings[heading_row]
     below = [cells for number, cells in top if number > heading_row]
-    width = len(headings[heading_row]) if request.columns else _width(headings[heading_row], below)
-    mapping = map_columns(headings[heading_row][:width], request.columns)
+    width = max(map(len, [found, *below])) if request.columns else _width(found, below)
+    mapping = map_columns((found + [None] * width)[:width], request.columns)
     return MatchedSheet(name, heading_row, mapping, chain(begin, blocks))
 
 
