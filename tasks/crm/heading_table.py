@@ -64,7 +64,9 @@ _WORDS = {DECORATION, FIRST_CHOICE, ANOTHER_THING}  # no headings
 _OF = "of "
 _EXPORT_OF = "export of "
 _LANGUAGES = re.compile(r"((?:\w+(?:, | and ))*\w+) lists")
-_LETTERS = str.maketrans({"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe"})  # that NFKD does not take apart
+_LETTERS = str.maketrans(
+    {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe"}
+)  # that NFKD does not take apart
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
 
