@@ -19,7 +19,6 @@ from tasks.crm.contact import (
     clean_line,
     clean_note,
     clean_phone,
-    has_time,
     parse_date,
 )
 from tasks.crm.names import split_name
@@ -252,13 +251,6 @@ def test_any_day_reads_as_itself_however_it_is_written(date: dt.date) -> None:
     assert slashed
     assert date in (slashed.date, slashed.month_first)
     assert (slashed.order == "day") == (date.day > 12)
-
-
-def test_a_time_of_day_is_noticed() -> None:
-    assert has_time(cell_text(dt.datetime(2024, 2, 29, 13, 5)))
-    assert has_time("2024-02-29 13:05")
-    assert not has_time(cell_text(dt.datetime(2024, 2, 29)))
-    assert not has_time("2024-02-29")
 
 
 # --- names and rows

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import Contact, Day, clean_line, clean_note, has_time
+from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_line, clean_note, other_emails
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
@@ -191,10 +191,11 @@ class _BlockReader:
 
     def _reject_nameless(self, fields: Mapping[str, Texts]) -> None:
         """Reject rows from which nobody can be told, unless a faulty cell is the reason."""
-        known_by = ("organization", "first_name", "last_name", "email")
+        known_by = ("organization", "first_name", "last_name", "email", "phone")
         blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
         nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
-        half = nameless & ~blank["first_name"] & ("last_name" in self._column_of)
+        reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
+        half = nameless & ~blank["first_name"] & ~reachable & ("last_name" in self._column_of)
         nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
         column = self._column_of.get("last_name", self._column_of.get("full_name"))
         self._problems.add(column, ((int(row), _HALF_A_NAME) for row in np.flatnonzero(half)))
@@ -207,11 +208,12 @@ class _BlockReader:
             if self._block.columns[column].null_count < len(self._block):
                 columns[column] = self._mapping.extra_name(column)
         kept = {heading: self._cleaned(clean_note, column) for column, heading in columns.items()}
-        if DATE in self._column_of:
-            cells = self._block.columns[self._column_of[DATE]]
-            times, _ = evaluate(lambda text: text if has_time(text) else None, cells)
-            if any(times):
-                kept[self._mapping.clock_name] = pa.array(times, pa.string())
+        for name, (pattern, beside) in _BESIDE.items():
+            if name in self._column_of:
+                cells = self._block.columns[self._column_of[name]]
+                texts, _ = evaluate(beside, pc.if_else(pc.match_substring_regex(cells, pattern), cells, None))
+                if any(texts):
+                    kept[self._mapping.name_beside(name)] = pa.array(texts, pa.string())
         return kept
 
     def _rejects(self, rejected: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
@@ -246,7 +248,13 @@ class _BlockReader:
         return [heading, _shown(cells[column]), reason]
 
 
-_HALF_A_NAME = "is blank although there is a first name"
+# What a field does not take of its cell, and extra keeps under the heading with a number: cells that match the pattern
+# may have such a rest.
+_BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
+    DATE: (":", lambda text: text),  # the time of day
+    "email": (SEVERAL_EMAILS, other_emails),
+}
+_HALF_A_NAME = "is blank although there is a first name, and neither an e-mail address nor a telephone number"
 _NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
 
 

@@ -37,7 +37,8 @@ _SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)?e[+-]?\d+", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+(?:[.,]\d+)?")
 _FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}")
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0+")
-_SEPARATOR = re.compile(r"\s*[;,\n\r|]\s*|\s+:::\s+|\s+/\s+")  # between several addresses in one cell
+SEVERAL_EMAILS = r"\s*[;,\n\r|]\s*|\s+:::\s+|\s+/\s+"  # what separates several addresses in one cell
+_SEPARATOR = re.compile(SEVERAL_EMAILS)
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a`\u00b4"
 _MONTHS = (
     "january",
@@ -198,11 +199,6 @@ def _month(name: str) -> int:
         if month.startswith(name):
             return number
     raise ValueError(name)
-
-
-def has_time(text: str | None) -> bool:
-    """Whether the cell of a date also holds a time of day, which the date drops."""
-    return text is not None and ":" in text
 
 
 def fold(text: str | None) -> str | None:
