@@ -127,7 +127,9 @@ def map_columns(
     fields = _fields(claims, shown, problems)
     if "external_id" in claims.fields and claims.system is None:
         named = next(quoted(shown[column]) for column, name in fields.items() if name == "external_id")
-        problems.append(Problem(f"{named} is an id, but nobody says of which system: give ", "system", " (hubspot, …)"))
+        problems.append(
+            Problem(f"{named} is an id of a system that is not known: give ", "system", ", such as hubspot")
+        )
     if not IDENTIFYING & claims.fields:
         problems.append("none of them can identify a row (an e-mail address, a last or full name, or an organization)")
     if problems:

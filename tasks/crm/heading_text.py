@@ -104,10 +104,10 @@ def _without_remarks(found: str, exact: str, remarks: list[str], table: HeadingT
     groups = table.groups
     remark, second_choice = False, True
     for text in remarks:
-        whole = key(text)
-        keys = {whole, *map(key, _WORD.findall(text))}
-        if not whole or keys - {whole} <= groups[DECORATION] or whole in groups[DECORATION]:
+        whole, words = key(text), set(map(key, _WORD.findall(text)))
+        if not whole or whole in groups[DECORATION] or words <= groups[DECORATION]:
             continue
+        keys = words | {whole}
         if _is_another_thing(found, text, keys, table):
             return Heading(exact, exact)
         remark = True

@@ -138,7 +138,9 @@ def _told_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
             return number
         if number >= heading_row:
             break
-    raise HeadingsError([Problem("", "heading_row", f": row {heading_row} is blank, or the sheet has no such row")], [])
+    raise HeadingsError(
+        [Problem("", "heading_row", f": row {heading_row} is blank, or the sheet has no such row")], [], advise=False
+    )
 
 
 def _filled_rows(rows: Iterable[NumberedRow], overrides: abc.Mapping[str, str], system: str | None) -> list[_Row]:
@@ -185,7 +187,8 @@ def _is_below_data(index: int, filled: Sequence[_Row], headings: _Row | None) ->
     if headings is not None:
         between = [other for other in above if other.number > headings.number]
         if _fits(row, headings) and any(len(other.kinds) > 1 and _fits(other, headings) for other in between):
-            return not _begins_another_list(row, above, headings)
+            is_another_list = above[-1].number + 1 < row.number and row.all_known and not headings.all_known
+            return not is_another_list  # such as people below a block of names and values
     alike = [other for other in above if other is not headings and _is_like_rows_below(other, filled[index + 1 :])]
     if len(alike) >= _ALIKE_ROWS or any(_has_values_of_wide_row(other, filled[index + 1 :]) for other in alike):
         return True
@@ -198,12 +201,6 @@ def _is_below_data(index: int, filled: Sequence[_Row], headings: _Row | None) ->
 def _fits(row: _Row, headings: _Row) -> bool:
     """Whether a row is no wider than the headings above it."""
     return row.kinds.keys() <= headings.kinds.keys()
-
-
-def _begins_another_list(row: _Row, above: Sequence[_Row], headings: _Row) -> bool:
-    """Whether a row of nothing but headings stands below a block that has one heading, such as a name and a value."""
-    after_gap = above[-1].number + 1 < row.number
-    return row.all_known and not headings.all_known and (len(row.named) >= _WIDE or after_gap)
 
 
 def _is_like_rows_below(row: _Row, below: Sequence[_Row]) -> bool:
@@ -253,15 +250,20 @@ def headings_not_found(
     )
     filled = _filled_rows(top, overrides or {}, system)
     if not filled:
-        return HeadingsError([f"the first {HEADING_ROWS} rows are blank", looked], [])
+        return HeadingsError([f"the first {HEADING_ROWS} rows are blank", looked], [], advise=False)
     if delimiter := _delimiter_in_cells(filled):
         name = {"\t": "tabulators"}.get(delimiter, f'"{delimiter}"')
         clause = f"the sheet is not split into columns: column A holds whole rows, divided by {name}: "
-        return HeadingsError([f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv"], [])
+        return HeadingsError(
+            [f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv"], [], advise=False
+        )
     likeliest = _likeliest(filled)
     if likeliest is None:
-        return HeadingsError(["no row looks like headings, and the rows look like data", looked], [])
-    shown = shown_headings(map(clean_heading, likeliest.cells))
+        return HeadingsError(["no row looks like headings, and the rows look like data", looked], [], advise=False)
+    # Below another row of the table it is a person's, though some of its words are headings.
+    above = (row for row in filled if row.number < likeliest.number and len(row.kinds) > 1)
+    below_table = any(row.kinds.keys() == likeliest.kinds.keys() for row in above)
+    shown = () if below_table else shown_headings(map(clean_heading, likeliest.cells))
     try:
         map_columns(likeliest.cells, overrides, system=system)
     except HeadingsError as error:

@@ -40,8 +40,10 @@ class HeadingsError(ValueError):
     The text never shows the cells of a row that can be a person's. `str` of the error speaks to the user of the UI.
     """
 
-    def __init__(self, problems: Sequence[str | Problem], shown: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str | Problem], shown: Sequence[str], *, advise: bool = True) -> None:
+        """The problems, the cells of the row, and whether it helps to say which column is which."""
         self._problems = tuple(problems)
+        self._advise = advise
         self.headings = tuple(shown) if is_shown(shown) else ()
         self._hidden = _why_hidden(shown) if shown and not self.headings else ""
         super().__init__(self.message())
@@ -58,13 +60,15 @@ class HeadingsError(ValueError):
 
     def message(self, asked_by: AskedBy = "ui") -> str:
         """The text of the error, as `asked_by` calls the parameters."""
+        problems = "; ".join(_text(problem, asked_by) for problem in self._problems)
+        if not self._advise:
+            return f"The headings cannot be used: {problems}."
         listed = [f"{column_letter(i)} {quoted(heading)}" for i, heading in enumerate(self.headings[:_LISTED])]
         found = ", ".join(listed) or "none"
         found += f" and {len(self.headings) - _LISTED} more" if len(self.headings) > _LISTED else ""
         if self._hidden:
             found = self._hidden
         example = 'columns={"heading": "field"}' if asked_by == "ui" else "--column HEADING=FIELD"
-        problems = "; ".join(_text(problem, asked_by) for problem in self._problems)
         return (
             f"The headings cannot be used: {problems}. Headings found: {found}. "
             f"Say which column is which with {example}; fields: "
