@@ -84,7 +84,7 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     """A sheet and where its columns go; None if it is blank. Raises HeadingsError."""
     blocks = workbook.blocks(name)
     begin = _begin(blocks)
-    top = [row for block in begin for row in block.rows()][:HEADING_ROWS]
+    top = [row for block in begin for row in block.slice(0, min(len(block), HEADING_ROWS)).rows()][:HEADING_ROWS]
     headings = {number: _with_merged(number, cells, top, workbook) for number, cells in top}
     looked_for = partial(find_headings, overrides=request.columns, must_identify=not request.columns)
     heading_row = looked_for(headings.items())
