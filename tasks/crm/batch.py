@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.names import split_name
+from tasks.crm.non_records import NonRecords
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -72,6 +74,12 @@ class SheetBatches:
     name: str  # of the sheet
     mapping: ColumnMapping
     before: int  # positions that earlier sheets took: a row's position is its number beyond them
+    totals: frozenset[int] = frozenset()  # rows that sum up a table
+
+    @cached_property
+    def non_records(self) -> NonRecords:
+        """Finds rows that are no record; remembers what stood above."""
+        return NonRecords(self.mapping, self.totals)
 
     def staged(self, block: Block) -> StagedRows:
         """Clean and hash the rows of a block that has at least as many columns as there are headings."""
@@ -91,6 +99,7 @@ class _BlockReader:
 
     def staged(self) -> StagedRows:
         self._problems.add(None, self._faults.pop(None, ()))
+        self._problems.add(None, self._sheet.non_records.reasons(self._block))
         fields = self._fields()
         days = self._days()
         self._reject_nameless(fields)
@@ -254,7 +263,7 @@ _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     DATE: (":", lambda text: text),  # the time of day
     "email": (SEVERAL_EMAILS, other_emails),
 }
-_HALF_A_NAME = "is blank although there is a first name, and neither an e-mail address nor a telephone number"
+_HALF_A_NAME = "is blank although there is a first name"
 _NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
 
 

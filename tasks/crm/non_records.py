@@ -58,7 +58,8 @@ _LENGTH = re.compile(
 _REMARK = re.compile(
     r"\(?\d+ (?:rows?|records?|zeilen|datens[äa]tze|lignes|enregistrements|filas|registros)\b.*|copyright\b.*|©.*|"
     r"confidential\b.*|vertraulich\b.*|confidentiel\b.*|generated (?:by|on|at)\b.*|erstellt (?:von|am)\b.*|"
-    r"printed (?:by|on)\b.*|exported (?:by|on|from)\b.*|page \d+.*|seite \d+.*|as of\b.*|stand:.*|end of (?:report|list).*|"
+    r"printed (?:by|on)\b.*|exported (?:by|on|from)\b.*|page \d+.*|seite \d+.*|as of\b.*|"
+    r"stand:.*|end of (?:report|list).*|"
     r"(?:grand )?totals?\b.*|source:.*|quelle:.*|legend:?.*|\*+.*|note:.*",
     re.IGNORECASE,
 )
@@ -106,36 +107,30 @@ class NonRecords:
         found = np.asarray(pc.is_in(lower, value_set=self._words))
         found |= np.asarray(pc.fill_null(pc.match_substring_regex(first, r"^[^0-9A-Za-z@\x{80}-\x{10ffff}]+$"), False))
         found |= np.asarray(pc.fill_null(pc.starts_with(first, "\ufeff"), False))
-        found |= self._knows_heading(block)
         if len(self._mapping.headings) >= _FEWEST_COLUMNS:
-            filled = sum(np.asarray(pc.is_valid(column)).astype(np.int32) for column in block.columns)
-            found |= filled == 1
+            filled = np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0)
+            lone = filled == 1
+            if 2 * lone.sum() <= len(block):  # else rows of one cell are the rule
+                found |= lone
         if self._totals:
             found |= np.isin(np.asarray(block.numbers), list(self._totals))
         return found
-
-    def _knows_heading(self, block: Block) -> np.ndarray:
-        """Rows whose first cell stands somewhere among the headings of other lists: few, and told apart later."""
-        return np.zeros(len(block), dtype=bool)
 
     def _reason(self, cells: Sequence[str | None], number: int) -> str | None:
         if number in self._totals:
             return "is the totals row of the table"
         if repeats_headings(cells, self._mapping):
             return "repeats the headings"
-        texts = [text.strip() for text in cells if text is not None]
-        lower = [text.casefold() for text in texts]
-        if all(map(_LINE.fullmatch, texts)):
-            return "is a line of dashes or control characters"
-        if lower[0].rstrip(":") in _TOTALS and all(map(_NUMBER.fullmatch, texts[1:])) and len(texts) > 1:
-            return "is a row of totals"
-        if len(texts) > 1 and all(text.strip("()*") in _TEMPLATE or _LENGTH.fullmatch(text) for text in lower):
-            return "describes the columns of a template"
-        if len(texts) == 1 and len(self._mapping.headings) >= _FEWEST_COLUMNS:
-            return self._lone(texts[0], next(n for n, cell in enumerate(cells) if cell is not None))
-        return None
+        filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
+        if len(filled) > 1:
+            return _reason_of_several([text.casefold() for _, text in filled])
+        return self._reason_of_one(*filled[0])
 
-    def _lone(self, text: str, column: int) -> str | None:
+    def _reason_of_one(self, column: int, text: str) -> str | None:
+        if _LINE.fullmatch(text):
+            return _NO_TEXT
+        if len(self._mapping.headings) < _FEWEST_COLUMNS:
+            return None
         if _REMARK.fullmatch(text) or text.casefold() in _TOTALS:
             return "is a remark of the report, no record"
         if column in self._names:
@@ -144,3 +139,16 @@ class NonRecords:
                 "add an e-mail address, a telephone number or an organisation if it is a record"
             )
         return None
+
+
+_NO_TEXT = "is a line of dashes or control characters"
+
+
+def _reason_of_several(texts: Sequence[str]) -> str | None:
+    if all(map(_LINE.fullmatch, texts)):
+        return _NO_TEXT
+    if texts[0].rstrip(":") in _TOTALS and all(map(_NUMBER.fullmatch, texts[1:])):
+        return "is a row of totals"
+    if all(text.strip("()*") in _TEMPLATE or _LENGTH.fullmatch(text) for text in texts):
+        return "describes the columns of a template"
+    return None

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
+import numpy as np
+
 from tasks.crm.readers.cell import Merge
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block
 from tasks.crm.readers.xlsx_blocks import LAST_COLUMN
@@ -63,13 +65,13 @@ def _merge(found: re.Match[bytes]) -> Merge:
 
 
 def _hidden_columns(head: bytes) -> frozenset[int]:
-    hidden: set[int] = set()
+    hidden = np.zeros(LAST_COLUMN + 1, np.bool_)
     for tag in _COLUMN.findall(head):
         said = dict(_ATTRIBUTE.findall(tag))
         first, last = said.get(b"min", b""), said.get(b"max", b"")
         if said.get(b"hidden") in {b"1", b"true"} and first.isdigit() and last.isdigit():
-            hidden.update(range(int(first) - 1, min(int(last), LAST_COLUMN + 1)))
-    return frozenset(hidden)
+            hidden[max(int(first) - 1, 0) : int(last)] = True
+    return frozenset(np.flatnonzero(hidden).tolist())
 
 
 def totals(archive: zipfile.ZipFile, part: str) -> frozenset[int]:

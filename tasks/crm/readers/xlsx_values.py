@@ -87,14 +87,12 @@ def raw_cell(element: ET.Element) -> RawCell:
 
 def string(element: ET.Element) -> str:
     """The text of an `si` or `is`: of all its runs, without the phonetic ones."""
+    runs = (run for child in element for run in (child if local_name(child.tag) == "r" else (child,)))
     texts = []
-    for child in element:
-        tag = local_name(child.tag)
-        if tag == "t":
-            text = "".join(child.itertext())
-            texts.append(text if child.get(_PRESERVE) == "preserve" else text.strip(BLANKS))
-        elif tag == "r":
-            texts.append(string(child))
+    for run in runs:
+        if local_name(run.tag) == "t":
+            text = "".join(run.itertext())
+            texts.append(text if run.get(_PRESERVE) == "preserve" else text.strip(BLANKS))
     return "".join(texts)
 
 
@@ -105,15 +103,20 @@ class Values:
         """`formats`: the format code of each style; `rich`: rich values by their index."""
         self._formats, self._since_1904, self._rich = formats, since_1904, rich or {}
         self.plain = [not (is_date(code) or is_duration(code) or makes_text(code)) for code in formats]
-        self.shown = lru_cache(maxsize=1 << 16)(self._shown)
+        self._remembered = lru_cache(maxsize=1 << 16)(self._shown)  # days and shares stand often
 
-    def _shown(self, kind: str, style: int, value: str | None, formula: bool = False, rich: int | None = None) -> Shown:
+    def shown(self, kind: str, style: int, value: str | None, formula: bool = False, rich: int | None = None) -> Shown:
         """What a cell shows that is no shared string. See `RawCell`."""
+        if kind in _TEXTS:
+            return decoded(value or "")
+        return self._remembered(kind, style, value, formula, rich)
+
+    def _shown(self, kind: str, style: int, value: str | None, formula: bool, rich: int | None) -> Shown:
         stripped = (value or "").strip(BLANKS)
         if kind == "e":
             text = stripped or "#ERROR"
             return Shown(text, f"shows {text}") if rich is None else self._rich.get(rich, Shown(None))
-        if not stripped and kind not in _TEXTS:
+        if not stripped:
             return Shown(NOT_CALCULATED, f"shows {NOT_CALCULATED}") if formula else Shown(None)
         if kind == "n":
             return self._number(stripped, style)

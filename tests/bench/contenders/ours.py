@@ -52,8 +52,8 @@ def without_prefect(workbook: str) -> Landed:
         steps.reading_process() as process,
     ):
         copy = plain(steps.fetch_workbook, workbook, process.directory)
-        with steps.once(copy, None, {}, None, preview=False) as once:
-            staged = steps.gather(copy, once.claim, None, {}, process)
+        with steps.once(copy, steps.HowToRead(), None, preview=False) as once:
+            staged = steps.gather(copy, once.claim, steps.HowToRead(), process)
             once.result = plain(steps.judge_and_apply, staged, once.claim, False)
     return _landed(once.result)
 
