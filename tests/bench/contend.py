@@ -29,7 +29,7 @@ class Contender(NamedTuple):
 
 
 TEXT = "text as it stands, no rules"
-OURS = "every rule, rejects kept with reasons, one change of each person; done once"
+OURS = "every rule, rejects kept with reasons, rows of one person merged; exactly once"
 CONTENDERS = {
     "floor": Contender("contenders.floor:run", TEXT),
     "import_crm_data": Contender("contenders.ours:run", OURS),
