@@ -22,7 +22,8 @@ def rows(*cells):
         ("https://example.org/x", "url"), ("www.example.org", "url"), ("+49 30 123456", "phone"),
         ("(030) 123-456", "phone"), ("030 123456 ext. 12", "phone"), ("Phone 1", "word"),
         ("Address 1: Street 1", "word"), ("E-mail 2 - Value", "word"), ("# of employees", "word"), ("#Kunde", "word"),
-        ("Q3 2024", "word"), ("", "blank"), ("名", "word"), ("x" * 1000 + "1", "word"), ("2nd phone", "word"), ("Adresse 2", "word"),
+        ("Q3 2024", "word"), ("", "blank"), ("名", "word"), ("x" * 1000 + "1", "word"), ("2nd phone", "word"),
+        ("Adresse 2", "word"),
     ],
 )  # fmt: skip
 def test_the_kind_of_a_cell_is_told_by_its_text(text, kind):

@@ -37,7 +37,7 @@ from test_opendocument import row as ods_row
 
 from tasks.crm import download
 from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
-from tasks.crm.readers import delimited, workbook
+from tasks.crm.readers import workbook
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.number_formats import as_shown
 from tasks.crm.readers.table import Block, cell_text
@@ -313,7 +313,7 @@ def test_what_was_written_is_read(rows: list[list[str]], end: str) -> None:
     csv.writer(text, lineterminator=end, quoting=quoting).writerows(rows)
     with tempfile.TemporaryDirectory() as folder:
         path = text_file(Path(folder) / "t.csv", "sep=,\n" + text.getvalue())
-        found = list(delimited.read_rows(path, delimited.encoding_of(path)))
+        found = rows_of(path)
     assert found == [(n, [cell or None for cell in row]) for n, row in enumerate(rows, 1) if any(row)]
 
 

@@ -230,7 +230,7 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
         WorkbookError, HeadingsError: it cannot be read, or not understood.
         OSError: the batches cannot be written.
     """
-    with open_workbook(Path(request.path), request.name) as workbook:
+    with open_workbook(Path(request.path), request.name, request.encoding) as workbook:
         sheets, others = find_sheets(workbook, request)
         headings = _headings(sheets, others)
         yield headings

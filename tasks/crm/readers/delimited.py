@@ -1,159 +1,185 @@
-"""Rows of a .csv, .tsv or other delimited text, whoever wrote it: encoding and delimiter are found, no cell is lost.
+"""Rows of a .csv, .tsv or other delimited text, whoever wrote it: nothing is lost, nothing slips into another cell.
 
-Nothing is guessed about bytes: the whole file is decoded before its first row is used, because a file that is UTF-8
-for ninety thousand rows and something else after them is no UTF-8. The csv module reads record by record, so memory
-does not grow with the file. It is not pandas, which wants to know the longest row beforehand (pandas 3.1
-refuses a longer row, and where reading begins drops its surplus cells with a mere warning), gives every row as many
-cells as that one, and takes twice as long after a second of import.
+The text is read twice. The first time (`csv_survey.py`) finds out in which dialect every record is well-formed, and
+how wide the rows are. The second time gives blocks: by pyarrow where the lines are plain, by the csv module where a
+record may be several lines or of another width, record by record where quotation marks are not in order. Memory does
+not grow with the file, but for four bytes a row. It is not pandas, which wants to know the longest row beforehand
+(pandas 3.1 refuses a longer row, and where reading begins drops its surplus cells with a mere warning).
 """
 
-import codecs
 import csv
-import re
-from collections import Counter
+import io
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from tasks.crm.readers.cell import Merge, SheetInfo
+from tasks.crm.readers.csv_conventions import Conventions, find_conventions, may_hold_floats
+from tasks.crm.readers.csv_dialect import Dialect, Traits, beginning_of, dialects, traits_of
+from tasks.crm.readers.csv_records import STRAY
+from tasks.crm.readers.csv_survey import LINES, Part, Survey, records, survey, survey_broken
+from tasks.crm.readers.encoding import find_encoding
+from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.table import Block, Fault
+
+_Row = tuple[int, list[str], str | None]  # number, cells, what is wrong with it
 
 
-class DelimitedError(ValueError):
-    """What is wrong with the text and what to do, as the rest of a sentence that begins with the file's name."""
+class DelimitedText:
+    """A delimited text: one sheet, named like the file as Excel does."""
+
+    ragged = True
+    merged: tuple[Merge, ...] = ()
+    hidden_rows = 0
+    hidden_columns: frozenset[int] = frozenset()
+
+    def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
+        """Go through the text once; `encoding` is the one that the user names.
+
+        Raises RefusedError: binary, of no or an undecided encoding, or with headings whose quotation marks are not
+        in order.
+        """
+        self._path = path
+        found = find_encoding(path, encoding)
+        self._codec, self.encoding = found.codec, found.label
+        self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
+        self._traits = traits_of(path, self._codec)
+        self._dialect, self._survey = _understood(path, self._codec, self._traits)
+        self._check_headings()
+        self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
+        self.assumptions += [self._dialect.told] if self._dialect.told else []
+        self._conventions = Conventions()
+        top = next(self._blocks(), None)
+        if self._traits.triggers or (top and may_hold_floats(top, self._survey.shape.first)):
+            self._conventions = find_conventions(self._blocks, self._traits.triggers, self._survey.shape.first)
+            self.assumptions += self._conventions.told
+
+    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
+        """Blocks of the rows; a quoted line break is part of its row, as Excel numbers them."""
+        return map(self._conventions.undone, self._blocks())
+
+    def _blocks(self) -> Iterator[Block]:
+        if self._survey.broken:
+            yield from self._recovered(self._lines())
+            return
+        number = 0
+        for part, text in zip(self._survey.parts, self._texts(), strict=True):
+            block = self._by_arrow(text, part, number) if part.uniform else None
+            if block is None:
+                block = self._block(self._by_csv(text.decode(), number))
+            number += part.rows
+            if len(block):
+                yield block
+
+    def _lines(self) -> Iterator[str]:
+        return self._dialect.lines(self._path, self._codec, self._traits)
+
+    def _texts(self) -> Iterator[bytes]:
+        """The text of each part as UTF-8."""
+        codec, dialect = self._codec, self._dialect
+        as_it_is = codec in {"utf-8", "utf-8-sig"} and not (dialect.rewrite or self._traits.marks or self._traits.end)
+        if not as_it_is:
+            lines = self._lines()
+            for part in self._survey.parts:
+                yield "".join(islice(lines, part.lines)).encode()
+            return
+        with self._path.open("rb") as file:
+            file.seek(beginning_of(codec))
+            if dialect.stated:
+                file.readline()
+            for part in self._survey.parts:
+                yield file.read(part.size)
+
+    def _check_headings(self) -> None:
+        found = self._survey
+        broken = min((number for number in found.faults if number <= max(found.shape.first, 1)), default=0)
+        if broken:
+            raise RefusedError(f"has a quotation mark in row {broken:,} that never closes: correct it and import again")
+
+    def _by_arrow(self, text: bytes, part: Part, before: int) -> Block | None:
+        """The block of lines each of which is a whole record of the table's width."""
+        width, quote = self._survey.widths[before], self._dialect.quote if self._survey.quoted else False
+        if width != self._survey.shape.width or (before < self._survey.shape.first and self._survey.shape.first > 1):
+            return None
+        names = [str(column) for column in range(width)]
+        table = arrow_csv.read_csv(
+            pa.BufferReader(text),
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=False),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._dialect.delimiter, quote_char=quote, newlines_in_values=True
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+        if table.num_rows != part.rows:
+            return None
+        numbers = pa.array(range(before + 1, before + 1 + part.rows), pa.int32())
+        columns = [_one(column) for column in table.columns]
+        if all(column.null_count for column in columns):
+            filled = columns[0].is_valid()
+            for column in columns[1:]:
+                filled = pc.or_(filled, column.is_valid())
+            numbers, columns = numbers.filter(filled), [column.filter(filled) for column in columns]
+        return Block(numbers, columns)
+
+    def _by_csv(self, text: str, before: int) -> Iterator[_Row]:
+        found = self._survey
+        lines = io.StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=self._dialect.delimiter, quotechar=self._dialect.quote, strict=True)
+        for number, cells in enumerate(reader, before + 1):
+            if any(cells):
+                stray = STRAY if found.quoted and number in found.stray else None
+                yield number, cells, stray or found.shape.fault(number, cells)
+
+    def _recovered(self, lines: Iterator[str]) -> Iterator[Block]:
+        found = self._survey
+        read = records(lines, self._dialect.delimiter, self._dialect.quote, found)
+        numbered = enumerate(read, 1)
+        while some := list(islice(numbered, LINES)):
+            rows: list[_Row] = []
+            for number, record in some:
+                stray = STRAY if record.stray and found.quoted else None
+                fault = record.fault or stray or found.shape.fault(number, record.cells)
+                if any(record.cells):
+                    rows.append((number, record.cells, fault))
+            if rows:
+                yield self._block(iter(rows))
+
+    def _block(self, rows: Iterator[_Row]) -> Block:
+        numbers, cells, faults = list[int](), list[list[str]](), list[Fault]()
+        for number, row, fault in rows:
+            if fault:
+                faults.append(Fault(len(numbers), None, fault))
+            numbers.append(number)
+            cells.append(row)
+        width = max(map(len, cells), default=0)
+        for row in cells:
+            if len(row) < width:
+                row.extend([""] * (width - len(row)))
+        columns = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*cells, strict=True)]
+        return Block(pa.array(numbers, pa.int32()), columns, faults)
 
 
-_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_SAVE_AS = 'save it as "CSV UTF-8" and import that'
-_DELIMITERS = "\t;,|"  # of two that fit equally well the first: a tab is hardly ever part of a text
-_SAMPLE = 1 << 16  # bytes looked at to tell binary from text, characters to find the delimiter
-_SAMPLE_ROWS = 200
-_LONGEST_CELL = 16 << 20  # characters; Excel's is 32,767, so a longer one is a quotation mark that never closes
-_NEVER_CLOSES = "has a quotation mark in row {:,} that never closes: correct it and import again"
-_STATED_DELIMITER = re.compile(r'"?sep=([^\w"])"?[\r\n]')  # Excel obeys such a first line and does not show it
-_SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
-_BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
+def _understood(path: Path, codec: str, traits: Traits) -> tuple[Dialect, Survey]:
+    """The first dialect to which all of the text keeps; the first of all, where quotation marks are in no order."""
+    first: tuple[Dialect, Survey] | None = None
+    for dialect in dialects(path, codec, traits):
+        found = survey(dialect.lines(path, codec, traits), dialect.delimiter, dialect.quote)
+        if found.is_plain and not dialect.doubtful and not (first and found.surplus):
+            return dialect, found
+        first = first or (dialect, found)
+    if first is None:
+        raise RefusedError("has no rows: was the right file exported?")
+    dialect, found = first
+    if found.broken:
+        found = survey_broken(dialect.lines(path, codec, traits), dialect.delimiter, dialect.quote, found)
+    return dialect, found
 
 
-def encoding_of(path: Path) -> str:
-    """The encoding that decodes all of the file: by its byte order mark, else UTF-8, UTF-16 without mark, cp1252.
-
-    Raises DelimitedError for binary files and for text of no or several encodings.
-    """
-    with path.open("rb") as file:
-        sample = file.read(_SAMPLE)
-    for mark, encoding in _BOMS.items():
-        if sample.startswith(mark):
-            doubled = encoding == "utf-16" and sample.count(0) > _SPARSE * len(sample)  # UTF-32 with a wrong mark
-            if not doubled and _decodes(path, encoding):
-                return encoding
-            raise DelimitedError(f"begins as {encoding[:6].upper()} text but does not go on so: {_SAVE_AS}")
-    nul = sample.count(0)
-    if nul > len(sample) // 5:
-        encoding = "utf-16-le" if sample[1::2].count(0) > nul * 0.9 else "utf-16-be"
-        if len(sample) % 2 == 0 and _decodes(path, encoding):
-            return encoding
-    control = sum(sample.count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
-    if control > max(_BINARY_SHARE * len(sample), 8):
-        raise DelimitedError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
-    if _decodes(path, "utf-8"):
-        return "utf-8"
-    broken, whole = _broken_characters(path)
-    if whole > broken:
-        raise DelimitedError(f"is UTF-8 text with {broken:,} broken characters: {_SAVE_AS}")
-    if _decodes(path, "cp1252"):
-        return "cp1252"
-    raise DelimitedError(f"is neither UTF-8 nor Windows-1252 text: {_SAVE_AS}")
-
-
-def _pieces(path: Path, encoding: str, errors: str = "strict") -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)(errors)
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            yield decoder.decode(piece)
-    yield decoder.decode(b"", final=True)
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    try:
-        for _ in _pieces(path, encoding):
-            pass
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _broken_characters(path: Path) -> tuple[int, int]:
-    """How many characters are not UTF-8, and how many beyond ASCII are."""
-    broken = whole = 0
-    for piece in _pieces(path, "utf-8", "replace"):
-        bad = piece.count("\ufffd")
-        broken, whole = broken + bad, whole + sum(not character.isascii() for character in piece) - bad
-    return broken, whole
-
-
-def delimiter_of(sample: str) -> str:
-    """The delimiter with which most records have the same number of cells.
-
-    A sample in which none of comma, semicolon, tab and bar fits has one column, with a comma as good as any.
-    """
-    best, best_score = ",", (0.0, 0)
-    for delimiter in _DELIMITERS:
-        records = islice(csv.reader(sample.splitlines(keepends=True), delimiter=delimiter), _SAMPLE_ROWS)
-        counts = Counter(len(record) for record in records if any(record))
-        several = [(number, cells) for cells, number in counts.items() if cells > 1]
-        if not several:
-            continue
-        number, cells = max(several)
-        score = (round(number / counts.total(), 2), cells)
-        if score > best_score:
-            best, best_score = delimiter, score
-    return best
-
-
-def read_rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str | None]]]:
-    """Row numbers as Excel shows them (a quoted line break is part of its row) and cells; blank rows are left out.
-
-    Raises DelimitedError, also half-way, for a quotation mark that never closes.
-    """
-    with path.open(encoding=encoding, newline="") as file:
-        sample = file.read(_SAMPLE)
-    stated = _STATED_DELIMITER.match(sample)
-    delimiter = stated[1] if stated else delimiter_of(sample)
-    csv.field_size_limit(_LONGEST_CELL)
-    number = 0
-    with path.open(encoding=encoding, newline="") as file:
-        if stated:
-            file.readline()
-        lines = _Lines(file)
-        try:
-            for record in csv.reader(lines, delimiter=delimiter):
-                number += 1
-                if lines.ended:  # the reader asked for one more line to close a cell
-                    raise DelimitedError(_NEVER_CLOSES.format(number))
-                if any(record):
-                    yield number, [cell or None for cell in record]
-        except csv.Error as error:
-            raise DelimitedError(_NEVER_CLOSES.format(number + 1)) from error
-
-
-class _Lines:
-    """Lines of a file, and whether one more was asked for than there are: only that tells an open quotation mark."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self.ended = False
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline()
-        self.ended = not line
-        if self.ended:
-            raise StopIteration
-        return line
+def _one(column: pa.ChunkedArray) -> pa.StringArray:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

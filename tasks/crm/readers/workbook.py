@@ -8,12 +8,15 @@ import mmap
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
 
-from tasks.crm.readers import delimited, ods, xls, xlsb, xlsx, xlsx_package
-from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
+from tasks.crm.readers import ods, xls, xlsb, xlsx, xlsx_package
+from tasks.crm.readers.archives import unpacked_gzip, unpacked_zip
+from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, GZIP, HTML, SAVE_AS, VCARD, XML_SPREADSHEET, kind_of
+from tasks.crm.readers.refused import RefusedError
 from tasks.crm.readers.table import Block, blocks_of
 
 
@@ -24,25 +27,15 @@ class WorkbookError(Exception):
 _LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
 _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
-_SAVE_AS = "open it in Excel or LibreOffice, save it as .xlsx and import that"
-_DAMAGED = f"is damaged or incomplete: fetch it again, or {_SAVE_AS}"
+_DAMAGED = f"is damaged or incomplete: fetch it again, or {SAVE_AS}"
 _LOCKED = "is password-protected: save it without a password and import it again"
+_NUMBERS = (
+    "is an Apple Numbers document, not a workbook that can be read: in Numbers, export it to Excel and import that"
+)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 # An OLE container is an encrypted .xlsx or an .xls; before Excel 5 an .xls was a bare stream.
 _OLD_EXCEL = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x10\x00", b"\x09\x08\x08\x00")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_WEB_PAGE = f"is a web page, not a workbook: if it shows your table, {_SAVE_AS}; if it asks to sign in, download it"
-_COMPRESSED = "is a compressed file, not a workbook: unpack it and import what is inside"
-_PROGRAM = "is a program, not a workbook: do not open it before you know where it came from"
-_DOCUMENT = "is a document, not a workbook: copy its table into a workbook and import that"
-# How files that are no workbook begin, in lower case.
-_BEGINNINGS: dict[tuple[bytes, ...], str] = {
-    (b"<!doctype", b"<html", b"<head", b"<meta", b"<body", b"<table", b"<style", b"<!--"): _WEB_PAGE,
-    (b"<?xml", b"<?mso-application", b"<workbook"): f"is XML, not a workbook: {_SAVE_AS}",
-    (b"%pdf-",): "is a PDF, not a workbook: export the table as .xlsx or .csv and import that",
-    (b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"rar!"): _COMPRESSED,
-    (b"mz\x90\x00", b"\x7felf"): _PROGRAM,
-}
 
 
 class Workbook:
@@ -56,6 +49,7 @@ class Workbook:
     hidden_rows: int = 0  # of the sheet that is read, as far as `blocks` has come
     hidden_columns: frozenset[int] = frozenset()  # of the sheet that is read, from 0
     assumptions: Sequence[str] = ()  # what was decided about the file and not proven by it, one clause each
+    ragged = False  # text, where each row has as many cells as the headings: one more has slipped out of its column
 
     def blocks(self, sheet: str) -> Iterator[Block]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
@@ -75,11 +69,19 @@ class Workbook:
         self.close()
 
 
-def open_workbook(path: Path, name: str) -> Workbook:
+def open_workbook(path: Path, name: str, encoding: str | None = None) -> Workbook:
     """The workbook at `path` (a private copy); `name` is what people call it, in messages.
+
+    `encoding` is that of a text, where the user says it; without it it is found. What is compressed is unpacked beside
+    `path`.
 
     Raises WorkbookError: empty, password-protected, damaged, of a format that is not read, or not a workbook at all.
     """
+    return _opened(path, name, encoding)
+
+
+def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Workbook:
+    """`inside`: the name of the archive that the file was in."""
     try:
         with path.open("rb") as file:
             beginning = file.read(4096)
@@ -88,16 +90,57 @@ def open_workbook(path: Path, name: str) -> Workbook:
     if not beginning.strip() and path.stat().st_size == len(beginning):
         raise WorkbookError(f"{name} is empty: export it again")
     if beginning.startswith(_ZIP):
-        return _zipped(path, name)
+        return _zipped(path, name, encoding, inside)
     if beginning.startswith(_OLE) and (what := _what_else_ole_is(path)):
         raise WorkbookError(f"{name} {what}")
     if beginning.startswith((_OLE, *_OLD_EXCEL)):
         return _Other(lambda: xls.OldExcel(path), name)
-    text = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for magic, what in _BEGINNINGS.items():
-        if text.startswith(magic) or beginning.startswith(magic):
-            raise WorkbookError(f"{name} {what}")
-    return _Table(path, name)
+    kind = kind_of(beginning)
+    if kind == GZIP and not inside:
+        return _unpacked(lambda: unpacked_gzip(path, name, _LARGEST_MEMBER), name, encoding)
+    readers: dict[str | None, Callable[[], _TextReader]] = {
+        None: lambda: _delimited(path, name, encoding),
+        HTML: lambda: _html(path, name, encoding),
+        XML_SPREADSHEET: lambda: _xml(path),
+        VCARD: lambda: _vcards(path, name, encoding),
+    }
+    if kind not in readers:
+        raise WorkbookError(f"{name} {COMPRESSED if kind == GZIP else kind}")
+    return _Text(readers[kind], name)
+
+
+def _unpacked(unpack: Callable[[], tuple[Path, str]], name: str, encoding: str | None) -> Workbook:
+    try:
+        path, inside = unpack()
+    except RefusedError as error:
+        raise WorkbookError(f"{name} {error}") from error
+    except OSError as error:
+        raise WorkbookError(f"{name} cannot be unpacked: {error.strerror}") from error
+    return _opened(path, inside, encoding, inside=name)
+
+
+def _delimited(path: Path, name: str, encoding: str | None) -> "_TextReader":
+    from tasks.crm.readers.delimited import DelimitedText  # noqa: PLC0415 - see the module's docstring
+
+    return DelimitedText(path, name, encoding)
+
+
+def _html(path: Path, name: str, encoding: str | None) -> "_TextReader":
+    from tasks.crm.readers.html_tables import HtmlTables  # noqa: PLC0415 - see the module's docstring
+
+    return HtmlTables(path, name, encoding)
+
+
+def _xml(path: Path) -> "_TextReader":
+    from tasks.crm.readers.xml_spreadsheet import XmlSpreadsheet  # noqa: PLC0415 - see the module's docstring
+
+    return XmlSpreadsheet(path)
+
+
+def _vcards(path: Path, name: str, encoding: str | None) -> "_TextReader":
+    from tasks.crm.readers.vcards import VCards  # noqa: PLC0415 - see the module's docstring
+
+    return VCards(path, name, encoding)
 
 
 def _what_else_ole_is(path: Path) -> str | None:
@@ -106,14 +149,18 @@ def _what_else_ole_is(path: Path) -> str | None:
         if content.find("EncryptedPackage".encode("utf-16-le")) >= 0:
             return _LOCKED
         if content.find("WordDocument".encode("utf-16-le")) >= 0:
-            return _DOCUMENT
+            return DOCUMENT
     return None
 
 
-def _zipped(path: Path, name: str) -> Workbook:
+def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workbook:
     with _in_our_words(f"{name} {_DAMAGED}"):
         archive = zipfile.ZipFile(path)
-        if what := _what_else_zip_is(archive):
+        what = _what_else_zip_is(archive)
+        if what == COMPRESSED and not inside:
+            with archive:
+                return _unpacked(lambda: unpacked_zip(path, archive, _LARGEST_MEMBER), name, encoding)
+        if what:
             archive.close()
             raise WorkbookError(f"{name} {what}")
         if _OPEN_DOCUMENT in archive.namelist():
@@ -125,20 +172,24 @@ def _zipped(path: Path, name: str) -> Workbook:
         return _Excel(path, name, archive)
 
 
-def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:
+def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 - one for each kind
     """What a zip is if not a workbook that can be read."""
     names = archive.namelist()
     for member in archive.infolist():
         if member.file_size > _LARGEST_MEMBER:
             return f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask who made it what it is"
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
-        return _DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
+        return DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
+    if any(name.startswith(("word/", "ppt/")) for name in names):
+        return DOCUMENT
     if "encrypted-package" in names:
         return _LOCKED
     if _OPEN_DOCUMENT in names:
         manifest = archive.read("META-INF/manifest.xml") if "META-INF/manifest.xml" in names else b""
         return _LOCKED if b"encryption-data" in manifest else None
-    return _COMPRESSED if names else _DAMAGED
+    if any(name.lower().endswith(".iwa") or name == "Index.zip" for name in names):
+        return _NUMBERS
+    return COMPRESSED if names else _DAMAGED
 
 
 @contextmanager
@@ -222,26 +273,53 @@ class _Other(Workbook):
                 raise WorkbookError(f"{self._name} {error}") from error
 
 
-class _Table(Workbook):
-    """A .csv, .tsv or other delimited text: one sheet, named like the file as Excel does."""
+class _TextReader(Protocol):
+    """A reader of a text format, which knows nothing of our sentences but the ends of some."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
-        try:
-            self._encoding = delimited.encoding_of(path)
-        except delimited.DelimitedError as error:
-            raise WorkbookError(f"{name} {error}") from error
-        if self._encoding == "cp1252":
-            self.encoding = "Windows-1252"
-        self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
+    sheets: list[SheetInfo]
+    encoding: str | None
+    ragged: bool
+
+    @property
+    def assumptions(self) -> Sequence[str]: ...
+    @property
+    def merged(self) -> Sequence[Merge]: ...
+    @property
+    def hidden_rows(self) -> int: ...
+    @property
+    def hidden_columns(self) -> frozenset[int]: ...
+    def blocks(self, sheet: str) -> Iterator[Block]: ...
+
+
+class _Text(Workbook):
+    """Delimited text, a web page, an XML Spreadsheet or cards of people."""
+
+    def __init__(self, opened: Callable[[], _TextReader], name: str) -> None:
+        self._name = name
+        with self._in_our_words():
+            self._reader = opened()
+        self.sheets, self.encoding = self._reader.sheets, self._reader.encoding
+        self.assumptions, self.ragged = self._reader.assumptions, self._reader.ragged
+
+    def blocks(self, sheet: str) -> Iterator[Block]:
+        _check(sheet, self.sheets, self._name)
+        with self._in_our_words():
+            for block in self._reader.blocks(sheet):
+                self.merged, self.hidden_rows = self._reader.merged, self._reader.hidden_rows
+                self.hidden_columns = self._reader.hidden_columns
+                yield block
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        if sheet != self.sheets[0].name:
-            raise WorkbookError(
-                f"{self._name} has no sheet {sheet!r}: a table of text has one, {self.sheets[0].name!r}"
-            )
-        try:
-            for number, cells in delimited.read_rows(self._path, self._encoding):
-                yield number, cast("list[Cell]", cells)
-        except delimited.DelimitedError as error:
-            raise WorkbookError(f"{self._name} {error}") from error
+        for block in self.blocks(sheet):
+            faults = {(fault.row, fault.column): fault for fault in block.faults}
+            for row, (number, cells) in enumerate(block.rows()):
+                shown = [ErrorCell(cell or "") if (row, at) in faults else cell for at, cell in enumerate(cells)]
+                yield number, cast("list[Cell]", shown)
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        with _in_our_words(f"{self._name} {_DAMAGED}"):
+            try:
+                yield
+            except RefusedError as error:
+                raise WorkbookError(f"{self._name} {error}") from error

@@ -1,0 +1,79 @@
+"""The one table inside a .zip or .gz, unpacked beside the private copy and never larger than allowed."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from tasks.crm.readers.refused import RefusedError
+
+_PIECE = 1 << 20
+_LISTED = 10
+_DAMAGED = "is a compressed file that is damaged or incomplete: fetch it again"
+
+
+def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int) -> tuple[Path, str]:
+    """The only file of the archive, unpacked to a file beside `path`, and its name.
+
+    Folders, hidden files and what macOS adds do not count. Raises RefusedError: none, several, with a password,
+    damaged, or of more than `most` bytes; OSError if there is no room.
+    """
+    members = [member for member in archive.infolist() if _counts(member.filename) and not member.is_dir()]
+    if not members:
+        raise RefusedError("is a compressed file with nothing in it: compress the table again")
+    names = [PurePosixPath(member.filename).name for member in members]
+    if len(members) > 1:
+        more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        raise RefusedError(
+            f"is a compressed file that holds {len(names):,} files ({', '.join(names[:_LISTED])}{more}): "
+            "unpack it and import the one you mean"
+        )
+    member = members[0]
+    if member.flag_bits & 1:
+        raise RefusedError("is a compressed file with a password: unpack it and import what is inside")
+    if member.file_size > most:
+        raise RefusedError(_too_large(member.file_size))
+    with _in_our_words(), archive.open(member) as stream:
+        return _copied(stream, path, most), names[0]
+
+
+def unpacked_gzip(path: Path, name: str, most: int) -> tuple[Path, str]:
+    """The file in a .gz, as `unpacked_zip`; its name is that of the .gz without the ending."""
+    with _in_our_words(), gzip.open(path) as stream:
+        inside = _copied(stream, path, most)
+    return inside, name[:-3] if name.lower().endswith(".gz") else name
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _counts(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return bool(parts) and "__MACOSX" not in parts and not any(part.startswith((".", "~$")) for part in parts)
+
+
+def _copied(stream: _Readable, path: Path, most: int) -> Path:
+    into, size = path.with_name(f"{path.name}-unpacked"), 0
+    with into.open("wb") as file:
+        while piece := stream.read(_PIECE):
+            size += len(piece)
+            if size > most:
+                raise RefusedError(_too_large(size))
+            file.write(piece)
+    return into
+
+
+def _too_large(size: int) -> str:
+    return f"would unpack to more than {size / 1e9:,.1f} GB: divide it, or ask who made it what it is"
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise RefusedError(_DAMAGED) from error

@@ -1,0 +1,107 @@
+"""How wide the rows of a delimited text are, and which of them are torn or overfull.
+
+A row with more cells than the table has columns holds an unquoted delimiter, and what follows has slipped into the
+wrong columns; one with too few may be the tail of an unquoted line break. Either is a fault of its row. Some writers
+leave out blank cells at the end: a short row is taken where its cells are of the kinds of their columns.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_MANY = 0.1  # of the rows: a writer that leaves out blank cells at the end
+_AT_LEAST = 3
+_ONE_KIND = 0.8  # of the cells of a column
+_SURPLUS = "has {} cells, the other rows have {}: put quotation marks around a cell that holds the delimiter"
+_SHORT = "has {} cells, the other rows have {}: put quotation marks around a cell that holds a line break"
+
+
+def kind(cell: str) -> str | None:
+    """Of what kind a text is: "mail", "number", or None for any other."""
+    if "@" in cell:
+        return "mail"
+    digits = sum(character.isdigit() for character in cell)
+    return "number" if digits and 2 * digits >= sum(character.isalnum() for character in cell) else None
+
+
+def fits(kinds: Sequence[str | None], cells: Sequence[str]) -> bool:
+    """Whether the cells are of the kinds of their columns; not, where no column tells."""
+    told = [(expected, kind(cell)) for expected, cell in zip(kinds, cells, strict=False) if expected and cell]
+    return bool(told) and all(expected == found for expected, found in told)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the rows of a table have in common."""
+
+    width: int  # cells of a row
+    first: int  # the first row that has so many: most likely the headings; 0: there is none
+    ragged: bool  # blank cells at the end are left out
+    torn: frozenset[int]  # rows that together have the cells of one
+    kinds: Sequence[str | None]  # of the columns
+
+    def is_row(self, cells: Sequence[str]) -> bool:
+        """Whether the cells are of the kinds of their columns; not, where no column tells."""
+        return fits(self.kinds, cells)
+
+    def fault(self, number: int, cells: Sequence[str]) -> str | None:
+        """What is wrong with the number of cells of a row; blank ones at the end do not count as too many."""
+        if number <= self.first or len(cells) == self.width or not self.first:
+            return None
+        if len(cells) > self.width:
+            return _SURPLUS.format(f"{len(cells):,}", f"{self.width:,}") if any(cells[self.width :]) else None
+        if self.ragged and number not in self.torn:
+            return None
+        if self.is_row(cells):
+            return None
+        return _SHORT.format(f"{len(cells):,}", f"{self.width:,}").replace("has 1 cells", "has 1 cell")
+
+
+def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> Shape:
+    """The shape of a table.
+
+    Args:
+        widths: cells of each row, from row 1 on; 0 for a blank one, or one that could not be told.
+        sample: number and cells of rows at the top.
+    """
+    counts = Counter(widths)
+    counts.pop(0, None)
+    usual = max(counts, key=lambda width: counts[width], default=0)  # of several the first in the text
+    if usual == 1 and len(counts) > 1 and next(filter(None, widths)) > 1:  # a report's footer is longer than its table
+        usual = max(counts.keys() - {1}, key=lambda width: counts[width])
+    first = next((number for number, width in enumerate(widths, 1) if width >= usual), 0) if usual else 0
+    width = widths[first - 1] if first else 0
+    kinds = kinds_of([cells for number, cells in sample if number > first and len(cells) == width], width)
+    if len(counts) == 1:
+        return Shape(width, first, ragged=False, torn=frozenset(), kinds=kinds)
+    short = sum(number for cells, number in counts.items() if 1 < cells < width)
+    ragged = usual < width or short >= max(_AT_LEAST, _MANY * counts.total())
+    return Shape(width, first, ragged, frozenset() if ragged else _torn(widths, first, width), kinds)
+
+
+def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
+    """The kind that most cells of a column have, of each column of rows of this width."""
+    found: list[str | None] = []
+    for column in range(width):
+        counts = Counter(kind(row[column]) for row in rows if row[column])
+        best, number = counts.most_common(1)[0] if counts else (None, 0)
+        found.append(best if number >= _ONE_KIND * counts.total() else None)
+    return found
+
+
+def _torn(widths: "array[int]", first: int, width: int) -> frozenset[int]:
+    """Neighbouring short rows that have, put together, the cells of one."""
+    torn, run, cells = set[int](), list[int](), 0
+    for number, own in enumerate(widths[first:], first + 1):
+        if not own:
+            continue
+        if own >= width or cells + own - 1 > width - 1:
+            run, cells = ([], 0) if own >= width else ([number], own - 1)
+            continue
+        run.append(number)
+        cells += own - 1
+        if cells == width - 1 and len(run) > 1:
+            torn.update(run)
+            run, cells = [], 0
+    return frozenset(torn)

@@ -1,0 +1,205 @@
+"""Goes through a delimited text once before it is read: is every record well-formed, how wide are the rows?"""
+
+import csv
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from tasks.crm.readers.csv_records import Record, is_formula_text, patterns, recovered
+from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
+from tasks.crm.readers.refused import RefusedError
+
+LINES = 10_000  # looked at together
+_MOST_COLUMNS = 16_384  # of a sheet of Excel
+_SAMPLE = 200  # rows whose cells are kept
+_LONGEST_CELL = 16 << 20  # characters; Excel's is 32,767, so a longer one is a quotation mark that never closes
+
+
+@dataclass(frozen=True)
+class Part:
+    """Lines that are whole records."""
+
+    lines: int
+    rows: int
+    size: int  # bytes as UTF-8
+    uniform: bool  # every record is one line, has the table's width, and no odd quotation mark
+
+
+@dataclass
+class Survey:
+    """What a text is made of, in one dialect."""
+
+    widths: "array[int]" = field(default_factory=lambda: array("I"))  # cells of each row; 0: blank or broken
+    parts: list[Part] = field(default_factory=list)
+    broken: bool = False  # a quotation mark does not close, or closes before the cell ends
+    quoted: bool = False  # some cell stands in quotation marks
+    stray: set[int] = field(default_factory=set)  # rows with a quotation mark inside an unquoted cell
+    faults: dict[int, str] = field(default_factory=dict)  # of broken rows
+    sample: list[tuple[int, list[str]]] = field(default_factory=list)
+    shape: Shape = field(default_factory=lambda: shape_of(array("I"), []))
+    surplus: bool = False  # some row has more cells than the table
+    kinds: list[str | None] = field(default_factory=list)  # of the columns, as far as the sample went when last needed
+    kinds_from: int = 0  # rows of the sample
+    swallowing: int = 0  # rows with a cell that holds whole rows
+    several_lines: int = 0  # other rows with a line break in a cell
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether all of the text keeps to the dialect."""
+        return not self.broken and not (self.stray and self.quoted)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no other dialect need be tried."""
+        return not self.broken and not self.stray
+
+    @property
+    def trusts_line_breaks(self) -> bool:
+        """Whether cells that look as if they held whole rows are taken for what they are."""
+        return self.swallowing <= self.several_lines
+
+
+def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
+    """Go through the lines; stops at the first that is not well-formed."""
+    found, source = Survey(), iter(lines)
+    csv.field_size_limit(_LONGEST_CELL)
+    while chunk := list(islice(source, LINES)):
+        try:
+            _add(found, chunk, source, delimiter, quote)
+        except csv.Error:
+            found.broken = True
+            return found
+    _check_widths(found)
+    found.shape = shape_of(found.widths, found.sample)
+    found.surplus = any(width > found.shape.width for width in set(found.widths[found.shape.first :]))
+    found.broken = found.swallowing > found.several_lines
+    return found
+
+
+def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Survey) -> Survey:
+    """Go through lines whose quotation marks are not in order; `before` is what was found as far as they were."""
+    found = Survey(broken=True, quoted=before.quoted, kinds=before.kinds)
+    found.swallowing, found.several_lines = before.swallowing, before.several_lines
+    for number, record in enumerate(records(lines, delimiter, quote, found), 1):
+        found.widths.append(0 if record.fault else len(record.cells))
+        if record.fault:
+            found.faults[number] = record.fault
+        elif len(found.sample) < _SAMPLE and record.cells:
+            found.sample.append((number, record.cells))
+        if record.stray:
+            found.stray.add(number)
+    _check_widths(found)
+    found.shape = shape_of(found.widths, found.sample)
+    return found
+
+
+def _check_widths(found: Survey) -> None:
+    if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
+        row = found.widths.index(widest) + 1
+        raise RefusedError(f"has {widest:,} cells in row {row:,}, more than a sheet can have: is it a table of text?")
+
+
+def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:
+    """The records of a broken text, the same ones each time."""
+    quoted, trusted = patterns(delimiter, quote).quoted, found.trusts_line_breaks
+
+    def swallows(cells: list[str]) -> bool:
+        return not trusted and _swallows(cells, delimiter, found.kinds)
+
+    def watched() -> Iterator[str]:
+        for line in lines:
+            if not found.quoted and quote in line and quoted.search(line):
+                found.quoted = True
+            yield line
+
+    return recovered(watched(), delimiter, quote, swallows)
+
+
+def _add(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str, quote: str) -> None:
+    text = "".join(chunk)
+    bare = _without_quoted(text, delimiter, quote) if quote in text else text
+    widths = set[int]()
+    if bare is not None:
+        lines = chunk if bare is text else bare.splitlines() if bare.isascii() else bare.split("\n")[: len(chunk)]
+        widths = {line.count(delimiter) + 1 for line in lines}
+    if len(widths) != 1 or widths == {1} or len(lines) != len(chunk):
+        _add_by_records(found, chunk, source, delimiter, quote)
+        return
+    found.quoted = found.quoted or bare is not text
+    if len(found.sample) < _SAMPLE:
+        rows = csv.reader(chunk, delimiter=delimiter, quotechar=quote)
+        found.sample += list(enumerate(islice(rows, _SAMPLE - len(found.sample)), len(found.widths) + 1))
+    found.widths.extend(array("I", widths) * len(chunk))
+    found.parts.append(Part(len(chunk), len(chunk), len(text.encode()), uniform=True))
+
+
+def _without_quoted(text: str, delimiter: str, quote: str) -> str | None:
+    """The text without its quoted cells; None if one is not well-formed, or goes over several lines."""
+    pieces = text.split(quote)
+    outside, inside = pieces[::2], "".join(pieces[1::2])
+    if not len(pieces) & 1 or "\n" in inside or "\r" in inside:
+        return None
+    ends = (delimiter, "\n", "\r")
+    first, last = outside[0], outside[-1]
+    if (first and not first.endswith(ends)) or (last and not last.startswith(ends)):
+        return None
+    between = set(outside[1:-1])  # "" is a doubled quotation mark
+    between.discard("")
+    if not all(piece.startswith(ends) and piece.endswith(ends) for piece in between):
+        return None
+    return "".join(outside)
+
+
+def _add_by_records(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str, quote: str) -> None:
+    """The slow way: a record may be several lines, the last one beyond the chunk."""
+    pattern, kept, size = patterns(delimiter, quote), list[str](), 0
+
+    def watched() -> Iterator[str]:
+        for line in chain(chunk, source):
+            kept.append(line)
+            yield line
+
+    reader = csv.reader(watched(), delimiter=delimiter, quotechar=quote, strict=True)
+    rows = 0
+    while reader.line_num < len(chunk) and (row := next(reader, None)) is not None:
+        rows += 1
+        number = len(found.widths) + 1
+        found.widths.append(len(row))
+        if row and len(found.sample) < _SAMPLE:
+            found.sample.append((number, row))
+        if len(kept) > 1 or quote in kept[0]:
+            _look_at_record(found, number, row, "".join(kept), delimiter, quote)
+            found.quoted = found.quoted or len(kept) > 1 or bool(pattern.quoted.search(kept[0]))
+        size += len("".join(kept).encode())
+        kept.clear()
+    found.parts.append(Part(reader.line_num, rows, size, uniform=False))
+
+
+def _look_at_record(found: Survey, number: int, row: list[str], text: str, delimiter: str, quote: str) -> None:
+    joined = "".join(row)
+    if quote in joined and not patterns(delimiter, quote).well_formed.fullmatch(text):
+        unquoted = [cell for cell in row if quote in cell]
+        if not all(is_formula_text(cell) for cell in unquoted):
+            found.stray.add(number)
+    if "\n" in joined or "\r" in joined:
+        if len(found.sample) >= 2 * found.kinds_from:
+            found.kinds_from = len(found.sample)
+            found.kinds = kinds_of([cells for _, cells in found.sample[1:] if len(cells) == len(row)], len(row))
+        if _swallows(row, delimiter, found.kinds):
+            found.swallowing += 1
+        else:
+            found.several_lines += 1
+
+
+def _swallows(cells: list[str], delimiter: str, kinds: list[str | None]) -> bool:
+    """Whether the first and the last line of a record are rows of their own."""
+    lines, width = delimiter.join(cells).splitlines(), len(cells)
+    if len(lines) == 1 or width <= 1:
+        return False
+    ends = [line.split(delimiter) for line in (lines[0], lines[-1])]
+    if any(len(end) != width for end in ends):
+        return False
+    if any(kinds) and len(kinds) == width:
+        return all(fits(kinds, end) for end in ends)
+    return width > 2  # noqa: PLR2004 - an address in the second of two columns often has one comma in its last line

@@ -1,0 +1,237 @@
+"""How the bytes of a text are letters: by what the user says, a byte order mark, UTF-8, else the best guess, checked.
+
+Nothing is guessed from the first lines: the whole file is decoded, because a file that is UTF-8 for ninety thousand
+rows and something else after them is no UTF-8. A text whose letters were lost before, or that mixes encodings, is
+refused; of one that can be read in two ways both are named.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.crm.readers.encoding_guess import (
+    SAMPLE,
+    Candidate,
+    candidates,
+    is_plausible,
+    knows_headings,
+    odd_places,
+    tokens_beyond_ascii,
+    words_beyond_ascii,
+)
+from tasks.crm.readers.refused import RefusedError
+
+
+class Encoding(NamedTuple):
+    """How a text is read."""
+
+    codec: str  # Python's name
+    label: str | None = None  # what people call it, where the bytes do not prove it
+
+
+_BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SAVE_AS = 'save it as "CSV UTF-8" and import that'
+_SAY_WHICH = f"say which it is (encoding={{0}}, on the command line --encoding {{0}}), or {_SAVE_AS}"
+_BEGINNING = 1 << 16  # bytes looked at to tell binary from text
+_PIECE = 1 << 20
+_MOST_TOKENS = 500_000  # different words beyond ASCII that are looked at
+_SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
+_BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
+_SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
+# A letter of two bytes or more that was taken for as many letters of Windows-1252: "Ã¼".
+_TWICE = re.compile(
+    "[Â-ô][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]+"
+)
+# The same in UTF-8, which is found faster.
+_MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
+_LOST = "\ufffd".encode()
+_MOSTLY = 0.5
+
+
+def find_encoding(path: Path, given: str | None = None) -> Encoding:
+    """The encoding that decodes all of the file; `given` is the one that the user names.
+
+    Raises RefusedError for binary files, for letters that were lost before, for text of no, several or an undecided
+    encoding, and for a `given` that is unknown or does not fit.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(_BEGINNING)
+    if given:
+        return _checked(path, _as_said(path, given))
+    for mark, codec in _BOMS.items():
+        if beginning.startswith(mark):
+            doubled = codec == "utf-16" and beginning.count(0) > _SPARSE * len(beginning)  # UTF-32 with a wrong mark
+            if doubled or _undecodable(path, codec) is not None:
+                raise RefusedError(f"begins as {codec[:6].upper()} text but does not go on so: {_SAVE_AS}")
+            return _checked(path, Encoding(codec))
+    nul = beginning.count(0)
+    if nul > len(beginning) // 5:
+        codec = "utf-16-le" if beginning[1::2].count(0) > nul * 0.9 else "utf-16-be"
+        if len(beginning) % 2 == 0 and _undecodable(path, codec) is None:
+            return _checked(path, Encoding(codec))
+    control = sum(beginning.count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
+    if control > max(_BINARY_SHARE * len(beginning), 8):
+        raise RefusedError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
+    if any(mark in beginning for mark in _SHIFTED) and _undecodable(path, "iso2022_jp") is None:
+        return Encoding("iso2022_jp", "ISO-2022-JP")
+    try:
+        return _checked(path, Encoding("utf-8"))
+    except UnicodeDecodeError:
+        return _guessed(path)
+
+
+def _as_said(path: Path, given: str) -> Encoding:
+    name = given.strip()
+    try:
+        codec = codecs.lookup(name)
+        "".encode(codec.name)  # LookupError for what is no encoding of text: "hex"
+    except (LookupError, ValueError):
+        raise RefusedError(
+            f"cannot be read as {name!r}, which is no encoding: say one that Python knows, such as utf-8 or cp1250"
+        ) from None
+    if (line := _undecodable(path, codec.name)) is not None:
+        raise RefusedError(
+            f"is no text in {name}: line {line:,} cannot be decoded; say another encoding, or leave it out"
+        )
+    return Encoding(codec.name)
+
+
+def pieces(path: Path, codec: str, errors: str = "strict") -> Iterator[str]:
+    """The text of the file, piece by piece."""
+    decoder = codecs.getincrementaldecoder(codec)(errors)
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
+
+
+def _undecodable(path: Path, codec: str) -> int | None:
+    """The line where decoding stops; None if all of the file decodes."""
+    line = 1
+    try:
+        for piece in pieces(path, codec):
+            line += piece.count("\n")
+    except UnicodeError as error:
+        good = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+        return line + good.count(b"\n")
+    return None
+
+
+def _checked(path: Path, encoding: Encoding) -> Encoding:
+    """The encoding; raises RefusedError where letters were lost or taken for others before the file was written."""
+    lost = twice = beyond = 0
+    for piece in pieces(path, encoding.codec):
+        if piece.isascii():
+            continue
+        raw = piece.encode()
+        if b"\xef" in raw and _LOST in raw:
+            lost += raw.count(_LOST)
+        if b"\xc3" in raw and _MAY_BE_TWICE.search(raw):
+            twice += sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
+            beyond += len(words_beyond_ascii(piece))
+    if lost:
+        line = _line_of_loss(path, encoding.codec)
+        raise RefusedError(
+            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
+            "export it again as UTF-8"
+        )
+    if twice and twice > _MOSTLY * beyond:
+        raise RefusedError(
+            'is UTF-8 text that was taken for Windows-1252 and encoded again ("ü" stands there as "Ã¼"): '
+            "export it again as UTF-8"
+        )
+    return encoding
+
+
+def _line_of_loss(path: Path, codec: str) -> int:
+    with path.open(encoding=codec) as file:
+        return next(number for number, line in enumerate(file, 1) if "\ufffd" in line)
+
+
+def _was_utf8(run: str) -> bool:
+    try:
+        return run.encode("cp1252", "surrogateescape" if "\u0080" <= run < "\u00a0" else "strict").decode() != run
+    except UnicodeError:
+        return False
+
+
+def _guessed(path: Path) -> Encoding:
+    lines, heading = _lines_beyond_ascii(path)
+    found = candidates(lines, heading)
+    if len(found) > 1:
+        raise RefusedError(_undecided(found, heading))
+    if found and not _mixed(path, found[0].codec):
+        return Encoding(found[0].codec, found[0].label)
+    broken, whole, first = _broken_characters(path)
+    if whole > broken:
+        raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
+    if whole:
+        raise RefusedError(
+            f"mixes UTF-8 with another encoding, the first time in line {first:,}: import the parts that were put "
+            "together one by one"
+        )
+    raise RefusedError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
+
+
+def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes]:
+    """Lines with bytes beyond ASCII, at most SAMPLE bytes, and the first line that is not blank."""
+    lines, heading, size = list[bytes](), b"", 0
+    with path.open("rb") as file:
+        while size < SAMPLE and (line := file.readline(_PIECE)):
+            heading = heading or line.strip()
+            if not line.isascii():
+                size += len(line)
+                lines.append(line.rstrip(b"\r\n")[:SAMPLE])
+    return lines, heading
+
+
+def _broken_characters(path: Path) -> tuple[int, int, int]:
+    """How many characters are not UTF-8, how many beyond ASCII are, and the first line with one that is not."""
+    broken = whole = first = 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            if line.isascii():
+                continue
+            bad = line.count("\ufffd")
+            first = first or (number if bad else 0)
+            broken, whole = broken + bad, whole + sum(character > "\x7f" for character in line) - bad
+    return broken, whole, first
+
+
+def _mixed(path: Path, codec: str) -> bool:
+    """Whether the rest of the file does not fit what its beginning is."""
+    tokens = set[str]()
+    try:
+        for piece in pieces(path, codec):
+            if piece.isascii() or len(tokens) > _MOST_TOKENS:
+                continue
+            new = tokens_beyond_ascii(piece) - tokens
+            if any(_was_utf8(run[0]) for token in new for run in _TWICE.finditer(token)):
+                return True
+            tokens |= new
+    except UnicodeDecodeError:
+        return True
+    return not is_plausible(odd_places(tokens), len(tokens))
+
+
+def _undecided(found: list[Candidate], heading: bytes) -> str:
+    """The candidates, and how the headings read in each; never another line, which would hold people's data."""
+    names = [candidate.label for candidate in found]
+    listed = f"{', '.join(names[:-1])} or {names[-1]}"
+    read = {candidate.label: _heading_words(heading, candidate.codec) for candidate in found}
+    shown = "; ".join(f"{label} reads the headings {words}" for label, words in read.items() if words)
+    says = f"is text in {listed}, and nothing tells which"
+    return f"{says}{f' ({shown})' if shown else ''}: {_SAY_WHICH.format(found[0].codec)}"
+
+
+def _heading_words(heading: bytes, codec: str) -> str:
+    text = heading.decode(codec, "replace")
+    return ", ".join(repr(word) for word in words_beyond_ascii(text)[:5]) if knows_headings(text) else ""

@@ -1,0 +1,143 @@
+"""Tables of a web page: what Salesforce, SAP and many others export as .xls.
+
+Each table that holds no other is a sheet. The text of a cell is what a browser shows: no number or blank is guessed
+from it, which pandas.read_html does ("007", "NA", "1e5"). That is why lxml is used directly.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lxml import etree, html
+
+from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
+from tasks.crm.readers.encoding import Encoding, find_encoding
+from tasks.crm.readers.file_kinds import SAVE_AS
+from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.table import Block, blocks_of
+
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+_BEGINNING = 1 << 14  # bytes in which a page says its encoding
+_MOST_COLUMNS = 16_384  # Excel's; a cell that says it spans more is wrong
+_BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
+_BREAKS = frozenset({"br", "p", "div", "li", "tr"})
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_SIGN_IN = "is a web page that asks to sign in, not a workbook: sign in, download the file and import that"
+_NO_TABLE = f"is a web page without a table of data, not a workbook: if it shows your table in a browser, {SAVE_AS}"
+_CUT = "is a web page that breaks off inside a table: export it again"
+
+
+class HtmlTables:
+    """A web page: a sheet for each table."""
+
+    hidden_columns: frozenset[int] = frozenset()
+    ragged = False
+
+    def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
+        """Parse the page. Raises RefusedError: no table, a form to sign in, broken off, or of no known encoding."""
+        self._encoding = _encoding_of(path, encoding)
+        self.encoding = self._encoding.label
+        self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
+        self.merged: list[Merge] = []
+        self.hidden_rows = 0
+        text = path.read_bytes().decode(self._encoding.codec).lstrip("\ufeff")
+        lower = text.lower()
+        self._tables = _data_tables(text)
+        if not self._tables:
+            raise RefusedError(_SIGN_IN if _asks_to_sign_in(lower) else _NO_TABLE)
+        if lower.count("<table") > lower.count("</table"):
+            raise RefusedError(_CUT)
+        stem, several = PurePosixPath(name).stem, len(self._tables) > 1
+        names = [f"Table {number}" if several else stem for number in range(1, len(self._tables) + 1)]
+        self.sheets = [SheetInfo(each, visible=True) for each in names]
+
+    def blocks(self, sheet: str) -> Iterator[Block]:
+        """Blocks of the rows of a table."""
+        self.merged, self.hidden_rows = [], 0
+        table = self._tables[[info.name for info in self.sheets].index(sheet)]
+        return blocks_of(self._rows(table))
+
+    def _rows(self, table: Any) -> Iterator[Row]:
+        covered: dict[int, int] = {}  # column -> last row that a cell above covers
+        for number, row in enumerate(table.iter("tr"), 1):
+            if _HIDDEN.search(row.get("style", "")):
+                self.hidden_rows += 1
+            cells: list[Cell] = []
+            for cell in row.iterchildren("td", "th"):
+                while covered.get(len(cells), 0) >= number:
+                    cells.append(None)
+                width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+                left = len(cells)
+                cells.append(_text(cell) or None)
+                cells.extend([None] * min(width - 1, _MOST_COLUMNS - len(cells)))
+                if width > 1 or height > 1:
+                    self.merged.append((number, number + height - 1, left, left + width - 1))
+                if height > 1:
+                    covered.update(dict.fromkeys(range(left, min(left + width, _MOST_COLUMNS)), number + height - 1))
+            if any(cell is not None for cell in cells):
+                yield number, cells
+
+
+def _encoding_of(path: Path, given: str | None) -> Encoding:
+    """As the user says, by a byte order mark, as the page says, else as any text."""
+    with path.open("rb") as file:
+        beginning = file.read(_BEGINNING)
+    stated = _META.search(beginning)
+    if not given and stated and not beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        said = {"iso-8859-1": "cp1252", "us-ascii": "utf-8", "utf-16": "utf-8", "unicode": "utf-8", "gb2312": "gb18030"}
+        codec = stated[1].decode("ascii").lower()
+        try:
+            return find_encoding(path, said.get(codec, codec))
+        except RefusedError:
+            pass  # many pages are not what they say
+    return find_encoding(path, given)
+
+
+def _data_tables(text: str) -> list[Any]:
+    """Tables that hold no other table, and have several cells."""
+    if not text.strip():
+        return []
+    parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        page = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+    except (etree.ParserError, etree.XMLSyntaxError):
+        return []
+    etree.strip_elements(page, "script", "style", "noscript", "template", with_tail=False)
+    found = [
+        table
+        for table in page.iter("table")
+        if table.find(".//table") is None and any(_several_cells(row) for row in islice(table.iter("tr"), 100))
+    ]
+    if _asks_to_sign_in(text.lower()) and not any(table.find(".//input") is None for table in found):
+        return []
+    return found
+
+
+def _several_cells(row: Any) -> bool:
+    return sum(1 for cell in row.iterchildren("td", "th") if _text(cell)) > 1 or row.find("th") is not None
+
+
+def _asks_to_sign_in(lower: str) -> bool:
+    return bool(re.search(r"<input[^>]{0,500}type\s*=\s*[\"']?password", lower))
+
+
+def _span(cell: Any, name: str) -> int:
+    said = cell.get(name, "1").strip()
+    return min(max(int(said), 1), _MOST_COLUMNS) if said.isascii() and said.isdigit() and len(said) < 6 else 1  # noqa: PLR2004
+
+
+def _text(cell: Any) -> str:
+    """What a browser shows: line breaks are those of the page's tags, other blanks are one."""
+    if not len(cell):
+        return _BLANKS.sub(" ", cell.text or "").strip()
+    parts = []
+    for event, element in etree.iterwalk(cell, events=("start", "end")):
+        if event == "start":
+            parts.append("\n" if element.tag in _BREAKS and element is not cell else "")
+            parts.append(_BLANKS.sub(" ", element.text or ""))
+        elif element is not cell:
+            parts.append(_BLANKS.sub(" ", element.tail or ""))
+    lines = (re.sub(" +", " ", line).strip() for line in "".join(parts).split("\n"))
+    return "\n".join(lines).strip("\n")

@@ -1,0 +1,179 @@
+"""XML Spreadsheet 2003: what Excel saved as .xml, and what Salesforce, SAP and others export as .xls.
+
+Read element by element, so that memory does not grow with the file; entities of a document type are never resolved.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from lxml import etree
+
+from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.number_formats import as_shown, makes_text
+from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.table import Block, blocks_of
+
+_NAMESPACE = "{urn:schemas-microsoft-com:office:spreadsheet}"
+_EXCEL = "{urn:schemas-microsoft-com:office:excel}"
+_WORKSHEET, _ROW, _CELL, _DATA = (f"{_NAMESPACE}{tag}" for tag in ("Worksheet", "Row", "Cell", "Data"))
+_COLUMN, _STYLE, _FORMAT = (f"{_NAMESPACE}{tag}" for tag in ("Column", "Style", "NumberFormat"))
+_VISIBLE = f"{_EXCEL}Visible"
+_MOST_COLUMNS, _MOST_ROWS = 16_384, 1_048_576
+_NAMED_FORMATS = {"Percent": "0.00%", "General Number": "General"}
+_NO_DAY = dt.date(1899, 12, 31)  # of a time without a date
+_DAMAGED = "is damaged or incomplete XML: export it again, or open it in Excel, save it as .xlsx and import that"
+
+
+class XmlSpreadsheet:
+    """A workbook in XML."""
+
+    encoding: str | None = None
+    ragged = False
+    assumptions: tuple[str, ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        """Look for the sheets. Raises RefusedError when the XML is damaged or holds no sheet."""
+        self._path = path
+        self.merged: list[Merge] = []
+        self.hidden_rows = 0
+        self.hidden_columns: frozenset[int] = frozenset()
+        self._formats: dict[str, str] = {}
+        self.sheets = list(self._look_through())
+        if not self.sheets:
+            raise RefusedError("has no sheet: was the right file exported?")
+
+    def blocks(self, sheet: str) -> Iterator[Block]:
+        """Blocks of the rows of a sheet. Raises RefusedError, also half-way."""
+        self.merged, self.hidden_rows, self.hidden_columns = [], 0, frozenset()
+        return blocks_of(self._rows(sheet))
+
+    def _look_through(self) -> Iterator[SheetInfo]:
+        name, visible = "", True
+        with self._elements((_WORKSHEET, _STYLE, _FORMAT, _VISIBLE, _ROW)) as elements:
+            for event, element in elements:
+                if element.tag == _WORKSHEET and event == "start":
+                    name, visible = _attribute(element, "Name") or "Sheet", True
+                elif element.tag == _WORKSHEET:
+                    yield SheetInfo(name, visible)
+                elif element.tag == _VISIBLE and event == "end":
+                    visible = not (element.text or "").strip().startswith("SheetHidden") and "Hidden" not in (
+                        element.text or ""
+                    )
+                elif element.tag == _STYLE and event == "end":
+                    self._note_format(element)
+                if event == "end" and element.tag in {_ROW, _WORKSHEET}:
+                    _forget(element)
+
+    def _note_format(self, style: Any) -> None:
+        format_ = style.find(_FORMAT)
+        code = _attribute(format_, "Format") if format_ is not None else None
+        code = _NAMED_FORMATS.get(code or "", code)
+        if code and makes_text(code):
+            self._formats[_attribute(style, "ID") or ""] = code
+
+    def _rows(self, sheet: str) -> Iterator[Row]:
+        inside, number, hidden, column = False, 0, set[int](), 0
+        with self._elements((_WORKSHEET, _COLUMN, _ROW)) as elements:
+            for event, element in elements:
+                if element.tag == _WORKSHEET:
+                    if inside and event == "end":
+                        return
+                    inside = event == "start" and _attribute(element, "Name") == sheet
+                elif event == "end" and inside and element.tag == _COLUMN:
+                    column = _number(element, "Index", column + 1, _MOST_COLUMNS)
+                    last = column + _number(element, "Span", 0, _MOST_COLUMNS)
+                    if _attribute(element, "Hidden") == "1":
+                        hidden.update(range(column - 1, min(last, _MOST_COLUMNS)))
+                        self.hidden_columns = frozenset(hidden)
+                    column = last
+                elif event == "end" and element.tag == _ROW:
+                    if inside:
+                        number = _number(element, "Index", number + 1, _MOST_ROWS)
+                        self.hidden_rows += _attribute(element, "Hidden") == "1"
+                        cells = self._cells(element, number)
+                        if any(cell is not None for cell in cells):
+                            yield number, cells
+                        number += _number(element, "Span", 0, _MOST_ROWS)
+                    _forget(element)
+
+    def _cells(self, row: Any, number: int) -> list[Cell]:
+        cells: list[Cell] = []
+        for cell in row.iterchildren(_CELL):
+            index = _number(cell, "Index", len(cells) + 1, _MOST_COLUMNS) - 1
+            cells.extend([None] * (index - len(cells)))
+            cells[index:] = [self._value(cell)]
+            across = _number(cell, "MergeAcross", 0, _MOST_COLUMNS)
+            down = _number(cell, "MergeDown", 0, _MOST_ROWS)
+            if across or down:
+                self.merged.append((number, number + down, index, index + across))
+                cells.extend([None] * min(across, _MOST_COLUMNS - len(cells)))
+        return cells
+
+    def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one for each type
+        data = cell.find(_DATA)
+        text = "" if data is None else "".join(data.itertext())
+        if not text:
+            return ErrorCell(NOT_CALCULATED) if _attribute(cell, "Formula") and data is None else None
+        kind = _attribute(data, "Type") or "String"
+        if kind == "Error":
+            return ErrorCell(text)
+        try:
+            if kind == "Number":
+                code = self._formats.get(_attribute(cell, "StyleID") or "")
+                return (as_shown(float(text), code) if code else None) or float(text)
+            if kind == "Boolean":
+                return text.strip() in {"1", "true"}
+            if kind == "DateTime":
+                moment = dt.datetime.fromisoformat(text)
+                return moment.time() if moment.date() == _NO_DAY else moment
+        except ValueError:
+            return text
+        return text
+
+    @contextmanager
+    def _elements(self, tags: tuple[str, ...]) -> Iterator[Iterator[tuple[str, Any]]]:
+        with self._path.open("rb") as file:
+            _skip_blanks(file)
+            yield _in_our_words(
+                etree.iterparse(
+                    file, events=("start", "end"), tag=tags, resolve_entities=False, no_network=True, load_dtd=False,
+                    huge_tree=True,
+                )
+            )  # fmt: skip
+
+
+def _in_our_words(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from elements
+    except etree.XMLSyntaxError as error:
+        raise RefusedError(_DAMAGED) from error
+
+
+def _skip_blanks(file: IO[bytes]) -> None:
+    """XML must not begin with blanks; some systems write them all the same."""
+    beginning = file.read(4096)
+    file.seek(len(beginning) - len(beginning.lstrip()) if beginning[:1].isspace() else 0)
+
+
+def _attribute(element: Any, name: str) -> str | None:
+    value: str | None = element.get(f"{_NAMESPACE}{name}")
+    return value
+
+
+def _number(element: Any, name: str, default: int, most: int) -> int:
+    said = _attribute(element, name)
+    if said is None or not said.isascii() or not said.isdigit():
+        return default
+    if int(said[:9]) > most:
+        raise RefusedError(_DAMAGED)
+    return int(said)
+
+
+def _forget(element: Any) -> None:
+    """Let go of an element that has been read, and of those before it."""
+    element.clear()
+    while element.getprevious() is not None:
+        del element.getparent()[0]
