@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from itertools import count, groupby
 from operator import attrgetter
@@ -85,30 +85,36 @@ def write(path: Path, rejects: Iterable[Reject]) -> int:
     frame = _frame(rejects)
     if frame.empty:
         raise ValueError("There is no rejected row to write.")
-    book = _Book()
-    try:
-        for name, lines in frame.groupby("sheet", sort=False):
-            book.add(str(name), lines)
+    with closing(_Book()) as book:
+        for _, lines in frame.groupby("nth_sheet"):
+            book.add(lines["sheet"].iloc[0], lines)
         book.save(path)
-    finally:
-        book.close()
     return int(frame["nth_row"].iloc[-1]) + 1
 
 
 def _frame(rejects: Iterable[Reject]) -> pd.DataFrame:
     """One line for each reason of each rejected row, in the order in which the rows are first seen.
 
-    Columns: those of Reject; said: the reason as the last column of the workbook gives it, once for a row; nth_row: the
-    number of the row in this order, from 0. Texts are Python objects, because Arrow's cannot hold lone surrogates.
+    Columns: those of Reject; columns: of the row; said: the reason as the workbook gives it, once for a row; nth_sheet
+    and nth_row: numbers in this order, from 0. Texts are Python objects: Arrow's cannot hold lone surrogates.
     """
-    columns = ["sheet", "row_number", "column_name", "value", "reason", "row"]
-    lines = ((r.sheet or "", r.row_number, r.column_name, r.value, r.reason, r.row) for r in rejects)
-    frame = pd.DataFrame(lines, columns=columns, dtype=object)
-    named = zip(frame["column_name"], frame["reason"], strict=True)
-    frame["said"] = [f"{name}: {reason}" if name and name not in reason else reason for name, reason in named]
-    frame = frame.drop_duplicates(["sheet", "row_number", "said"])
-    rows = frame.groupby(["sheet", "row_number"], sort=False)
-    return frame.assign(nth_row=rows.ngroup()).sort_values("nth_row", kind="stable")
+    fields = ["sheet", "row_number", "column_name", "value", "reason", "row", "columns", "said"]
+    lines = (
+        (r.sheet or "", r.row_number, r.column_name, r.value, r.reason, r.row, _columns(r), _said(r)) for r in rejects
+    )
+    frame = pd.DataFrame(lines, columns=fields, dtype=object).drop_duplicates(["sheet", "row_number", "said"])
+    frame["nth_sheet"], _ = pd.factorize(frame["sheet"].to_numpy())
+    frame["nth_row"] = frame.groupby(["nth_sheet", "row_number"], sort=False).ngroup()
+    return frame.sort_values("nth_row", kind="stable")
+
+
+def _columns(reject: Reject) -> tuple[_Column, ...]:
+    return _numbered(tuple(heading or "" for heading, _ in reject.row))
+
+
+def _said(reject: Reject) -> str:
+    name = reject.column_name
+    return f"{name}: {reject.reason}" if name and name not in reject.reason else reject.reason
 
 
 @lru_cache(maxsize=256)
@@ -128,13 +134,9 @@ class _Book:
 
     def add(self, name: str, lines: pd.DataFrame) -> None:
         """One sheet of rejected rows; more sheets if Excel's rows do not suffice."""
-        lines = lines.assign(
-            columns=lines["row"].map(lambda row: _numbered(tuple(heading or "" for heading, _ in row))),
-            part=pd.factorize(lines["nth_row"])[0] // _ROWS_OF_A_SHEET,
-        )
         kinds = lines.drop_duplicates("nth_row")["columns"].drop_duplicates()
         columns = kinds.explode().dropna().drop_duplicates().tolist()
-        for _, part in lines.groupby("part"):
+        for _, part in lines.groupby(pd.factorize(lines["nth_row"])[0] // _ROWS_OF_A_SHEET):
             self._add_sheet(name, columns, part)
 
     def _add_sheet(self, name: str, columns: Sequence[_Column], lines: pd.DataFrame) -> None:
@@ -142,8 +144,8 @@ class _Book:
         sheet.freeze_panes = "A2"
         for i, width in enumerate([*_widths(columns, lines), _REASON_WIDTH], 1):
             sheet.column_dimensions[get_column_letter(i)].width = width
-        headings = [_cell(sheet, _fitting(heading), _HEADING_FILL) for heading, _ in columns]
-        headings.append(_cell(sheet, REASON_HEADING, _HEADING_FILL))
+        texts = [*(heading for heading, _ in columns), REASON_HEADING]
+        headings = [_cell(sheet, _fitting(text), _HEADING_FILL) for text in texts]
         for heading in headings:
             heading.font = _HEADING_FONT
         sheet.append(headings)
@@ -168,7 +170,10 @@ class _Book:
                 reasons.append(f"{column[0]}: CUT here to {len(fitting):,} of {len(text):,} characters")
             if column in faulty:
                 marked = _cell(sheet, fitting, _FAULTY_FILL)
-                self._comment(marked, faulty[column])
+                self.comments += 1
+                if self.comments <= _MOST_COMMENTS:
+                    said = _fitting("\n".join(faulty[column]))[:1000]
+                    marked.comment = Comment(said, "import", height=80, width=300)
                 written.append(marked)
             elif fitting.startswith(_DANGEROUS):
                 written.append(_cell(sheet, fitting))
@@ -177,11 +182,6 @@ class _Book:
         why = _cell(sheet, _fitting(" · ".join(reasons)), _REASON_FILL)
         why.alignment = _REASON_ALIGNMENT
         return [*written, why]
-
-    def _comment(self, cell: Cell, faults: Sequence[str]) -> None:
-        self.comments += 1
-        if self.comments <= _MOST_COMMENTS:
-            cell.comment = Comment(_fitting("\n".join(faults))[:1000], "import", height=80, width=300)
 
     def save(self, path: Path) -> None:
         """Beside it first, then under its name."""
@@ -207,11 +207,11 @@ def _texts(line: Any) -> dict[_Column, str]:
 def _widths(columns: Sequence[_Column], lines: pd.DataFrame) -> list[int]:
     """How wide each column is, by its heading and its first rows; in characters."""
     place = {column: i for i, column in enumerate(columns)}
-    lengths = [(i, len(heading)) for (heading, _), i in place.items()]
-    for line in lines.drop_duplicates("nth_row").head(_MEASURED_ROWS).itertuples():
-        lengths += [(place[column], len(text)) for column, text in _texts(line).items()]
-    longest = pd.DataFrame(lengths, columns=["place", "length"]).groupby("place")["length"].max()
-    return list((longest + 2).clip(_NARROWEST, _WIDEST))
+    first = lines.drop_duplicates("nth_row").head(_MEASURED_ROWS).itertuples()
+    lengths = [{place[column]: len(text) for column, text in _texts(line).items()} for line in first]
+    lengths.append({i: len(heading) for (heading, _), i in place.items()})
+    longest = pd.DataFrame(lengths, columns=list(place.values())).max()
+    return list((longest + 2).clip(_NARROWEST, _WIDEST).astype(int))
 
 
 def _cell(sheet: WriteOnlyWorksheet, text: str, fill: PatternFill | None = None) -> Cell:
