@@ -17,7 +17,6 @@ from tasks.crm.worker_protocol import AskedBy, SheetNotRead
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
-_SHOWN = 20  # lines of each list in the report
 
 
 class ImportReport(BaseModel):
@@ -101,48 +100,16 @@ def safe(text: object) -> str:
 
 def markdown(report: ImportReport) -> str:
     """The report for the run's page."""
+    from tasks.crm.report_parts import parts  # noqa: PLC0415 - pandas makes the flow's import a fifth slower
+
     title = "Preview of" if report.preview else "Import of"
-    parts = [
+    head = [
         f"# {title} {safe(PurePosixPath(report.workbook).name)}",
         f"Import {report.import_id}, sheet {safe(report.sheet)}, headings in row {report.heading_row}."
         + (f" Read as {report.encoding}: {_UNPROVEN}" if report.encoding else "")
         + (f" No contact was changed: {_foretold(report)}" if report.preview else ""),
-        _table(
-            ["rows read", "inserted", "updated", "unchanged", "duplicate", "rejected"],
-            [[f"{n:,}" for n in _books(report)]],
-        ),
     ]
-    if report.rejected:
-        parts += [
-            "## Rejected rows",
-            _table(
-                ["column", "reason", "cells"],
-                [[safe(column or "(row)"), safe(reason), f"{n:,}"] for column, reason, n in report.reject_reasons],
-            ),
-            "This writes them into a workbook, with reasons, to be corrected and imported again:",
-            f"```\npython -m tasks.crm.rejects {report.import_id} rejects.xlsx\n```",
-        ]
-    parts += ["## Columns", _columns(report)]
-    if report.extra:
-        parts.append(
-            "Headings without a field of their own are kept in `extra`. "
-            'To give one a field: parameter `columns`, for example `{"' + safe(report.extra[0]) + '": "notes"}`.'
-        )
-    if report.duplicates:
-        rows = [
-            [
-                f"{safe(each['sheet'])} {each['row']}",
-                f"{safe(each['of_sheet'])} {each['of_row']}",
-                ", ".join(each["differs"]) or "nothing",
-            ]
-            for each in report.duplicates[:_SHOWN]
-        ]
-        parts += ["## Rows that repeat a person", _table(["row", "is the person of row", "differing in"], rows)]
-        parts += _more(report.duplicate, len(rows))
-    if report.shared_emails:
-        rows = [[safe(address), f"{people:,}"] for address, people in report.shared_emails[:_SHOWN]]
-        parts += ["## E-mail addresses of several people", "All of them are kept.", _table(["e-mail", "people"], rows)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*head, *parts(report)])
 
 
 def _foretold(report: ImportReport) -> str:
@@ -150,33 +117,3 @@ def _foretold(report: ImportReport) -> str:
     if report.refusal is None:
         return "this is what an import would do now."
     return f"**an import would be refused now**, {safe(report.refusal)}."
-
-
-def _books(report: ImportReport) -> tuple[int, ...]:
-    return (report.rows, report.inserted, report.updated, report.unchanged, report.duplicate, report.rejected)
-
-
-def _columns(report: ImportReport) -> str:
-    of = max(report.accepted, 1)
-    filled = {**report.filled, "full_name": report.filled.get("last_name", 0)}  # whoever has one has a last name
-    mapped = [[safe(heading), field, _share(filled.get(field, 0), of)] for field, heading in report.fields.items()]
-    derived = [
-        [f"(from {safe(report.fields['full_name'])})", field, _share(report.filled[field], of)]
-        for field in ("first_name", "last_name")
-        if "full_name" in report.fields and field in report.filled
-    ]
-    extra = [[safe(heading), "extra", _share(report.filled_extra.get(heading, 0), of)] for heading in report.extra]
-    return _table(["heading", "field", "filled"], mapped + derived + extra)
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %"
-
-
-def _more(total: int, listed: int) -> list[str]:
-    return [f"… and {total - listed:,} more."] if total > listed else []
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
