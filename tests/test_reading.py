@@ -40,6 +40,8 @@ class Said:
     batches: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
     filled: list[dict[str, int]] = field(default_factory=list)  # of fields, of extra
+    assumptions: list[str] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)  # rows, columns
     refused: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     returncode: int | None = None
@@ -77,6 +79,8 @@ def read(path: Path, **told: Any) -> Said:
                 said.rows += rows_in(content["path"])
             elif kind == "end":
                 said.filled = [content.pop(name) for name in ("filled", "filled_extra")]
+                said.assumptions = content.pop("assumptions")
+                said.hidden = [content.pop(name) for name in ("hidden_rows", "hidden_columns")]
                 said.end = content
             else:
                 setattr(said, kind, content)
@@ -110,7 +114,9 @@ def test_a_row_arrives_whole(tmp_path: Path) -> None:
         "extra": ["Zip"],
         "rows": said.headings["rows"],
         "days": {},
-        "encoding": None,
+        "system": None,
+        "above": 0,
+        "not_read": [],
     }
     assert [(b["first"], b["last"], b["rejected"]) for b in said.batches] == [(2, 2, 0)]
     assert said.end == {"rows": 1, "rejected": 0, "day_first": None}
@@ -173,17 +179,17 @@ def test_the_sheet_that_is_most_clearly_a_list_of_contacts_is_read(tmp_path: Pat
 
 def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Path) -> None:
     said = read(workbook(tmp_path / "book.xlsx", [*[[]] * 40, HEADINGS, ADA]))
-    assert said.refused.startswith(
-        "book.xlsx: The headings cannot be used: the first 30 rows are blank. Headings found: none."
+    assert said.refused.startswith("book.xlsx: The headings cannot be used: the first 30 rows are blank")
+    assert (
+        read(workbook(tmp_path / "book.xlsx", [*[[]] * 40, HEADINGS, ADA]), heading_row=41).row()["last_name"] == ADA[2]
     )
 
 
 def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
     said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
-    assert said.refused.startswith(
-        "form.xlsx: The headings cannot be used: no row looks like headings; the likeliest is row 2. "
-        'Headings found: A "Name"'
-    )
+    assert said.refused.startswith("form.xlsx: The headings cannot be used: no row looks like headings")
+    assert "the likeliest is row 2" in said.refused
+    assert "Ada" not in said.refused
     told = read(sheets(tmp_path / "told.xlsx", {"S": [["Wer", "x"], ["Lovelace", 1]]}), columns={"Wer": "last_name"})
     assert told.row()["last_name"] == "Lovelace"
 
@@ -197,7 +203,6 @@ def test_a_sheet_that_is_asked_for_is_never_replaced_by_another(tmp_path: Path) 
     assert read(path, sheet="Nowhere").refused == "book.xlsx has no sheet 'Nowhere': Old, Figures, People"
     said = read(path, sheet="Figures")
     assert said.refused.startswith("book.xlsx: The headings cannot be used: none of them can identify a row")
-    assert 'A "Year", B "Visitors"' in said.refused
     assert not said.rows
 
 
@@ -452,10 +457,8 @@ def test_a_cell_of_40000_characters_is_kept_where_it_fits(tmp_path: Path, headin
 
 
 TRICKY = [
-    "=1+1",
     "=cmd|' /C calc'!A0",
     "'; DROP TABLE contacts; --",
-    "\\N",
     "\\.",
     "\\",
     "a\tb",
@@ -468,10 +471,15 @@ TRICKY = [
 
 def test_cells_like_formulas_sql_and_copy_commands_are_text(tmp_path: Path) -> None:
     lines = "".join(f'"{cell}",a{n}@x.org,"{cell}","{cell}"\n' for n, cell in enumerate(TRICKY))
-    said = read(csv(tmp_path / "a.csv", f"Last Name,Email,Zip,Notes\n{lines}\\.,z@x.org,\\N,\\.\n"))
+    said = read(csv(tmp_path / "a.csv", f"Last Name,Email,Zip,Notes\n{lines}\\.,z@x.org,\\.,\\.\n"))
     for cell, row in zip([*TRICKY, "\\."], said.rows, strict=True):
+        if cell.startswith("="):  # what a person sees there only Excel can tell
+            assert {reason.partition(" ")[2] for _, _, reason in row["problems"]} == {
+                "holds a formula that only Excel can calculate: replace it by its value"
+            }
+            continue
         assert row["last_name"] == cell.replace("\t", " ")
-        assert row["extra"]["Zip"] == (cell if row is not said.rows[-1] else "\\N")
+        assert row["extra"]["Zip"] == cell
         assert row["notes"] == cell
 
 
@@ -482,8 +490,12 @@ def test_notes_keep_their_lines(tmp_path: Path) -> None:
 
 
 def test_nothing_is_dropped_that_has_no_field_or_no_heading(tmp_path: Path) -> None:
-    path = csv(tmp_path / "a.csv", "Email,,Zip,Zip,Email 2\na@x.org,one,two,three,,five,six\nb@x.org, ,,\n")
-    said = read(path)
+    rows = [
+        ["Email", None, "Zip", "Zip", "Email 2"],
+        ["a@x.org", "one", "two", "three", None, "five", "six"],
+        ["b@x.org", " "],
+    ]
+    said = read(workbook(tmp_path / "a.xlsx", rows))
     assert said.row(0)["extra"] == {
         "Column B": "one",
         "Zip": "two",
@@ -628,10 +640,12 @@ def test_a_column_without_a_heading_at_the_end_is_one_where_rows_fill_it(tmp_pat
 
 
 def test_text_whose_bytes_do_not_prove_their_encoding_is_said(tmp_path: Path) -> None:
-    for encoding, told in (("cp1252", "Windows-1252"), ("utf-8", None), ("utf-16", None)):
+    for encoding, told in (("cp1252", ["read as Windows-1252"]), ("utf-8", []), ("utf-16", [])):
         path = tmp_path / f"{encoding}.csv"
         path.write_bytes("Email,Last Name\na@x.org,Müller\n".encode(encoding))
-        assert read(path).headings["encoding"] == told
+        said = read(path)
+        assert said.assumptions == told
+        assert said.row()["last_name"] == "Müller"
 
 
 # --- the process
