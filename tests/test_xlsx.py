@@ -259,12 +259,23 @@ def test_rows_in_no_order_are_sorted_where_they_are_near(tmp_path: Path) -> None
     assert rows_of(path) == [(n, [str(n)]) for n in range(1, 20_001)]
 
 
-@pytest.mark.parametrize("window", [*range(2000, 2050, 7), 1 << 20])
+def test_a_window_that_begins_with_a_row_that_was_read_is_no_usual_one() -> None:
+    search = Search(values(), STRINGS)
+    assert [len(block) for block in search.blocks(numbered([1, 2, 5]).encode())] == [3]
+    for late in (3, 5):
+        with pytest.raises(Unusual):
+            list(search.blocks(numbered([late, 6]).encode()))
+    stream = io.BytesIO(sheet_xml(numbered([1, 2, 5, 3, 6])))
+    with pytest.raises(ValueError, match="in no order"):
+        list(Parser(values(), STRINGS).blocks(stream, search.count, search.last))
+
+
+@pytest.mark.parametrize("window", [2000, 1 << 20])
 @pytest.mark.parametrize("late", [[5_000], [10_999, 11_001], [11_000]])
 def test_a_row_that_comes_too_late_is_refused_and_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: list[int], window: int
 ) -> None:
-    monkeypatch.setattr(xlsx_bytes, "WINDOW", window)  # one of them ends before the late row
+    monkeypatch.setattr(xlsx_bytes, "WINDOW", window)
     monkeypatch.setattr(xlsx_bytes, "_LARGEST_WINDOW", window)
     path = by_hand(tmp_path / "a.xlsx", numbered([n for n in range(1, 11_001) if n not in late]) + numbered(late))
     try:
