@@ -249,18 +249,39 @@ def test_however_its_tags_are_written_it_is_read(tmp_path: Path, prefix: str, pr
     assert rows_of(path) == [(3, ["n3"]), (4, ["n4"]), (9, ["n9"])]
 
 
-@pytest.mark.parametrize("at", [5, 5_000])
-def test_rows_in_no_order_are_sorted_or_refused_never_lost(tmp_path: Path, at: int) -> None:
-    """Excel repairs such a sheet; far from where it belongs a row has gone by."""
-    numbers = [*range(1, 20_001)]
-    numbers.remove(at)
-    late = numbers.index(at + 1) + 2 if at < 100 else len(numbers)
-    numbers.insert(late, at)
-    path = by_hand(tmp_path / "a.xlsx", "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in numbers))
-    if at < 100:
-        assert rows_of(path) == [(n, [str(n)]) for n in range(1, 20_001)]
-    else:
-        assert "sheet 'S' is damaged" in refusal(path)
+def numbered(numbers: Iterable[int]) -> str:
+    return "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in numbers)
+
+
+def test_rows_in_no_order_are_sorted_where_they_are_near(tmp_path: Path) -> None:
+    """Excel repairs such a sheet."""
+    path = by_hand(tmp_path / "a.xlsx", numbered([1, 2, 5, 4, 3, *range(6, 20_001)]))
+    assert rows_of(path) == [(n, [str(n)]) for n in range(1, 20_001)]
+
+
+def test_a_window_that_begins_with_a_row_that_was_read_is_no_usual_one() -> None:
+    search = Search(values(), STRINGS)
+    assert [len(block) for block in search.blocks(numbered([1, 2, 5]).encode())] == [3]
+    for late in (3, 5):
+        with pytest.raises(Unusual):
+            list(search.blocks(numbered([late, 6]).encode()))
+    stream = io.BytesIO(sheet_xml(numbered([1, 2, 5, 3, 6])))
+    with pytest.raises(ValueError, match="in no order"):
+        list(Parser(values(), STRINGS).blocks(stream, search.count, search.last))
+
+
+@pytest.mark.parametrize("window", [2000, 1 << 20])
+@pytest.mark.parametrize("late", [[5_000], [10_999, 11_001], [11_000]])
+def test_a_row_that_comes_too_late_is_refused_and_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: list[int], window: int
+) -> None:
+    monkeypatch.setattr(xlsx_bytes, "WINDOW", window)
+    monkeypatch.setattr(xlsx_bytes, "_LARGEST_WINDOW", window)
+    path = by_hand(tmp_path / "a.xlsx", numbered([n for n in range(1, 11_001) if n not in late]) + numbered(late))
+    try:
+        assert [number for number, _ in rows_of(path)] == sorted({*range(1, 11_001), *late})
+    except WorkbookError as refused:
+        assert "sheet 'S' is damaged" in str(refused)  # noqa: PT017 - in a single block they are sorted
 
 
 def test_where_the_search_gives_up_half_way_the_parser_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,6 @@ class Sheets:
                         yield block
         except Unusual:
             with self._archive.open(part) as stream:
-                for block in parser.blocks(stream, search.last):
+                for block in parser.blocks(stream, search.count, search.last):
                     self.hidden_rows = search.hidden + parser.hidden
                     yield block

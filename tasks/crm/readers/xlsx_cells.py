@@ -33,7 +33,8 @@ class Search:
     def __init__(self, values: Values, strings: SharedStrings) -> None:
         self._values, self._strings = values, strings
         self._plain = np.array([*values.plain, True])  # also of a style that is not there
-        self.last = 0  # row that was read
+        self.count = 0  # of the elements `row` that were read
+        self.last = 0  # number of the last of them
         self.hidden = 0  # rows that hold something
 
     def blocks(self, window: bytes) -> Iterator[Block]:
@@ -42,6 +43,7 @@ class Search:
         rows = tags.named(b"row")
         numbers = self._row_numbers(tags, rows)
         cells = self._cells(tags, rows, numbers)
+        self.count += len(numbers)
         self.last = int(numbers[-1]) if len(numbers) else self.last
         hidden = self._hidden(tags, rows, numbers)
         for block in blocks_of_cells(cells, self._strings):

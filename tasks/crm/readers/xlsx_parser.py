@@ -22,16 +22,14 @@ class Parser:
         self.hidden = 0  # rows that hold something
         self._hidden: set[int] = set()  # numbers of rows
 
-    def blocks(self, stream: IO[bytes], last: int = 0) -> Iterator[Block]:
-        """The blocks of the sheet below row `last`, which was read already.
+    def blocks(self, stream: IO[bytes], skip: int = 0, last: int = 0) -> Iterator[Block]:
+        """The blocks of the sheet without its first `skip` elements `row`, which reach to row `last`.
 
         Raises SheetError, ET.ParseError. Rows may be in any order within a block.
         """
         some: dict[int, dict[int, Shown]] = {}
-        beyond = False  # the rows up to the last one are in their order
-        for row, column, shown in self._cells(stream):
-            beyond = beyond or row > last
-            if not beyond or shown.text is None:
+        for row, column, shown in self._cells(stream, skip):
+            if shown.text is None:
                 continue
             if row not in some and len(some) >= ROWS_IN_BLOCK:
                 yield from self._of_rows(some)
@@ -54,8 +52,8 @@ class Parser:
         found = Cells(np.array(row), np.array(column), none, own, pa.array(texts, pa.string()), why)
         yield from blocks_of_cells(found, self._strings)
 
-    def _cells(self, stream: IO[bytes]) -> Iterator[tuple[int, int, Shown]]:
-        row, column = 0, -1
+    def _cells(self, stream: IO[bytes], skip: int) -> Iterator[tuple[int, int, Shown]]:
+        row, column, rows = 0, -1, 0
         data: ET.Element | None = None
         for event, element in ET.iterparse(stream, events=("start", "end")):  # noqa: S314 - see the import
             tag = local_name(element.tag)
@@ -63,10 +61,10 @@ class Parser:
                 if tag == "sheetData":
                     data = element
                 elif tag == "row" and data is not None:
-                    row, column = int(element.get("r") or row + 1), -1
-                    if element.get("hidden") in {"1", "true"}:
+                    row, column, rows = int(element.get("r") or row + 1), -1, rows + 1
+                    if rows > skip and element.get("hidden") in {"1", "true"}:
                         self._hidden.add(row)
-            elif tag == "c" and data is not None:
+            elif tag == "c" and data is not None and rows > skip:
                 cell = raw_cell(element)
                 row, column = reference(cell.reference) or (row, column + 1)
                 if not (1 <= row <= LAST_ROW and column <= LAST_COLUMN):
