@@ -1,8 +1,7 @@
 """All tables of the project: the one place that says what is stored and what the database itself refuses.
 
 The tables are made by the migrations only; this metadata is what a test compares them with and what the statements of
-the other modules are built from. Times are timestamptz. `contacts.content_hash` is a generated column, so that it is
-the hash of the stored row by construction, whoever wrote it.
+the other modules are built from. Times are timestamptz.
 """
 
 import datetime as dt
@@ -11,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Computed,
     Date,
     DateTime,
     ForeignKey,
@@ -58,17 +56,6 @@ CONTACT_FIELDS = (
 
 STATUSES = ("processing", "completed", "failed", "cancelled", "missed", "skipped", "held")
 
-# Units of work, blank-separated by the unit separator; a backslash is doubled because text becomes bytea here.
-# Version 1 of the rule: a change of it is a migration that makes the column anew.
-CONTENT_HASH_V1 = (
-    "sha256(replace("
-    + r" || U&'\001F' || ".join(
-        [f"coalesce({field}, '')" for field in CONTACT_FIELDS[:-1]]
-        + ["coalesce((last_contacted - '2000-01-01'::date)::text, '')", "extra::text"]
-    )
-    + r", E'\\', E'\\\\')::bytea)"
-)
-
 
 def _created_at() -> Column[dt.datetime]:
     return Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now())
@@ -111,7 +98,6 @@ contacts = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("identity_hash", LargeBinary, nullable=False),  # who this is: e-mail and name, or organisation and name
     Column("name_hash", LargeBinary, nullable=False),  # organisation and name, with or without an e-mail
-    Column("content_hash", LargeBinary, Computed(CONTENT_HASH_V1, persisted=True), nullable=False),
     *_contact_columns(),
     Column("extra", JSONB, nullable=False, server_default=text("'{}'")),  # every other column: heading -> text
     # task_runs.id of the import that wrote it last. Rows there are never removed, and a constraint that is checked for

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from db.contacts import STAGED_COLUMNS
+from db.staging import STAGED_COLUMNS
 from tasks.crm.batch import SheetBatches, StagedRows
 from tasks.crm.headings import map_columns
 from tasks.crm.readers.cell import Cell

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from staged import texts
 
 from tasks.crm.columns import RULES, clean, evaluate, folded
-from tasks.crm.contact import Contact, clean_email, clean_line, clean_note, clean_phone, fold, parse_date
+from tasks.crm.contact import Contact, clean_email, clean_line, clean_name, clean_note, clean_phone, fold, parse_date
 
 TEXTS = [
     "",
@@ -45,6 +45,18 @@ TEXTS = [
     "İstanbul",
     "Straße",
     "ΣΑΣ",
+    "#N/A",
+    "#Wert!",
+    "####",
+    "Err:502",
+    "2024-05-03",
+    "2024-05-03 10:00:00",
+    "10:00:00",
+    "4.9E+11",
+    "-1215",
+    "0.1364",
+    "491512345678.0",
+    "a@x.org; b@x.org",
 ]
 cells = st.lists(st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 addresses = st.lists(st.from_regex(r"\A[a-zA-Z0-9._+-]{1,8}@[a-z0-9.-]{1,8}\.[a-z]{1,4}\Z"))
@@ -61,7 +73,7 @@ def one_by_one(rule: Any, column: list[str | None]) -> tuple[list[Any], list[tup
     return values, faults
 
 
-@pytest.mark.parametrize("rule", [clean_line, clean_note, clean_email, clean_phone])
+@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_note, clean_email, clean_phone])
 @given(column=cells | addresses)
 def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[str | None]) -> None:
     cleaned = clean(rule, texts(*column))

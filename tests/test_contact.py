@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from staged import problems, stage_cells
 
 from tasks.crm.contact import (
@@ -20,10 +19,9 @@ from tasks.crm.contact import (
     clean_line,
     clean_note,
     clean_phone,
-    has_time,
     parse_date,
-    split_name,
 )
+from tasks.crm.names import split_name
 from tasks.crm.readers.cell import ErrorCell
 from tasks.crm.readers.table import block_of, cell_text
 
@@ -172,8 +170,8 @@ def test_an_address_is_one_in_lower_case(cell: Any, address: str | None) -> None
         ".ada@example.org",
         "ada@example.o",
         "ada@1.2.3.4",
-        "a@x.org, b@x.org",
-        "a@x.org;b@x.org",
+        "a@x.org, b",
+        "a@x.org;n/a",
         "Ada <a@x.org>",
         "ada lovelace@x.org",
         "ada@x.org?subject=Hi",
@@ -230,7 +228,8 @@ def test_a_day_is_read_and_says_what_it_proves(cell: Any, expected: Day | None) 
 
 
 @pytest.mark.parametrize(
-    "cell", ["soon", "30/02/2024", "13/13/2024", "2023-02-29", "1/2/24", "29 Febtober 2024", "12:00:00", "TRUE", "0000-01-01"]
+    "cell",
+    ["soon", "30/02/2024", "13/13/2024", "2023-02-29", "1/2/24", "29 Febtober 2024", "12:00:00", "TRUE", "0000-01-01"],
 )
 def test_words_that_are_no_day_are_refused(cell: str) -> None:
     with pytest.raises(ValueError, match="is not a date: write it as YYYY-MM-DD"):
@@ -252,13 +251,6 @@ def test_any_day_reads_as_itself_however_it_is_written(date: dt.date) -> None:
     assert slashed
     assert date in (slashed.date, slashed.month_first)
     assert (slashed.order == "day") == (date.day > 12)
-
-
-def test_a_time_of_day_is_noticed() -> None:
-    assert has_time(cell_text(dt.datetime(2024, 2, 29, 13, 5)))
-    assert has_time("2024-02-29 13:05")
-    assert not has_time(cell_text(dt.datetime(2024, 2, 29)))
-    assert not has_time("2024-02-29")
 
 
 # --- names and rows

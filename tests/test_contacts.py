@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db import contacts
+from db import contacts, matching, staging
 from db.engine import engine, transaction
 from db.tables import CONTACT_FIELDS
 from db.task_runs import LOCK_CLASS
-from tasks.crm.worker import Batch, End, Headings, Order, read
+from tasks.crm.worker import read
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 Row = Mapping[str, str]
 BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
@@ -53,13 +54,13 @@ def staged(rows: Sequence[Row], *, columns: Sequence[str] = (), batch_rows: int 
         import_id = connection.scalar(
             text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
         )
-        contacts.prepare_staging(connection, import_id)
-        order = Order(str(path), "rows.csv", room, import_id, None, {}, batch_rows, 2048)
-        for event in read(order):
+        staging.prepare_staging(connection, import_id)
+        request = ReadRequest(str(path), "rows.csv", room, None, {}, batch_rows, 2048)
+        for event in read(request):
             if isinstance(event, Headings):
                 headings = event
             elif isinstance(event, Batch):
-                contacts.stage(connection, import_id, event.first, event.last, [Path(event.path).read_bytes()])
+                staging.stage(connection, import_id, event.first, event.last, [Path(event.path).read_bytes()])
             else:
                 end = event
     return import_id, headings, end
@@ -69,12 +70,12 @@ def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
     """Import the rows; the books."""
     import_id, headings, end = staged(rows, **how)
     with transaction() as connection:
-        contacts.settle_dates(connection, import_id, end.day_first, headings.days)
-        books = contacts.judge(connection, import_id)
+        staging.settle_dates(connection, import_id, end.day_first, headings.days)
+        books = matching.judge(connection, import_id)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)
         connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
-        contacts.drop_staging(connection, import_id)
+        staging.drop_staging(connection, import_id)
     assert books["rows"] == len(rows) == sum(books[verdict] for verdict in BOOKS)
     return {**books, "import_id": import_id}
 
@@ -132,29 +133,29 @@ def test_staged_rows_are_counted_and_what_is_missing_is_named() -> None:
     import_id, _, _ = staged(some_rows(9), batch_rows=3)
     batches = [(2, 4, 3), (5, 7, 3), (8, 10, 3)]  # below the headings
     with transaction() as connection:
-        assert contacts.unstaged(connection, import_id, batches) == []
+        assert staging.unstaged(connection, import_id, batches) == []
         connection.execute(text(f"DELETE FROM import_staging_{import_id} WHERE position IN (2, 6)"))
-        assert contacts.unstaged(connection, import_id, batches) == [2, 5]
+        assert staging.unstaged(connection, import_id, batches) == [2, 5]
         connection.execute(text(f"TRUNCATE import_staging_{import_id}"))
-        assert contacts.unstaged(connection, import_id, batches) == [2, 5, 8]
+        assert staging.unstaged(connection, import_id, batches) == [2, 5, 8]
 
 
 def test_rows_beyond_the_last_batch_are_of_another_reading_and_go() -> None:
     import_id, _, _ = staged(some_rows(9))
     with transaction() as connection:
-        assert contacts.unstaged(connection, import_id, [(2, 4, 3)]) == []
+        assert staging.unstaged(connection, import_id, [(2, 4, 3)]) == []
         assert connection.scalar(text(f"SELECT max(position) FROM import_staging_{import_id}")) == 4
-        assert contacts.unstaged(connection, import_id, []) == []
+        assert staging.unstaged(connection, import_id, []) == []
         assert connection.scalar(text(f"SELECT count(*) FROM import_staging_{import_id}")) == 0
 
 
 def test_staging_a_batch_again_replaces_it() -> None:
     import_id, _, _ = staged(some_rows(4))
-    blank = "\t".join(["\\N"] * (len(contacts.STAGED_COLUMNS) - 4))
-    again = "".join(f"{import_id}\t{n}\tagain\t{n}\t{blank}\n" for n in (2, 3)).encode()
+    blank = "," * (len(staging.STAGED_COLUMNS) - 4)
+    again = "".join(f"{n},again,{n},{blank}\n" for n in (2, 3)).encode()
     for _ in range(2):
         with transaction() as connection:
-            assert contacts.stage(connection, import_id, 2, 3, [again[:7], again[7:]]) == 2
+            assert staging.stage(connection, import_id, 2, 3, [again[:7], again[7:]]) == 2
     with engine().connect() as connection:
         sheets = connection.scalars(text(f"SELECT sheet FROM import_staging_{import_id} ORDER BY position")).all()
     assert sheets == ["again", "again", "rows", "rows"]
@@ -215,32 +216,9 @@ def test_several_people_on_one_address_all_exist_and_the_report_lists_the_addres
     assert verdicts(imported(rows[::-1])) == {"unchanged": 3}
 
 
-def test_fill_rates_and_reasons_are_counted() -> None:
-    rows = [
-        {**ADA, "email": "a@x.org", "Zip": "1"},
-        {**ADA, "email": "b@x.org", "Zip": ""},
-        {**ADA, "email": "nobody", "Zip": "3"},
-        {**ADA, "email": "no one", "Zip": "4"},
-    ]
-    books = imported(rows)
-    assert books["filled"] == {"organization": 2, "first_name": 2, "last_name": 2, "email": 2}
-    assert books["filled_extra"] == {"Zip": 1}
+def test_reasons_are_counted() -> None:
+    books = imported([{**ADA, "email": email} for email in ("a@x.org", "nobody", "no one")])
     assert books["reject_reasons"] == [["email", "is not an e-mail address", 2]]
-
-
-def test_a_column_of_extra_named_like_a_field_is_counted_for_itself() -> None:
-    """Odoo's technical names: function is the post held, title how one is addressed."""
-    books = imported([{**ADA, "function": "Consul", "title": title} for title in ("Dr", "", "")])
-    assert books["filled"]["title"] == 3
-    assert books["filled_extra"] == {"title": 1}
-
-
-def test_fill_rates_are_those_of_the_rows_and_not_of_the_people() -> None:
-    books = imported(
-        [{**ADA, "email": "a@x.org", "phone": "", "city": "Rom"}, {**ADA, "email": "a@x.org", "phone": "123"}]
-    )
-    assert verdicts(books) == {"inserted": 1, "duplicate": 1}
-    assert (books["filled"]["phone"], books["filled"]["city"]) == (1, 1)
 
 
 def test_reasons_that_name_their_cell_are_counted_together() -> None:
@@ -251,7 +229,7 @@ def test_reasons_that_name_their_cell_are_counted_together() -> None:
                 UPDATE import_staging_{import_id} SET identity_hash = NULL, name_hash = NULL, raw = '[]', problems =
                     jsonb_build_array(jsonb_build_array('Email', '#REF!', 'D' || row_number || ' shows #REF!'))""")
         )
-        assert contacts.judge(connection, import_id)["reject_reasons"] == [["Email", "shows #REF!", 3]]
+        assert matching.judge(connection, import_id)["reject_reasons"] == [["Email", "shows #REF!", 3]]
 
 
 # --- what nobody goes on with
@@ -266,7 +244,7 @@ def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_
             text("UPDATE task_runs SET updated_at = :then WHERE id = :id"), {"then": now - timedelta(days=9), "id": old}
         )
         holder.execute(text("SELECT pg_advisory_lock(:lock_class, :id)"), {"lock_class": LOCK_CLASS, "id": held})
-        assert contacts.forget_staging(connection, "p", now - timedelta(days=8)) == 2
+        assert staging.forget_staging(connection, "p", now - timedelta(days=8)) == 2
         left = connection.scalars(
             text("SELECT relname FROM pg_class WHERE relname LIKE 'import_staging__' AND relkind = 'r'")
         )
@@ -298,7 +276,7 @@ def test_a_table_that_the_planner_takes_for_empty_is_not_read_again_for_every_ro
         connection.execute(text("VACUUM contacts"))
     import_id, _, _ = staged(some_rows(3000))
     with transaction() as connection:
-        contacts.judge(connection, import_id)
+        matching.judge(connection, import_id)
         assert contacts.merge(connection, import_id) == {"inserted": 3000, "updated": 0}
         scans = "SELECT seq_scan, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'contacts'"
         assert connection.execute(text(scans)).one() <= (10, 30_000)
@@ -459,6 +437,23 @@ def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> 
     assert reject.reason.startswith("could be 2024-04-03 or 2024-03-04")
     assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
     assert len(stored()) == len(proofs)
+
+
+def test_what_rows_with_unsettled_dates_fill_is_told_to_be_subtracted() -> None:
+    rows = [
+        {"email": "a@x.org", "phone": "", "Zip": "1", "Room": "", "Last Contact": "03/04/2024"},
+        {"email": "b@x.org", "phone": "111", "Zip": "2", "Room": "7", "Last Contact": "03/04/2024"},
+        {"email": "c@x.org", "phone": "222", "Zip": "3", "Room": "", "Last Contact": "2024-01-01"},
+        {"email": "nobody", "phone": "333", "Zip": "4", "Room": "8", "Last Contact": "03/04/2024"},
+    ]
+    import_id, headings, end = staged(rows)
+    with transaction() as connection:
+        unsettled = staging.settle_dates(connection, import_id, end.day_first, headings.days)
+    assert unsettled.rows == 2
+    assert unsettled.filled == {"email": 2, "phone": 1, "last_contacted": 2}
+    assert unsettled.filled_extra == {"Zip": 2, "Room": 1}
+    with transaction() as connection:
+        assert staging.settle_dates(connection, import_id, True, headings.days).rows == 0
 
 
 def test_a_rejected_row_proves_nothing_about_dates() -> None:

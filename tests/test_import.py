@@ -21,7 +21,7 @@ from prefect.states import State
 from sqlalchemy import text
 from test_real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
 
-from db import contacts
+from db import contacts, matching, staging
 from db.engine import DatabaseUnavailable, engine
 from db.tables import CONTACT_FIELDS
 from flows.import_crm_data import import_crm_data
@@ -56,12 +56,12 @@ def done(workbook: str | None, **how: Any) -> dict[str, Any]:
     state = run(workbook, **how)
     assert state.is_completed(), state.message
     [report] = state.result()
-    assert report["rows"] == sum(report[verdict] for verdict in contacts.VERDICTS)
+    assert report["rows"] == sum(report[verdict] for verdict in matching.VERDICTS)
     return dict(report)
 
 
 def books(report: dict[str, Any]) -> dict[str, int]:
-    return {verdict: report[verdict] for verdict in contacts.VERDICTS if report[verdict]}
+    return {verdict: report[verdict] for verdict in matching.VERDICTS if report[verdict]}
 
 
 def query(statement: str) -> list[tuple[Any, ...]]:
@@ -343,7 +343,7 @@ def test_too_many_rejects_refuse_the_workbook_and_are_kept(tmp_path: Path, setti
 def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_clearing_up_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drop, asked = contacts.drop_staging, []
+    drop, asked = staging.drop_staging, []
 
     def dropped_and_gone(_connection: Any, import_id: int) -> None:
         with engine().begin() as other:
@@ -351,7 +351,7 @@ def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_cl
         asked.append(import_id)
         raise DatabaseUnavailable("the connection was lost")
 
-    monkeypatch.setattr(contacts, "drop_staging", dropped_and_gone)
+    monkeypatch.setattr(staging, "drop_staging", dropped_and_gone)
     sentence = refused(run(workbook(tmp_path / "crm.xlsx", *map(bad, range(11)), ADA)), rejects=11)
     assert "11 of 12 rows are rejected" in sentence
     assert len(asked) == 1

@@ -8,8 +8,9 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +18,19 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import Contact, Day, clean_line, clean_note, has_time, split_name
+from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_line, clean_note, other_emails
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
+from tasks.crm.names import split_name
+from tasks.crm.non_records import NonRecords
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
 DATE = "last_contacted"
 TEXT_FIELDS = tuple(name for name in Contact.model_fields if name != DATE)
 
-Texts = pa.StringArray
+Texts: TypeAlias = pa.StringArray  # what stands in the cells of a column
 
 
 @dataclass
@@ -59,8 +62,9 @@ class StagedRows:
     filled_extra: dict[str, int]  # heading in extra -> the same
 
     def write(self, path: Path) -> None:
-        """Write the rows as CSV: nulls are empty, all other texts quoted."""
-        csv.write_csv(self.table, path, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+        """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
+        with path.open("wb") as file:
+            csv.write_csv(self.table, file, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,12 @@ class SheetBatches:
     name: str  # of the sheet
     mapping: ColumnMapping
     before: int  # positions that earlier sheets took: a row's position is its number beyond them
+    totals: frozenset[int] = frozenset()  # rows that sum up a table
+
+    @cached_property
+    def non_records(self) -> NonRecords:
+        """Finds rows that are no record; remembers what stood above."""
+        return NonRecords(self.mapping, self.totals)
 
     def staged(self, block: Block) -> StagedRows:
         """Clean and hash the rows of a block that has at least as many columns as there are headings."""
@@ -89,6 +99,7 @@ class _BlockReader:
 
     def staged(self) -> StagedRows:
         self._problems.add(None, self._faults.pop(None, ()))
+        self._problems.add(None, self._sheet.non_records.reasons(self._block))
         fields = self._fields()
         days = self._days()
         self._reject_nameless(fields)
@@ -189,10 +200,11 @@ class _BlockReader:
 
     def _reject_nameless(self, fields: Mapping[str, Texts]) -> None:
         """Reject rows from which nobody can be told, unless a faulty cell is the reason."""
-        known_by = ("organization", "first_name", "last_name", "email")
+        known_by = ("organization", "first_name", "last_name", "email", "phone")
         blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
         nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
-        half = nameless & ~blank["first_name"] & ("last_name" in self._column_of)
+        reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
+        half = nameless & ~blank["first_name"] & ~reachable & ("last_name" in self._column_of)
         nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
         column = self._column_of.get("last_name", self._column_of.get("full_name"))
         self._problems.add(column, ((int(row), _HALF_A_NAME) for row in np.flatnonzero(half)))
@@ -205,11 +217,12 @@ class _BlockReader:
             if self._block.columns[column].null_count < len(self._block):
                 columns[column] = self._mapping.extra_name(column)
         kept = {heading: self._cleaned(clean_note, column) for column, heading in columns.items()}
-        if DATE in self._column_of:
-            cells = self._block.columns[self._column_of[DATE]]
-            times, _ = evaluate(lambda text: text if has_time(text) else None, cells)
-            if any(times):
-                kept[self._mapping.clock_name] = pa.array(times, pa.string())
+        for name, (pattern, beside) in _BESIDE.items():
+            if name in self._column_of:
+                cells = self._block.columns[self._column_of[name]]
+                texts, _ = evaluate(beside, pc.if_else(pc.match_substring_regex(cells, pattern), cells, None))
+                if any(texts):
+                    kept[self._mapping.name_beside(name)] = pa.array(texts, pa.string())
         return kept
 
     def _rejects(self, rejected: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
@@ -244,6 +257,12 @@ class _BlockReader:
         return [heading, _shown(cells[column]), reason]
 
 
+# What a field does not take of its cell, and extra keeps under the heading with a number: cells that match the pattern
+# may have such a rest.
+_BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
+    DATE: (":", lambda text: text),  # the time of day
+    "email": (SEVERAL_EMAILS, other_emails),
+}
 _HALF_A_NAME = "is blank although there is a first name"
 _NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
 
@@ -254,9 +273,8 @@ def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
         return pa.repeat("{}", count)
     parts = []
     for heading, column in columns.items():
-        key = _json(heading)
-        members, _ = evaluate(lambda text, key=key: f",{key}:{_json(text)}", column)
-        parts.append(pa.array(members, pa.string()))
+        members, _ = evaluate(lambda text: text and _json(text), column)
+        parts.append(pc.binary_join_element_wise(f",{_json(heading)}", pa.array(members, pa.string()), ":"))
     # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
     members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
     return pc.binary_join_element_wise("{", members, "}", "")

@@ -67,11 +67,10 @@ class Mapping:
         """The columns of a reject's row, in its order."""
         return [column for column in range(len(self.headings)) if column not in self.dropped]
 
-    @property
-    def clock_name(self) -> str:
-        """The name in extra of the time of day of the last contact, of which the field holds the day alone."""
-        day = next((column for column, field in self.fields.items() if field == "last_contacted"), None)
-        return "" if day is None else self._names.unused(self.headings[day])
+    def name_beside(self, field: str) -> str:
+        """The name in extra of what the column of a field holds beside it: the time of a date, further addresses."""
+        column = next(column for column, name in self.fields.items() if name == field)
+        return self._names.unused(self.headings[column])
 
     def extra_name(self, column: int) -> str:
         """The name in extra of a column without a heading of its own, such as one to the right of all headings."""

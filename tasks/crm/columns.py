@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.crm.contact import Contact, clean_email, clean_line, clean_note, clean_phone, fold
+from tasks.crm.contact import Contact, clean_email, clean_line, clean_name, clean_note, clean_phone, fold
 
 Rule = Callable[[str | None], Any]
 
@@ -22,6 +22,7 @@ RULES: dict[str, Rule] = {name: field.metadata[0].func for name, field in Contac
 _PLAIN_LENGTH = 200  # characters; longer texts ask the rule
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
+_LIKE_A_DATE = r"^[0-9]{4}-"
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
 
@@ -97,9 +98,15 @@ def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
         pc.match_substring(column, "  "),
         pc.greater(pc.binary_length(column), _PLAIN_LENGTH),
         pc.equal(column, ""),
+        pc.starts_with(column, "#"),  # may be an error
+        pc.starts_with(column, "Err:"),
     ):
         plain = pc.and_not(plain, blank)
     return plain
+
+
+def _is_plain_name(column: pa.StringArray) -> pa.BooleanArray:
+    return pc.and_not(_is_plain(column), pc.match_substring_regex(column, _LIKE_A_DATE))
 
 
 def _is_plain_email(column: pa.StringArray) -> pa.BooleanArray:
@@ -125,6 +132,7 @@ def folded(column: pa.StringArray) -> pa.StringArray:
 
 _UNCHANGED: dict[Rule, Callable[[pa.StringArray], pa.BooleanArray]] = {
     clean_line: _is_plain,
+    clean_name: _is_plain_name,
     clean_note: _is_plain,
     clean_email: _is_plain_email,
     clean_phone: _is_plain_phone,

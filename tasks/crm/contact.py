@@ -12,6 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
+from tasks.crm.excel_errors import is_error
+
 RULES_VERSION = 1
 LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a cell that slipped
 NOTE_LENGTH = 1_000_000  # characters of notes
@@ -28,6 +30,16 @@ _EMAIL = re.compile(
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 _DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
+# How dates, times and numbers of a workbook are written when they are read as text.
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
+_TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)?e[+-]?\d+", re.IGNORECASE)
+_NEGATIVE = re.compile(r"-\d+(?:[.,]\d+)?")
+_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}")
+_WHOLE_FLOAT = re.compile(r"(\d+)\.0+")
+SEVERAL_EMAILS = r"\s*[;,\n\r|]\s*|\s+:::\s+|\s+/\s+"  # what separates several addresses in one cell
+_SEPARATOR = re.compile(SEVERAL_EMAILS)
+_QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a`\u00b4"
 _MONTHS = (
     "january",
     "february",
@@ -66,6 +78,14 @@ def clean_line(text: str | None) -> str | None:
     return _checked(" ".join(text.split()), LINE_LENGTH)
 
 
+def clean_name(text: str | None) -> str | None:
+    """One line that names a person, an organisation or a place; a date there is another value that Excel changed."""
+    line = clean_line(text)
+    if line is not None and _ISO_DATE.fullmatch(line):
+        raise ValueError("is a date: format the cell as text and type it again")
+    return line
+
+
 def clean_note(text: str | None) -> str | None:
     """Text of many lines, as written but for the whitespace at its ends and the kind of line break."""
     if text is None:
@@ -80,27 +100,64 @@ def _checked(text: str, longest: int) -> str | None:
         raise ValueError("holds a NUL character: type it again")
     if len(text) > longest:
         raise ValueError(f"has {len(text):,} characters, at most {longest:,} fit: is it in the right column?")
+    if is_error(text):
+        raise ValueError(f"shows {text}")
     return text or None
 
 
 def clean_email(text: str | None) -> str | None:
-    """One e-mail address in lower case: mailboxes that differ only in case are the same."""
-    address = clean_line(text)
-    if address is None:
-        return None
-    address = address.lower().removeprefix("mailto:")
-    well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] != "."
-    if not well_formed or len(address) > EMAIL_LENGTH:
+    """One e-mail address in lower case, the first of several: mailboxes that differ only in case are the same."""
+    addresses = _addresses(text)
+    return addresses[0] if addresses else None
+
+
+def other_emails(text: str | None) -> str | None:
+    """The further addresses of a cell that holds several, separated by "; "."""
+    return "; ".join(_addresses(text)[1:]) or None
+
+
+def _addresses(text: str | None) -> list[str]:
+    if text is None or (line := clean_line(text)) is None:
+        return []
+    if address := _address(line):
+        return [address]
+    found = [_address(part) for part in map(clean_line, _SEPARATOR.split(text.strip(" ;,\n\r\t|"))) if part]
+    addresses = [address for address in found if address]
+    if not addresses or len(addresses) < len(found):
         raise ValueError("is not an e-mail address")
-    return address
+    return list(dict.fromkeys(addresses))
+
+
+def _address(text: str) -> str | None:
+    """The text as an address, None if it is none."""
+    # A capital İ is an i in an address; its own lower case would be two characters.
+    address = text.strip(f"{_QUOTES} ").replace("\u0130", "i").replace("\u2019", "'").lower().removeprefix("mailto:")
+    well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] != "."
+    return address if well_formed and len(address) <= EMAIL_LENGTH else None
 
 
 def clean_phone(text: str | None) -> str | None:
-    """A telephone number as written; it has to hold a few digits."""
+    """A telephone number as written; it has to hold a few digits and be no other kind of value."""
     number = clean_line(text)
-    if number is not None and not _DIALLED.match(number):
+    if number is None:
+        return None
+    if whole := _WHOLE_FLOAT.fullmatch(number):
+        number = whole[1]
+    for pattern, kind in _NO_PHONES:
+        if pattern.fullmatch(number):
+            raise ValueError(f"is {kind}, not a telephone number: format the cell as text and type it again")
+    if not _DIALLED.match(number):
         raise ValueError("is not a telephone number")
     return number
+
+
+_NO_PHONES = (
+    (_ISO_DATE, "a date"),
+    (_TIME, "a time"),
+    (_SCIENTIFIC, "in scientific notation"),
+    (_NEGATIVE, "a negative number"),
+    (_FRACTION, "a fraction"),
+)
 
 
 def parse_date(text: str | None) -> Day | None:
@@ -144,32 +201,16 @@ def _month(name: str) -> int:
     raise ValueError(name)
 
 
-def has_time(text: str | None) -> bool:
-    """Whether the cell of a date also holds a time of day, which the date drops."""
-    return text is not None and ":" in text
-
-
-def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | None, str | None]:
-    """First and last name of a whole one: "Last, First" says it; else the last word, or the first, is the last name."""
-    if name is None:
-        return None, None
-    if name.count(",") == 1:
-        last, _, first = name.partition(",")
-        if first.strip() and last.strip():
-            return first.strip(), last.strip()
-    if last_first:
-        last, _, first = name.partition(" ")
-    else:
-        first, _, last = name.rpartition(" ")
-    return first or None, last
-
-
 def fold(text: str | None) -> str | None:
-    """What is compared where case does not matter."""
-    return None if text is None else unicodedata.normalize("NFC", text.casefold())
+    """What is compared where case does not matter. Turkish capital and dotless i are an i."""
+    if text is None:
+        return None
+    folded = unicodedata.normalize("NFC", text.casefold())
+    return folded if folded.isascii() else folded.replace("i\u0307", "i").replace("\u0131", "i")
 
 
 Line = Annotated[str | None, PlainValidator(clean_line)]
+Name = Annotated[str | None, PlainValidator(clean_name)]
 Email = Annotated[str | None, PlainValidator(clean_email)]
 Phone = Annotated[str | None, PlainValidator(clean_phone)]
 Note = Annotated[str | None, PlainValidator(clean_note)]
@@ -181,15 +222,15 @@ class Contact(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    organization: Line = None
-    first_name: Line = None
-    last_name: Line = None
+    organization: Name = None
+    first_name: Name = None
+    last_name: Name = None
     title: Line = None  # how the person is addressed, or the post held
     email: Email = None
     phone: Phone = None
-    street: Line = None
-    city: Line = None
-    country: Line = None
+    street: Name = None
+    city: Name = None
+    country: Name = None
     tags: Line = None
     notes: Note = None
     last_contacted: Date = None

@@ -5,11 +5,15 @@ is to people, so cell values in its Markdown are made harmless here.
 """
 
 import html
+import json
 import re
+import shlex
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from tasks.crm.worker_protocol import AskedBy, SheetNotRead
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
@@ -40,8 +44,14 @@ class ImportReport(BaseModel):
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
     shared_emails: list[tuple[str, int]]  # e-mail, people
-    encoding: str | None = None  # of text, where its bytes do not prove it
+    encoding: str | None = None  # (before 0.2) of text, where its bytes do not prove it
     refusal: str | None = None  # of a preview: why an import would be refused
+    system: str | None = None  # that the file was exported from
+    above: int = 0  # rows above the headings that are not blank
+    not_read: list[SheetNotRead] = []
+    hidden_rows: int = 0  # read like the others
+    hidden_columns: int = 0
+    assumptions: list[str] = []  # what was decided about the file and not proven by it
 
     @property
     def balances(self) -> bool:
@@ -60,6 +70,26 @@ def summary(report: ImportReport) -> str:
         f"{report.rows:,} rows: {report.inserted:,} inserted, {report.updated:,} updated, "
         f"{report.unchanged:,} unchanged, {report.duplicate:,} duplicate, {report.rejected:,} rejected"
     )
+
+
+def remarks(report: ImportReport, asked_by: AskedBy) -> list[str]:
+    """What somebody has to know who reads no more than the line: what was assumed, and what was not read."""
+    told = list(report.assumptions)
+    alike = [sheet for sheet in report.not_read if sheet.same_headings]
+    if alike:
+        named = ", ".join(f'"{sheet.sheet}"' for sheet in alike)
+        option = '--sheet "*"' if asked_by == "command line" else 'sheet="*"'
+        told.append(f"not read although the headings are the same: sheet {named} ({option} reads all)")
+    if report.hidden_rows:
+        told.append(f"{report.hidden_rows:,} hidden rows were read too")
+    return told
+
+
+def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
+    """How a user says where a column goes."""
+    if asked_by == "command line":
+        return f"--column {shlex.quote(f'{heading}={field}')}"
+    return f"columns={json.dumps({heading: field}, ensure_ascii=False)}"
 
 
 def safe(text: object) -> str:

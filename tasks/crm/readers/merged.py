@@ -52,7 +52,9 @@ def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int,
     if not touched:
         return block
     numbers = block.numbers.to_pylist()
-    reasons = {(row, column): reason for row, column, reason in block.faults if column in touched}
+    reasons: dict[tuple[int, int | None], str] = {
+        (row, column): reason for row, column, reason in block.faults if column in touched
+    }
     columns = list(block.widened(max(touched) + 1).columns)
     for column in touched:
         texts = columns[column].to_pylist()

@@ -89,7 +89,9 @@ def joined(blocks: Sequence[Block]) -> Block:
     for block in blocks:
         faults += [Fault(before + row, column, reason) for row, column, reason in block.faults]
         before += len(block)
-    columns = [pa.concat_arrays([block.columns[index] for block in blocks]) for index in range(width)]
+    blank = pa.nulls(before, pa.string())  # one for all blank columns: a stray cell may make thousands of them
+    parts = ([block.columns[index] for block in blocks] for index in range(width))
+    columns = [pa.concat_arrays(each) if any(part.null_count < len(part) for part in each) else blank for each in parts]
     return Block(pa.concat_arrays([block.numbers for block in blocks]), columns, faults)
 
 
