@@ -52,6 +52,11 @@ def test_a_heading_with_two_meanings_is_named_with_both_lines():
     assert table.aliases["email"].source == "Lists, Dutch lists"
 
 
+def test_a_table_that_a_spreadsheet_program_saved_is_read():
+    lines = ['"# comments, with a comma",,,,\r\n', HEADER.strip() + "\r\n", ",,,,\r\n", "email,2,,Lists,Courriel\r\n"]
+    assert read_table(lines).aliases["courriel"].field == "email"
+
+
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
@@ -149,6 +154,15 @@ def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_ha
     assert taken(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
     with pytest.raises(HeadingsError, match='"Navn" beside a first name can be the whole or the last name'):
         map_columns(["Navn", "Fornavn"])
+
+
+def test_letters_typed_without_their_marks_are_the_same():
+    assert taken(["ADI SOYADI", "SIRKET", "Ulke"]) == {
+        "full_name": "ADI SOYADI",
+        "organization": "SIRKET",
+        "country": "Ulke",
+    }
+    assert taken(["Imie", "Nazwisko", "Telefon sluzbowy"])["phone"] == "Telefon sluzbowy"
 
 
 def test_a_bulgarian_middle_name_is_no_second_last_name():
