@@ -22,8 +22,8 @@ def rows(*cells):
         ("https://example.org/x", "url"), ("www.example.org", "url"), ("+49 30 123456", "phone"),
         ("(030) 123-456", "phone"), ("030 123456 ext. 12", "phone"), ("Phone 1", "word"),
         ("Address 1: Street 1", "word"), ("E-mail 2 - Value", "word"), ("# of employees", "word"), ("#Kunde", "word"),
-        ("Q3 2024", "word"), ("", "blank"), ("名", "word"), ("x" * 1000 + "1", "word"), ("2nd phone", "word"),
-        ("Adresse 2", "word"),
+        ("Q3 2024", "word"), ("", "blank"), ("名", "word"), ("x" * 1000 + "1", "word"),
+        ("2nd phone", "word"), ("Adresse 2", "word"),
     ],
 )  # fmt: skip
 def test_the_kind_of_a_cell_is_told_by_its_text(text, kind):
@@ -72,6 +72,11 @@ def test_headings_in_the_midst_of_data_are_refused_and_no_row_is_lost(above):
     assert "Mia" not in str(headings_not_found(sheet))
 
 
+def test_two_rows_of_people_above_headings_of_two_columns_are_data():
+    people = [["Mia Maro", "mia@example.org"], ["Bo Bao", "bo@example.org"]]
+    assert find_headings(rows(*people, ["Name", "Email"], ["Cy Cruz", "cy@example.org"])) is None
+
+
 @pytest.mark.parametrize(
     ("sheet", "row"),
     [
@@ -91,6 +96,7 @@ def test_headings_in_the_midst_of_data_are_refused_and_no_row_is_lost(above):
             ),
             5,
         ),
+        (rows(["Wer", "Netz"], ["wer", "netz"], ["Name", "Email"], ["Mia", "mia@example.org"]), 3),
         (rows(["Contact", None, "Address"], ["First name", "Last name", "Street"], ["Mia", "Maro", "Hauptstr. 1"]), 2),
     ],
 )

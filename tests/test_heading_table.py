@@ -52,6 +52,11 @@ def test_a_heading_with_two_meanings_is_named_with_both_lines():
     assert table.aliases["email"].source == "Lists, Dutch lists"
 
 
+def test_a_table_that_a_spreadsheet_program_saved_is_read():
+    lines = ['"# comments, with a comma",,,,\r\n', HEADER.strip() + "\r\n", ",,,,\r\n", "email,2,,Lists,Courriel\r\n"]
+    assert read_table(lines).aliases["courriel"].field == "email"
+
+
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
@@ -149,6 +154,15 @@ def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_ha
     assert taken(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
     with pytest.raises(HeadingsError, match='"Navn" beside a first name can be the whole or the last name'):
         map_columns(["Navn", "Fornavn"])
+
+
+def test_letters_typed_without_their_marks_are_the_same():
+    assert taken(["ADI SOYADI", "SIRKET", "Ulke"]) == {
+        "full_name": "ADI SOYADI",
+        "organization": "SIRKET",
+        "country": "Ulke",
+    }
+    assert taken(["Imie", "Nazwisko", "Telefon sluzbowy"])["phone"] == "Telefon sluzbowy"
 
 
 def test_a_bulgarian_middle_name_is_no_second_last_name():
@@ -276,6 +290,15 @@ def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
     assert mapping.system == "sap"
 
 
+def test_the_id_of_a_company_is_nobodys_where_people_are_listed():
+    people = ["Account ID", "Last Name", "Email", "Mailing Street", "Mailing City"]
+    assert taken(people, system="salesforce") == {
+        "last_name": "Last Name", "email": "Email", "street": "Mailing Street", "city": "Mailing City",
+    }  # fmt: skip
+    contacts = ["Contact", "Email", "Address 1: Street 1", "Address 1: ZIP/Postal Code"]
+    assert taken(contacts)["full_name"] == "Contact"
+
+
 def test_the_ids_of_deals_are_no_ids_of_people():
     deals = ["Record ID", "Deal Name", "Deal Stage", "Close Date", "Associated Company", "Create Date"]
     assert "external_id" not in map_columns(deals).fields.values()
@@ -330,11 +353,12 @@ def test_an_error_shows_no_cell_of_a_row_that_can_be_a_persons(row):
 
 
 def test_a_sheet_of_people_scores_more_than_one_of_companies_and_more_fields_score_more():
-    companies = map_columns(["Company", "City", "Country", "Phone"])
+    companies = map_columns(["Company", "Street", "City", "Country", "Phone", "Notes"])
     people = map_columns(["First Name", "Last Name", "Email", "Company"])
     more = map_columns(["First Name", "Last Name", "Email", "Company", "Phone"])
     single = map_columns(["Name", "Colour", "Size", "Shape"])
     assert score(more) > score(people) > score(companies) > score(single)
+    assert score(people) > score(map_columns(["First Name", "Last Name", "Email", "Company", "Colour"]))
 
 
 def test_sheets_with_the_same_headings_are_told_whatever_their_order():

@@ -143,7 +143,7 @@ def languages(source: str) -> frozenset[str]:
 @cache
 def heading_table() -> HeadingTable:
     """The table of `headings.csv`. Raises HeadingTableError."""
-    with PATH.open(encoding="utf-8", newline="") as lines:
+    with PATH.open(encoding="utf-8-sig", newline="") as lines:
         return read_table(lines)
 
 
@@ -180,7 +180,8 @@ def _rows(lines: Iterable[str]) -> Iterator[TableRow]:
 
 def _without_comments(lines: Iterable[str], numbers: list[int]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
-        if not line.startswith("#") and line.strip():
+        # A spreadsheet program puts comments in quotation marks and writes blank rows as commas.
+        if not line.startswith(("#", '"#')) and line.strip(", \r\n"):
             numbers.append(number)
             yield line
 
