@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.crm.readers.arrow_columns import number_column, text_column
 from tasks.crm.readers.table import Block, Fault
 
 _FORMULA_TEXT = re.compile(r'=\s*"((?:[^"]|"")*)"', re.DOTALL)
@@ -155,7 +156,7 @@ def _without_entities(cell: str) -> str:
 
 def _formulas(column: pa.StringArray) -> list[int]:
     """Rows whose cell is a formula, not a text in one's place."""
-    begins = pc.fill_null(pc.match_substring_regex(column, pattern=r"^[=+@-]\s*['$(A-Za-z0-9+@-]"), fill_value=False)
+    begins = pc.match_substring_regex(column, pattern=r"^[=+@-]\s*['$(A-Za-z0-9+@-]")
     cells = {row: column[row].as_py() for row in pc.indices_nonzero(begins).to_pylist()}
     return [row for row, cell in cells.items() if _FORMULA.match(cell) and not _FORMULA_TEXT.fullmatch(cell)]
 
@@ -168,7 +169,7 @@ def _mapped(column: pa.StringArray, undo: Sequence[Undo]) -> pa.StringArray:
             now = each(now) if now is not None else None
         return now or None
 
-    return pa.array([None if cell is None else meant(cell) for cell in column.to_pylist()], pa.string())
+    return text_column([None if cell is None else meant(cell) for cell in column.to_pylist()])
 
 
 def _counted(blocks: Iterator[Block], wanted: Iterable[str], first: int) -> list[_Column]:
@@ -194,7 +195,7 @@ def _data(block: Block, first: int) -> list[pa.StringArray]:
     if not out and (not len(block) or block.numbers[0].as_py() > first):
         return block.columns
     rows = [row for row, number in enumerate(block.numbers.to_pylist()) if number > first and row not in out]
-    return [column.take(pa.array(rows, pa.int32())) for column in block.columns]
+    return [column.take(number_column(rows)) for column in block.columns]
 
 
 def may_hold_floats(block: Block, first: int) -> bool:

@@ -185,7 +185,8 @@ def _look_at_record(found: Survey, number: int, row: list[str], text: str, delim
     if "\n" in joined or "\r" in joined:
         if len(found.sample) >= 2 * found.kinds_from:
             found.kinds_from = len(found.sample)
-            found.kinds = kinds_of([cells for _, cells in found.sample[1:] if len(cells) == len(row)], len(row))
+            like_it = [cells for at, cells in found.sample[1:] if len(cells) == len(row) and at != number]
+            found.kinds = kinds_of(like_it, len(row))
         if _swallows(row, delimiter, found.kinds):
             found.swallowing += 1
         else:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from tasks.crm.readers.arrow_columns import number_column, text_column
 from tasks.crm.readers.cell import Merge, SheetInfo
 from tasks.crm.readers.csv_conventions import Conventions, find_conventions, may_hold_floats
 from tasks.crm.readers.csv_dialect import Dialect, Traits, beginning_of, dialects, traits_of
@@ -118,7 +119,7 @@ class DelimitedText:
         )
         if table.num_rows != part.rows:
             return None
-        numbers = pa.array(range(before + 1, before + 1 + part.rows), pa.int32())
+        numbers = number_column(range(before + 1, before + 1 + part.rows))
         columns = [_one(column) for column in table.columns]
         if all(column.null_count for column in columns):
             filled = columns[0].is_valid()
@@ -161,8 +162,8 @@ class DelimitedText:
         for row in cells:
             if len(row) < width:
                 row.extend([""] * (width - len(row)))
-        columns = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*cells, strict=True)]
-        return Block(pa.array(numbers, pa.int32()), columns, faults)
+        columns = [text_column(column) for column in zip(*cells, strict=True)]
+        return Block(number_column(numbers), columns, faults)
 
 
 def _understood(path: Path, codec: str, traits: Traits) -> tuple[Dialect, Survey]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-
+from tasks.crm.readers.arrow_columns import number_column, text_column
 from tasks.crm.readers.cell import Merge, SheetInfo
 from tasks.crm.readers.encoding import find_encoding
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block, Fault, is_storable
@@ -65,12 +64,12 @@ class VCards:
 
     def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
         """Blocks of the headings and the cards."""
-        yield Block(pa.array([1], pa.int32()), [pa.array([heading], pa.string()) for heading in self._headings])
+        yield Block(number_column([1]), [text_column([heading]) for heading in self._headings])
         for first in range(0, len(self._cards), ROWS_IN_BLOCK):
             some = range(first, min(first + ROWS_IN_BLOCK, len(self._cards)))
-            columns = [pa.array([self._cards[at].get(each) for at in some], pa.string()) for each in self._headings]
+            columns = [text_column([self._cards[at].get(each) for at in some]) for each in self._headings]
             faults = [Fault(row, None, fault) for row, at in enumerate(some) if (fault := self._faults[at])]
-            yield Block(pa.array([at + 2 for at in some], pa.int32()), columns, faults)
+            yield Block(number_column(at + 2 for at in some), columns, faults)
 
 
 def _cards(lines: Iterator[str]) -> Iterator[tuple[str, bool]]:
