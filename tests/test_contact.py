@@ -300,9 +300,16 @@ def test_a_row_that_tells_nobody_is_refused_as_a_whole() -> None:
 
 
 def test_half_a_name_is_refused_only_where_there_is_a_column_for_the_other_half() -> None:
-    cells = {"first_name": "Ada", "email": "a@x.org"}
+    cells = {"first_name": "Ada", "organization": "ACME"}
     assert problems(cells) == {"last_name": "is blank although there is a first name"}
     assert stage_cells(cells, last_name=False)["first_name"] == "Ada"
+
+
+@pytest.mark.parametrize("reached", [{"email": "suharto@x.id"}, {"phone": "+62 21 111111"}])
+def test_a_first_name_alone_is_a_person_who_can_be_reached(reached: dict[str, str]) -> None:
+    row = stage_cells({"first_name": "Suharto", **reached})
+    assert row["problems"] is None
+    assert (row["first_name"], row["last_name"]) == ("Suharto", None)
 
 
 # --- who it is
