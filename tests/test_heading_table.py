@@ -133,6 +133,8 @@ def test_a_list_in_a_language_is_understood_wholly(language):
         ("Jméno", False), ("Meno", False), ("Név", True), ("Teljes név", True), ("Ime i prezime", False),
         ("Nume", False), ("Име", False), ("Ονοματεπώνυμο", False), ("Ad Soyad", False), ("ФИО", True), ("ПІБ", True),
         ("الاسم", False), ("שם מלא", False), ("성명", True), ("이름", True), ("姓名", True), ("联系人", True),
+        ("Nachname, Vorname", True), ("Last Name, First Name", True), ("Nom Prénom", True), ("Prénom Nom", False),
+
         ("聯絡人", True), ("名字", True),
     ],
 )  # fmt: skip
@@ -154,6 +156,11 @@ def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_ha
     assert taken(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
     with pytest.raises(HeadingsError, match='"Navn" beside a first name can be the whole or the last name'):
         map_columns(["Navn", "Fornavn"])
+
+
+def test_parts_of_a_name_told_by_a_remark_are_these_parts():
+    assert taken(["Name (first)", "Name (last)"]) == {"first_name": "Name (first)", "last_name": "Name (last)"}
+    assert taken(["Contact Name (maiden)", "Email"]) == {"email": "Email"}
 
 
 def test_letters_typed_without_their_marks_are_the_same():
