@@ -100,7 +100,7 @@ def safe(text: object) -> str:
 
 def markdown(report: ImportReport) -> str:
     """The report for the run's page."""
-    from tasks.crm.report_parts import parts  # noqa: PLC0415 - pandas makes the flow's import a fifth slower
+    from tasks.crm.report_parts import parts  # noqa: PLC0415 - pandas: see steps.reading_process
 
     title = "Preview of" if report.preview else "Import of"
     head = [

@@ -5,6 +5,7 @@ are; `markdown_table` formats and escapes them. Notes are Markdown: what comes f
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import NamedTuple
 
 import pandas as pd
@@ -77,6 +78,31 @@ def fill_rates(report: ImportReport) -> pd.DataFrame:
     return rates
 
 
+def reading(report: ImportReport) -> Part | None:
+    """What was assumed of the file, and what of it was not read or stands above the headings."""
+    told = [*report.assumptions]
+    if report.system:
+        told.append(f"the ids are those of {report.system}")
+    if report.above:
+        told.append(f"{_counted(report.above, 'row')} above the headings left out")
+    if report.hidden_rows:
+        told.append(f"{_counted(report.hidden_rows, 'hidden row')} read like the others")
+    if report.hidden_columns:
+        told.append(f"{_counted(report.hidden_columns, 'hidden column')} read like the others")
+    if not told and not report.not_read:
+        return None
+    table = None
+    if report.not_read:
+        sheets = pd.DataFrame(map(asdict, report.not_read))
+        alike = sheets["same_headings"].map({True: "the same", False: "others"})
+        table = pd.DataFrame({"sheet not read": sheets["sheet"], "rows at most": sheets["rows"], "headings": alike})
+    return Part("How the file was read", table, "\n".join(f"- {safe(each)}" for each in told))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def repeated_rows(report: ImportReport) -> Part | None:
     """Rows that were taken for a person of another row, and what they say differently."""
     if not report.duplicates:
@@ -109,6 +135,7 @@ def shared_emails(report: ImportReport) -> Part | None:
 PARTS: tuple[Callable[[ImportReport], Part | None], ...] = (
     verdicts,
     rejected_rows,
+    reading,
     columns,
     repeated_rows,
     shared_emails,
