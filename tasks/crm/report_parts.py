@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.crm.report import ImportReport, safe
+from tasks.crm.import_report import ImportReport, safe
 from tasks.markdown_table import markdown_table
 
 _SHOWN = 20  # rows of a long table
