@@ -21,6 +21,7 @@ from tasks.crm.readers.encoding_guess import (
     tokens_beyond_ascii,
     words_beyond_ascii,
 )
+from tasks.crm.readers.languages import FREQUENT
 from tasks.crm.readers.refused import RefusedError
 
 
@@ -168,9 +169,10 @@ def _guessed(path: Path) -> Encoding:
     found = candidates(lines, heading)
     if len(found) > 1:
         raise RefusedError(_undecided(found, heading))
-    if found and not _mixed(path, found[0].codec):
-        return Encoding(found[0].codec, found[0].label)
     broken, whole, first = _broken_characters(path)
+    is_other = whole <= broken or found[0].codec in FREQUENT if found else False  # two letters of those may look so
+    if is_other and not _mixed(path, found[0].codec):
+        return Encoding(found[0].codec, found[0].label)
     if whole > broken:
         raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
     if whole:

@@ -18,7 +18,8 @@ from tasks.crm.readers.languages import FREQUENT, LABELS, LANGUAGES
 
 SAMPLE = 1 << 16  # bytes of lines beyond ASCII that are looked at
 _CLEAR = 1.2  # how much better the best has to be than the next that reads differently
-_CLEAR_OF_FEW = 1.6  # where there are few words beyond ASCII, unless the best is the encoding of the West
+_CLEAR_IN_THE_WEST = 1.12  # where the best is the encoding of most lists
+_CLEAR_OF_FEW = 1.6  # where there are few words beyond ASCII, and the best is another one
 _FEW = 6
 _FAR_BEHIND = 0.5  # of the best: no candidate any more
 _ODD_SHARE = 0.005  # of the words beyond ASCII that may be odd
@@ -35,6 +36,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = "A-Za-zªºÀ-ÖØ-öø-\u024f\u1e00-\u1eff"
 _OTHERS = "\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u0590-\u05ff\u0600-\u06ff\u0e00-\u0e7f"  # Greek to Thai
 _EAST = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
+_CAPITALS = "À-ÖØ-ÞĀĂĄĆČĎĐĒĔĖĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŌŐŒŔŖŘŚŞŠŢŤŪŮŰŲŸŹŻŽ"  # beyond ASCII
 _HALF = "\uff66-\uff9f"  # katakana of half width
 _SYMBOLS = (
     "\u00a1-\u00a9\u00ab-\u00b1\u00b4-\u00b6\u00b8\u00b9\u00bb-\u00bf×÷\u02c6-\u02dd"
@@ -51,9 +53,10 @@ _ODD_PLACE = re.compile(
     f"|[{_LATIN}{_OTHERS}](?![\u2018\u2019\u201b·´])[{_SYMBOLS}][{_LATIN}{_OTHERS}]"  # a symbol inside a word
     f"|[{_LATIN}{_OTHERS}{_EAST}][{_NOT_BESIDE_LETTERS}]|[{_NOT_BESIDE_LETTERS}][{_LATIN}{_OTHERS}{_EAST}]"
     f"|[©®°§][{_LATIN}{_OTHERS}]|[{_LATIN}][\u2013\u2014\u2026][a-zß-öø-ÿ]"
-    "|[a-zß-öø-ÿ][À-ÖØ-ÞŠŒŽŸ]|[A-ZÀ-ÖØ-Þ][À-ÖØ-ÞŠŒŽŸ][a-zß-öø-ÿ]"  # a capital inside a word
+    f"|[a-zß-öø-ÿ][{_CAPITALS}]|[A-ZÀ-ÖØ-Þ][{_CAPITALS}][a-zß-öø-ÿ]"  # a capital inside a word
     r"|\b[\u03ac-\u03ce\u0430-\u045f][\u0386-\u03ab\u0400-\u042f]{2}"  # as KOI8 shows Windows-1251, and the reverse
-    r"|ã[a-df-hj-npqrt-z]|\bç[b-df-hj-np-tv-xz]"  # no language of the West has them
+    r"|ã[a-df-hj-npqrt-z]|\bç[b-df-hj-np-tv-xz]"  # no language of the West has these
+    r"|[aeo]è(?![l\W])|è[aeio]|È[aeiou]|[a-z]iè\b|[aeio]æ\b|ø[áéíý]|[áéíý]ø|ì[a-zß-ÿ]"
     "|[\u0100-\u017f][À-Þ]|[À-ÖØ-öø-\u017f]{4}"
 )
 
@@ -93,8 +96,12 @@ def candidates(lines: list[bytes], heading: bytes) -> list[Candidate]:
     ranked = sorted(scored.values(), key=lambda candidate: -candidate.score)
     if len(ranked) < 2:  # noqa: PLR2004 - nothing to compare it with
         return ranked
-    few = ranked[0].codec != "cp1252" and len(words_beyond_ascii(sample.decode(ranked[0].codec))) < _FEW
-    if ranked[0].score >= (_CLEAR_OF_FEW if few else _CLEAR) * ranked[1].score:
+    best, clear = ranked[0].codec, _CLEAR
+    if best == "cp1252":
+        clear = _CLEAR_IN_THE_WEST
+    elif len(words_beyond_ascii(sample.decode(best))) < _FEW:
+        clear = _CLEAR_OF_FEW
+    if ranked[0].score >= clear * ranked[1].score:
         return ranked[:1]
     return [candidate for candidate in ranked if candidate.score > _FAR_BEHIND * ranked[0].score][:4]
 

@@ -27,7 +27,7 @@ _MAGIC: dict[tuple[bytes, ...], str] = {
         b"ARROW1",
         b"Obj\x01",
         b"ORC",
-    ): f"is a file for programs (Parquet, Arrow or Avro), not a workbook: {_EXPORT}",
+    ): f"is a Parquet, Arrow or Avro file, not a workbook: {_EXPORT}",
     (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM6", b"II*\x00", b"MM\x00*"): _IMAGE,
     (b"!BDN",): "is an Outlook data file, not a workbook: export the contacts from Outlook as .csv and import that",
 }
@@ -91,4 +91,7 @@ def _markup(text: str) -> str | None:
         return XML_SPREADSHEET if _SPREADSHEET in text else f"is XML, not a workbook: {SAVE_AS}"
     if _HTML.match(text) or "<html" in text or "<table" in text:
         return HTML
-    return f"is XML, not a workbook: {SAVE_AS}" if re.match(r"<(?:\?|!doctype|[a-z][\w:.-]*[\s/>])", text) else None
+    is_xml = text.startswith(("<?", "<!doctype")) or (
+        re.match(r"<[a-z][\w:.-]*[\s/>]", text) and ("</" in text or "/>" in text)
+    )
+    return f"is XML, not a workbook: {SAVE_AS}" if is_xml else None

@@ -1,0 +1,181 @@
+"""Encodings: short lists are read right or refused, never garbled; Western lists need no word from anybody."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.crm.readers.workbook import WorkbookError, open_workbook
+
+# language -> its usual encodings, names of people and places (invented or of no person), headings
+LISTS = {
+    "slovene": (["cp1250", "iso8859-2"],
+              ("Jože;Kovačič;joze@x.si;Čebelarstvo Žagar;Črnuče\n"
+               "Ančka;Šušteršič;a@x.si;Mlekarna;Kočevje")),
+    "czech": (["cp1250", "iso8859-2", "cp852"],
+              ("Jiří;Dvořák;j@x.cz;Řeznictví Šťastný;Plzeň\n"
+               "Zdeněk;Růžička;z@x.cz;Pivovar;Žďár")),
+    "polish": (["cp1250", "iso8859-2", "cp852"],
+              ("Łukasz;Wiśniewski;l@x.pl;Księgarnia Źródło;Łódź\n"
+               "Małgorzata;Dąbrowska;m@x.pl;Piekarnia;Gdańsk")),
+    "hungarian": (["cp1250", "iso8859-2"],
+              ("Győző;Szűcs;g@x.hu;Könyvesbolt;Győr\n"
+               "Erzsébet;Kőműves;e@x.hu;Pékség;Pécs")),
+    "croatian": (["cp1250", "iso8859-2"],
+              ("Đuro;Kovačević;d@x.hr;Knjižara Šibenik;Čakovec\n"
+               "Željka;Perić;z@x.hr;Pekara;Požega")),
+    "turkish": (["cp1254"],
+              ("Ayşe;Yıldız;ayse@x.tr;Işık Şirketi;Muğla\n"
+               "İbrahim;Çağlar;ibo@x.tr;Güneş;Eskişehir")),
+    "lithuanian": (["cp1257"],
+              ("Žygimantas;Kazlauskas;z@x.lt;Knygynas Šaltinis;Šiauliai\n"
+               "Rūta;Jankauskienė;r@x.lt;Kepykla;Panevėžys")),
+    "russian": (["cp1251", "koi8-r", "iso8859-5", "cp866", "mac-cyrillic"],
+              ("Иван;Петров;i@x.ru;ООО Ромашка;Москва\n"
+               "Анна;Сидорова;a@x.ru;Заря;Тула")),
+    "ukrainian": (["cp1251", "koi8-u"],
+              ("Їжак;Ковальчук;k@x.ua;Книгарня Є;Київ\n"
+               "Олена;Шевчук;o@x.ua;Пекарня;Львів")),
+    "greek": (["cp1253", "iso8859-7"],
+              ("Γιώργος;Παπαδόπουλος;g@x.gr;Βιβλιοπωλείο;Αθήνα\n"
+               "Ελένη;Νικολάου;e@x.gr;Φούρνος;Πάτρα")),
+    "hebrew": (["cp1255", "iso8859-8"],
+              ("דוד;כהן;d@x.il;חנות ספרים;חיפה\n"
+               "שרה;לוי;s@x.il;מאפייה;אילת")),
+    "arabic": (["cp1256"],
+              ("محمد;العلي;m@x.sa;مكتبة النور;الرياض\n"
+               "فاطمة;حسن;f@x.sa;مخبز;جدة")),
+    "thai": (["cp874"],
+              ("สมชาย;ใจดี;s@x.th;ร้านหนังสือ;เชียงใหม่\n"
+               "สมหญิง;รักดี;y@x.th;ร้านขนมปัง;ขอนแก่น")),
+    "japanese": (["cp932", "euc_jp", "iso2022_jp"],
+              ("太郎;山田;t@x.jp;株式会社サンプル;東京都\n"
+               "花子;鈴木;h@x.jp;書店;大阪府")),
+    "chinese": (["gbk", "gb18030"],
+              ("小明;王;w@x.cn;北京公司;北京\n"
+               "丽;李;l@x.cn;上海贸易;上海")),
+    "taiwanese": (["big5"],
+              ("小明;陳;c@x.tw;台北書店;台北市\n"
+               "美玲;林;l@x.tw;麵包店;高雄市")),
+    "korean": (["cp949"],
+              ("민준;김;k@x.kr;서점;서울\n"
+               "서연;이;l@x.kr;빵집;부산")),
+}  # fmt: skip
+HEAD = "First Name;Last Name;Email;Company;City\n"
+WESTERN = [
+    "Jürgen;Müller;j@x.com;Größe GmbH;Köln",
+    "Jörg;Weiß;w@x.com;Bäckerei;Lübeck",
+    "Hélène;Lefèvre;h@x.com;Pâtisserie François;Besançon",
+    "Zoë;Noël;z@x.com;Café;Liège",
+    "José;Núñez;n@x.com;Compañía;Málaga",
+    "João;Conceição;c@x.com;Padaria;São Paulo",
+    "Søren;Kjær;s@x.com;Bageri;Ålborg",
+    "Åsa;Sjöström;a@x.com;Möbler;Malmö",
+    "Niccolò;Segrè;g@x.com;Città;Forlì",
+    "Päivi;Hämäläinen;p@x.com;Leipomo;Jyväskylä",
+    "Anaïs;Brown;a@x.com;D’Arcy – “Best” Ltd;Bath",
+]
+
+
+def read(path: Path, content: bytes, encoding: str | None = None) -> tuple[list[list[str | None]], str | None]:
+    path.write_bytes(content)
+    with open_workbook(path, path.name, encoding) as book:
+        rows = [cells for block in book.blocks(book.sheets[0].name) for _, cells in block.rows()]
+        assert (f"read as {book.encoding}" in book.assumptions) == bool(book.encoding)
+        return rows, book.encoding
+
+
+def refusal(path: Path, content: bytes, encoding: str | None = None) -> str:
+    with pytest.raises(WorkbookError) as refused:
+        read(path, content, encoding)
+    return str(refused.value)
+
+
+def cells_of(text: str) -> list[list[str]]:
+    return [line.split(";") for line in text.strip("\n").split("\n")]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "list.csv"
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding"), [(language, encoding) for language, (usual, _) in LISTS.items() for encoding in usual]
+)
+@pytest.mark.parametrize("countries", [True, False], ids=["countries", "no countries"])
+def test_a_list_of_two_people_is_read_right_or_refused(
+    file: Path, language: str, encoding: str, countries: bool
+) -> None:
+    text = HEAD + LISTS[language][1] + "\n"
+    if not countries:
+        text = text.replace("@x.", "@mail-")
+    refused = ""
+    try:
+        rows, _ = read(file, text.encode(encoding))
+    except WorkbookError as error:
+        refused = str(error)
+    assert not (countries and refused)
+    assert "CSV UTF-8" in refused if refused else rows == cells_of(text)
+
+
+@pytest.mark.parametrize("row", WESTERN)
+def test_a_western_list_needs_no_word_from_anybody(file: Path, row: str) -> None:
+    assert read(file, (HEAD + row + "\n").encode("cp1252")) == (cells_of(HEAD + row), "Windows-1252")
+
+
+def test_western_languages_may_be_mixed_in_one_list(file: Path) -> None:
+    text = HEAD + "\n".join(WESTERN * 20) + "\n"
+    assert read(file, text.encode("cp1252")) == (cells_of(text), "Windows-1252")
+    assert read(file, text.replace("’", "'").replace("–", "-").encode("mac-roman", "replace"))[1] == "Mac Roman"
+
+
+def test_a_character_far_below_decides_the_encoding(file: Path) -> None:
+    rows, encoding = read(file, b"a,b\n" + b"1,2\n" * 400_000 + b"caf\xe9,3\n")
+    assert (rows[-1], len(rows), encoding) == (["café", "3"], 400_002, "Windows-1252")
+
+
+def test_headings_tell_the_language(file: Path) -> None:
+    text = "Jméno;Příjmení;Město\nHana;Nová;Břeclav\n"
+    assert read(file, text.encode("cp1250")) == (cells_of(text), "Windows-1250")
+    text = "Имя;Фамилия\nЯн;Ли\n"
+    assert read(file, text.encode("cp1251"))[0] == cells_of(text)
+
+
+def test_the_encoding_that_the_user_says_is_used(file: Path) -> None:
+    text = HEAD + "Ann;Kovač;a@x.org;Acme;Čab\n"
+    for encoding in ("cp1250", "Windows-1250", "iso-8859-2", "utf-16"):
+        assert read(file, text.encode(encoding), encoding) == (cells_of(text), None)
+    assert "which is no encoding: say one that Python knows" in refusal(file, b"a,b\n", "klingon")
+    assert "which is no encoding" in refusal(file, b"a,b\n", "hex")
+    assert refusal(file, b"a,b\n1,2\ncaf\xe9,1\n", "utf-8").startswith("list.csv is no text in utf-8: line 3 cannot")
+
+
+# --- what is refused
+
+SECRETS = ("Jürgen", "Müller", "rgen", "Nov", "jm@x")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (HEAD.encode() + "J\ufffdrgen;M\ufffdller;jm@x.de\n".encode(), "has lost 2 letters before it was written"),
+        (HEAD.encode() + "JÃ¼rgen;MÃ¼ller;jm@x.de\n".encode(), "is UTF-8 text that was taken for Windows-1252"),
+        ("José;Núñez\n".encode() + "Jürgen;Müller\nZoë;Strauß\n".encode("cp1252"), "mixes UTF-8 with another"),
+        ("Zoë, Ünal, Ñandú, café".encode() + b" caf\xe9\n", "is UTF-8 text with 1 broken characters, the first in"),
+        (b"a,b\n\xfeA\xffB\xa4c\xb6D\xa7e,1\n", "is text in no encoding that makes words of it"),
+        (bytes(range(256)) * 40, "is neither a workbook nor a table of text"),
+    ],
+)
+def test_lost_mixed_and_broken_letters_are_refused(file: Path, content: bytes, says: str) -> None:
+    said = refusal(file, content)
+    assert said.startswith(f"list.csv {says}")
+    assert not any(secret in said for secret in SECRETS)
+
+
+def test_undecided_encodings_are_named_and_nobodys_data_is_shown(file: Path) -> None:
+    said = refusal(file, "Name;x\nAndré;y\n".encode("cp850"))
+    assert said == (
+        "list.csv is text in DOS 850 or Windows-1252, and nothing tells which: say which it is (encoding=cp850, "
+        'on the command line --encoding cp850), or save it as "CSV UTF-8" and import that'
+    )
+    assert read(file, "Name;x\nAndré;y\n".encode("cp850"), "cp850")[0][1] == ["André", "y"]
