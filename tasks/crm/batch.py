@@ -71,6 +71,7 @@ class SheetBatches:
     name: str  # of the sheet
     mapping: ColumnMapping
     before: int  # positions that earlier sheets took: a row's position is its number beyond them
+    system: str | None = None  # in which the external ids are unique
 
     def staged(self, block: Block) -> StagedRows:
         """Clean and hash the rows of a block that has at least as many columns as there are headings."""
@@ -96,12 +97,14 @@ class _BlockReader:
         kept = self._extra()
         rejected = self._problems.mask(len(self._block))
         ambiguous = np.fromiter((day is not None and day.month_first is not None for day in days), bool, len(days))
-        hashes = identities(fields)
+        hashes = identities(fields, self._sheet.system)
         accepted = {
             "identity_hash": hashes.identity,
             "name_hash": hashes.name,
+            "mail_hash": hashes.mail,
             **fields,
             DATE: pa.array([day.date if day else None for day in days], pa.date32()),
+            "source_system": pc.if_else(pc.is_valid(fields["external_id"]), self._sheet.system, None),
             "month_first": pa.array([day.month_first if day else None for day in days], pa.date32()),
             "extra": _as_json(kept, len(self._block)),
         }

@@ -39,6 +39,7 @@ FIELDS = (
     "country",
     "tags",
     "notes",
+    "external_id",
     "last_contacted",
 )
 IDENTIFYING = frozenset({"organization", "last_name", "full_name", "email"})  # without one of them no row can be told

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -272,18 +273,19 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
             return dict(done["result"])
         check_owner(connection, claim)
         unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
-        before = connection.begin_nested()
-        books = matching.judge(connection, claim.id)
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled)})
+        books = matching.judge(connection, claim.id, staged.headings.fields)
+        contradicting = books.pop("late_rejects")
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled, contradicting)})
         too_many = _too_many(report)
         if preview or too_many:
-            before.rollback()
             report = report.model_copy(update={"refusal": too_many})
         else:
             _check(contacts.merge(connection, claim.id), report)
         contacts.keep_rejects(connection, claim.id)
         if preview or not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
+        else:
+            staging.drop_staging(connection, claim.id)  # rows can be judged only once
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
     with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
@@ -318,11 +320,13 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
-def _filled(end: End, unsettled: staging.Unsettled) -> dict[str, dict[str, int]]:
-    """How many accepted rows fill each field and each heading of extra."""
-    counted = ((end.filled, unsettled.filled), (end.filled_extra, unsettled.filled_extra))
-    filled, filled_extra = ({name: n - less.get(name, 0) for name, n in more.items()} for more, less in counted)
-    return {"filled": filled, "filled_extra": filled_extra}
+def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:
+    """How many accepted rows fill each field and each heading of extra; `rejected` were still accepted when counted."""
+    filled, filled_extra = Counter(end.filled), Counter(end.filled_extra)
+    for rows in rejected:
+        filled.subtract(rows.filled)
+        filled_extra.subtract(rows.filled_extra)
+    return {"filled": dict(+filled), "filled_extra": dict(+filled_extra)}
 
 
 def _check(written: dict[str, int], report: ImportReport) -> None:

@@ -247,7 +247,7 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Clean and write the rows of a sheet."""
     before = totals.last
-    batches = SheetBatches(storable(sheet.name), sheet.mapping, before)
+    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, request.system)
     rows = filled_down(_below(sheet.blocks, sheet.heading_row), workbook, sheet.heading_row)
     for block in regrouped(rows, request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))

@@ -26,6 +26,7 @@ class ReadRequest:
     columns: dict[str, str]  # heading -> field
     batch_rows: int
     memory_mb: int  # address space the process may take
+    system: str | None = None  # where the external ids of the file come from
 
 
 @dataclass(frozen=True)
