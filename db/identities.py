@@ -37,7 +37,7 @@ WEAK_BASIS = """CASE WHEN num_nonnulls({0}.first_name, {0}.last_name) = 0
     THEN 'organisation and place' ELSE 'organisation and name' END"""
 
 
-def find_people(connection: Connection, p: str) -> int:
+def find_people(connection: Connection, p: str, *, ids: bool) -> int:
     """Give each staged row the identity of its person; returns how many stored contacts are taken over.
 
     Leaves the temporary table `adoptions` (contact_id, identity_hash, basis).
@@ -45,22 +45,19 @@ def find_people(connection: Connection, p: str) -> int:
     Args:
         connection: in the transaction that judges; statistics of the staging table are fresh.
         p: the import's staging table.
+        ids: whether rows may have an external id.
     """
     connection.execute(
         text("""
             CREATE TEMP TABLE adoptions (contact_id bigint, identity_hash bytea, basis text) ON COMMIT DROP""")
     )
-    staged_ids, stored_ids = connection.execute(
-        text(f"""
-            SELECT EXISTS (SELECT FROM {p} WHERE external_id IS NOT NULL),
-                   EXISTS (SELECT FROM contacts WHERE mail_hash IS NOT NULL)""")
-    ).one()
+    stored_ids = connection.scalar(text("SELECT EXISTS (SELECT FROM contacts WHERE mail_hash IS NOT NULL)"))
     taken = 0
-    if staged_ids:
+    if ids:
         taken += _adopt_by_id(connection, p)
         if stored_ids:
             _join_other_system(connection, p)
-    if staged_ids or stored_ids:
+    if ids or stored_ids:
         _join_by_mail(connection, p)
     return taken + _adopt_by_name(connection, p)
 

@@ -45,7 +45,8 @@ def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | 
     Args:
         connection: in the transaction that merges.
         import_id: task_runs.id of the import.
-        headings: field -> heading of the workbook, for the reasons of rejects.
+        headings: field -> heading of the workbook, all that are mapped. Reasons of rejects name them, and rows have an
+            external id only if it is among them. None: any.
 
     Returns:
         rows: how many were staged; inserted, updated, unchanged, duplicate, rejected: they add up to rows;
@@ -60,7 +61,7 @@ def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | 
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
     # Without statistics the planner takes a fresh table for tiny and scans contacts once for each row.
     connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
-    adopted = find_people(connection, p)
+    adopted = find_people(connection, p, ids=headings is None or "external_id" in headings)
     _find_repeats(connection, p)
     rejects = reject_contradictions(connection, p, headings or {})
     _elect(connection, p)

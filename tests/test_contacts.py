@@ -100,7 +100,15 @@ def stored() -> list[dict[str, Any]]:
 
 
 def people() -> list[tuple[tuple[str, str], ...]]:
-    return sorted(tuple(sorted((k, str(v)) for k, v in contact.items())) for contact in stored())
+    return flat(stored())
+
+
+def flat(everybody: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, str], ...]]:
+    """Contacts as they can be compared and sorted; the order of `extra` is nothing."""
+    return sorted(
+        tuple(sorted((k, str(sorted(v.items())) if k == "extra" else str(v)) for k, v in each.items()))
+        for each in everybody
+    )
 
 
 def rejects(import_id: int) -> list[contacts.Reject]:
@@ -721,7 +729,7 @@ class Model:
                 contact.mail = new.mail if new.parts or not contact.parts else None
 
     def people(self) -> list[tuple[tuple[str, str], ...]]:
-        return sorted(tuple(sorted((k, str(v)) for k, v in each.items())) for each in self.stored)
+        return flat(self.stored)
 
 
 COLUMNS = [
