@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db.matching import MERGED, MERGED_NAME_HASH
+from db.merging import MERGED, MERGED_HASHES
 from db.staging import partition
 from db.tables import CONTACT_FIELDS
 
@@ -34,24 +34,86 @@ def serialize_imports(connection: Connection) -> None:
 def merge(connection: Connection, import_id: int) -> dict[str, int]:
     """Write the people whom `judge` found new or changed; unchanged ones are not touched. Returns how many of each."""
     p = partition(import_id)
-    columns = [*CONTACT_FIELDS, "extra"]
-    merged = ", ".join(f"{column} = {merged}" for column, merged in MERGED.items())
+    columns = [*CONTACT_FIELDS, "source_system", "extra", "name_hash", "mail_hash", "identity_hash"]
+    merged = ", ".join(f"{column} = {merged}" for column, merged in (MERGED | MERGED_HASHES).items())
+    _find_changes(connection)
+    _keep_changes(connection, p)
     updated = connection.execute(
         text(f"""
-            UPDATE contacts c SET {merged}, name_hash = {MERGED_NAME_HASH}, import_id = s.import_id,
+            UPDATE contacts c SET {merged}, import_id = s.import_id,
                 source_sheet = s.sheet, source_row = s.row_number, updated_at = now()
-            FROM known k JOIN {p} s USING (position) WHERE k.changed AND c.id = k.contact_id""")
+            FROM changed k JOIN {p} s USING (position) WHERE c.id = k.contact_id""")
     )
     inserted = connection.execute(
         text(f"""
-            INSERT INTO contacts (identity_hash, name_hash, import_id, source_sheet, source_row, {", ".join(columns)})
-            SELECT s.identity_hash, s.name_hash, s.import_id, s.sheet, s.row_number,
-                   {", ".join(f"s.{column}" for column in columns)}
+            INSERT INTO contacts (import_id, source_sheet, source_row, {", ".join(columns)})
+            SELECT s.import_id, s.sheet, s.row_number, {", ".join(f"s.{column}" for column in columns)}
             FROM {p} s WHERE s.identity_hash IS NOT NULL
             AND NOT EXISTS (SELECT FROM known k WHERE k.position = s.position)
             ORDER BY s.identity_hash -- the index of so many random keys is filled from one end to the other""")
     )
+    _keep_left_out(connection, p)
     return {"inserted": inserted.rowcount, "updated": updated.rowcount}
+
+
+_CHANGE = "contact_changes (contact_id, import_id, field, heading, old, new, basis)"
+
+
+def _find_changes(connection: Connection) -> None:
+    """Keep the changed ones of `known` apart: knowing how few they are, the planner looks them up instead of all."""
+    connection.execute(
+        text("""
+            CREATE TEMP TABLE changed ON COMMIT DROP AS
+            SELECT position, contact_id, basis FROM known WHERE changed""")
+    )
+    connection.execute(text("ANALYZE changed"))
+
+
+def _keep_changes(connection: Connection, p: str) -> None:
+    """Keep what the update of stored contacts replaces and fills, before it does."""
+    fields = ", ".join(
+        f"('{column}', NULL, c.{column}::text, ({merged})::text)"
+        for column, merged in MERGED.items()
+        if column != "extra"
+    )
+    connection.execute(
+        text(f"""
+            INSERT INTO {_CHANGE}
+            SELECT c.id, s.import_id, each.field, each.heading, each.old, each.new, k.basis
+            FROM changed k JOIN {p} s USING (position) JOIN contacts c ON c.id = k.contact_id
+            CROSS JOIN LATERAL (
+                VALUES {fields}
+                UNION ALL SELECT 'extra', key, c.extra ->> key, value FROM jsonb_each_text(s.extra)
+            ) each (field, heading, old, new)
+            WHERE each.old IS DISTINCT FROM each.new ORDER BY s.position""")
+    )
+
+
+def _keep_left_out(connection: Connection, p: str) -> None:
+    """Keep what repeated rows say otherwise than the row that leads, once for each value."""
+    compared = [field for field in CONTACT_FIELDS if field != "external_id"]
+    fields = ", ".join(f"('{field}', NULL, r.{field}::text, s.{field}::text)" for field in compared)
+    said, stored = (", ".join(each.format(field) for field in compared) for each in ("coalesce(r.{0}, s.{0})", "s.{0}"))
+    connection.execute(
+        text(f"""
+            WITH differing AS MATERIALIZED (
+                SELECT DISTINCT r.identity_hash, s.import_id, each.*
+                FROM repeats r JOIN repeats lead ON lead.identity_hash = r.identity_hash AND lead.rank = 1
+                JOIN {p} s ON s.position = lead.position
+                CROSS JOIN LATERAL (
+                    VALUES {fields}
+                    UNION ALL SELECT 'extra', key, value, s.extra ->> key FROM jsonb_each_text(r.extra)
+                ) each (field, heading, old, new)
+                WHERE r.rank > 1 AND (({said}) IS DISTINCT FROM ({stored}) OR NOT s.extra @> r.extra)
+                AND each.old IS NOT NULL AND each.old IS DISTINCT FROM each.new
+            )
+            INSERT INTO {_CHANGE}
+            SELECT c.id, d.import_id, d.field, d.heading, d.old, d.new, 'repeated row'
+            FROM differing d JOIN contacts c USING (identity_hash)
+            WHERE NOT EXISTS (
+                SELECT FROM contact_changes h WHERE h.contact_id = c.id AND h.field = d.field
+                AND h.heading IS NOT DISTINCT FROM d.heading AND h.old = d.old)""")
+    )
 
 
 def keep_rejects(connection: Connection, import_id: int) -> int:

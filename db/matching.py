@@ -1,20 +1,24 @@
-"""Matching: who is the same person, what a row would change, which rows repeat each other.
+"""Matching: each staged row gets one verdict, against the other rows of the file and the stored contacts.
 
-The rules that need the whole workbook or the stored contacts live here, in SQL, because only the database sees both.
-They run in one transaction of the caller: a preview rolls it back, an import commits it with its completion.
+The rules that need the whole workbook or the stored contacts are SQL, because only the database sees both. They run in
+one transaction of the caller and write nothing but the import's own staging table: a preview ends here, an import goes
+on with `contacts.merge`.
 
-Rules, version 1 (the hashes themselves are made where a row is read, tasks/crm/contact.py):
-- A row is the person with its e-mail and name, else with its organisation and name.
-- A row or a stored contact without an e-mail is the person with one who shares organisation and name, if only one does.
-- Of several rows for one person in a workbook none is newer by its place: the one contacted last speaks first, then the
-  one with most cells filled, then by content. What it leaves blank the others fill. So the order of rows is nothing.
-- A blank never erases, `extra` merges by heading, first and last name stay together.
+Rules, version 2 (the hashes are made where a row is read; who is who: identities.py; what merges: merging.py):
+- Rows of one person are one contact. None is newer by its place in the workbook: the one contacted last speaks first,
+  then the one with most cells filled, then by content. What it leaves blank the others fill. So the order of rows is
+  nothing.
+- Rows that are one person only by a weak identity and contradict each other are rejected (contradictions.py).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from db.contradictions import contradicting_headings, reject_contradictions
+from db.identities import E_MAIL_AND_NAME, WEAK_BASIS, WEAK_STAGED, find_people
+from db.merging import CHANGES, MERGED, NAMES, PLAIN_FIELDS
 from db.staging import ANALYSED, partition
 from db.tables import CONTACT_FIELDS
 
@@ -25,58 +29,44 @@ VERDICTS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
 CONTENT_ORDER = (
     "sha256(replace("
     + r" || U&'\001F' || ".join(
-        [f"coalesce({field}, '')" for field in CONTACT_FIELDS[:-1]]
+        [f"coalesce({field}, '')" for field in CONTACT_FIELDS if field not in {"last_contacted", "external_id"}]
         + ["coalesce((last_contacted - '2000-01-01'::date)::text, '')", "extra::text"]
     )
     + r", E'\\', E'\\\\')::bytea)"
 )
 
-_names = ("first_name", "last_name")
-_plain = [field for field in CONTACT_FIELDS if field not in _names]
-# Stored (c) and staged (s) row of one person, merged.
-MERGED = {
-    **{field: f"coalesce(s.{field}, c.{field})" for field in _plain},
-    # The whole name is the same, else it would be another person; two parts say more than one.
-    **{
-        name: "CASE WHEN num_nonnulls(s.first_name, s.last_name) >= num_nonnulls(c.first_name, c.last_name) "
-        f"THEN s.{name} ELSE c.{name} END"
-        for name in _names
-    },
-    "extra": "c.extra || s.extra",
-}
-# "Changed" means that merging changes something.
-_CHANGES = f"({', '.join(MERGED.values())}) IS DISTINCT FROM ({', '.join(f'c.{column}' for column in MERGED)})"
-# It is of the merged row: of one person only the organisation can make it another one.
-MERGED_NAME_HASH = (
-    "CASE WHEN s.organization IS NULL AND c.organization IS NOT NULL THEN c.name_hash ELSE s.name_hash END"
-)
 
-
-def judge(connection: Connection, import_id: int) -> dict[str, Any]:
+def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Give every staged row its one verdict; returns the books.
 
-    Afterwards a staged row with an identity leads: it is one person, with what that person's other rows add to it.
+    Afterwards a staged row with an identity leads: it is one person, with what that person's other rows add to it. The
+    staging table cannot be judged again: if the transaction commits without `merge`, drop it.
+
+    Args:
+        connection: in the transaction that merges.
+        import_id: task_runs.id of the import.
+        headings: field -> heading of the workbook, all that are mapped. Reasons of rejects name them, and rows have an
+            external id only if it is among them. None: any.
 
     Returns:
         rows: how many were staged; inserted, updated, unchanged, duplicate, rejected: they add up to rows;
         duplicates: [{sheet, row, of_sheet, of_row, differs: [field, …]}, …], those that differ first, at most 1,000;
+        weak_updates: [{sheet, row, basis, fields: [field whose stored value is replaced, …]}, …], updates by
+        organisation and name or place, those that replace something first, at most 1,000;
         shared_emails: [[e-mail, number of people], …], at most 100;
-        reject_reasons: [[column, reason, rows], …], at most 100.
+        reject_reasons: [[column, reason, rows], …], at most 100;
+        late_rejects: LateRejects, the rows that are rejected here (part of rejected);
+        told_apart_by: [[heading of extra, rows], …], the columns without a field in which such rows differ.
     """
     p = partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
     # Without statistics the planner takes a fresh table for tiny and scans contacts once for each row.
     connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
-    _adopt(connection, p)
+    adopted = find_people(connection, p, ids=headings is None or "external_id" in headings)
+    _find_repeats(connection, p)
+    rejects = reject_contradictions(connection, p, headings or {})
     _elect(connection, p)
-    # Kept, so that `merge` need not look into contacts while it fills them: a plan made for an empty table then reads
-    # all that it has written so far, for every row.
-    connection.execute(
-        text(f"""
-            CREATE TEMP TABLE known ON COMMIT DROP AS
-            SELECT s.position, c.id AS contact_id, {_CHANGES} AS changed
-            FROM {p} s JOIN contacts c ON c.identity_hash = s.identity_hash""")
-    )
+    _meet_stored(connection, p, adopted)
     books = connection.execute(
         text(f"""
             SELECT rows, people - met AS inserted, changed AS updated, met - changed AS unchanged,
@@ -84,112 +74,65 @@ def judge(connection: Connection, import_id: int) -> dict[str, Any]:
             FROM (SELECT count(*) AS rows, count(identity_hash) AS people, count(problems) AS rejected FROM {p}) read,
                  (SELECT count(*) AS met, count(*) FILTER (WHERE changed) AS changed FROM known) stored""")
     )
-    return {**books.mappings().one(), **_details(connection, p)}
+    return {
+        **books.mappings().one(),
+        **_details(connection, p),
+        "late_rejects": rejects,
+        "told_apart_by": contradicting_headings(connection) if rejects.rows else [],
+    }
 
 
-def _adopt(connection: Connection, p: str) -> None:
-    """Find who without an e-mail is who with one; a stored contact takes over the identity of its claimant."""
-    if not _find_nameless(connection, p):
-        return
-    _find_claimants(connection, p)
-    connection.execute(
-        text("""
-            CREATE TEMP TABLE claims ON COMMIT DROP AS
-            WITH only_one AS (
-                SELECT name_hash, (array_agg(identity_hash))[1] AS identity_hash
-                FROM claimants GROUP BY name_hash HAVING count(DISTINCT identity_hash) = 1
-            ), known AS (
-                SELECT only_one.*, nameless.id AS adopted_id, owner.id AS owner_id,
-                       count(nameless.id) OVER (PARTITION BY only_one.identity_hash) AS adoptions
-                FROM only_one
-                LEFT JOIN contacts nameless ON nameless.name_hash = only_one.name_hash AND nameless.email IS NULL
-                LEFT JOIN contacts owner ON owner.identity_hash = only_one.identity_hash
-            )
-            -- Two stored contacts stay two, and of two that one person claims neither is chosen.
-            SELECT name_hash, identity_hash, adopted_id FROM known
-            WHERE adopted_id IS NULL OR (owner_id IS NULL AND adoptions = 1)""")
-    )
+def _find_repeats(connection: Connection, p: str) -> None:
+    """Keep the rows of each person who has more than one."""
+    columns = ", ".join(["sheet", "row_number", "name_hash", "mail_hash", *CONTACT_FIELDS, "source_system", "extra"])
     connection.execute(
         text(f"""
-            UPDATE {p} s SET identity_hash = claims.identity_hash
-            FROM claims WHERE s.name_hash = claims.name_hash AND s.email IS NULL AND s.problems IS NULL""")
-    )
-    connection.execute(
-        text("""
-            UPDATE contacts SET identity_hash = claims.identity_hash
-            FROM claims WHERE contacts.id = claims.adopted_id""")
-    )
-
-
-def _find_nameless(connection: Connection, p: str) -> int:
-    """Keep the names of staged rows without an e-mail and of stored contacts without one that this import names.
-
-    Returns how many.
-    """
-    found = connection.execute(
-        text(f"""
-            CREATE TEMP TABLE nameless ON COMMIT DROP AS
-            SELECT name_hash, bool_or(c.name_hash IS NOT NULL) AS stored
-            FROM {p} s LEFT JOIN (SELECT name_hash FROM contacts WHERE email IS NULL) c USING (name_hash)
-            WHERE s.problems IS NULL AND (s.email IS NULL OR c.name_hash IS NOT NULL) GROUP BY 1""")
-    )
-    connection.execute(text("ANALYZE nameless"))
-    return found.rowcount
-
-
-def _find_claimants(connection: Connection, p: str) -> None:
-    """Keep who with an e-mail has one of these names.
-
-    A name that is stored without an e-mail and that no staged row claims needs no look at the other contacts, which is
-    a scan of all: two stored contacts stay two. So importing the same workbook again needs none.
-    """
-    connection.execute(
-        text(f"""
-            CREATE TEMP TABLE claimants ON COMMIT DROP AS
-            SELECT name_hash, identity_hash FROM {p} JOIN nameless USING (name_hash)
-            WHERE problems IS NULL AND email IS NOT NULL""")
-    )
-    asked = connection.execute(
-        text("""
-            CREATE TEMP TABLE asked ON COMMIT DROP AS
-            SELECT name_hash FROM nameless WHERE NOT stored OR name_hash IN (SELECT name_hash FROM claimants)""")
-    )
-    if not asked.rowcount:
-        return
-    connection.execute(text("ANALYZE asked"))  # else the planner hashes all contacts instead of these few
-    connection.execute(
-        text("""
-            INSERT INTO claimants
-            SELECT name_hash, identity_hash FROM contacts JOIN asked USING (name_hash) WHERE email IS NOT NULL""")
+            CREATE TEMP TABLE several ON COMMIT DROP AS
+            SELECT s.identity_hash, s.position, {columns}, {WEAK_STAGED} AS weak
+            FROM (SELECT identity_hash FROM {p} WHERE problems IS NULL GROUP BY 1 HAVING count(*) > 1) several
+            JOIN {p} s USING (identity_hash) WHERE problems IS NULL""")
     )
 
 
 def _elect(connection: Connection, p: str) -> None:
     """One row of each person leads and takes over what the others add to it; the others are duplicates."""
-    fields = ", ".join(f"s.{field}" for field in CONTACT_FIELDS)
+    fields = ", ".join(CONTACT_FIELDS)
+    named = f"num_nonnulls({', '.join(NAMES)})"
     connection.execute(
         text(f"""
             CREATE TEMP TABLE repeats ON COMMIT DROP AS
-            SELECT s.*, row_number() OVER (PARTITION BY s.identity_hash ORDER BY
-                       last_contacted DESC NULLS LAST, num_nonnulls({fields}) DESC, {CONTENT_ORDER}, position) AS rank
-            FROM (SELECT identity_hash FROM {p} WHERE problems IS NULL GROUP BY 1 HAVING count(*) > 1) several
-            JOIN (SELECT identity_hash, position, sheet, row_number, name_hash, extra, {", ".join(CONTACT_FIELDS)}
-                  FROM {p} WHERE problems IS NULL) s USING (identity_hash)""")
+            SELECT ranked.*, -- of an id the name of the first row that has one counts
+                   has_id AND whole <> first_value(whole) OVER (
+                       PARTITION BY identity_hash ORDER BY {named} = 0, rank) AS other_name
+            FROM (
+                SELECT r.*, lower(concat_ws(' ', {", ".join(NAMES)})) AS whole,
+                       count(*) OVER (PARTITION BY identity_hash) AS rows,
+                       bool_or(external_id IS NOT NULL) OVER (PARTITION BY identity_hash) AS has_id,
+                       row_number() OVER (
+                           PARTITION BY identity_hash ORDER BY last_contacted DESC NULLS LAST,
+                           num_nonnulls({fields}) DESC, {CONTENT_ORDER}, position) AS rank
+                FROM several r
+            ) ranked WHERE rows > 1""")
     )
     connection.execute(
         text(f"UPDATE {p} s SET identity_hash = NULL FROM repeats r WHERE r.position = s.position AND r.rank > 1")
     )
+    first = "(array_agg({0} ORDER BY rank) FILTER (WHERE {0} IS NOT NULL))[1] AS {0}"
+    placed = "organization IS NULL, num_nonnulls(street, city, country) = 0 AND whole = ''"
     best = ", ".join(
-        [f"(array_agg({field} ORDER BY rank) FILTER (WHERE {field} IS NOT NULL))[1] AS {field}" for field in _plain]
-        + [f"(array_agg({name} ORDER BY num_nonnulls({', '.join(_names)}) DESC, rank))[1] AS {name}" for name in _names]
-        + ["(array_agg(name_hash ORDER BY organization IS NULL, rank))[1] AS name_hash"]
+        [first.format(column) for column in (*PLAIN_FIELDS, "source_system")]
+        + [f"(array_agg({name} ORDER BY other_name, {named} DESC, rank))[1] AS {name}" for name in NAMES]
+        + [f"(array_agg(name_hash ORDER BY other_name, {placed}, rank))[1] AS name_hash"]
+        + ["(array_agg(mail_hash ORDER BY rank) FILTER (WHERE NOT (mail_hash IS NULL OR other_name)))[1] AS mail_hash"]
     )
     connection.execute(
         text(f"""
             CREATE TEMP TABLE merged ON COMMIT DROP AS
             SELECT identity_hash, {best} FROM repeats GROUP BY identity_hash""")
     )
-    taken = ", ".join(f"{field} = m.{field}" for field in (*CONTACT_FIELDS, "name_hash"))
+    taken = ", ".join(
+        f"{column} = m.{column}" for column in (*CONTACT_FIELDS, "source_system", "name_hash", "mail_hash")
+    )
     connection.execute(
         text(f"""
             UPDATE {p} s SET {taken} FROM repeats r JOIN merged m USING (identity_hash)
@@ -202,6 +145,28 @@ def _elect(connection: Connection, p: str) -> None:
                   FROM repeats, jsonb_each(extra) GROUP BY identity_hash) more JOIN repeats r USING (identity_hash)
             WHERE r.rank = 1 AND r.position = s.position""")
     )
+
+
+def _meet_stored(connection: Connection, p: str, adopted: int) -> None:
+    """Keep which stored contact each person is, so that `merge` need not look into contacts while it fills them.
+
+    A plan made for an empty table would then read all that it has written so far, for every row.
+    """
+    connection.execute(
+        text(f"""
+            CREATE TEMP TABLE known ON COMMIT DROP AS
+            SELECT s.position, c.id AS contact_id, {CHANGES} AS changed, CASE
+                WHEN s.external_id = c.external_id THEN 'external id'
+                WHEN s.email IS NOT NULL THEN '{E_MAIL_AND_NAME}' ELSE {WEAK_BASIS.format("s")} END AS basis
+            FROM {p} s JOIN contacts c ON c.identity_hash = s.identity_hash""")
+    )
+    if adopted:
+        connection.execute(text("DELETE FROM known k USING adoptions a WHERE a.contact_id = k.contact_id"))
+        connection.execute(
+            text(f"""
+                INSERT INTO known SELECT s.position, c.id, {CHANGES}, a.basis
+                FROM adoptions a JOIN {p} s USING (identity_hash) JOIN contacts c ON c.id = a.contact_id""")
+        )
 
 
 def _details(connection: Connection, p: str) -> dict[str, Any]:
@@ -224,14 +189,38 @@ def _details(connection: Connection, p: str) -> dict[str, Any]:
             WHERE identity_hash IS NOT NULL AND email IS NOT NULL
             GROUP BY 1 HAVING count(*) > 1 ORDER BY 2 DESC, 1 LIMIT 100""")
     )
-    reasons = connection.execute(
+    reasons = connection.execute(  # a reason that names its cell or another row, without it
         text(f"""
-            SELECT problem ->> 0, regexp_replace(problem ->> 2, '^[A-Z]+' || row_number || ' ', ''), count(*)
-            FROM {p}, jsonb_array_elements(problems) problem -- a reason that names its cell, without it
+            SELECT problem ->> 0, regexp_replace(
+                regexp_replace(problem ->> 2, '^[A-Z]+' || row_number || ' ', ''),
+                '^is the same (person|organisation) as row .* (by organisation and )',
+                'is the same \\1 as another row \\2'
+            ), count(*)
+            FROM {p}, jsonb_array_elements(problems) problem
             WHERE problems IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 100""")
     )
     return {
         "duplicates": [dict(row) for row in duplicates.mappings()],
+        "weak_updates": _weak_updates(connection, p),
         "shared_emails": [list(row) for row in shared],
         "reject_reasons": [list(row) for row in reasons],
     }
+
+
+def _weak_updates(connection: Connection, p: str) -> list[dict[str, Any]]:
+    """Rows that change a stored contact to which only a weak identity ties them, and the fields that they replace."""
+    replaced = ", ".join(
+        f"CASE WHEN c.{column} IS NOT NULL AND c.{column} IS DISTINCT FROM {merged} THEN '{column}' END"
+        for column, merged in MERGED.items()
+        if column != "extra"
+    )
+    updates = connection.execute(
+        text(f"""
+            SELECT s.sheet, s.row_number AS row, k.basis, replaced.fields
+            FROM known k JOIN {p} s USING (position) JOIN contacts c ON c.id = k.contact_id
+            CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{replaced},
+                CASE WHEN NOT ({MERGED["extra"]}) @> c.extra THEN 'extra' END], NULL) AS fields) replaced
+            WHERE k.changed AND k.basis LIKE 'organisation %'
+            ORDER BY cardinality(replaced.fields) = 0, s.position LIMIT 1000""")
+    )
+    return [dict(row) for row in updates.mappings()]

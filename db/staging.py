@@ -23,13 +23,15 @@ STAGED_COLUMNS = (
     "row_number",
     "identity_hash",
     "name_hash",
+    "mail_hash",
     *CONTACT_FIELDS,
+    "source_system",
     "month_first",
     "extra",
     "problems",
     "raw",
 )
-ANALYSED = ("position", "identity_hash", "name_hash", "email", "problems")
+ANALYSED = ("position", "identity_hash", "name_hash", "mail_hash", "email", "external_id", "problems")
 
 _STAGED_BY = """
     SELECT r.id FROM pg_inherits i JOIN pg_class c ON i.inhparent = 'import_staging'::regclass AND c.oid = i.inhrelid
@@ -37,8 +39,8 @@ _STAGED_BY = """
 
 
 @dataclass(frozen=True)
-class Unsettled:
-    """Rows that were rejected because nothing tells how their date is to be read."""
+class LateRejects:
+    """Rows that are rejected after they were read, so that whoever counted filled cells then can subtract theirs."""
 
     rows: int
     filled: dict[str, int]  # field -> how many of them fill it
@@ -160,7 +162,9 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     return list(missing.scalars())
 
 
-def settle_dates(connection: Connection, import_id: int, day_first: bool | None, days: Mapping[str, int]) -> Unsettled:
+def settle_dates(
+    connection: Connection, import_id: int, day_first: bool | None, days: Mapping[str, int]
+) -> LateRejects:
     """Give each ambiguous date its one reading, or reject its row where the workbook does not tell.
 
     Args:
@@ -170,7 +174,7 @@ def settle_dates(connection: Connection, import_id: int, day_first: bool | None,
         days: sheet -> index in `raw` of the column's cell.
 
     Returns:
-        What the rejected rows fill, so that whoever counted filled cells before can subtract it.
+        The rows that were rejected.
     """
     table = partition(import_id)
     if day_first is None:
@@ -179,19 +183,19 @@ def settle_dates(connection: Connection, import_id: int, day_first: bool | None,
         connection.execute(
             text(f"UPDATE {table} SET last_contacted = month_first, month_first = NULL WHERE month_first IS NOT NULL")
         )
-    return Unsettled(0, {}, {})
+    return LateRejects(0, {}, {})
 
 
-def _reject_unsettled(connection: Connection, table: str, days: Mapping[str, int]) -> Unsettled:
+def _reject_unsettled(connection: Connection, table: str, days: Mapping[str, int]) -> LateRejects:
     counts = ", ".join(f"count({field})" for field in CONTACT_FIELDS)
     rows, extra, *filled = connection.execute(
         text(f"""
             WITH unsettled AS (
-                UPDATE {table} SET month_first = NULL, identity_hash = NULL, name_hash = NULL,
+                UPDATE {table} SET month_first = NULL, identity_hash = NULL, name_hash = NULL, mail_hash = NULL,
                     problems = jsonb_build_array(
-                        (raw -> (CAST(:days AS jsonb) ->> sheet)::int) || to_jsonb(format(
-                            'could be %s or %s, and no other date of the column tells which: write it as %s',
-                            to_char(last_contacted, 'YYYY-MM-DD'), to_char(month_first, 'YYYY-MM-DD'), 'YYYY-MM-DD')))
+                        (raw -> (CAST(:days AS jsonb) ->> sheet)::int) || to_jsonb(text
+                            'has the day or the month first, and no other date of the column tells which: '
+                            'write it as YYYY-MM-DD'))
                 WHERE month_first IS NOT NULL AND problems IS NULL RETURNING *
             )
             SELECT count(*), (
@@ -201,4 +205,4 @@ def _reject_unsettled(connection: Connection, table: str, days: Mapping[str, int
             ), {counts} FROM unsettled"""),
         {"days": json.dumps(days)},
     ).one()
-    return Unsettled(rows, {field: n for field, n in zip(CONTACT_FIELDS, filled, strict=True) if n}, extra or {})
+    return LateRejects(rows, {field: n for field, n in zip(CONTACT_FIELDS, filled, strict=True) if n}, extra or {})

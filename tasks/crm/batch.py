@@ -106,12 +106,16 @@ class _BlockReader:
         kept = self._extra()
         rejected = self._problems.mask(len(self._block))
         ambiguous = np.fromiter((day is not None and day.month_first is not None for day in days), bool, len(days))
-        hashes = identities(fields)
+        hashes = identities(fields, self._mapping.system)
         accepted = {
             "identity_hash": hashes.identity,
             "name_hash": hashes.name,
+            "mail_hash": hashes.mail,
             **fields,
             DATE: pa.array([day.date if day else None for day in days], pa.date32()),
+            "source_system": pc.if_else(
+                pc.is_valid(fields["external_id"]), pa.scalar(self._mapping.system, pa.string()), None
+            ),
             "month_first": pa.array([day.month_first if day else None for day in days], pa.date32()),
             "extra": _as_json(kept, len(self._block)),
         }

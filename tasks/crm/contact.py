@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from tasks.crm.excel_errors import is_error
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a cell that slipped
 NOTE_LENGTH = 1_000_000  # characters of notes
 EMAIL_LENGTH = 254  # RFC 5321: a path has 256 octets with its brackets
@@ -233,4 +233,5 @@ class Contact(BaseModel):
     country: Name = None
     tags: Line = None
     notes: Note = None
+    external_id: Line = None  # within the system that the file comes from
     last_contacted: Date = None

@@ -34,6 +34,7 @@ class ImportReport(BaseModel):
     filled_extra: dict[str, int] = {}  # heading in extra -> the same
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
+    weak_updates: list[dict[str, Any]] = []  # sheet, row, basis, fields: [replaced field, …]; at most 1,000
     shared_emails: list[tuple[str, int]]  # e-mail, people
     encoding: str | None = None  # (release 0.1) of text, where its bytes do not prove it
     refusal: str | None = None  # of a preview: why an import would be refused

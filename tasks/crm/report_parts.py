@@ -124,6 +124,23 @@ def _place(sheets: pd.Series, rows: pd.Series) -> pd.Series:
     return sheets.str.slice(stop=150) + " " + rows.astype(str)
 
 
+def weak_updates(report: ImportReport) -> Part | None:
+    """Stored contacts that were changed although nothing but a name ties the row to them."""
+    if not report.weak_updates:
+        return None
+    shown = pd.DataFrame(report.weak_updates[:_SHOWN])
+    table = pd.DataFrame(
+        {
+            "row": _place(shown["sheet"], shown["row"]),
+            "known by": shown["basis"],
+            "replaced": shown["fields"].str.join(", ").replace("", "nothing"),
+        }
+    )
+    more = len(report.weak_updates) - len(table)
+    note = "No e-mail address or id proves that they are the same. What was replaced is kept in `contact_changes`."
+    return Part("Contacts updated by their name alone", table, (f"… and {more:,} more. " if more > 0 else "") + note)
+
+
 def shared_emails(report: ImportReport) -> Part | None:
     """E-mail addresses that several people have."""
     if not report.shared_emails:
@@ -138,5 +155,6 @@ PARTS: tuple[Callable[[ImportReport], Part | None], ...] = (
     reading,
     columns,
     repeated_rows,
+    weak_updates,
     shared_emails,
 )

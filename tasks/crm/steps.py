@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -293,18 +294,19 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
             return dict(done["result"])
         check_owner(connection, claim)
         unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
-        before = connection.begin_nested()
-        books = matching.judge(connection, claim.id)
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled)})
-        too_many = _too_many(report)
+        books = matching.judge(connection, claim.id, staged.headings.fields)
+        contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled, contradicting)})
+        too_many = _collapsed(report, told_apart_by) or _too_many(report)
         if preview or too_many:
-            before.rollback()
             report = report.model_copy(update={"refusal": too_many})
         else:
             _check(contacts.merge(connection, claim.id), report)
         contacts.keep_rejects(connection, claim.id)
         if preview or not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
+        else:
+            staging.drop_staging(connection, claim.id)  # rows can be judged only once
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
     with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
@@ -344,17 +346,32 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
-def _filled(end: End, unsettled: staging.Unsettled) -> dict[str, dict[str, int]]:
-    """How many accepted rows fill each field and each heading of extra."""
-    counted = ((end.filled, unsettled.filled), (end.filled_extra, unsettled.filled_extra))
-    filled, filled_extra = ({name: n - less.get(name, 0) for name, n in more.items()} for more, less in counted)
-    return {"filled": filled, "filled_extra": filled_extra}
+def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:
+    """How many accepted rows fill each field and each heading of extra; `rejected` were still accepted when counted."""
+    filled, filled_extra = Counter(end.filled), Counter(end.filled_extra)
+    for rows in rejected:
+        filled.subtract(rows.filled)
+        filled_extra.subtract(rows.filled_extra)
+    return {"filled": dict(+filled), "filled_extra": dict(+filled_extra)}
 
 
 def _check(written: dict[str, int], report: ImportReport) -> None:
     told = {"inserted": report.inserted, "updated": report.updated}
     if written != told:
         raise RuntimeError(f"import {report.import_id} would write {written}, but its report says {told}")
+
+
+def _collapsed(report: ImportReport, told_apart_by: list[tuple[str, int]]) -> str | None:
+    """Why a workbook is refused whose people only a column tells apart that is not understood, such as a name."""
+    if not told_apart_by:
+        return None
+    column, rows = told_apart_by[0]
+    if rows <= import_settings().reject_limit * report.rows:
+        return None
+    return (
+        f"{rows:,} of {report.rows:,} rows would be the same contacts, and only a column that is not understood tells "
+        f'them apart, "{column}": say what it is, for example {column_option(column, "full_name", asked_by.get())}'
+    )
 
 
 def _too_many(report: ImportReport) -> str | None:
