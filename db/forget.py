@@ -1,4 +1,4 @@
-"""Forgets one person, everywhere: contacts, rejected rows, staged rows, lists of shared addresses, what was told.
+"""Forgets one person, everywhere: contacts, their history, rejected and staged rows, shared addresses, messages.
 
     python -m db.forget ann@example.org
 
@@ -34,7 +34,13 @@ class Forgotten:
 def forget(connection: Connection, email: str) -> Forgotten:
     """Remove whoever has this e-mail, whatever its case, in the caller's transaction."""
     address = {"email": email, "pattern": _pattern(email)}
-    gone = connection.execute(text("DELETE FROM contacts WHERE lower(email) = lower(:email)"), address).rowcount
+    gone = connection.scalars(
+        text("DELETE FROM contacts WHERE lower(email) = lower(:email) RETURNING id"), address
+    ).all()
+    connection.execute(
+        text("DELETE FROM contact_changes WHERE contact_id = ANY(:gone) OR concat_ws(' ', old, new) ~* :pattern"),
+        {**address, "gone": list(gone)},
+    )
     rows = connection.execute(
         text(f"""
             WITH gone AS (DELETE FROM import_rejects WHERE {_texts('"row"')} ~* :pattern OR value ~* :pattern
@@ -73,7 +79,7 @@ def forget(connection: Connection, email: str) -> Forgotten:
         text(f"SELECT id FROM contacts WHERE concat_ws(' ', notes, tags, {_texts('extra')}) ~* :pattern ORDER BY id"),
         address,
     )
-    return Forgotten(gone, len(rows.all()), staged.rowcount, list(mentions))
+    return Forgotten(len(gone), len(rows.all()), staged.rowcount, list(mentions))
 
 
 def _texts(column: str) -> str:

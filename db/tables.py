@@ -1,17 +1,16 @@
 """All tables of the project: the one place that says what is stored and what the database itself refuses.
 
 The tables are made by the migrations only; this metadata is what a test compares them with and what the statements of
-the other modules are built from. Times are timestamptz. `contacts.content_hash` is a generated column, so that it is
-the hash of the stored row by construction, whoever wrote it.
+the other modules are built from. Times are timestamptz.
 """
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Computed,
     Date,
     DateTime,
     ForeignKey,
@@ -53,21 +52,11 @@ CONTACT_FIELDS = (
     "country",
     "tags",
     "notes",
+    "external_id",
     "last_contacted",
 )
 
 STATUSES = ("processing", "completed", "failed", "cancelled", "missed", "skipped", "held")
-
-# Units of work, blank-separated by the unit separator; a backslash is doubled because text becomes bytea here.
-# Version 1 of the rule: a change of it is a migration that makes the column anew.
-CONTENT_HASH_V1 = (
-    "sha256(replace("
-    + r" || U&'\001F' || ".join(
-        [f"coalesce({field}, '')" for field in CONTACT_FIELDS[:-1]]
-        + ["coalesce((last_contacted - '2000-01-01'::date)::text, '')", "extra::text"]
-    )
-    + r", E'\\', E'\\\\')::bytea)"
-)
 
 
 def _created_at() -> Column[dt.datetime]:
@@ -78,9 +67,11 @@ def _updated_at() -> Column[dt.datetime]:
     return Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
-def _contact_columns() -> list[Column[str] | Column[dt.date]]:
-    columns: list[Column[str] | Column[dt.date]] = [Column(name, Text) for name in CONTACT_FIELDS[:-1]]
-    return [*columns, Column("last_contacted", Date)]
+def _contact_columns() -> list[Column[Any]]:
+    return [
+        *[Column(name, Date if name == "last_contacted" else Text) for name in CONTACT_FIELDS],
+        Column("source_system", Text),  # the system in which external_id is unique; empty without one
+    ]
 
 
 # One row for each unit of work of any job: the memory behind "once".
@@ -109,9 +100,11 @@ contacts = Table(
     "contacts",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("identity_hash", LargeBinary, nullable=False),  # who this is: e-mail and name, or organisation and name
-    Column("name_hash", LargeBinary, nullable=False),  # organisation and name, with or without an e-mail
-    Column("content_hash", LargeBinary, Computed(CONTENT_HASH_V1, persisted=True), nullable=False),
+    # Who this is: external id, else e-mail and name, else organisation and name or place.
+    Column("identity_hash", LargeBinary, nullable=False),
+    # Organisation and name or, without a person, organisation and place; whatever else identifies it.
+    Column("name_hash", LargeBinary, nullable=False),
+    Column("mail_hash", LargeBinary),  # e-mail and name, where an external id is the identity
     *_contact_columns(),
     Column("extra", JSONB, nullable=False, server_default=text("'{}'")),  # every other column: heading -> text
     # task_runs.id of the import that wrote it last. Rows there are never removed, and a constraint that is checked for
@@ -123,7 +116,38 @@ contacts = Table(
     _updated_at(),
     UniqueConstraint("identity_hash"),
     # The only ones that are looked for by name; the others are met in one scan where a workbook asks for them.
-    Index("contacts_name_hash_idx", "name_hash", postgresql_where=text("email IS NULL")),
+    Index("contacts_name_hash_idx", "name_hash", postgresql_where=text("email IS NULL AND external_id IS NULL")),
+    Index("contacts_mail_hash_idx", "mail_hash", postgresql_where=text("mail_hash IS NOT NULL")),
+    Index(
+        "contacts_source_system_external_id_key",
+        "source_system",
+        "external_id",
+        unique=True,
+        postgresql_where=text("external_id IS NOT NULL"),
+    ),
+    CheckConstraint("(external_id IS NULL) = (source_system IS NULL)", name="source_system"),
+)
+
+# What an import replaced or filled in stored contacts, and what of repeated rows it left out: nothing is lost. No
+# foreign keys, as in contacts; db/forget.py removes the rows of a person.
+contact_changes = Table(
+    "contact_changes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("import_id", Integer, nullable=False),  # task_runs.id
+    Column("field", Text, nullable=False),  # a column of contacts
+    Column("heading", Text),  # the key in extra, where field is extra
+    Column("old", Text),  # the value that was replaced; of a repeated row the value that was left out
+    Column("new", Text),  # the value that is stored
+    Column("basis", Text, nullable=False),  # by which the row is the person
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint(
+        "basis IN ('external id', 'e-mail and name', 'organisation and name', 'organisation and place',"
+        " 'repeated row')",
+        name="basis",
+    ),
+    Index(None, "contact_id"),
 )
 
 # One row for each faulty cell; a row of the workbook with two of them stands here twice.
@@ -152,6 +176,7 @@ import_staging = Table(
     Column("row_number", Integer, nullable=False),
     Column("identity_hash", LargeBinary),
     Column("name_hash", LargeBinary),
+    Column("mail_hash", LargeBinary),  # e-mail and name, of a row with an external id
     *_contact_columns(),
     Column("month_first", Date),  # the other reading of an ambiguous date in last_contacted
     Column("extra", JSONB),

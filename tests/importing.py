@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 FLOW = "flows.import_crm_data:import_crm_data"
-STAGE = "db.contacts:stage"  # its calls are counted: how many batches a run really staged
+STAGE = "db.staging:stage"  # its calls are counted: how many batches a run really staged
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(

@@ -1,4 +1,4 @@
-"""Delimited text: every row as a person would read it, or rejected with its number; nothing is swallowed."""
+"""Delimited text: every row as a person would read it, or rejected with its number."""
 
 import csv
 import io

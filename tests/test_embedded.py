@@ -167,6 +167,31 @@ def test_a_starter_that_is_killed_at_any_moment_is_no_harm(data_dir: Path) -> No
     assert not list(data_dir.glob("postgres.unfinished-*"))
 
 
+@pytest.mark.parametrize(
+    ("memory", "free_disk", "expected"),
+    [
+        (64 << 30, 1 << 40, ("512MB", "64MB", "2048MB")),
+        (4 << 30, 24 << 30, ("256MB", "32MB", "1536MB")),
+        (1 << 28, 1 << 30, ("128MB", "4MB", "1024MB")),  # never less than PostgreSQL's own
+    ],
+)
+def test_the_settings_fit_the_machine(memory: int, free_disk: int, expected: tuple[str, ...]) -> None:
+    assert tuple(embedded.settings_for(memory, free_disk).values()) == expected
+
+
+def test_a_container_has_no_more_memory_than_its_limit(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = data_dir / "memory.max"
+    monkeypatch.setattr(embedded, "MEMORY_LIMIT", limit)
+    whole = embedded._memory()
+    limit.write_text("max\n")
+    assert embedded._memory() == whole
+    limit.write_text(f"{4 << 30}\n")
+    assert embedded._memory() == min(whole, 4 << 30)
+    url = embedded.start(data_dir)
+    assert query(url, "SHOW shared_buffers") == "256MB"
+    assert query(url, "SHOW wal_buffers") == "32MB"
+
+
 def test_there_is_room_for_16_processes_at_once_and_a_full_server_counts_as_running(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

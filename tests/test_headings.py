@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.crm.heading_table import NO_FIELD, ONLY_IN_ITS_LANGUAGE, heading_table
 from tasks.crm.headings import (
-    _TABLE,
-    ALIASES,
     FIELDS,
     REASON_HEADING,
     HeadingsError,
@@ -20,6 +19,7 @@ from tasks.crm.headings import (
     map_columns,
 )
 
+TABLE = heading_table()
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "workbooks"
 
 # product: (headings, field -> the heading that must take it)
@@ -70,7 +70,7 @@ EXPORTS = {
         {
             "organization": "Company name", "first_name": "First Name", "last_name": "Last Name", "email": "Email",
             "phone": "Phone Number", "title": "Job Title", "street": "Street Address", "city": "City",
-            "country": "Country/Region", "last_contacted": "Last Contacted",
+            "country": "Country/Region", "last_contacted": "Last Contacted", "external_id": "Record ID",
         },
     ),
     "HubSpot contacts, the company only as an association": (
@@ -230,7 +230,7 @@ EXPORTS = {
             "organization": "Account Name", "first_name": "First Name", "last_name": "Last Name", "title": "Title",
             "email": "Email", "phone": "Phone", "street": "Mailing Street", "city": "Mailing City",
             "country": "Mailing Country", "tags": "Tag", "notes": "Description",
-            "last_contacted": "Last Activity Time",
+            "last_contacted": "Last Activity Time", "external_id": "Record Id",
         },
     ),
     "Pipedrive people": (
@@ -243,7 +243,7 @@ EXPORTS = {
         {
             "organization": "Person - Organization", "first_name": "Person - First name",
             "last_name": "Person - Last name", "email": "Person - Email - Work", "phone": "Person - Phone - Work",
-            "tags": "Person - Label", "last_contacted": "Person - Last activity date",
+            "tags": "Person - Label", "last_contacted": "Person - Last activity date", "external_id": "Person - ID",
         },
     ),
     "Dynamics 365": (
@@ -256,6 +256,7 @@ EXPORTS = {
             "organization": "Company Name", "first_name": "First Name", "last_name": "Last Name",
             "title": "Job Title", "email": "Email", "phone": "Business Phone", "street": "Address 1: Street 1",
             "city": "Address 1: City", "country": "Address 1: Country/Region", "notes": "Description",
+            "external_id": "(Do Not Modify) Contact",
         },
     ),
     "EspoCRM": (
@@ -407,7 +408,15 @@ def test_headings_are_found_below_a_title_and_blank_rows(product):
 
 
 @pytest.mark.parametrize(
-    ("field", "heading"), [(field, heading) for field, _, _, headings in _TABLE for heading in headings]
+    ("field", "heading"),
+    sorted(
+        {
+            (row.field, heading)
+            for row in TABLE.rows
+            if row.field not in {NO_FIELD, "external_id"} and ONLY_IN_ITS_LANGUAGE not in row.rules
+            for heading in row.headings
+        }
+    ),
 )
 def test_every_alias_maps_to_its_field_in_any_spelling(field, heading):
     for spelling in (heading, f"  {heading.upper()} ", heading.replace(" ", "_"), heading + "*"):
@@ -417,13 +426,15 @@ def test_every_alias_maps_to_its_field_in_any_spelling(field, heading):
 
 def test_an_alias_means_one_thing_and_names_who_writes_it():
     meanings = {}
-    for field, rank, source, headings in _TABLE:
-        assert field in FIELDS
-        assert source
-        assert rank > 0
-        for heading in headings:
-            assert meanings.setdefault(key(heading), (field, rank, source)) == (field, rank, source), heading
-    assert {alias.field for alias in ALIASES.values()} == set(FIELDS)
+    for row in TABLE.rows:
+        assert row.source
+        if row.field in {NO_FIELD, "external_id"} or ONLY_IN_ITS_LANGUAGE in row.rules:
+            continue
+        assert row.field in FIELDS
+        assert row.rank > 0
+        for heading in row.headings:
+            assert meanings.setdefault(key(heading), (row.field, row.rank)) == (row.field, row.rank), heading
+    assert {alias.field for alias in TABLE.aliases.values()} | {"external_id"} == set(FIELDS)
 
 
 def test_accents_and_case_do_not_matter_but_japanese_voicing_marks_do():
@@ -603,7 +614,7 @@ def test_headings_of_any_kind_break_nothing():
     "".join([*mapping.headings, *mapping.extra.values()]).encode()
 
 
-@given(st.lists(st.one_of(st.none(), st.integers(), st.text(), st.sampled_from(sorted(ALIASES)))))
+@given(st.lists(st.one_of(st.none(), st.integers(), st.text(), st.sampled_from(sorted(TABLE.aliases)))))
 def test_any_headings_are_mapped_without_loss_or_refused(headings):
     try:
         mapping = map_columns(headings)

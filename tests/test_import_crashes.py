@@ -38,9 +38,9 @@ pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(300)]
 BATCH = 50  # rows
 BATCHES = 6  # of the workbook
 SHOWN = "tasks.crm.run_page:ProgressBar.show"  # called when a batch is staged and its result is cached: between two
-JUDGED = "db.contacts:judge"
+JUDGED = "db.matching:judge"
 MERGED = "db.contacts:merge"  # in the transaction that applies
-DROPPED = "db.contacts:drop_staging"  # the first thing after its commit
+DROPPED = "db.staging:drop_staging"  # the first thing after its commit
 HEADINGS = ["Company", "First Name", "Last Name", "Email", "Phone", "City", "Notes", "Last Contacted", "Badge"]
 
 
@@ -328,7 +328,7 @@ def test_the_undisturbed_run_has_something_of_everything(undisturbed: Undisturbe
 # ---------------------------------------------------------------------- killed
 
 READING = Stop("tasks.crm.steps:_expect")  # the headings are known, no batch is staged
-IN_A_BATCH = Stop("db.contacts:stage", 3, after=True)  # copied, not committed
+IN_A_BATCH = Stop("db.staging:stage", 3, after=True)  # copied, not committed
 BETWEEN = Stop(SHOWN, 2)
 NOT_MERGED = Stop(MERGED)
 MERGING = Stop(MERGED, after=True)
@@ -340,10 +340,10 @@ TELLING = Stop("tasks.crm.steps:tell")
     "stop",
     [
         pytest.param(READING, marks=pytest.mark.slow),
-        pytest.param(Stop("db.contacts:prepare_staging", after=True), marks=pytest.mark.slow),
+        pytest.param(Stop("db.staging:prepare_staging", after=True), marks=pytest.mark.slow),
         pytest.param(IN_A_BATCH, marks=pytest.mark.slow),
         BETWEEN,
-        pytest.param(Stop("db.contacts:unstaged"), marks=pytest.mark.slow),
+        pytest.param(Stop("db.staging:unstaged"), marks=pytest.mark.slow),
         pytest.param(NOT_MERGED, marks=pytest.mark.slow),
         MERGING,
         pytest.param(Stop("db.contacts:keep_rejects", after=True), marks=pytest.mark.slow),
@@ -435,7 +435,7 @@ def test_prefects_home_lost_between_the_runs(machine: Machine, papers: Papers, u
 def test_database_recreated_while_prefects_home_stays(
     machine: Machine, server_url: str, stocked: str, papers: Papers, undisturbed: Undisturbed
 ) -> None:
-    machine.kill_at(Stop("db.contacts:unstaged"), papers.workbook)
+    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook)
     name = make_url(machine.database.url).database
     admin = Database(server_url)
     admin.query(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -457,7 +457,7 @@ def test_database_recreated_while_prefects_home_stays(
 def test_staged_rows_lost_while_the_cache_says_done(
     machine: Machine, papers: Papers, undisturbed: Undisturbed, lost: str
 ) -> None:
-    machine.kill_at(Stop("db.contacts:unstaged"), papers.workbook)
+    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook)
     [table] = machine.database.staging()
     machine.database.query(lost.format(table))
     again = succeeded(machine.run(papers.workbook))
@@ -467,7 +467,7 @@ def test_staged_rows_lost_while_the_cache_says_done(
 
 @pytest.mark.slow
 def test_rows_staged_by_other_rules_are_not_used(machine: Machine, papers: Papers, undisturbed: Undisturbed) -> None:
-    machine.kill_at(Stop("db.contacts:unstaged"), papers.workbook, change={"tasks.crm.steps:RULES_VERSION": -1})
+    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook, change={"tasks.crm.steps:RULES_VERSION": -1})
     again = succeeded(machine.run(papers.workbook))
     assert again.staged == BATCHES
     assert machine.database.tables() == undisturbed()
@@ -485,7 +485,7 @@ def test_another_batch_size_on_resume(machine: Machine, papers: Papers, undistur
 def test_other_columns_on_resume_and_back_again(machine: Machine, papers: Papers, undisturbed: Undisturbed) -> None:
     """With a key of one's own it is the same unit: rows that were staged as other columns must not be used."""
     key = {"idempotency_key": "import_crm_data_v1"}
-    machine.kill_at(Stop("db.contacts:unstaged"), papers.workbook, **key)
+    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook, **key)
     machine.kill_at(BETWEEN, papers.workbook, **key, columns={"City": "country", "Badge": "tags"})
     succeeded(machine.run(papers.workbook, **key))
     assert machine.database.tables() == undisturbed(**key)
@@ -648,7 +648,7 @@ def own_machine(own_server: OwnServer, api: str, papers: Papers, tmp_path: Path)
     "stop",
     [
         BETWEEN,
-        Stop("db.contacts:stage", 3),
+        Stop("db.staging:stage", 3),
         Stop("tasks.crm.steps:_blocks", 3, after=True),
         Stop("db.contacts:serialize_imports"),
         MERGING,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.readers.number_formats import as_shown, makes_text, text_styles
+from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, makes_text, text_styles
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,17 @@ from tasks.crm.readers.number_formats import as_shown, makes_text, text_styles
         (94523, r"[<=99999]00000;00000\-0000", "94523"),
         (945231234, r"[<=99999]00000;00000\-0000", "94523-1234"),
         (5, "_-* 000_-", "005"),
+        (491701234567, r"\+0;", "+491701234567"),
+        (491701234567, '"+"0', "+491701234567"),
+        (491701234567, "+#", "+491701234567"),
+        (491701234567, '"+"##" "###" "#######', "+49 170 1234567"),
+        (491701234567, '"00"0', "00491701234567"),
+        (1701234567, r"\0#", "01701234567"),
+        (1701234567, '"+49 "0', "+49 1701234567"),
+        (1701234567, r"+49\ 0", "+49 1701234567"),
+        (491701234567, '"+"General', "+491701234567"),
+        (491701234567, '"(0)"0', "(0)491701234567"),
+        (5551234567, "+1 (###) ###-####", "+1 (555) 123-4567"),
         (0.07, "0%", "7%"),
         (0.4567, "0%", "45.67%"),
         (-0.5, "0.00%", "-50%"),
@@ -42,6 +53,11 @@ def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code
         (1234, "#,##0"),
         (12345, "# ##0"),
         (5, '0" pieces"'),
+        (5, '0" m2"'),
+        (5551234567, "(###) ###-####"),
+        (5, 'General" kg"'),
+        (1.5, '"+"0.0'),
+        (-5, '"+"0'),
         (5, "[$€-407]000"),
         (5, "0.00E+00"),
         (5, "# ?/?"),
@@ -59,6 +75,40 @@ def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code
 )
 def test_of_any_other_format_the_number_itself_says_more(number: float, code: str) -> None:
     assert as_shown(number, code) is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "yyyy-mm-dd",
+        "hh:mm",
+        "d.m.yyyy;@",
+        "[$-407]d. mmmm yyyy;@",
+        "[Red]d",
+        '"am "d',
+        "h:mm AM/PM",
+        "mm:ss.0",
+        "a/p",
+        "MMM",
+    ],
+)
+def test_a_format_of_days_or_times_is_told(code: str) -> None:
+    assert is_date(code)
+    assert not is_duration(code)
+
+
+@pytest.mark.parametrize("code", ["[h]:mm:ss", "[mm]", "[ss].00", "[Blue][HH]:MM"])
+def test_a_format_of_spans_of_time_is_told(code: str) -> None:
+    assert is_duration(code)
+    assert not is_date(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["", "General", "0.00", '0 "days"', r"\d0", "_d0", "[Red]0", "[$USD] 0", "0;yyyy", "@", "#,##0", '"d', "[d"]
+)
+def test_a_format_of_numbers_is_no_date(code: str) -> None:
+    assert not is_date(code)
+    assert not is_duration(code)
 
 
 def test_only_styles_whose_format_makes_text_are_looked_for() -> None:

@@ -10,16 +10,15 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 
 import pytest
 import python_calamine as calamine
-from test_cutting import trimmed
+from test_workbook import shown_rows
 
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.worker import Order
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
+from tasks.crm.worker_protocol import ReadRequest
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "workbooks"
 where_they_are = pytest.mark.skipif(
@@ -357,7 +356,7 @@ def test_every_cell_is_read_or_the_file_is_refused_in_one_sentence(name: str) ->
         with open_workbook(path, path.name) as book:
             for sheet in book.sheets:
                 cells[sheet.name] = 0
-                for number, row in book.rows(sheet.name):
+                for number, row in shown_rows(book.blocks(sheet.name)):
                     for column, cell in enumerate(row):
                         cells[sheet.name] += cell is not None and cell != ErrorCell(NOT_CALCULATED)
                         if isinstance(cell, ErrorCell) and cell.text != NOT_CALCULATED:
@@ -367,16 +366,6 @@ def test_every_cell_is_read_or_the_file_is_refused_in_one_sentence(name: str) ->
     else:
         assert cells == CELLS[name]
         assert errors == ERRORS.get(name, {})
-
-
-@pytest.mark.parametrize("name", [name for name in CELLS if name.endswith((".xlsx", ".xlsm"))])
-def test_in_pieces_it_is_what_it_is_as_a_whole(name: str, tmp_path: Path) -> None:
-    path = REAL / name
-    with open_workbook(path, path.name) as book:
-        for sheet in book.sheets:
-            whole = trimmed(book.rows(sheet.name))
-            pieces = book.pieces(sheet.name, book.height // 5 or 1000, tmp_path)
-            assert trimmed(chain(*pieces)) == whole, sheet.name
 
 
 MISREAD = {
@@ -414,10 +403,10 @@ LONGEST, LARGEST = 30, 2048  # seconds and megabytes that reading a file may tak
 @pytest.mark.parametrize("name", FILES)
 def test_the_reading_process_imports_it_or_says_why_not_in_one_sentence(tmp_path: Path, name: str) -> None:
     path = REAL / name
-    order = Order(str(path), path.name, str(tmp_path), 1, None, {}, 10_000, LARGEST)
+    request = ReadRequest(str(path), path.name, str(tmp_path), None, {}, 10_000, LARGEST)
     child = subprocess.run(
         [sys.executable, "-m", "tasks.crm.worker"],
-        input=json.dumps(asdict(order)), capture_output=True, text=True, timeout=4 * LONGEST, check=True,
+        input=json.dumps(asdict(request)), capture_output=True, text=True, timeout=4 * LONGEST, check=True,
     )  # fmt: skip
     assert child.stderr == ""
     said = [json.loads(line) for line in child.stdout.splitlines()]

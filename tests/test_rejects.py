@@ -114,6 +114,26 @@ def test_what_xml_cannot_hold_is_shown(out):
     assert calamine(out)[1][1] == "a␀b␟c\ufffdd\ufffde"
 
 
+def test_a_lone_surrogate_may_stand_anywhere(out):
+    found = Reject(
+        sheet="S\ud800", column_name="H\ud800", reason="R\ud800", value="V\ud800", row=[["H\ud800", "V\ud800"]]
+    )
+    assert rejects.write(out, [found, found]) == 1
+    assert calamine(out) == [["H\ufffd", REASON_HEADING], ["V\ufffd", "row 7 · H\ufffd: R\ufffd"]]
+    assert openpyxl.load_workbook(out).sheetnames == ["S\ufffd"]
+
+
+def test_rows_of_several_sheets_stay_in_the_order_in_which_they_are_seen(out):
+    found = [("B", 9), ("A", 9), ("B", 2), ("A", 1), ("B", 9)]
+    assert (
+        rejects.write(out, [Reject(sheet=sheet, row_number=n, reason=f"r{i}") for i, (sheet, n) in enumerate(found)])
+        == 4
+    )
+    assert openpyxl.load_workbook(out).sheetnames == ["B", "A"]
+    assert [row[-1] for row in calamine(out, 0)[1:]] == ["row 9 · E-mail: r0 · E-mail: r4", "row 2 · E-mail: r2"]
+    assert [row[-1] for row in calamine(out, 1)[1:]] == ["row 9 · E-mail: r1", "row 1 · E-mail: r3"]
+
+
 def test_text_that_looks_like_an_escape_of_the_format_stays_as_it_is(out):
     rejects.write(out, [with_cell("_x0041_ and _x_")])
     assert calamine(out)[1][1] == "_x0041_ and _x_"

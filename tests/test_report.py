@@ -2,10 +2,14 @@
 
 import re
 
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.crm.report import ImportReport, markdown, safe
+from tasks.crm.report_parts import PARTS, fill_rates
+from tasks.markdown_table import markdown_table
 
 BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (
@@ -49,3 +53,65 @@ def test_no_text_of_a_workbook_becomes_markup_or_a_line_or_a_cell_of_its_own(tex
 
 def test_what_is_too_long_for_a_line_is_cut() -> None:
     assert len(safe("x" * 10_000)) == 200
+
+
+def test_a_table_shows_counts_shares_texts_and_blanks() -> None:
+    table = pd.DataFrame({"what": ["a|b", None], "cells": [12_345, 0], "filled": [57.5, 0.4]})
+    assert markdown_table(table, safe).splitlines() == [
+        "| what | cells | filled |",
+        "| --- | --- | --- |",
+        r"| a\|b | 12,345 | 58 % |",
+        "|  | 0 | 0 % |",
+    ]
+
+
+def test_a_table_without_rows_is_its_headings() -> None:
+    assert markdown_table(pd.DataFrame(columns=["a", "b"]), safe) == "| a | b |\n| --- | --- |"
+
+
+def test_texts_that_look_like_missing_values_or_numbers_stay_texts() -> None:
+    table = pd.DataFrame({"text": ["nan", "NA", "None", "1000", ""]})
+    assert markdown_table(table, safe).splitlines()[2:] == ["| nan |", "| NA |", "| None |", "| 1000 |", "|  |"]
+
+
+def test_fill_rates_are_of_the_accepted_rows() -> None:
+    books = {"rows": 9, "inserted": 8, "updated": 0, "unchanged": 0, "duplicate": 0, "rejected": 1}
+    one = report("x").model_copy(
+        update={
+            **books,
+            "fields": {"full_name": "Name", "email": "Mail"},
+            "filled": {"first_name": 2, "last_name": 6},
+            "extra": ["Zip", "Fax"],
+            "filled_extra": {"Zip": 8},
+        }
+    )
+    assert fill_rates(one).to_numpy().tolist() == [
+        ["Name", "full_name", 75.0],
+        ["Mail", "email", 0.0],
+        ["(from Name)", "first_name", 25.0],
+        ["(from Name)", "last_name", 75.0],
+        ["Zip", "extra", 100.0],
+        ["Fax", "extra", 0.0],
+    ]
+
+
+@pytest.mark.parametrize("fields", [{}, {"email": "Mail"}])
+def test_an_import_of_no_rows_has_a_report(fields: dict[str, str]) -> None:
+    books = dict.fromkeys(BOOKS, 0)
+    lists: dict[str, object] = {"extra": [], "filled": {}, "reject_reasons": [], "duplicates": [], "shared_emails": []}
+    shown = markdown(report("x").model_copy(update={**books, **lists, "fields": fields}))
+    assert "| 0 | 0 | 0 | 0 | 0 | 0 |" in shown
+    assert [line for line in shown.splitlines() if line.startswith("## ")] == ["## Columns"]
+
+
+def test_every_part_is_on_the_page_in_its_order() -> None:
+    headings = [part.heading for each in PARTS if (part := each(report("x"))) and part.heading]
+    assert [line[3:] for line in PLAIN.splitlines() if line.startswith("## ")] == headings
+    assert len(headings) == len(PARTS) - 2  # the books have none, and nothing was assumed
+
+
+def test_repeated_rows_name_both_rows_whatever_the_sheet_is_called() -> None:
+    rows = [{"sheet": "s" * 250, "row": 12, "of_sheet": "T", "of_row": 3, "differs": []}] * 25
+    lines = markdown(report("x").model_copy(update={"duplicates": rows, "duplicate": 1_030})).splitlines()
+    assert lines.count("| " + "s" * 150 + " 12 | T 3 | nothing |") == 20
+    assert "… and 1,010 more." in lines

@@ -4,10 +4,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 
 from db.engine import ROOT, engine
-from db.tables import CONTACT_FIELDS, CONTENT_HASH_V1, import_staging, metadata
+from db.tables import CONTACT_FIELDS, import_staging, metadata
 from tasks.crm.contact import Contact
 
 
@@ -23,18 +23,6 @@ def test_the_migrations_make_exactly_the_tables_of_the_metadata(database: str) -
     with engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
         assert compare_metadata(context, metadata) == []
-
-
-def test_the_content_hash_of_the_migration_is_the_rule_of_the_metadata(database: str) -> None:
-    with engine().begin() as connection:
-        connection.execute(
-            text(
-                r"INSERT INTO contacts (identity_hash, name_hash, organization, notes, extra) "
-                r"VALUES ('a', 'b', 'Ünï \x', E'two\nlines', '{}')"
-            )
-        )
-        stored, ruled = connection.execute(text(f"SELECT content_hash, {CONTENT_HASH_V1} FROM contacts")).one()
-    assert bytes(stored) == bytes(ruled)
 
 
 def test_upgrade_downgrade_upgrade_ends_where_it_began(database: str) -> None:

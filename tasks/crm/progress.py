@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from tasks.crm.worker_protocol import AskedBy
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -33,6 +35,9 @@ class Progress:
         left = f", {self.left:.0f} s left" if self.left is not None else ""
         return f"{self.done:,}{of} rows staged, {self.rejected:,} rejected, {self.rate:,.0f} rows/s{left}"
 
+
+# Who started the run, so that a refusal names the options of the command line or the parameters of the UI.
+asked_by: ContextVar[AskedBy] = ContextVar("asked_by", default="ui")
 
 Listener = Callable[[Progress], None]
 listener: ContextVar[Listener | None] = ContextVar("listener", default=None)  # set by a run in the foreground

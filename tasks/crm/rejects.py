@@ -9,12 +9,16 @@ and imported like any other (`columns.py` drops the last column).
 import re
 import sys
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
+from itertools import count, groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import pandas as pd
 from openpyxl import Workbook
 from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.comments import Comment
@@ -64,37 +68,6 @@ class Reject(Protocol):
 _Column = tuple[str, int]  # a heading and which of its repeats
 
 
-class _Row:
-    """A rejected row with all its reasons."""
-
-    __slots__ = ("columns", "faults", "number", "reasons", "texts")  # there may be hundreds of thousands
-
-    def __init__(self, reject: Reject) -> None:
-        self.number = reject.row_number
-        self.columns = _columns(tuple(heading or "" for heading, _ in reject.row))
-        self.texts = [text or "" for _, text in reject.row]
-        self.reasons: list[str] = []
-        self.faults: dict[_Column, list[str]] = {}
-
-    def add(self, reject: Reject) -> None:
-        """Another reason; said once, however often it is given."""
-        name = reject.column_name
-        said = f"{name}: {reject.reason}" if name and name not in reject.reason else reject.reason
-        if said in self.reasons:
-            return
-        self.reasons.append(said)
-        # Of several columns with the same heading, the one that holds the faulty value, else the first.
-        repeats = [(text != reject.value, c) for c, text in zip(self.columns, self.texts, strict=True) if c[0] == name]
-        if repeats:
-            self.faults.setdefault(min(repeats)[1], []).append(reject.reason)
-
-
-@lru_cache(maxsize=256)
-def _columns(headings: tuple[str, ...]) -> tuple[_Column, ...]:
-    """The columns under these headings; one tuple for all the rows that share them."""
-    return tuple((heading, headings[:i].count(heading)) for i, heading in enumerate(headings))
-
-
 def write(path: Path, rejects: Iterable[Reject]) -> int:
     """Write the workbook of rejects at `path`, replacing what is there; whole or not at all.
 
@@ -109,23 +82,46 @@ def write(path: Path, rejects: Iterable[Reject]) -> int:
         ValueError: there is no reject.
         OSError: the directory is missing, full or not writable. Nothing is left behind.
     """
-    sheets: dict[str, dict[int, _Row]] = {}
-    for reject in rejects:
-        rows = sheets.setdefault(reject.sheet or "", {})
-        row = rows.get(reject.row_number)
-        if row is None:
-            row = rows[reject.row_number] = _Row(reject)
-        row.add(reject)
-    if not sheets:
+    frame = _frame(rejects)
+    if frame.empty:
         raise ValueError("There is no rejected row to write.")
-    book = _Book()
-    try:
-        for name, rows in sheets.items():
-            book.add(name, list(rows.values()))
+    with closing(_Book()) as book:
+        for _, lines in frame.groupby("nth_sheet"):
+            book.add(lines["sheet"].iloc[0], lines)
         book.save(path)
-    finally:
-        book.close()
-    return sum(len(rows) for rows in sheets.values())
+    return int(frame["nth_row"].iloc[-1]) + 1
+
+
+def _frame(rejects: Iterable[Reject]) -> pd.DataFrame:
+    """One line for each reason of each rejected row, in the order in which the rows are first seen.
+
+    Columns: those of Reject; columns: of the row; said: the reason as the workbook gives it, once for a row; nth_sheet
+    and nth_row: numbers in this order, from 0. Texts are Python objects: Arrow's cannot hold lone surrogates.
+    """
+    fields = ["sheet", "row_number", "column_name", "value", "reason", "row", "columns", "said"]
+    lines = (
+        (r.sheet or "", r.row_number, r.column_name, r.value, r.reason, r.row, _columns(r), _said(r)) for r in rejects
+    )
+    frame = pd.DataFrame(lines, columns=fields, dtype=object).drop_duplicates(["sheet", "row_number", "said"])
+    frame["nth_sheet"], _ = pd.factorize(frame["sheet"].to_numpy())
+    frame["nth_row"] = frame.groupby(["nth_sheet", "row_number"], sort=False).ngroup()
+    return frame.sort_values("nth_row", kind="stable")
+
+
+def _columns(reject: Reject) -> tuple[_Column, ...]:
+    return _numbered(tuple(heading or "" for heading, _ in reject.row))
+
+
+def _said(reject: Reject) -> str:
+    name = reject.column_name
+    return f"{name}: {reject.reason}" if name and name not in reject.reason else reject.reason
+
+
+@lru_cache(maxsize=256)
+def _numbered(headings: tuple[str, ...]) -> tuple[_Column, ...]:
+    """The columns under these headings; one tuple for all the rows that share them."""
+    repeats: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return tuple((heading, next(repeats[heading])) for heading in headings)
 
 
 class _Book:
@@ -136,45 +132,48 @@ class _Book:
         self.titles: set[str] = set()
         self.comments = 0
 
-    def add(self, name: str, rows: Sequence[_Row]) -> None:
+    def add(self, name: str, lines: pd.DataFrame) -> None:
         """One sheet of rejected rows; more sheets if Excel's rows do not suffice."""
-        columns = list(dict.fromkeys(column for kind in dict.fromkeys(row.columns for row in rows) for column in kind))
-        for start in range(0, len(rows), _ROWS_OF_A_SHEET):
-            self._add_sheet(name, columns, rows[start : start + _ROWS_OF_A_SHEET])
+        kinds = lines.drop_duplicates("nth_row")["columns"].drop_duplicates()
+        columns = kinds.explode().dropna().drop_duplicates().tolist()
+        for _, part in lines.groupby(pd.factorize(lines["nth_row"])[0] // _ROWS_OF_A_SHEET):
+            self._add_sheet(name, columns, part)
 
-    def _add_sheet(self, name: str, columns: Sequence[_Column], rows: Sequence[_Row]) -> None:
+    def _add_sheet(self, name: str, columns: Sequence[_Column], lines: pd.DataFrame) -> None:
         sheet = self.book.create_sheet(_title(name, self.titles))
         sheet.freeze_panes = "A2"
-        widths = {column: max(_NARROWEST, 2 + len(column[0])) for column in columns}
-        for row in rows[:_MEASURED_ROWS]:
-            for column, text in zip(row.columns, row.texts, strict=True):
-                widths[column] = max(widths[column], 2 + len(text))
-        for i, column in enumerate(columns, 1):
-            sheet.column_dimensions[get_column_letter(i)].width = min(widths[column], _WIDEST)
-        sheet.column_dimensions[get_column_letter(len(columns) + 1)].width = _REASON_WIDTH
-
-        headings = [_cell(sheet, _fitting(heading), _HEADING_FILL) for heading, _ in columns]
-        headings.append(_cell(sheet, REASON_HEADING, _HEADING_FILL))
+        for i, width in enumerate([*_widths(columns, lines), _REASON_WIDTH], 1):
+            sheet.column_dimensions[get_column_letter(i)].width = width
+        texts = [*(heading for heading, _ in columns), REASON_HEADING]
+        headings = [_cell(sheet, _fitting(text), _HEADING_FILL) for text in texts]
         for heading in headings:
             heading.font = _HEADING_FONT
         sheet.append(headings)
-        for row in rows:
-            sheet.append(self._cells(sheet, columns, row))
+        for _, faults in groupby(lines.itertuples(index=False), key=attrgetter("nth_row")):
+            sheet.append(self._cells(sheet, columns, list(faults)))
 
-    def _cells(self, sheet: WriteOnlyWorksheet, columns: Sequence[_Column], row: _Row) -> list[Cell | str | None]:
-        """A row as it is written; plain text as such, which is faster than a cell of its own."""
-        texts = dict(zip(row.columns, row.texts, strict=True))
-        reasons = [f"row {row.number}", *row.reasons]
+    def _cells(self, sheet: WriteOnlyWorksheet, columns: Sequence[_Column], faults: Sequence[Any]) -> list[Any]:
+        """A row as it is written, from its lines; plain text as such, which is faster than a cell of its own."""
+        texts = _texts(faults[0])
+        reasons = [f"row {faults[0].row_number}", *(fault.said for fault in faults)]
+        faulty: dict[_Column, list[str]] = {}
+        for fault in faults:
+            # Of several columns with the same heading, the one that holds the faulty value, else the first.
+            repeats = [(text != fault.value, c) for c, text in texts.items() if c[0] == fault.column_name]
+            if repeats:
+                faulty.setdefault(min(repeats)[1], []).append(fault.reason)
         written: list[Cell | str | None] = []
         for column in columns:
             text = texts.get(column, "")
             fitting = _fitting(text)
             if len(text) > _LONGEST_CELL // 2 and len(fitting) < len(_legal(text)):
                 reasons.append(f"{column[0]}: CUT here to {len(fitting):,} of {len(text):,} characters")
-            faults = row.faults.get(column)
-            if faults:
+            if column in faulty:
                 marked = _cell(sheet, fitting, _FAULTY_FILL)
-                self._comment(marked, faults)
+                self.comments += 1
+                if self.comments <= _MOST_COMMENTS:
+                    said = _fitting("\n".join(faulty[column]))[:1000]
+                    marked.comment = Comment(said, "import", height=80, width=300)
                 written.append(marked)
             elif fitting.startswith(_DANGEROUS):
                 written.append(_cell(sheet, fitting))
@@ -183,11 +182,6 @@ class _Book:
         why = _cell(sheet, _fitting(" · ".join(reasons)), _REASON_FILL)
         why.alignment = _REASON_ALIGNMENT
         return [*written, why]
-
-    def _comment(self, cell: Cell, faults: Sequence[str]) -> None:
-        self.comments += 1
-        if self.comments <= _MOST_COMMENTS:
-            cell.comment = Comment(_fitting("\n".join(faults))[:1000], "import", height=80, width=300)
 
     def save(self, path: Path) -> None:
         """Beside it first, then under its name."""
@@ -203,6 +197,21 @@ class _Book:
         for sheet in self.book.worksheets:
             with suppress(Exception):
                 sheet.close()
+
+
+def _texts(line: Any) -> dict[_Column, str]:
+    """The texts of a rejected row by column."""
+    return {column: text or "" for column, (_, text) in zip(line.columns, line.row, strict=True)}
+
+
+def _widths(columns: Sequence[_Column], lines: pd.DataFrame) -> list[int]:
+    """How wide each column is, by its heading and its first rows; in characters."""
+    place = {column: i for i, column in enumerate(columns)}
+    first = lines.drop_duplicates("nth_row").head(_MEASURED_ROWS).itertuples()
+    lengths = [{place[column]: len(text) for column, text in _texts(line).items()} for line in first]
+    lengths.append({i: len(heading) for (heading, _), i in place.items()})
+    longest = pd.DataFrame(lengths, columns=list(place.values())).max()
+    return list((longest + 2).clip(_NARROWEST, _WIDEST).astype(int))
 
 
 def _cell(sheet: WriteOnlyWorksheet, text: str, fill: PatternFill | None = None) -> Cell:

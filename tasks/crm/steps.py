@@ -11,12 +11,15 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -27,19 +30,19 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
-from db import contacts
+from db import contacts, matching, staging
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
-from tasks.crm.progress import Progress
-from tasks.crm.worker_client import Reader
-from tasks.crm.worker import Batch, End, Headings, Order
-from tasks.crm.report import ImportReport, markdown, summary
+from tasks.crm.progress import Progress, asked_by
+from tasks.crm.readers.workbook import WorkbookError
+from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
-from tasks.crm.readers.workbook import WorkbookError
+from tasks.crm.worker_client import ReadingProcess
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
@@ -48,7 +51,7 @@ from tasks.step import RESULTS, Refused, run, step
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 3  # raised when rows are read otherwise, or come to lie in other batches or at other positions
+READING_VERSION = 4  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
 REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
@@ -106,10 +109,12 @@ def private_room() -> Iterator[str]:
 
 
 @contextmanager
-def reading_room() -> Iterator[Reader]:
-    """A private room and a reading process that waits in it for its order."""
-    with private_room() as room, Reader(room) as reader:
-        yield reader
+def reading_process() -> Iterator[ReadingProcess]:
+    """A reading process that waits for its request, with a private directory."""
+    with private_room() as directory, ReadingProcess(directory) as process:
+        # The report needs pandas, whose import takes 0.2 s: meanwhile this process only waits for the other one.
+        threading.Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
+        yield process
 
 
 @contextmanager
@@ -128,14 +133,31 @@ def fetch_workbook(address: str, room: str) -> Copy:
     return download.fetch(address, Path(room))
 
 
-def once(copy: Copy, sheet: str | None, columns: dict[str, str], key: str | None, preview: bool) -> idempotent_once:
+@dataclass(frozen=True)
+class HowToRead:
+    """What the user says of the workbook; None where it is to be found out."""
+
+    sheet: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # heading -> field, "extra" or "ignore"
+    heading_row: int | None = None
+    encoding: str | None = None
+    system: str | None = None
+
+    def parts(self) -> list[Any]:
+        """What it adds to a digest: the same as in releases that knew sheet and columns only, where no more is said."""
+        more = {"heading_row": self.heading_row, "encoding": self.encoding, "system": self.system}
+        said = {name: value for name, value in more.items() if value is not None}
+        return [self.sheet, self.columns, *([said] if said else [])]
+
+
+def once(copy: Copy, how: HowToRead, key: str | None, preview: bool) -> idempotent_once:
     """The unit of work: this version of this workbook, read this way; or whatever a given key stands for."""
     if preview:
         return idempotent_once(PREVIEW, str(uuid.uuid4()), subject=copy.address, flow_run_id=flow_run.id)
     try:
         return idempotent_once(
             JOB,
-            key or _digest(copy.sha256, sheet, columns),
+            key or _digest(copy.sha256, *how.parts()),
             subject=copy.address,
             fingerprint=copy.sha256,
             flow_run_id=flow_run.id,
@@ -160,7 +182,7 @@ class Staged:
     reading: str  # digest of how it was read
 
 
-def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str], reader: Reader) -> Staged:
+def gather(copy: Copy, claim: Claim, how: HowToRead, process: ReadingProcess) -> Staged:
     """Let the reading process read the workbook, and stage its batches as they come.
 
     Raises:
@@ -169,20 +191,19 @@ def gather(copy: Copy, claim: Claim, sheet: str | None, columns: dict[str, str],
     """
     logger = get_run_logger()
     settings = import_settings()
-    order = Order(
+    request = ReadRequest(
         path=str(copy.path),
         name=copy.name,
-        into=reader.room,
-        import_id=claim.id,
-        sheet=sheet,
-        columns=columns,
+        into=process.directory,
+        **asdict(how),
         batch_rows=settings.import_batch_rows,
         memory_mb=settings.import_memory_mb,
+        asked_by=asked_by.get(),
     )
-    reading = _digest(READING_VERSION, RULES_VERSION, copy.sha256, sheet, columns, settings.import_batch_rows)
+    reading = _digest(READING_VERSION, RULES_VERSION, copy.sha256, *how.parts(), settings.import_batch_rows)
     begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
     with _staging(claim, reading), ProgressBar(copy.name) as bar:
-        events = reader.read(order)
+        events = process.read(request)
         headings = _expect(Headings, next(events))
         logger.info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
         for event in events:
@@ -206,13 +227,13 @@ def _staging(claim: Claim, reading: str) -> Iterator[None]:
     """The import's staging table; dropped again if the workbook cannot be read: nobody will go on with it."""
     with transaction() as connection:
         check_owner(connection, claim)
-        contacts.prepare_staging(connection, claim.id, reading)
+        staging.prepare_staging(connection, claim.id, reading)
     try:
         yield
     except WorkbookError:
         with transaction() as connection:
             check_owner(connection, claim)
-            contacts.drop_staging(connection, claim.id)
+            staging.drop_staging(connection, claim.id)
         raise
 
 
@@ -233,7 +254,7 @@ def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> 
     """Stage one batch; `reading` says how it was read, for the cache. Returns the rows staged."""
     with transaction() as connection:
         check_owner(connection, claim)
-        return contacts.stage(connection, claim.id, first, last, _blocks(path))
+        return staging.stage(connection, claim.id, first, last, _blocks(path))
 
 
 def _blocks(path: str) -> Iterator[bytes]:
@@ -249,7 +270,7 @@ def _complete_staging(staged: Staged, claim: Claim) -> None:
             return
         check_owner(connection, claim)
         batches = [(batch.first, batch.last, batch.rows) for batch in staged.batches]
-        missing = contacts.unstaged(connection, claim.id, batches)
+        missing = staging.unstaged(connection, claim.id, batches)
     for batch in staged.batches:
         if batch.first in missing:
             run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, staged.reading)
@@ -272,23 +293,25 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
             return dict(done["result"])
         check_owner(connection, claim)
-        contacts.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
-        before = connection.begin_nested()
-        report = _report(staged, claim, preview, contacts.judge(connection, claim.id))
-        too_many = _too_many(report)
+        unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
+        books = matching.judge(connection, claim.id, staged.headings.fields)
+        contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled, contradicting)})
+        too_many = _collapsed(report, told_apart_by) or _too_many(report)
         if preview or too_many:
-            before.rollback()
             report = report.model_copy(update={"refusal": too_many})
         else:
             _check(contacts.merge(connection, claim.id), report)
         contacts.keep_rejects(connection, claim.id)
         if preview or not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
+        else:
+            staging.drop_staging(connection, claim.id)  # rows can be judged only once
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
     with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
             check_owner(connection, claim)
-        contacts.drop_staging(connection, claim.id)
+        staging.drop_staging(connection, claim.id)
     if too_many and not preview:
         raise Refused(
             f"{report.workbook} is refused: {too_many}. Nothing was imported. "
@@ -305,10 +328,15 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         sha256=staged.copy.sha256,
         sheet=headings.sheet,
         heading_row=headings.row,
-        encoding=headings.encoding,
         preview=preview,
         fields=headings.fields,
         extra=headings.extra,
+        system=headings.system,
+        above=headings.above,
+        not_read=headings.not_read,
+        hidden_rows=staged.end.hidden_rows,
+        hidden_columns=staged.end.hidden_columns,
+        assumptions=staged.end.assumptions,
         **books,
     )
     if report.rows < staged.end.rows:
@@ -318,10 +346,32 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
+def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:
+    """How many accepted rows fill each field and each heading of extra; `rejected` were still accepted when counted."""
+    filled, filled_extra = Counter(end.filled), Counter(end.filled_extra)
+    for rows in rejected:
+        filled.subtract(rows.filled)
+        filled_extra.subtract(rows.filled_extra)
+    return {"filled": dict(+filled), "filled_extra": dict(+filled_extra)}
+
+
 def _check(written: dict[str, int], report: ImportReport) -> None:
     told = {"inserted": report.inserted, "updated": report.updated}
     if written != told:
         raise RuntimeError(f"import {report.import_id} would write {written}, but its report says {told}")
+
+
+def _collapsed(report: ImportReport, told_apart_by: list[tuple[str, int]]) -> str | None:
+    """Why a workbook is refused whose people only a column tells apart that is not understood, such as a name."""
+    if not told_apart_by:
+        return None
+    column, rows = told_apart_by[0]
+    if rows <= import_settings().reject_limit * report.rows:
+        return None
+    return (
+        f"{rows:,} of {report.rows:,} rows would be the same contacts, and only a column that is not understood tells "
+        f'them apart, "{column}": say what it is, for example {column_option(column, "full_name", asked_by.get())}'
+    )
 
 
 def _too_many(report: ImportReport) -> str | None:
@@ -329,10 +379,13 @@ def _too_many(report: ImportReport) -> str | None:
     if report.rejected <= max(limit * report.rows, REJECTS_ALWAYS_TAKEN):
         return None
     column, reason, _ = report.reject_reasons[0]
-    return (
+    refusal = (
         f"{report.rejected:,} of {report.rows:,} rows are rejected, more than REJECT_LIMIT ({limit:.0%}) allows; "
         f"most often {column or 'the row'} {reason}"
     )
+    if column in report.extra:  # nobody corrects it in every row
+        refusal += f"; or leave that column out: {column_option(column, 'ignore', asked_by.get())}"
+    return refusal
 
 
 # ---------------------------------------------------------------------- tell
@@ -362,6 +415,7 @@ def tell(result: dict[str, Any]) -> Outcome:
     report = ImportReport(**result)
     create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
+    message += "".join(f"; {remark}" for remark in remarks(report, asked_by.get()))
     if report.rejected:
         message += f"; the rejected ones: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
     if report.refusal:

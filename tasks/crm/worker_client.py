@@ -1,7 +1,7 @@
 """The reading process as its parent sees it: started early, told what to read, listened to, ended.
 
-It needs a third of a second before it can read, which is a tenth of an import of 100,000 rows: so it is started before
-anyone knows what it is to read, while the workbook is fetched.
+It imports for half a second before it can read. So it is started before it is known what to read, while Prefect begins
+the run and the workbook is fetched.
 """
 
 import json
@@ -17,26 +17,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tasks.crm.worker import Batch, End, Headings, Order
 from tasks.crm.readers.workbook import WorkbookError
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 logger = logging.getLogger(__name__)
 _COMMAND = [sys.executable, "-m", "tasks.crm.worker"]
-# It reads what strangers sent: it is told no secret, neither of the database nor of any channel.
-_TOLD = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
-_KINDS = {"headings": Headings, "batch": Batch, "end": End}
+# It reads files from strangers, so it gets no secret: neither that of the database nor that of any channel.
+_ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
+_EVENTS = {"headings": Headings, "batch": Batch, "end": End}
 
 
-class Reader:
+class ReadingProcess:
     """A reading process, as a context manager: it ends with the block.
 
     Args:
-        room: the directory for its batches and its log.
+        directory: for its batches and its log.
     """
 
-    def __init__(self, room: str) -> None:
-        self.room = room
-        self._log: IO[str] = Path(room, "reading.log").open("w+")  # noqa: SIM115 - closed at the end of the block
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._log: IO[str] = Path(directory, "worker.log").open("w+")  # noqa: SIM115 - closed at the end of the block
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             _COMMAND,
             stdin=subprocess.PIPE,
@@ -44,7 +44,9 @@ class Reader:
             stderr=self._log,
             text=True,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name in _TOLD or name.startswith("PYTHON")},
+            env={
+                name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith("PYTHON")
+            },
         )
 
     def __enter__(self) -> Self:
@@ -52,12 +54,12 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # and the fork that it may have made
+            os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(BrokenPipeError):
             self._process.__exit__(kind, error, at)
         self._log.close()
 
-    def read(self, order: Order) -> Generator[Headings | Batch | End]:
+    def read(self, request: ReadRequest) -> Generator[Headings | Batch | End]:
         """What it finds, as it finds it.
 
         Raises:
@@ -66,21 +68,21 @@ class Reader:
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the reading process has no pipes")
         with suppress(BrokenPipeError):  # it is dead already, which its silence will tell
-            self._process.stdin.write(json.dumps(asdict(order)))
+            self._process.stdin.write(json.dumps(asdict(request)))
             self._process.stdin.close()
-        for said in self._process.stdout:
-            for kind, content in json.loads(said).items():
+        for line in self._process.stdout:
+            for kind, content in json.loads(line).items():
                 if kind == "refused":
                     raise WorkbookError(content)
-                yield _KINDS[kind](**content)
+                yield _EVENTS[kind](**content)
                 if kind == "end":
                     return
         how = self._process.wait()
         self._log.seek(0)
-        logger.debug("the reading process ended with %s and said: %s", how, self._log.read()[-2000:])
+        logger.debug("the reading process ended with %s; its log: %s", how, self._log.read()[-2000:])
         raise WorkbookError(
-            f"{order.name} cannot be read: the process that read it was stopped ({_ended(how)}), as happens when a "
-            f"workbook needs more than {order.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
+            f"{request.name} cannot be read: the process that read it was stopped ({_ended(how)}), as happens when a "
+            f"workbook needs more than {request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
             "columns, save it as .xlsx and import that"
         )
 

@@ -4,7 +4,7 @@ A pure function of two sets and of the time, so that any history can be replayed
 order, and that a mission is not declared closed because it was missing once.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,23 +65,21 @@ def diff(
     A mission renamed or moved also has a "changed" for each other field that differs. Nothing is said about a mission
     that stays missing or closed.
     """
-    vanished = {key: each for key, each in known.items() if key not in found}
-    new = {key: each for key, each in found.items() if key not in known}
-    again = same_missions({key: each.embassy for key, each in vanished.items() if each.status == "open"}, new)
-    changes: list[Change] = []
-    for key, now in found.items():
-        if key in again:
-            changes += _rekeyed(vanished[again[key]].embassy, now)
-        elif key in new:
-            changes.append(Change("added", key, now.name))
-        else:
-            before = known[key]
-            if before.status != "open":
-                changes.append(Change("reopened", key, now.name))
-            changes += _changed(before.embassy, now, differences(before.embassy, now))
-    renamed = set(again.values())
-    for key, before in vanished.items():
-        if before.status == "open" and key not in renamed:
+    from tasks.mofa.tables import compared, differences_by_key  # noqa: PLC0415 - see there
+
+    sets = compared({key: each.embassy for key, each in known.items()}, found)
+    gone, new, kept = (sets[sets["_merge"] == side] for side in ("left_only", "right_only", "both"))
+    still_open = {key: known[key].embassy for key in gone.index if known[key].status == "open"}
+    again = same_missions(still_open, {key: found[key] for key in new.index})
+    changes = [Change("reopened", key, found[key].name) for key in kept.index if known[key].status != "open"]
+    for key, field in differences_by_key(kept):
+        changes += _changed(known[key].embassy, found[key], [field])
+    for key in new.index:
+        now = found[key]
+        changes += _rekeyed(still_open[again[key]], now) if key in again else [Change("added", key, now.name)]
+    for key in gone.index.difference(list(again.values())):
+        before = known[key]
+        if before.status == "open":
             changes.append(Change("missing", key, before.embassy.name))
         elif before.status == "missing" and scheduled and _waited(before, at):
             changes.append(Change("closed", key, before.embassy.name))
@@ -115,35 +113,21 @@ def same_missions(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> di
     They must agree in address, phone or e-mail. Where several would do (a trade office in the embassy's house), more
     agreement wins, then the likeness of key and name; what is still undecided stays unmatched, rather than guessed.
     """
-    agreed: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for field in EVIDENCE:
-        old_by_value, new_by_value = _by_value(field, gone), _by_value(field, new)
-        for value in old_by_value.keys() & new_by_value.keys():
-            if max(len(old_by_value[value]), len(new_by_value[value])) > _TOO_COMMON:
-                continue
-            for old_key in old_by_value[value]:
-                for new_key in new_by_value[value]:
-                    agreed[old_key, new_key] += 1
+    from tasks.mofa.tables import shared_values  # noqa: PLC0415 - see there
+
     by_score: defaultdict[tuple[int, float], list[tuple[str, str]]] = defaultdict(list)
-    for (old_key, new_key), count in agreed.items():
-        by_score[count, _likeness(gone[old_key], new[new_key])].append((old_key, new_key))
+    for old_key, new_key, agreed in shared_values(gone, new, EVIDENCE, _TOO_COMMON).itertuples(index=False):
+        by_score[agreed, _likeness(gone[old_key], new[new_key])].append((old_key, new_key))
     matched: dict[str, str] = {}
     taken: set[str] = set()
     for score in sorted(by_score, reverse=True):
         free = [(old, fresh) for old, fresh in by_score[score] if old not in taken and fresh not in matched]
+        olds, fresh_ones = Counter(old for old, _ in free), Counter(fresh for _, fresh in free)
         for old, fresh in free:
-            if sum(old == other_old or fresh == other_fresh for other_old, other_fresh in free) == 1:
+            if olds[old] == fresh_ones[fresh] == 1:
                 matched[fresh] = old
                 taken.add(old)
     return matched
-
-
-def _by_value(field: str, missions: Mapping[str, Embassy]) -> dict[str, list[str]]:
-    by_value: defaultdict[str, list[str]] = defaultdict(list)
-    for key, each in missions.items():
-        if value := comparable(field, getattr(each, field)):
-            by_value[value].append(key)
-    return by_value
 
 
 def _likeness(one: Embassy, other: Embassy) -> float:

@@ -30,7 +30,7 @@ import anyio
 import anyio.from_thread
 import charset_normalizer
 import httpx
-import lxml.html  # type: ignore[import-untyped]
+import lxml.html
 from lxml import etree
 from protego import Protego
 from pydantic import Field, field_validator

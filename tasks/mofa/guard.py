@@ -5,11 +5,15 @@ missions, the candidate and the thresholds go in, the reasons to hold it come ou
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.mofa.changes import Known
-from tasks.mofa.embassy import COMPARED, Embassy, differences
+from tasks.mofa.embassy import COMPARED, Embassy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A yearly holiday table changes on most missions at once and a ministry moves all its sites: neither is suspicious.
 CONTACT_FIELDS = tuple(field for field in COMPARED if field not in {"website", "opening_hours", "kind"})
@@ -72,7 +76,10 @@ def reasons_to_hold(
     if not known:
         reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
         return [] if proven else [reason]
-    again = [key for key in before if key in candidate]
+    from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
+
+    sets = compared(before, candidate)
+    again = sets[sets["_merge"] == "both"]
     reasons = []
     expected = max(highest, len(before))
     if len(again) + _ROUNDING < limits.found_again * expected:
@@ -81,49 +88,41 @@ def reasons_to_hold(
             f"the most of the last 30 days; at least {limits.found_again:.0%} are expected."
         )
     if before:
-        reasons += _emptied(before, candidate, limits)
-    reasons += _changed(before, candidate, again, limits)
+        reasons += _emptied(sets, len(before), len(candidate), limits)
+    reasons += _changed(again, limits)
     return reasons
 
 
-def _emptied(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy], limits: Thresholds) -> list[str]:
+def _emptied(sets: "pd.DataFrame", before: int, after: int, limits: Thresholds) -> list[str]:
+    """Fields that lost too many values; `before` and `after` are the numbers of missions."""
+    filled = sets.notna().sum()
     reasons = []
     for field in COMPARED:
-        old, new = _filled(field, before), _filled(field, candidate)
-        if old >= limits.filled * len(before) and new * len(before) <= limits.emptied * old * len(candidate):
+        old, new = int(filled[f"{field}_old"]), int(filled[f"{field}_new"])
+        if old >= limits.filled * before and new * before <= limits.emptied * old * after:
             reasons.append(
-                f"The field {field} is filled on {_percent(new, len(candidate))} of the missions "
-                f"({new:,} of {len(candidate):,}), it was on {_percent(old, len(before))} ({old:,} of {len(before):,})."
+                f"The field {field} is filled on {_percent(new, after)} of the missions "
+                f"({new:,} of {after:,}), it was on {_percent(old, before)} ({old:,} of {before:,})."
             )
     return reasons
 
 
-def _changed(
-    before: Mapping[str, Embassy], candidate: Mapping[str, Embassy], again: list[str], limits: Thresholds
-) -> list[str]:
+def _changed(again: "pd.DataFrame", limits: Thresholds) -> list[str]:
     """Contact fields that changed on too many, counted among the missions found again that fill them then or now.
 
     So that a column filled on a third of the rows cannot change wholesale unseen; a field filled on fewer than
     `filled` of them is not watched.
     """
-    changed = dict.fromkeys(CONTACT_FIELDS, 0)
-    for key in again:
-        for field in differences(before[key], candidate[key]):
-            if field in changed:
-                changed[field] += 1
     reasons = []
-    for field, count in changed.items():
-        filled = sum(bool(getattr(before[key], field) or getattr(candidate[key], field)) for key in again)
+    for field in CONTACT_FIELDS:
+        count = int(again[field].sum())
+        filled = int(again[[f"{field}_old", f"{field}_new"]].notna().any(axis="columns").sum())
         if count > limits.changed * filled and filled >= limits.filled * len(again):
             reasons.append(
                 f"The field {field} changed on {count:,} of {filled:,} missions that fill it "
                 f"({_percent(count, filled)}); at most {limits.changed:.0%} are believed."
             )
     return reasons
-
-
-def _filled(field: str, missions: Mapping[str, Embassy]) -> int:
-    return sum(getattr(each, field) is not None for each in missions.values())
 
 
 def _percent(part: int, whole: int) -> str:

@@ -1,6 +1,6 @@
 """What a run of the monitor tells on its page: what was fetched, what changed, what is held and how to accept it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -43,7 +43,10 @@ def summary(report: MonitorReport) -> str:
 
 
 def markdown(
-    report: MonitorReport, changes: Sequence[Mapping[str, Any]], escape: Any, base_url: str | None = None
+    report: MonitorReport,
+    changes: Sequence[Mapping[str, Any]],
+    escape: Callable[[str], str],
+    base_url: str | None = None,
 ) -> str:
     """The report for the run's page; `escape` makes values harmless in Markdown."""
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
@@ -59,12 +62,21 @@ def markdown(
             f"```\npython -m flows.mofa_monitoring {report.source}{base} --accept {report.held}\n```",
         ]
     if changes:
-        rows = ["| what | mission | field | old | new |", "| --- | --- | --- | --- | --- |"]
-        for change in changes[:_SHOWN]:
-            where = f"{change['name']} ({change['country']})" if change["country"] else change["name"]
-            cells = [change["kind"], where, change["field"], change["old"], change["new"]]
-            rows.append("| " + " | ".join(escape(cell or "").replace("|", "\\|") for cell in cells) + " |")
-        parts.append("\n".join(rows))
+        parts.append(_changes(changes[:_SHOWN], escape))
         if len(changes) > _SHOWN:
             parts.append(f"… and {len(changes) - _SHOWN:,} more, all in the table embassy_changes.")
     return "\n\n".join(parts)
+
+
+def _changes(changes: Sequence[Mapping[str, Any]], escape: Callable[[str], str]) -> str:
+    """A line for each change."""
+    # Here and not above: pandas makes the import of the flow a fifth slower.
+    import pandas as pd  # noqa: PLC0415
+
+    from tasks.markdown_table import markdown_table  # noqa: PLC0415
+
+    table = pd.DataFrame(changes, columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
+    placed = table["country"].astype(bool)
+    table.loc[placed, "name"] += " (" + table["country"] + ")"
+    table = table.drop(columns="country").rename(columns={"kind": "what", "name": "mission"})
+    return markdown_table(table, lambda text: escape(text).replace("|", "\\|"))

@@ -40,7 +40,7 @@ from prefect.utilities.urls import url_for
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
-from db import contacts, embassies, episodes, notifications, task_runs
+from db import embassies, episodes, notifications, staging, task_runs
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
@@ -340,7 +340,7 @@ def _overtaken(unit: int) -> bool:
     with transaction() as connection:
         overtaken = task_runs.fail_overtaken(connection, unit)
         if overtaken:
-            contacts.drop_staging(connection, unit)
+            staging.drop_staging(connection, unit)
     return overtaken
 
 
@@ -486,7 +486,7 @@ def remove_old_traces(now: datetime) -> int:
         removed = notifications.forget_sent(connection, before) + task_runs.forget_not_run(connection, before)
         removed += episodes.forget(connection, before)
     with transaction() as connection:
-        removed += contacts.forget_staging(connection, crm.PREVIEW, before)
+        removed += staging.forget_staging(connection, crm.PREVIEW, before)
     storage = PREFECT_LOCAL_STORAGE_PATH.value()
     for file in (storage / RESULTS).rglob("*") if storage else ():
         try:

@@ -1,36 +1,66 @@
 """Run one contender of bench.py, in this process.
 
-    python contend.py NAME WORKBOOK ROWS    (in the environment that bench.py makes)
+    python contend.py NAME WORKBOOK EXPECTED    (in the environment that bench.py makes)
 
-Prints its seconds from the moment it has its imports, as a long-running worker has them, to the moment the rows are
-committed; import_crm_data's to the moment its run is Completed, report and all. (Prefect then waits up to a second for
-the thread of its heartbeat.) A contender whose rows are not all in the database fails.
+EXPECTED is landed.Expected as JSON.
+
+Prints, as JSON, its seconds from the moment it has its imports, as a long-running worker has them, to the moment the
+rows are committed; import_crm_data's to the moment its run is Completed, report and all. (Prefect then waits up to a
+second for the thread of its heartbeat.) And what is in the database then: a contender whose rows are not all there
+fails.
 """
 
+import json
 import sys
 import time
+from dataclasses import asdict
 from importlib import import_module
+from typing import NamedTuple
 
-CONTENDERS = {  # name -> module and function, which takes the workbook's path
-    "floor": "contenders.floor:run",
-    "import_crm_data": "contenders.ours:run",
-    "import_crm_data on one core": "contenders.ours:on_one_core",
-    "import_crm_data without Prefect": "contenders.ours:without_prefect",
-    "usual script": "contenders.usual_script:run",
-    "pandas.to_sql": "contenders.pandas_to_sql:inserted",
-    "pandas.to_sql by ADBC": "contenders.pandas_to_sql:copied",
-    "dlt rows": "contenders.dlt_postgres:rows",
-    "dlt rows by ADBC": "contenders.dlt_postgres:rows_by_adbc",
-    "dlt Arrow": "contenders.dlt_postgres:arrow",
-    "dlt Arrow by ADBC": "contenders.dlt_postgres:arrow_by_adbc",
+from landed import Expected, Rules
+
+
+class Contender(NamedTuple):
+    """One way to bring a workbook into PostgreSQL."""
+
+    function: str  # module and function, which takes the workbook's path
+    does: str  # with a row, for the table
+    rules: Rules = "own"  # by which its rows are counted
+
+
+TEXT = "text as it stands, no rules"
+OURS = "every rule, rejects kept with reasons, rows of one person merged; exactly once"
+CONTENDERS = {
+    "floor": Contender("contenders.floor:run", TEXT),
+    "import_crm_data": Contender("contenders.ours:run", OURS),
+    "import_crm_data on one core": Contender("contenders.ours:on_one_core", "the same, its two processes on one core"),
+    "import_crm_data without Prefect": Contender("contenders.ours:without_prefect", "the same as plain functions"),
+    "pandas upsert": Contender(
+        "contenders.pandas_upsert:run", "looser checks, rejects kept with reasons, one row of each person", "checks"
+    ),
+    "dlt merge of pydantic rows by ADBC": Contender(
+        "contenders.dlt_postgres:merged_rows", "looser checks, rejects dropped, one row of each person", "checks"
+    ),
+    "dlt merge of Arrow by ADBC": Contender(
+        "contenders.dlt_postgres:merged_arrow", "no checks, one row of each person", "key"
+    ),
+    "pandas.to_sql": Contender("contenders.pandas_to_sql:inserted", TEXT),
+    "pandas.to_sql by ADBC": Contender("contenders.pandas_to_sql:copied", TEXT),
+    "dlt append of rows": Contender("contenders.dlt_postgres:rows", TEXT),
+    "dlt append of rows by ADBC": Contender("contenders.dlt_postgres:rows_by_adbc", TEXT),
+    "dlt append of Arrow": Contender("contenders.dlt_postgres:arrow", TEXT),
+    "dlt append of Arrow by ADBC": Contender("contenders.dlt_postgres:arrow_by_adbc", TEXT),
+    "row-by-row script": Contender(
+        "contenders.usual_script:run", "openpyxl, two checks, rejects dropped, a query and a write for each row"
+    ),
 }
 
 if __name__ == "__main__":
-    name, workbook, rows = sys.argv[1:]
-    module, function = CONTENDERS[name].split(":")
+    name, workbook, wanted = sys.argv[1:]
+    module, function = CONTENDERS[name].function.split(":")
     run = getattr(import_module(module), function)
+    expected = Expected(**json.loads(wanted))
     begun = time.perf_counter()
     landed = run(workbook)
     seconds = time.perf_counter() - begun - landed.late
-    landed.check(int(rows))
-    print("seconds", seconds)
+    print("\n" + json.dumps({"seconds": seconds, **asdict(landed.check(expected))}))

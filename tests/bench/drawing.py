@@ -12,11 +12,11 @@ from measuring import Run
 LOOKS = {
     "import_crm_data": {"color": "#D55E00", "marker": "o", "linewidth": 3, "markersize": 8, "zorder": 5},
     "floor": {"color": "#777777", "marker": "", "linestyle": "--"},
-    "usual script": {"color": "#000000", "marker": "X"},
-    "pandas.to_sql": {"color": "#0072B2", "marker": "s"},
+    "row-by-row script": {"color": "#000000", "marker": "X"},
+    "pandas upsert": {"color": "#0072B2", "marker": "s"},
+    "dlt merge of pydantic rows by ADBC": {"color": "#009E73", "marker": "^"},
+    "dlt merge of Arrow by ADBC": {"color": "#CC79A7", "marker": "v"},
     "pandas.to_sql by ADBC": {"color": "#56B4E9", "marker": "D"},
-    "dlt rows by ADBC": {"color": "#009E73", "marker": "^"},
-    "dlt Arrow by ADBC": {"color": "#CC79A7", "marker": "v"},
 }
 
 
@@ -37,7 +37,7 @@ def draw(names: list[str], sizes: dict[int, dict[str, Run]], path: Path) -> None
             right.plot(rows, [run.megabytes for _, run in points], **LOOKS[name])
         _axes(left, f"time, of that of the floor on {smallest:,} rows", list(sizes))
         _axes(right, "peak memory in MB", list(sizes))
-        figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
         figure.savefig(path, dpi=120, metadata={"Software": None})  # the version of matplotlib is not part of it
         plt.close(figure)
 

@@ -8,6 +8,7 @@ To learn a PSS the kernel walks through the page tables, some 15 ms for each GB.
 timed, a pause of twenty times as long follows each sample; what a process holds for less than the pause may be missed.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -16,12 +17,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 import psycopg
+from landed import Expected
 
 from db import embedded
 
@@ -35,21 +37,24 @@ class Run:
 
     seconds: float
     megabytes: float  # at its peak
+    people: int  # rows of its table then
+    changed: int | None = None  # of them with a changed note; None: nobody looked
 
 
-def measured(name: str, workbook: Path, rows: int, environment: dict[str, str]) -> Run:
+def measured(name: str, workbook: Path, expected: Expected, environment: dict[str, str]) -> Run:
     """One run of a contender.
 
     Args:
         name: one of contend.CONTENDERS.
         workbook: what it brings into the database.
-        rows: that many are in it, the headings not counted.
+        expected: what is in the database then.
         environment: of `fresh`.
 
     Raises:
         SystemExit: the contender failed, or its rows are not in the database.
     """
-    command = [sys.executable, str(HERE / "contend.py"), name, str(workbook), str(rows)]
+    wanted = json.dumps(asdict(expected))
+    command = [sys.executable, str(HERE / "contend.py"), name, str(workbook), wanted]
     peak = 0
     # Files, because nobody reads a pipe while the process runs, and a full one would stop it.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -63,7 +68,7 @@ def measured(name: str, workbook: Path, rows: int, environment: dict[str, str]) 
         said = err.read()[-3000:].strip()
         if process.returncode:
             raise SystemExit(f"{said}\n\n{name} failed: {(said.splitlines() or ['it said nothing'])[-1]}")
-        return Run(float(out.read().split("seconds")[-1]), peak / 2**20)
+        return Run(megabytes=peak / 2**20, **json.loads(out.read().strip().splitlines()[-1]))
 
 
 def _memory(pid: int) -> int:
@@ -86,9 +91,14 @@ def fresh(url: str, environment: dict[str, str]) -> dict[str, str]:
         connection.execute(f'CREATE DATABASE "{name}"')
     environment = {**environment, "DATABASE_URL": url.replace("/crm?", f"/{name}?")}
     subprocess.run([sys.executable, "-c", "from db.engine import upgrade; upgrade()"], env=environment, check=True)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")  # what the contender before has written is not written at the cost of this one
+    settle(url)
     return environment
+
+
+def settle(url: str) -> None:
+    """Have the server write what was changed so far, so that it is not written at the cost of the next contender."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lxml import etree, html  # type: ignore[import-untyped]
+from lxml import etree, html
 
 from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
 from tasks.crm.readers.encoding import Encoding, find_encoding

@@ -1,38 +1,103 @@
-"""Cells that are merged over several rows: each of these rows means what the first of them says."""
+"""Cells that are merged over several rows: each of these rows has the value of the first of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
-from tasks.crm.readers.cell import Cell, Merge, Row
+import pyarrow as pa
+
+from tasks.crm.readers.cell import Merge
+from tasks.crm.readers.table import Block, Fault
 
 
-def filled_down(rows: Iterable[Row], merged: Callable[[], Sequence[Merge]], below: int) -> Iterator[Row]:
-    """The rows, with the content of a merged cell in every row that it covers.
+class Merged(Protocol):
+    """Knows the merged cells of the sheet that is read, at least as far as the last row that it gave."""
+
+    merged: Sequence[Merge]
+
+
+class _Value(NamedTuple):
+    """What a merged cell holds."""
+
+    last: int  # row
+    text: str
+    reason: str | None  # if the reader found a fault in it
+
+
+def filled_down(blocks: Iterable[Block], sheet: Merged, below: int) -> Iterator[Block]:
+    """The blocks, with the value of a merged cell in every row that it covers.
 
     Args:
-        rows: in their order; all those that a merged cell covers, or none.
-        merged: the merged cells of the sheet, as far as the last row that was given.
+        blocks: all rows that a merged cell covers, or none.
+        sheet: asked for its merged cells after each block.
         below: the row of the headings; what is merged from there or above is no data.
     """
     known = 0
-    waiting: list[Merge] = []  # the uppermost last
-    covering: dict[int, tuple[int, Cell]] = {}  # column -> last row, content
-    for number, cells in rows:
-        if len(now := merged()) > known:
-            waiting += [merge for merge in now[known:] if below < merge[0] < merge[1]]
-            waiting.sort(reverse=True)
-            known = len(now)
-        if covering:
-            covering = {column: (last, content) for column, (last, content) in covering.items() if last >= number}
-            _fill(cells, covering)
-        while waiting and waiting[-1][0] <= number:
-            first, last, column, _ = waiting.pop()
-            if first == number and column < len(cells) and cells[column] is not None:
-                covering[column] = (last, cells[column])
-        yield number, cells
+    waiting: dict[int, list[Merge]] = defaultdict(list)  # by column, the uppermost last
+    unfinished: dict[int, _Value] = {}  # by column: values that reach beyond the block before
+    for block in blocks:
+        if new := [merge for merge in sheet.merged[known:] if below < merge[0] < merge[1]]:
+            for merge in new:
+                waiting[merge[2]].append(merge)
+            for column in {merge[2] for merge in new}:
+                waiting[column].sort(reverse=True)
+        known = len(sheet.merged)
+        yield _filled(block, waiting, unfinished)
 
 
-def _fill(cells: list[Cell], covering: dict[int, tuple[int, Cell]]) -> None:
-    for column, (_, content) in covering.items():
-        cells.extend([None] * (column + 1 - len(cells)))
-        if cells[column] is None:
-            cells[column] = content
+def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int, _Value]) -> Block:
+    last = block.numbers[-1].as_py()
+    touched = {column for column, merges in waiting.items() if merges and merges[-1][0] <= last} | set(unfinished)
+    if not touched:
+        return block
+    numbers = block.numbers.to_pylist()
+    reasons: dict[tuple[int, int | None], str] = {
+        (row, column): reason for row, column, reason in block.faults if column in touched
+    }
+    columns = list(block.widened(max(touched) + 1).columns)
+    for column in touched:
+        texts = columns[column].to_pylist()
+        values = [(0, unfinished.pop(column))] if column in unfinished else []
+        values += _values(texts, numbers, column, waiting[column], reasons)
+        for start, value in values:
+            _fill(texts, numbers, start, column, value, reasons)
+            if value.last > last:
+                unfinished[column] = value
+        columns[column] = pa.array(texts, pa.string())
+    others = [fault for fault in block.faults if fault.column not in touched]
+    return Block(block.numbers, columns, sorted(others + [Fault(*at, why) for at, why in reasons.items()], key=_place))
+
+
+def _values(
+    texts: list[str | None],
+    numbers: list[int],
+    column: int,
+    merges: list[Merge],
+    reasons: dict[tuple[int, int | None], str],
+) -> Iterator[tuple[int, _Value]]:
+    """The merged cells that begin in the block: the index of the row below, and what they hold."""
+    while merges and merges[-1][0] <= numbers[-1]:
+        first, last, *_ = merges.pop()
+        at = bisect_left(numbers, first)
+        if numbers[at] == first and (text := texts[at]) is not None:
+            yield at + 1, _Value(last, text, reasons.get((at, column)))
+
+
+def _fill(
+    texts: list[str | None],
+    numbers: list[int],
+    start: int,
+    column: int,
+    value: _Value,
+    reasons: dict[tuple[int, int | None], str],
+) -> None:
+    for row in range(start, bisect_right(numbers, value.last)):
+        if texts[row] is None:
+            texts[row] = value.text
+            if value.reason:
+                reasons[row, column] = value.reason
+
+
+def _place(fault: Fault) -> tuple[int, int]:
+    return fault.row, -1 if fault.column is None else fault.column

@@ -1,8 +1,9 @@
 r"""Number formats that say what a number is: a postcode "00000", a percentage. Read without them, 01067 is 1067.
 
-Only formats that make another text of the same digits count: those that begin with a nought and hold nothing but
-noughts, # and literal text ("00000", "00000\-0000", '"D-"00000', '0#" "##" "##'), and percentages. Decimals, thousands
-and currencies say how exact or how pretty a quantity is to look; there the number itself says more and is kept.
+Only formats that make another text of the digits count: those that hold nothing but noughts, # and literal text, and
+begin with a nought ("00000", "00000\-0000", '"D-"00000', '0#" "##" "##') or with literal text that adds a plus or
+digits ('"+"0', '"00"#', '"(0)"0', '"+"General'); and percentages. Decimals, thousands and currencies say how exact or
+how pretty a quantity is to look; there the number itself says more and is kept.
 """
 
 import re
@@ -11,9 +12,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-BUILT_IN = {9: "0%", 10: "0.00%"}  # of those that every workbook has, the only ones that matter here
+# Of the formats that every workbook has, those that matter here; which of the dates it is does not.
+BUILT_IN = {9: "0%", 10: "0.00%"}
+BUILT_IN_DATES = dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47), "yyyy-mm-dd") | {46: "[h]:mm:ss"}
 _DIGITS = 15  # that Excel knows of a number
-_TOKEN = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#])|(%)|([?.,])|([-+ ():!^&\'~{}<>=$])|(.)', re.DOTALL)
+_TOKEN = re.compile(
+    r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#]|General)|(%)|([?.,])|([-+ ():!^&\'~{}<>=$1-9])|(.)',
+    re.DOTALL | re.IGNORECASE,
+)
+_LITERAL = re.compile(r'"[^"]*"?|[\\_*].|\[(?!(?:h+|m+|s+)\])[^\]]*\]?|General', re.DOTALL | re.IGNORECASE)
+_DATE = re.compile(r"\[(?:h+|m+|s+)\]|[dmhys]|a[^;]*?[pm/]", re.IGNORECASE)
 _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda a, b: a <= b,
@@ -51,6 +59,24 @@ def as_shown(number: float, code: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
+def is_date(code: str) -> bool:
+    """Whether a number with this format is a day, a time or both."""
+    return not is_duration(code) and bool(_DATE.search(_bare(code)))
+
+
+@lru_cache(maxsize=1024)
+def is_duration(code: str) -> bool:
+    """Whether a number with this format is a span of time: [h]:mm:ss."""
+    found = _DATE.search(_bare(code))
+    return found is not None and found[0].startswith("[")
+
+
+def _bare(code: str) -> str:
+    """The first section of a format without what stands for itself."""
+    return _LITERAL.sub("", code).partition(";")[0]
+
+
 def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
     """Which styles of a workbook make text of a number: index of the style -> its format.
 
@@ -76,13 +102,15 @@ def _section(text: str) -> _Section:
             condition = (found[1], float(found[2])) if found else condition
             plain = plain and (bracket[0] != "$" or bracket[:2] == "$-")  # a currency; a language
         elif digit:
-            pieces.append(digit)
+            pieces.append("#" if digit == "#" else "0")
         elif quoted or escaped or literal:
             pieces.append(f"\0{quoted or escaped or literal}")
         percent = percent or bool(per_cent)
         plain = plain and not (other or rest or per_cent)
     digits = [piece for piece in pieces if piece in "0#"]
-    is_text = plain and len(digits) > 1 and digits[0] == "0"
+    before = "".join(pieces[: next((at for at, piece in enumerate(pieces) if piece in "0#"), 0)])
+    adds = any(character == "+" or character.isdigit() for character in before)
+    is_text = plain and bool(digits) and (adds or (len(digits) > 1 and digits[0] == "0"))
     return _Section(condition, tuple(pieces) if is_text else None, percent)
 
 

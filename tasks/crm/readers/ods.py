@@ -103,7 +103,7 @@ class OpenDocument:
 
     def _elements(self, *tags: str, starts: bool = False) -> Iterator[tuple[str, Any]]:
         """Elements of content.xml as they end (and begin), forgotten once they were given."""
-        from lxml import etree  # type: ignore[import-untyped] # noqa: PLC0415 - hardly ever needed
+        from lxml import etree  # noqa: PLC0415 - hardly ever needed
 
         events = ("start", "end") if starts else ("end",)
         with self._archive.open("content.xml") as stream:

@@ -42,11 +42,57 @@ class Block:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def slice(self, start: int, stop: int) -> "Block":
+        """The rows with these indices."""
+        faults = [Fault(row - start, column, reason) for row, column, reason in self.faults if start <= row < stop]
+        columns = [column.slice(start, stop - start) for column in self.columns]
+        return Block(self.numbers.slice(start, stop - start), columns, faults)
+
+    def widened(self, width: int) -> "Block":
+        """With at least so many columns."""
+        missing = width - len(self.columns)
+        if missing <= 0:
+            return self
+        return Block(self.numbers, [*self.columns, *[pa.nulls(len(self), pa.string())] * missing], self.faults)
+
     def rows(self) -> Iterator[tuple[int, list[str | None]]]:
-        """Row by row: number and cells. For the few rows at the top; slow."""
+        """Row by row: number and cells up to the last filled one. For the few rows at the top; slow."""
         cells = zip(*[column.to_pylist() for column in self.columns], strict=True)
         for number, row in zip(self.numbers.to_pylist(), cells, strict=True):
-            yield number, list(row)
+            filled = [index for index, text in enumerate(row) if text is not None]
+            yield number, list(row[: filled[-1] + 1]) if filled else []
+
+
+def regrouped(blocks: Iterable[Block], size: int) -> Iterator[Block]:
+    """The same rows in blocks of `size` rows; the last one may be shorter."""
+    waiting: list[Block] = []
+    count = 0
+    for block in blocks:
+        waiting.append(block)
+        count += len(block)
+        if count >= size:
+            whole = joined(waiting)
+            full = count - count % size
+            yield from (whole.slice(start, start + size) for start in range(0, full, size))
+            waiting, count = [whole.slice(full, count)] * (full < count), count - full
+    if count:
+        yield joined(waiting)
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """The blocks as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    width = max(len(block.columns) for block in blocks)
+    blocks = [block.widened(width) for block in blocks]
+    faults, before = list[Fault](), 0
+    for block in blocks:
+        faults += [Fault(before + row, column, reason) for row, column, reason in block.faults]
+        before += len(block)
+    blank = pa.nulls(before, pa.string())  # one for all blank columns: a stray cell may make thousands of them
+    parts = ([block.columns[index] for block in blocks] for index in range(width))
+    columns = [pa.concat_arrays(each) if any(part.null_count < len(part) for part in each) else blank for each in parts]
+    return Block(pa.concat_arrays([block.numbers for block in blocks]), columns, faults)
 
 
 def block_of(rows: Sequence[Row]) -> Block:
@@ -54,15 +100,24 @@ def block_of(rows: Sequence[Row]) -> Block:
     width = max((len(cells) for _, cells in rows), default=0)
     padded = [cells if len(cells) == width else [*cells, *[None] * (width - len(cells))] for _, cells in rows]
     columns, faults = [], list[Fault]()
-    for index, column in enumerate(zip(*padded, strict=True)):
-        texts: list[str | None] = []
-        for row, cell in enumerate(column):
-            text, reason = (cell, None) if cell is None else _text(cell)
-            texts.append(text)
-            if reason:
-                faults.append(Fault(row, index, reason))
-        columns.append(pa.array(texts, pa.string()))
+    for index, cells in enumerate(zip(*padded, strict=True)):
+        column = _texts_only(cells)
+        if column is None:
+            texts, reasons = zip(*map(_text, cells), strict=True)
+            column = pa.array(texts, pa.string())
+            faults += [Fault(row, index, reason) for row, reason in enumerate(reasons) if reason]
+        columns.append(column)
     return Block(pa.array([number for number, _ in rows], pa.int32()), columns, sorted(faults))
+
+
+def _texts_only(cells: Sequence[Cell]) -> pa.StringArray | None:
+    """The column, if all cells are texts without lone surrogates or blank."""
+    if not set(map(type, cells)) <= {str, type(None)}:
+        return None
+    try:
+        return pa.array(cells, pa.string())
+    except UnicodeEncodeError:
+        return None
 
 
 def blocks_of(rows: Iterable[Row]) -> Iterator[Block]:
@@ -74,6 +129,8 @@ def blocks_of(rows: Iterable[Row]) -> Iterator[Block]:
 
 def _text(cell: Cell) -> tuple[str | None, str | None]:
     """What a cell shows, and what is wrong with it."""
+    if cell is None:
+        return None, None
     if isinstance(cell, str):
         return (cell, None) if is_storable(cell) else (cell.encode("utf-8", "replace").decode(), HALF_A_CHARACTER)
     if isinstance(cell, ErrorCell):

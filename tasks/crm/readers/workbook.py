@@ -1,46 +1,29 @@
 """What a workbook says, cell by cell, and the one plain sentence when it cannot be read.
 
 The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
-calamine reads .xlsx eight times faster than openpyxl, and .xlsb, but loses some cells (see `lost_cells.py`) and cannot
-open every file; openpyxl reads what calamine cannot, and sheets so wide and long that calamine would ask for more
-memory than a machine has. .ods and .xls have readers of their own (`opendocument.py`, `xls.py`). This module
-starts in a few milliseconds, because the child process that reads a workbook imports it: all readers but calamine are
-imported where they are used.
+Each format has a reader of its own beside this module.
 """
 
 import mmap
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Protocol, Self, cast
 
-import python_calamine as calamine
-
-from tasks.crm.readers import lost_cells, ods, xls, xlsb, xlsx_package
+from tasks.crm.readers import ods, xls, xlsb, xlsx, xlsx_package
 from tasks.crm.readers.archives import unpacked_gzip, unpacked_zip
 from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
-from tasks.crm.readers.cutting import Piece, cut
 from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, GZIP, HTML, SAVE_AS, VCARD, XML_SPREADSHEET, kind_of
-from tasks.crm.readers.number_formats import as_shown
 from tasks.crm.readers.refused import RefusedError
 from tasks.crm.readers.table import Block, blocks_of
-
-T = TypeVar("T")
 
 
 class WorkbookError(Exception):
     """A workbook that cannot be fetched or read: one plain sentence that says what to do. Trying again is no use."""
 
 
-# calamine holds a sheet as one rectangle of about 32 bytes a cell: this many cells are 1 GB. Beyond it openpyxl reads
-# row by row, slowly, and a stray cell in the last row and column costs nothing.
-MOST_CELLS = 2**25
-_ROWS_AT_ONCE = 20_000  # as Python's objects
 _LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
 _OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
 
@@ -68,27 +51,16 @@ class Workbook:
     assumptions: Sequence[str] = ()  # what was decided about the file and not proven by it, one clause each
     ragged = False  # text, where each row has as many cells as the headings: one more has slipped out of its column
 
-    def rows(self, sheet: str) -> Iterator[Row]:
-        """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
-        raise NotImplementedError
-
     def blocks(self, sheet: str) -> Iterator[Block]:
-        """The same as blocks of columns; the one that the import uses. Raises WorkbookError, also half-way."""
+        """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
         return blocks_of(self.rows(sheet))
 
-    def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:  # noqa: ARG002 - for those that can
-        """The rows of a sheet in pieces of at most `most` rows; a single piece where the sheet cannot be divided.
-
-        Each may be read for itself, also in a fork that called `reopen`. What that takes is kept in the directory
-        `room`. Raises WorkbookError; OSError if there is no room.
-        """
-        return [self.rows(sheet)]
-
-    def reopen(self) -> None:
-        """To be called in a fork, which else would share its place in the file with its parent."""
+    def rows(self, sheet: str) -> Iterator[Row]:
+        """The same cell by cell, where a format is read so."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the file; `rows` is of no use afterwards."""
+        """Let go of the file; `blocks` is of no use afterwards."""
 
     def __enter__(self) -> Self:
         return self
@@ -194,6 +166,9 @@ def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workboo
         if _OPEN_DOCUMENT in archive.namelist():
             archive.close()
             return _Other(lambda: ods.OpenDocument(path), name)
+        if xlsb.WORKBOOK in archive.namelist():
+            archive.close()
+            return _Other(lambda: xlsb.BinaryExcel(path), name)
         return _Excel(path, name, archive)
 
 
@@ -231,184 +206,31 @@ def _in_our_words(sentence: str) -> Iterator[None]:
         raise WorkbookError(sentence) from error
 
 
-def _unless_it_fails(read: Callable[[], T]) -> T | None:
-    """What calamine reads, None if it cannot: it stops at XML it does not know, where openpyxl goes on."""
-    try:
-        with _in_our_words(""):
-            return read()
-    except WorkbookError:
-        return None
-
-
 class _Excel(Workbook):
-    """An .xlsx, .xlsm or .xlsb."""
+    """An .xlsx or .xlsm."""
 
-    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile, called: str | None = None) -> None:
-        """`called`: how its sheets are called in messages, if they are pieces of one."""
-        self._path, self._name, self._archive, self._called = path, name, archive, called
-        self._is_binary = xlsb.WORKBOOK in archive.namelist()
-        self._package = (xlsb if self._is_binary else xlsx_package).package_of(archive)
-        self._pieces: _Excel | None = None  # of the sheet that is read, as sheets of a workbook of their own
-        self.sheets = self._package.sheets
-
-    @cached_property
-    def _calamine(self) -> "calamine.CalamineWorkbook | None":
-        return _unless_it_fails(lambda: calamine.CalamineWorkbook.from_path(self._path))
+    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile) -> None:
+        self._path, self._name, self._archive = path, name, archive
+        package = xlsx_package.package_of(archive)
+        self._sheets, self.sheets = xlsx.Sheets(archive, package), package.sheets
 
     def close(self) -> None:
         self._archive.close()
-        if self._pieces:
-            self._pieces.close()
-        self.__dict__.pop("_calamine", None)  # which closes its file; asking for it would open it first
 
-    def reopen(self) -> None:
-        self._archive = zipfile.ZipFile(self._path)
-        self.__dict__.pop("_calamine", None)
-        if self._pieces:
-            self._pieces.reopen()
-
-    def pieces(self, sheet: str, most: int, room: Path) -> list[Iterator[Row]]:
+    def blocks(self, sheet: str) -> Iterator[Block]:
         _check(sheet, self.sheets, self._name)
-        path = room / f"sheet-{list(self._package.parts).index(sheet)}.xlsx"
-        pieces = [] if self._is_binary else cut(self._archive, self._package, sheet, most, path)
-        self.merged, self.height = (), 0
-        if not pieces:
-            return [self.rows(sheet)]
-        if self._pieces:
-            self._pieces.close()
-        self._pieces = _Excel(path, self._name, zipfile.ZipFile(path), called=sheet)
-        if not self._pieces._fits_calamine(pieces[-1].name):  # noqa: SLF001 - one of its own kind
-            return [self.rows(sheet)]  # openpyxl would read all texts anew for each piece
-        self.height = pieces[-1].last
-        return [self._piece(piece) for piece in pieces]
-
-    def _piece(self, piece: Piece) -> Iterator[Row]:
-        whole = self._pieces
-        if whole is None:
-            raise RuntimeError("a piece of no sheet")
-        for number, cells in whole.rows(piece.name):
-            if not piece.first <= number <= piece.last:  # a cell that says it is of another row
-                raise WorkbookError(whole._damaged(piece.name))  # noqa: SLF001 - one of its own kind
-            self.merged = whole.merged or self.merged
-            yield number, cells
-
-    def _fits_calamine(self, sheet: str) -> bool:
-        fits = self._is_binary or xlsx_package.fits_calamine(self._archive, self._package, sheet, MOST_CELLS)
-        return fits and self._calamine is not None
-
-    def _damaged(self, sheet: str) -> str:
-        return f"{self._name}: sheet {self._called or sheet!r} {_DAMAGED}"
-
-    def rows(self, sheet: str) -> Iterator[Row]:
-        _check(sheet, self.sheets, self._name)
-        with _in_our_words(self._damaged(sheet)):
-            part, parsed = self._package.parts[sheet], None
-            find = (xlsb if self._is_binary else lost_cells).find_lost_cells
-            with ThreadPoolExecutor(1) as other_core:
-                searched = other_core.submit(find, self._archive, part, self._package.text_styles)
-                if self._fits_calamine(sheet):
-                    parsed = _unless_it_fails(lambda: self._calamine and self._calamine.get_sheet_by_name(sheet))
-                lost = searched.result()
-            self.merged, self.height = (), 0
-            if parsed:
-                self.height = parsed.end[0] + 1 if parsed.end else 0
-                self.merged = [
-                    (top + 1, bottom + 1, left, right)
-                    for (top, left), (bottom, right) in parsed.merged_cell_ranges or []
-                ]
-            rows = _calamine_rows(parsed) if parsed else self._openpyxl_rows(sheet)
-            if lost.formats:
-                rows = _as_shown(rows, lost.formats)
-            yield from _with_lost_cells(rows, lost.cells) if lost.cells else rows
-
-    @contextmanager
-    def _openpyxl(self) -> Iterator[Any]:
-        import openpyxl  # noqa: PLC0415 - a fifth of a second, and hardly ever needed
-
-        with self._path.open("rb") as file, warnings.catch_warnings():  # by path it would judge the file's name
-            warnings.simplefilter("ignore")  # it warns of charts and validations that nobody asked for
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            try:
-                yield book
-            finally:
-                book.close()
-
-    def _openpyxl_rows(self, sheet: str) -> Iterator[Row]:
-        with self._openpyxl() as book:
-            book[sheet].reset_dimensions()  # rows as long as they are, not as the widest
-            for number, row in enumerate(book[sheet].iter_rows(), 1):
-                cells = [_openpyxl_cell(cell) for cell in row]
-                if any(cell is not None for cell in cells):
-                    yield number, cells
+        with _in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
+            said = self._sheets.survey(sheet)
+            self.height, self.merged, self.hidden_columns = said.height, said.merged, said.hidden_columns
+            self.totals, self.hidden_rows = self._sheets.totals(sheet), 0
+            for block in self._sheets.blocks(sheet):
+                self.hidden_rows = self._sheets.hidden_rows
+                yield block
 
 
 def _check(sheet: str, sheets: list[SheetInfo], name: str) -> None:
     if sheet not in {info.name for info in sheets}:
         raise WorkbookError(f"{name} has no sheet {sheet!r}: {', '.join(info.name for info in sheets)}")
-
-
-def _calamine_rows(sheet: calamine.CalamineSheet) -> Iterator[Row]:
-    """Both ways of calamine leave out the empty columns before the first cell.
-
-    iter_rows also gives every empty row above it: in the last piece of a long sheet that is nearly a million.
-    """
-    if sheet.start is None:
-        return
-    top, left = sheet.start
-    few = sheet.height <= _ROWS_AT_ONCE
-    rows, above = (sheet.to_python(), top) if few else (sheet.iter_rows(), 0)
-    before: list[Cell] = [None] * left
-    blank = [""] * sheet.width
-    for number, row in enumerate(rows, above + 1):
-        if row != blank:
-            cells: list[Cell] = [cell or (None if cell == "" else cell) for cell in row]
-            yield number, before + cells if before else cells
-
-
-def _openpyxl_cell(cell: Any) -> Cell:
-    from openpyxl.utils.escape import unescape  # noqa: PLC0415 - see _openpyxl
-
-    value: Cell = cell.value
-    if cell.data_type == "e":
-        return ErrorCell(str(value))
-    if isinstance(value, str):
-        return unescape(value) or None  # _x000D_ and its like, which calamine decodes
-    return value
-
-
-def _as_shown(rows: Iterator[Row], formats: dict[int, list[lost_cells.Run]]) -> Iterator[Row]:
-    """`rows` with the numbers whose format makes text of them as that text."""
-    waiting = {column: list(reversed(runs)) for column, runs in formats.items()}
-    for number, cells in rows:
-        for column, runs in waiting.items():
-            while runs and runs[-1].last < number:
-                runs.pop()
-            if column < len(cells) and runs and runs[-1].first <= number and type(cells[column]) in (float, int):
-                value = cast("float", cells[column])
-                cells[column] = as_shown(value, runs[-1].code) or value
-        yield number, cells
-
-
-def _with_lost_cells(rows: Iterator[Row], lost: dict[int, dict[int, str]]) -> Iterator[Row]:
-    """`rows` with the lost cells in their places; they may stand beside, between and below the cells that were read."""
-    waiting = sorted(lost, reverse=True)
-    for number, cells in rows:
-        while waiting and waiting[-1] < number:
-            above = waiting.pop()
-            yield above, _marked([], lost[above])
-        if waiting and waiting[-1] == number:
-            yield number, _marked(cells, lost[waiting.pop()])
-        else:
-            yield number, cells
-    for below in reversed(waiting):
-        yield below, _marked([], lost[below])
-
-
-def _marked(cells: list[Cell], lost: dict[int, str]) -> list[Cell]:
-    cells = cells + [None] * (max(lost) + 1 - len(cells))
-    for column, text in lost.items():
-        cells[column] = ErrorCell(text)
-    return cells
 
 
 class _Reader(Protocol):
@@ -422,7 +244,7 @@ class _Reader(Protocol):
 
 
 class _Other(Workbook):
-    """An .ods or .xls."""
+    """An .ods, .xls or .xlsb."""
 
     def __init__(self, opened: Callable[[], _Reader], name: str) -> None:
         self._name = name

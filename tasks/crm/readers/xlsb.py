@@ -1,4 +1,4 @@
-"""What calamine would lose of a binary workbook (.xlsb): error cells and number formats.
+"""Cells of a binary workbook (.xlsb), by calamine, and what it would lose: error cells and number formats.
 
 A sheet is a sequence of records, each with its type and length ([MS-XLSB] 2.1.4), so the search steps from one to the
 next and looks into the few that matter. Formulas need no search: in this format they always carry their value.
@@ -8,12 +8,17 @@ import io
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import IO, cast
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
 
-from tasks.crm.readers.cell import SheetInfo
-from tasks.crm.readers.lost_cells import Lost
-from tasks.crm.readers.number_formats import text_styles
-from tasks.crm.readers.xlsx_package import Package, relations
+from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
+from tasks.crm.readers.number_formats import as_shown, text_styles
+from tasks.crm.readers.xlsx_package import relations
+
+if TYPE_CHECKING:
+    import python_calamine
 
 WORKBOOK = "xl/workbook.bin"  # the member of the archive by which this format is known
 _SHEET, _FORMAT, _CELL_STYLES, _CELL_STYLES_END, _STYLE = 156, 44, 617, 618, 47
@@ -25,8 +30,82 @@ _LAST_ROW = 1_048_576
 _LONGEST_RECORD = 1 << 24  # bytes
 
 
+_ROWS_AT_ONCE = 20_000  # as Python's objects
+
+
 class BinaryCellsError(ValueError):
     """The records of a sheet cannot be followed."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """The members of an .xlsb that matter here."""
+
+    sheets: list[SheetInfo]  # in the workbook's order
+    parts: dict[str, str]  # name of the sheet -> the member that holds its cells
+    text_styles: dict[int, str]  # styles that make text of a number: index -> format
+
+
+@dataclass
+class Run:
+    """Cells of one column, below one another, that share a format."""
+
+    first: int
+    last: int
+    code: str
+
+
+@dataclass
+class Lost:
+    """What has to be put back into the rows. Row numbers are Excel's, column indices count from 0."""
+
+    cells: dict[int, dict[int, str]] = field(default_factory=dict)  # row -> column -> the error that it shows
+    formats: dict[int, list[Run]] = field(default_factory=dict)  # column -> its runs from the top
+
+    def add_error(self, row: int, column: int, text: str) -> None:
+        """A cell that shows an error, or NOT_CALCULATED."""
+        self.cells.setdefault(row, {})[column] = text
+
+    def add_format(self, row: int, column: int, code: str) -> None:
+        """A cell whose format makes text of a number; cells of a column come from the top."""
+        runs = self.formats.setdefault(column, [])
+        if runs and runs[-1].last == row - 1 and runs[-1].code == code:
+            runs[-1].last = row
+        else:
+            runs.append(Run(row, row, code))
+
+
+class BinaryExcel:
+    """An open .xlsb. Raises whatever calamine, zipfile or `find_lost_cells` raise for a damaged one."""
+
+    def __init__(self, path: Path) -> None:
+        import python_calamine  # noqa: PLC0415 - hardly ever needed
+
+        self._archive = zipfile.ZipFile(path)
+        self._package = package_of(self._archive)
+        self._calamine = python_calamine.CalamineWorkbook.from_path(path)
+        self.sheets = self._package.sheets
+        self.merged: list[Merge] = []
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._archive.close()
+        self._calamine.close()
+
+    def rows(self, sheet: str) -> Iterator[Row]:
+        """Rows of a sheet, wholly blank ones left out."""
+        with ThreadPoolExecutor(1) as other_core:
+            package = self._package
+            searched = other_core.submit(find_lost_cells, self._archive, package.parts[sheet], package.text_styles)
+            parsed = self._calamine.get_sheet_by_name(sheet)
+            lost = searched.result()
+        self.merged = [
+            (top + 1, bottom + 1, left, right) for (top, left), (bottom, right) in parsed.merged_cell_ranges or []
+        ]
+        rows = _calamine_rows(parsed)
+        if lost.formats:
+            rows = _as_shown(rows, lost.formats)
+        yield from _with_lost_cells(rows, lost.cells) if lost.cells else rows
 
 
 def package_of(archive: zipfile.ZipFile) -> Package:
@@ -122,3 +201,53 @@ def _text(content: bytes, at: int) -> tuple[str, int]:
     length = struct.unpack_from("<I", content, at)[0]
     end = at + 4 + 2 * length
     return content[at + 4 : end].decode("utf-16-le"), end
+
+
+def _calamine_rows(sheet: "python_calamine.CalamineSheet") -> Iterator[Row]:
+    """Both ways of calamine leave out the empty columns before the first cell; iter_rows gives the empty rows above."""
+    if sheet.start is None:
+        return
+    top, left = sheet.start
+    few = sheet.height <= _ROWS_AT_ONCE
+    rows, above = (sheet.to_python(), top) if few else (sheet.iter_rows(), 0)
+    before: list[Cell] = [None] * left
+    blank = [""] * sheet.width
+    for number, row in enumerate(rows, above + 1):
+        if row != blank:
+            cells: list[Cell] = [cell or (None if cell == "" else cell) for cell in row]
+            yield number, before + cells if before else cells
+
+
+def _as_shown(rows: Iterator[Row], formats: dict[int, list[Run]]) -> Iterator[Row]:
+    """`rows` with the numbers whose format makes text of them as that text."""
+    waiting = {column: list(reversed(runs)) for column, runs in formats.items()}
+    for number, cells in rows:
+        for column, runs in waiting.items():
+            while runs and runs[-1].last < number:
+                runs.pop()
+            if column < len(cells) and runs and runs[-1].first <= number and type(cells[column]) in (float, int):
+                value = cast("float", cells[column])
+                cells[column] = as_shown(value, runs[-1].code) or value
+        yield number, cells
+
+
+def _with_lost_cells(rows: Iterator[Row], lost: dict[int, dict[int, str]]) -> Iterator[Row]:
+    """`rows` with the lost cells in their places; they may stand beside, between and below the cells that were read."""
+    waiting = sorted(lost, reverse=True)
+    for number, cells in rows:
+        while waiting and waiting[-1] < number:
+            above = waiting.pop()
+            yield above, _marked([], lost[above])
+        if waiting and waiting[-1] == number:
+            yield number, _marked(cells, lost[waiting.pop()])
+        else:
+            yield number, cells
+    for below in reversed(waiting):
+        yield below, _marked([], lost[below])
+
+
+def _marked(cells: list[Cell], lost: dict[int, str]) -> list[Cell]:
+    cells = cells + [None] * (max(lost) + 1 - len(cells))
+    for column, text in lost.items():
+        cells[column] = ErrorCell(text)
+    return cells

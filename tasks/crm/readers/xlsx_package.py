@@ -8,10 +8,8 @@ from posixpath import join, normpath
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
 from tasks.crm.readers.cell import SheetInfo
-from tasks.crm.readers.number_formats import text_styles
+from tasks.crm.readers.number_formats import BUILT_IN, BUILT_IN_DATES
 
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-DIMENSION = re.compile(rb"<(?:\w+:)?dimension\s[^<>]*?ref\s*=\s*[\"']([^\"']+)")
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 
 
@@ -39,10 +37,10 @@ class Package:
 
     sheets: list[SheetInfo]  # in the workbook's order
     parts: dict[str, str]  # name of the sheet -> the member that holds its cells
-    text_styles: dict[int, str]  # styles that make text of a number: index -> format
-    styles: str | None = None
-    strings: str | None = None
-    since_1904: bool = False  # how its dates count
+    formats: list[str]  # of numbers: the code of each style
+    strings: str | None  # the member that holds the shared strings
+    since_1904: bool  # how its dates count
+    members: dict[str, str]  # the other parts: kind -> member
 
 
 def package_of(archive: zipfile.ZipFile) -> Package:
@@ -68,40 +66,22 @@ def package_of(archive: zipfile.ZipFile) -> Package:
             since_1904 = element.get("date1904") in {"1", "true", "on"}
     members = dict(targets.values())
     styles = members.get("styles")
-    texts = _text_styles(archive.read(styles)) if styles else {}
+    formats = _formats(archive.read(styles)) if styles else []
     strings = next((name for name in archive.namelist() if name.lower() == "xl/sharedstrings.xml"), None)
-    return Package(sheets, parts, texts, styles, members.get("sharedStrings", strings), since_1904)
+    return Package(sheets, parts, formats, members.get("sharedStrings", strings), since_1904, members)
 
 
-def _text_styles(xml: bytes) -> dict[int, str]:
+def _formats(xml: bytes) -> list[str]:
     root = ET.fromstring(xml)  # noqa: S314 - see the import
     parts = {local_name(part.tag): part for part in root}
     codes = {_format(each): each.get("formatCode", "") for each in parts.get("numFmts", ())}
-    return text_styles(codes, [_format(each) for each in parts.get("cellXfs", ())])
+    codes = {**BUILT_IN, **BUILT_IN_DATES, **codes}
+    return [codes.get(_format(each), "") for each in parts.get("cellXfs", ())]
 
 
 def _format(element: ET.Element) -> int:
     number = element.get("numFmtId", "")
     return int(number) if number.isascii() and number.isdigit() else 0
-
-
-def fits_calamine(archive: zipfile.ZipFile, package: Package, sheet: str, most_cells: int) -> bool:
-    """Whether calamine can be trusted with a sheet: it takes UTF-16 for an empty one, and allocates the rectangle.
-
-    The rectangle is what the sheet says of itself, often too large, seldom too small.
-    """
-    part = package.parts[sheet]
-    for member in filter(None, (part, package.strings)):
-        with archive.open(member) as stream:
-            head = stream.read(4096)
-        if head.startswith(UTF_16):
-            return False
-        if member == part and (stated := DIMENSION.search(head)):
-            top, _, end = stated[1].decode("ascii", "replace").partition(":")
-            first, last = reference(top), reference(end)
-            if first and last and (last[0] - first[0] + 1) * (last[1] + 1) > most_cells:
-                return False
-    return True
 
 
 def reference(text: str) -> tuple[int, int] | None:

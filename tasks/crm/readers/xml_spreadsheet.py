@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown, makes_text

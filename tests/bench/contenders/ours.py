@@ -49,11 +49,11 @@ def without_prefect(workbook: str) -> Landed:
         disable_run_logger(),
         patch.object(steps, "run", plain),
         patch.object(steps, "ProgressBar"),
-        steps.reading_room() as reader,
+        steps.reading_process() as process,
     ):
-        copy = plain(steps.fetch_workbook, workbook, reader.room)
-        with steps.once(copy, None, {}, None, preview=False) as once:
-            staged = steps.gather(copy, once.claim, None, {}, reader)
+        copy = plain(steps.fetch_workbook, workbook, process.directory)
+        with steps.once(copy, steps.HowToRead(), None, preview=False) as once:
+            staged = steps.gather(copy, once.claim, steps.HowToRead(), process)
             once.result = plain(steps.judge_and_apply, staged, once.claim, False)
     return _landed(once.result)
 

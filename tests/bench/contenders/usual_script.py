@@ -1,4 +1,4 @@
-"""The usual script: pandas with openpyxl, a pydantic model a row, the ORM's select, then insert or update."""
+"""The usual script: pandas with openpyxl, and row by row a pydantic model, the ORM's select, an insert or update."""
 
 import hashlib
 import os

@@ -1,0 +1,298 @@
+"""Rows of a sheet, cleaned column by column, as the rows that `db.staging.stage` copies.
+
+A row whose cells are all in order becomes the fields of a contact, its hashes and what it holds beside them (`extra`).
+A row with a faulty cell is rejected: it keeps every problem and all of its cells, and no field.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from tasks.crm.columns import RULES, clean, evaluate
+from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_line, clean_note, other_emails
+from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.headings import column_letter
+from tasks.crm.identity import identities
+from tasks.crm.names import split_name
+from tasks.crm.non_records import NonRecords
+from tasks.crm.readers.table import Block
+
+TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
+DATE = "last_contacted"
+TEXT_FIELDS = tuple(name for name in Contact.model_fields if name != DATE)
+
+Texts: TypeAlias = pa.StringArray  # what stands in the cells of a column
+
+
+@dataclass
+class Problems:
+    """What is wrong with the rows of a block: row (index) -> columns (None: the row as a whole) and reasons."""
+
+    by_row: dict[int, list[tuple[int | None, str]]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, column: int | None, faults: Iterable[tuple[int, str]]) -> None:
+        """Faults of one column: row and reason."""
+        for row, reason in faults:
+            self.by_row[row].append((column, reason))
+
+    def mask(self, count: int) -> np.ndarray[Any, Any]:
+        """Of each row, whether it is rejected."""
+        rejected = np.zeros(count, dtype=bool)
+        rejected[list(self.by_row)] = True
+        return rejected
+
+
+@dataclass(frozen=True)
+class StagedRows:
+    """The rows of a block as they are staged."""
+
+    table: pa.Table  # the columns of db.staging.STAGED_COLUMNS
+    rejected: int
+    date_orders: frozenset[str]  # "day", "month": what the dates in words prove
+    filled: dict[str, int]  # field -> accepted rows that fill it
+    filled_extra: dict[str, int]  # heading in extra -> the same
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
+        with path.open("wb") as file:
+            csv.write_csv(self.table, file, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+
+
+@dataclass(frozen=True)
+class SheetBatches:
+    """Makes staged rows of the blocks of one sheet."""
+
+    name: str  # of the sheet
+    mapping: ColumnMapping
+    before: int  # positions that earlier sheets took: a row's position is its number beyond them
+    totals: frozenset[int] = frozenset()  # rows that sum up a table
+
+    @cached_property
+    def non_records(self) -> NonRecords:
+        """Finds rows that are no record; remembers what stood above."""
+        return NonRecords(self.mapping, self.totals)
+
+    def staged(self, block: Block) -> StagedRows:
+        """Clean and hash the rows of a block that has at least as many columns as there are headings."""
+        return _BlockReader(self, block).staged()
+
+
+class _BlockReader:
+    """One block on its way."""
+
+    def __init__(self, sheet: SheetBatches, block: Block) -> None:
+        self._sheet, self._mapping, self._block = sheet, sheet.mapping, block
+        self._problems = Problems()
+        self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
+        for row, column, reason in block.faults:
+            self._faults[column].append((row, reason))
+        self._column_of = {name: column for column, name in self._mapping.fields.items()}
+
+    def staged(self) -> StagedRows:
+        self._problems.add(None, self._faults.pop(None, ()))
+        self._problems.add(None, self._sheet.non_records.reasons(self._block))
+        fields = self._fields()
+        days = self._days()
+        self._reject_nameless(fields)
+        kept = self._extra()
+        rejected = self._problems.mask(len(self._block))
+        ambiguous = np.fromiter((day is not None and day.month_first is not None for day in days), bool, len(days))
+        hashes = identities(fields, self._mapping.system)
+        accepted = {
+            "identity_hash": hashes.identity,
+            "name_hash": hashes.name,
+            "mail_hash": hashes.mail,
+            **fields,
+            DATE: pa.array([day.date if day else None for day in days], pa.date32()),
+            "source_system": pc.if_else(
+                pc.is_valid(fields["external_id"]), pa.scalar(self._mapping.system, pa.string()), None
+            ),
+            "month_first": pa.array([day.month_first if day else None for day in days], pa.date32()),
+            "extra": _as_json(kept, len(self._block)),
+        }
+        if rejected.any():
+            accept = pa.array(~rejected)
+            accepted = {name: pc.if_else(accept, column, None) for name, column in accepted.items()}
+            kept = {name: pc.if_else(accept, column, None) for name, column in kept.items()}
+        table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous)})
+        orders = {day.order for day, refused in zip(days, rejected, strict=True) if day and day.order and not refused}
+        return StagedRows(
+            table,
+            int(rejected.sum()),
+            frozenset(orders),
+            filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
+            filled_extra=_filled(kept),
+        )
+
+    def _placed(self) -> dict[str, pa.Array]:
+        numbers = self._block.numbers
+        return {
+            "position": pc.add(numbers, pa.scalar(self._sheet.before, pa.int32())),
+            "sheet": pa.repeat(self._sheet.name, len(numbers)),
+            "row_number": numbers,
+        }
+
+    def _cells(self, column: int) -> tuple[Texts, list[tuple[int, str]]]:
+        """A column without the cells in which the reader found a fault, and these faults with their addresses."""
+        found = self._faults.get(column)
+        cells = self._block.columns[column]
+        if not found:
+            return cells, []
+        keep = np.ones(len(cells), dtype=bool)
+        keep[[row for row, _ in found]] = False
+        numbers = self._block.numbers
+        letter = column_letter(column)
+        return pc.if_else(pa.array(keep), cells, None), [
+            (row, f"{letter}{numbers[row].as_py()} {reason}") for row, reason in found
+        ]
+
+    def _cleaned(self, rule: Callable[[str | None], Any], column: int) -> Texts:
+        cells, faults = self._cells(column)
+        self._problems.add(column, faults)
+        values, faults = clean(rule, cells)
+        self._problems.add(column, faults)
+        return values
+
+    def _fields(self) -> dict[str, Texts]:
+        """The fields that are texts, in their order."""
+        blank = pa.nulls(len(self._block), pa.string())
+        fields = {}
+        for name in TEXT_FIELDS:
+            column = self._column_of.get(name)
+            fields[name] = blank if column is None else self._cleaned(RULES[name], column)
+            if name == "last_name" and "full_name" in self._column_of:
+                fields |= self._split_names(fields)
+        return fields
+
+    def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
+        """What the column of whole names says: a person's two names or, where a flag says so, an organisation."""
+        whole = self._cleaned(clean_line, self._column_of["full_name"])
+        parts, _ = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
+        names = {
+            "first_name": pa.array([part and part[0] for part in parts], pa.string()),
+            "last_name": pa.array([part and part[1] for part in parts], pa.string()),
+        }
+        flag = self._mapping.company_flag
+        if flag is None:
+            return names
+        flags, _ = evaluate(lambda text: (text or "").strip().casefold() in TRUE, self._cells(flag)[0])
+        company = pa.array([each is True for each in flags])
+        return {
+            "organization": pc.if_else(company, whole, fields["organization"]),
+            "first_name": pc.if_else(company, fields["first_name"], names["first_name"]),
+            "last_name": pc.if_else(company, fields["last_name"], names["last_name"]),
+        }
+
+    def _days(self) -> list[Day | None]:
+        column = self._column_of.get(DATE)
+        if column is None:
+            return [None] * len(self._block)
+        cells, faults = self._cells(column)
+        self._problems.add(column, faults)
+        days, faults = evaluate(RULES[DATE], cells)
+        self._problems.add(column, faults)
+        return list(days)
+
+    def _reject_nameless(self, fields: Mapping[str, Texts]) -> None:
+        """Reject rows from which nobody can be told, unless a faulty cell is the reason."""
+        known_by = ("organization", "first_name", "last_name", "email", "phone")
+        blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
+        nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
+        reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
+        half = nameless & ~blank["first_name"] & ~reachable & ("last_name" in self._column_of)
+        nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
+        column = self._column_of.get("last_name", self._column_of.get("full_name"))
+        self._problems.add(column, ((int(row), _HALF_A_NAME) for row in np.flatnonzero(half)))
+        self._problems.add(None, ((int(row), _NOBODY) for row in np.flatnonzero(nobody)))
+
+    def _extra(self) -> dict[str, Texts]:
+        """What is kept beside the fields: heading -> column. Also cells to the right of all headings."""
+        columns = dict(self._mapping.extra)
+        for column in range(len(self._mapping.headings), len(self._block.columns)):
+            if self._block.columns[column].null_count < len(self._block):
+                columns[column] = self._mapping.extra_name(column)
+        kept = {heading: self._cleaned(clean_note, column) for column, heading in columns.items()}
+        for name, (pattern, beside) in _BESIDE.items():
+            if name in self._column_of:
+                cells = self._block.columns[self._column_of[name]]
+                texts, _ = evaluate(beside, pc.if_else(pc.match_substring_regex(cells, pattern), cells, None))
+                if any(texts):
+                    kept[self._mapping.name_beside(name)] = pa.array(texts, pa.string())
+        return kept
+
+    def _rejects(self, rejected: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """The problems of the rejected rows, and all cells of these and of those that may yet be rejected."""
+        problems: list[str | None] = [None] * len(self._block)
+        raw: list[str | None] = [None] * len(self._block)
+        rows = np.flatnonzero(keep)
+        for row, cells in zip(rows.tolist(), self._shown(rows), strict=True):
+            raw[row] = _json(self._pairs(cells))
+            if rejected[row]:
+                problems[row] = _json([self._told(problem, cells) for problem in self._problems.by_row[row]])
+        return {"problems": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())}
+
+    def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
+        """The cells of these rows, as they can be stored and shown."""
+        wanted = pa.array(rows)
+        columns = [column.take(wanted).to_pylist() for column in self._block.columns]
+        return zip(*columns, strict=True) if columns else iter([()] * len(rows))
+
+    def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:
+        mapping = self._mapping
+        pairs = [[mapping.headings[column], _shown(cells[column])] for column in mapping.shown_columns]
+        beyond = range(len(mapping.headings), len(cells))
+        return pairs + [[mapping.extra_name(n), _shown(cells[n])] for n in beyond if cells[n] is not None]
+
+    def _told(self, problem: tuple[int | None, str], cells: tuple[str | None, ...]) -> list[str | None]:
+        column, reason = problem
+        if column is None:
+            return [None, None, reason]
+        headings = self._mapping.headings
+        heading = headings[column] if column < len(headings) else self._mapping.extra_name(column)
+        return [heading, _shown(cells[column]), reason]
+
+
+# What a field does not take of its cell, and extra keeps under the heading with a number: cells that match the pattern
+# may have such a rest.
+_BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
+    DATE: (":", lambda text: text),  # the time of day
+    "email": (SEVERAL_EMAILS, other_emails),
+}
+_HALF_A_NAME = "is blank although there is a first name"
+_NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
+
+
+def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
+    """Objects of heading and text, without blanks, row by row."""
+    if not columns:
+        return pa.repeat("{}", count)
+    parts = []
+    for heading, column in columns.items():
+        members, _ = evaluate(lambda text: text and _json(text), column)
+        parts.append(pc.binary_join_element_wise(f",{_json(heading)}", pa.array(members, pa.string()), ":"))
+    # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
+    members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
+    return pc.binary_join_element_wise("{", members, "}", "")
+
+
+def _filled(columns: Mapping[str, pa.Array]) -> dict[str, int]:
+    counts = {name: len(column) - column.null_count for name, column in columns.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _shown(text: str | None) -> str:
+    """A cell as it can be stored: NUL is replaced visibly."""
+    return (text or "").replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

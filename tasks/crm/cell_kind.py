@@ -1,0 +1,62 @@
+"""What kind of thing the text of a cell looks like: a word, as headings are, or a value, as data are."""
+
+import re
+from typing import Literal
+
+Kind = Literal["blank", "word", "number", "date", "time", "error", "email", "url", "phone"]
+
+_ERROR = re.compile(r"#\S{1,14}[!?]|#[A-Z](?:/?[A-Z]){1,2}|#{2,}")
+_NUMBER = re.compile(r"[-+(]?\d[\d.,'\u00a0\u202f ]*(?:[eE][-+]?\d+)?\)?")
+_SIGNS = " \u00a0%€$£¥₽₴₺zł"
+_DATE = re.compile(
+    r"\d{1,4}[-/.]\s?\d{1,2}[-/.]\s?\d{1,4}\.?(?:[T ,]+\d{1,2}:\d{2}\S*(?: ?[AaPp]\.?[Mm]\.?)?)?"
+    r"|\d{1,2}(?:st|nd|rd|th|\.)?[ -][^\W\d_]{3,12}\.?,?[ -]\d{2,4}"
+    r"|[^\W\d_]{3,12}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}"
+    r"|\d{4}年\d{1,2}月(?:\d{1,2}日)?|\d{4}년 ?\d{1,2}월(?: ?\d{1,2}일)?"
+)
+_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
+_EMAIL = re.compile(r"[^\s@]@[^\s@]")
+_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_PHONE = re.compile(r"(?:tel\.?:? ?)?\(?\+?[\d\s()/.–-]{5,30}(?: ?(?:x|ext\.?) ?\d{1,6})?", re.IGNORECASE)
+_PHONE_DIGITS = 5
+_LONGEST = 100  # a longer text is none of the values
+
+
+def cell_kind(text: str) -> Kind:
+    """The kind of a cell by the text that it shows. A truth value counts as a number."""
+    text = text.strip()
+    kind: Kind = "word"
+    if not text:
+        kind = "blank"
+    elif text.isalpha():
+        kind = "number" if text in {"TRUE", "FALSE"} else "word"
+    elif "@" in text and _EMAIL.search(text):
+        kind = "email"
+    elif text[0] == "#" and _ERROR.fullmatch(text):
+        kind = "error"
+    elif _URL.match(text):
+        kind = "url"
+    elif len(text) <= _LONGEST and any(map(str.isdigit, text)):
+        kind = _kind_of_digits(text)
+    return kind
+
+
+def _kind_of_digits(text: str) -> Kind:
+    if _DATE.fullmatch(text):
+        return "date"
+    if _TIME.fullmatch(text):
+        return "time"
+    is_international = text[0] == "+" and " " in text
+    if _NUMBER.fullmatch(text.strip(_SIGNS)) and not is_international:
+        return "number"
+    if _PHONE.fullmatch(text) and sum(map(str.isdigit, text)) >= _PHONE_DIGITS:
+        return "phone"
+    return "word"
+
+
+def looks_like_data(text: str) -> bool:
+    """Whether the cell can be a person's: an address, a number to call, a date, or mostly digits."""
+    if cell_kind(text) not in {"blank", "word"} or "@" in text:
+        return True
+    digits = sum(map(str.isdigit, text))
+    return digits * 2 > sum(map(str.isalnum, text))

@@ -1,0 +1,281 @@
+"""Which field each column claims by its heading, before ranks decide between columns.
+
+Applies what the user says, the table of headings, the rules for names that depend on the other headings, and the ids
+of the system that wrote the file.
+"""
+
+import re
+from collections import Counter, abc, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.crm.heading_table import (
+    COMPANY_LIST,
+    DEAL_LIST,
+    FIELDS,
+    FIRST_BESIDE_LAST,
+    LAST_BESIDE_FIRST,
+    MAKES_NAME_LAST,
+    PERSON_OR_COMPANY,
+    UNCLEAR_BESIDE_FIRST,
+    WITH_NAME,
+    WITHOUT_PERSON,
+    Alias,
+    HeadingTable,
+    heading_table,
+    key,
+    languages,
+)
+from tasks.crm.heading_text import Heading, clean_heading, parse_heading, quoted, shown_headings
+from tasks.crm.headings_error import EXTRA, IGNORE, Problem
+
+_TARGETS = {key(name): name for name in (*FIELDS, EXTRA, IGNORE)}
+_NAMES = {"first_name", "last_name", "full_name"}
+_DISTINCT = 2  # headings of one product alone that tell a system
+_HINTS = 3  # headings of a product that tell it together with one of it alone
+
+
+class Claim(NamedTuple):
+    """What a column says it is. Of two claims on a field the smaller `order` wins."""
+
+    alias: Alias
+    heading: Heading
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """What the user says first; remarks lose against exact headings, then the rank decides, then marks."""
+        heading = self.heading
+        return (self.alias.rank > 0, heading.remark, self.alias.rank, heading.marks, heading.second_choice)
+
+    @property
+    def yields(self) -> bool:
+        """Whether the column may go to extra without an error where another one has the same rank."""
+        return self.alias.rank > 0 and self.heading.marks
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims of a row of headings."""
+
+    columns: dict[int, Claim]
+    told: dict[int, str]  # column -> field, "extra" or "ignore", as the user says
+    system: str | None  # that wrote the file
+    headings: list[Heading] = field(repr=False)
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that are claimed."""
+        return {claim.alias.field for claim in self.columns.values()}
+
+
+def find_claims(
+    texts: Sequence[str],
+    overrides: abc.Mapping[str, str],
+    system: str | None,
+    problems: list[str | Problem],
+    *,
+    letters: bool = True,
+) -> Claims:
+    """The claims of cleaned headings.
+
+    Args:
+        texts: from column A on; "" for a blank one.
+        overrides: heading (or "Column C") -> field, "extra" or "ignore".
+        system: what the user says; None to tell it from the headings.
+        problems: what is wrong is added here.
+        letters: whether "Column C" means a column.
+    """
+    table = heading_table()
+    headings = [parse_heading(text, table) for text in texts]
+    told = _told(texts, overrides, problems, letters=letters)
+    columns = {
+        column: Claim(alias, headings[column])
+        for column, alias in _aliases(headings, table).items()
+        if column not in told
+    }
+    for column, name in told.items():
+        if name not in {EXTRA, IGNORE}:
+            columns[column] = Claim(Alias(name, 0, "columns"), headings[column])
+    keys = {heading.key for heading in headings}
+    columns = _settled(columns, keys, texts, table, problems)
+    system = known_system(system) or _told_by_headings(headings, table)
+    if not any(claim.alias.field == "external_id" for claim in columns.values()):
+        free = [column for column in range(len(texts)) if column not in told]
+        if not keys & table.groups[DEAL_LIST]:  # whose ids are those of deals
+            columns |= _external_id(free, columns, headings, system, table)
+    return Claims(columns, told, system, headings)
+
+
+def known_system(system: str | None) -> str | None:
+    """A system as it is stored: "HubSpot" is "hubspot", "Dynamics 365" is "dynamics"; None for a blank one."""
+    name = " ".join((system or "").split()).casefold()
+    family = _family(name)
+    return family if family and key(name) in {family, f"{family}crm", f"{family}365"} else name or None
+
+
+def _family(system: str | None) -> str | None:
+    """The product whose headings a system has: "hubspot" for "HubSpot Europe"."""
+    exports = heading_table().exports
+    return next((product for product in exports if system and key(system).startswith(product)), None)
+
+
+# --- what the user says
+
+
+def _told(
+    texts: Sequence[str], overrides: abc.Mapping[str, str], problems: list[str | Problem], *, letters: bool
+) -> dict[int, str]:
+    """Column -> field, "extra" or "ignore"."""
+    told: dict[int, str] = {}
+    if not overrides:
+        return told
+    shown = shown_headings(texts)
+    exact, alike = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+    for column, text in enumerate(texts):
+        exact[shown[column]].append(column)
+        if found := key(text):
+            alike[found].append(column)
+    for heading, target in overrides.items():
+        name = _TARGETS.get(key(str(target)))
+        if name is None:
+            problems.append(Problem("", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is no field"))
+        wanted = clean_heading(heading)
+        # Exactly it, else one spelled alike, else the letter of a column.
+        columns = exact.get(wanted) or alike.get(key(wanted)) or _by_letter(wanted, len(texts), letters=letters)
+        if not columns:
+            problems.append(Problem("", "columns", f": there is no heading {quoted(heading)}"))
+        for column in columns:
+            if name and told.setdefault(column, name) != name:
+                after = f": {quoted(shown[column])} is given two fields, {told[column]} and {name}"
+                problems.append(Problem("", "columns", after))
+    return told
+
+
+def _by_letter(wanted: str, width: int, *, letters: bool) -> list[int]:
+    letter = re.fullmatch(r"column ([a-z]{1,3})", wanted.lower()) if letters else None
+    if not letter:
+        return []
+    column = -1
+    for char in letter[1]:
+        column = (column + 1) * 26 + ord(char) - ord("a")
+    return [column] if column < width else []
+
+
+# --- what the headings say
+
+
+def _aliases(headings: Sequence[Heading], table: HeadingTable) -> dict[int, Alias]:
+    """Column -> what the table says; a heading that counts only in its language, by the languages of the others."""
+    found = {i: table.aliases[heading.key] for i, heading in enumerate(headings) if heading.key in table.aliases}
+    in_language = [i for i, heading in enumerate(headings) if heading.key in table.in_language]
+    if not in_language:
+        return found
+    others = {headings[i].key: alias for i, alias in found.items() if headings[i].key not in table.in_language}
+    count = Counter(language for alias in others.values() for language in languages(alias.source))
+    for column in in_language:
+        best = max(table.in_language[headings[column].key], key=lambda alias: _evidence(alias, count))
+        default = found.get(column)
+        if _evidence(best, count) > (_evidence(default, count) if default else 0):
+            found[column] = best
+    return found
+
+
+def _evidence(alias: Alias, count: Counter[str]) -> int:
+    return max((count[language] for language in languages(alias.source)), default=0)
+
+
+def _settled(
+    columns: dict[int, Claim],
+    keys: set[str],
+    texts: Sequence[str],
+    table: HeadingTable,
+    problems: list[str | Problem],
+) -> dict[int, Claim]:
+    """The claims, with names that depend on the other headings."""
+    present = Counter(claim.alias.field for claim in columns.values())
+    makes_last = any(MAKES_NAME_LAST in claim.alias.rules for claim in columns.values())
+    settled: dict[int, Claim] = {}
+    for column, claim in columns.items():
+        name = _settled_name(claim.alias, present, makes_last=makes_last, keys=keys, table=table)
+        if name == "unclear":
+            problems.append(
+                f"{quoted(texts[column])} beside a first name can be the whole or the last name: say which it is"
+            )
+            name = claim.alias.field
+        if name is not None:
+            settled[column] = claim._replace(alias=claim.alias._replace(field=name))
+    fields = {claim.alias.field for claim in settled.values()}
+    if "full_name" in fields:
+        # Parts are better than a whole that must be split; a first name alone is worse.
+        spare = "full_name" if "last_name" in fields else "first_name"
+        settled = {i: claim for i, claim in settled.items() if claim.alias.field != spare or claim.alias.rank == 0}
+    return settled
+
+
+def _settled_name(
+    alias: Alias, present: Counter[str], *, makes_last: bool, keys: set[str], table: HeadingTable
+) -> str | None:
+    """What "Name", "Nom", "Nombre" is beside these fields; any other heading is what its alias says."""
+    rules = alias.rules
+    first, last = present["first_name"] > 0, present["last_name"] > 0
+    name: str | None = alias.field
+    if LAST_BESIDE_FIRST in rules and first and not last:
+        name = "last_name"
+    elif FIRST_BESIDE_LAST in rules and last and not first:
+        name = "first_name"
+    elif UNCLEAR_BESIDE_FIRST in rules and first and not last:
+        name = "last_name" if makes_last else "unclear"
+    elif PERSON_OR_COMPANY in rules and not last and not present["organization"]:
+        # Nothing else says who or what is listed: is it people at all?
+        if keys & table.groups[DEAL_LIST]:
+            name = None
+        elif keys & table.groups[COMPANY_LIST]:
+            name = "organization"
+    return name
+
+
+# --- the system and its ids
+
+
+def _told_by_headings(headings: Iterable[Heading], table: HeadingTable) -> str | None:
+    """The product whose export the headings are; None if they are of no product, or of several."""
+    keys = {key for heading in headings for key in (heading.key, heading.exact)}
+    hints = {system: keys & export for system, export in table.exports.items()}
+    of_several = Counter(found for export in table.exports.values() for found in export & keys)
+    distinct = {system: sum(of_several[found] == 1 for found in found_keys) for system, found_keys in hints.items()}
+    best = max(distinct, key=lambda system: (distinct[system], len(hints[system])))
+    others = max((count for system, count in distinct.items() if system != best), default=0)
+    if distinct[best] >= max(_DISTINCT, 2 * others):
+        return best
+    return best if distinct[best] and not others and len(hints[best]) >= _HINTS else None
+
+
+def _external_id(
+    free: Iterable[int],
+    columns: abc.Mapping[int, Claim],
+    headings: Sequence[Heading],
+    system: str | None,
+    table: HeadingTable,
+) -> dict[int, Claim]:
+    """The column with the id of a row in the system that wrote the file: the person's where people are listed."""
+    product = _family(system)
+    if product is None:
+        return {}
+    names = {column for column, claim in columns.items() if claim.alias.field in _NAMES}
+    best: tuple[tuple[int, bool], int] | None = None
+    for column in free:
+        alias = table.ids.get(headings[column].key, {}).get(product)
+        if alias is None:
+            continue
+        if (alias.condition == WITHOUT_PERSON and names) or (
+            alias.condition == WITH_NAME and len(names) == (column in names)
+        ):
+            continue
+        order = (alias.rank, headings[column].marks)
+        if best is None or order < best[0]:
+            best = (order, column)
+    if best is None:
+        return {}
+    alias_of_id = Alias("external_id", best[0][0], product)
+    return {best[1]: Claim(alias_of_id, headings[best[1]])}

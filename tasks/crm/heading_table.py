@@ -1,0 +1,257 @@
+"""The table of headings: what each heading that products and people write means, read from `headings.csv`.
+
+`headings.csv` is data that a person can read and extend; its first lines explain the columns. This module checks it,
+and says what the rest of the import needs of it. `headings.py` decides with it which column is which field.
+"""
+
+import csv
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+FIELDS = (
+    "organization",
+    "first_name",
+    "last_name",
+    "full_name",  # a whole name in one column; contact.py splits it into the two above
+    "title",
+    "email",
+    "phone",
+    "street",
+    "city",
+    "country",
+    "tags",
+    "notes",
+    "last_contacted",
+    "external_id",  # of the row in the system that wrote the file
+)
+NO_FIELD = "-"  # in the column "field" of the table
+PATH = Path(__file__).with_name("headings.csv")
+_RANKS = {"", *"123456789"}
+COLUMNS = ["field", "rank", "rule", "source", "headings"]
+
+LAST_NAME_FIRST = "last name first"
+LAST_BESIDE_FIRST = "last beside first"
+FIRST_BESIDE_LAST = "first beside last"
+UNCLEAR_BESIDE_FIRST = "unclear beside first"
+MAKES_NAME_LAST = "makes Name the last name"
+PERSON_OR_COMPANY = "person or company"
+SECOND_OF_TWO = "second of two"
+ONLY_IN_ITS_LANGUAGE = "only in its language"
+WITHOUT_PERSON = "where no person is listed"
+WITH_NAME = "where a name is listed"
+_WHOLE_NAME_RULES = {
+    LAST_NAME_FIRST, LAST_BESIDE_FIRST, FIRST_BESIDE_LAST, UNCLEAR_BESIDE_FIRST, PERSON_OR_COMPANY,
+}  # fmt: skip
+_FIELD_RULES = {MAKES_NAME_LAST, SECOND_OF_TWO, ONLY_IN_ITS_LANGUAGE}
+_ID_RULES = {WITHOUT_PERSON, WITH_NAME}
+
+COMPANY_LIST = "list of companies"
+DEAL_LIST = "list of deals"
+COMPANY_FLAG = "company flag"
+DECORATION = "decoration"
+FIRST_CHOICE = "first choice"
+ANOTHER_THING = "another thing"
+NOT_A_FIELD = "extra"
+_GROUPS = (COMPANY_LIST, DEAL_LIST, COMPANY_FLAG, DECORATION, FIRST_CHOICE, ANOTHER_THING, NOT_A_FIELD)
+_WORDS = {DECORATION, FIRST_CHOICE, ANOTHER_THING}  # no headings
+
+_OF = "of "
+_EXPORT_OF = "export of "
+_LANGUAGES = re.compile(r"((?:\w+(?:, | and ))*\w+) lists")
+_LETTERS = str.maketrans(
+    {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe"}
+)  # that NFKD does not take apart
+_NOT_ALNUM = re.compile(r"[^a-z0-9]+")
+
+
+class TableRow(NamedTuple):
+    """One row of headings.csv."""
+
+    line: int  # of the file, from 1
+    field: str  # one of FIELDS, or NO_FIELD
+    rank: int  # 0 without a field
+    rules: frozenset[str]
+    source: str  # the products or languages that write these headings
+    headings: tuple[str, ...]
+
+
+class Alias(NamedTuple):
+    """What one heading means."""
+
+    field: str  # one of FIELDS
+    rank: int  # 1 the product's exact word, 2 the plain word, 3 and more: secondary columns, best first
+    source: str  # the products or exports that write this heading
+    rules: frozenset[str] = frozenset()
+
+
+class IdAlias(NamedTuple):
+    """When a heading is the unique id in the exports of a system."""
+
+    rank: int
+    condition: str | None  # one of _ID_RULES
+
+
+@dataclass
+class HeadingTable:
+    """The table, by key (see `key`)."""
+
+    rows: tuple[TableRow, ...]
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    in_language: dict[str, list[Alias]] = field(default_factory=lambda: defaultdict(list))  # only in its language
+    ids: dict[str, dict[str, IdAlias]] = field(default_factory=lambda: defaultdict(dict))  # key -> system -> id
+    exports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # system -> keys
+    groups: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in _GROUPS})
+
+    def knows(self, found: str) -> bool:
+        """Whether the key is that of a heading, whatever it means."""
+        return (
+            found in self.aliases
+            or found in self.in_language
+            or found in self.ids
+            or found in self.groups[NOT_A_FIELD]
+            or found in self.groups[COMPANY_FLAG]
+            or any(found in keys for keys in self.exports.values())
+        )
+
+
+class HeadingTableError(ValueError):
+    """The table of headings cannot be used: says which line, and why."""
+
+
+def key(heading: str) -> str:
+    """What is compared: no case, accents, blanks or punctuation, and so neither NULs nor lone surrogates."""
+    if heading.isascii():
+        return _NOT_ALNUM.sub("", heading.lower())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", heading).casefold())
+    # Latin accents and the hamza of Arabic are dropped; the Japanese voicing marks (U+3099) make another letter.
+    bare = "".join(c for c in plain if not ("\u0300" <= c <= "\u036f" or "\u0653" <= c <= "\u0655"))
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", bare.translate(_LETTERS))))
+
+
+@cache
+def languages(source: str) -> frozenset[str]:
+    """The languages whose lists a source names: "Outlook (Dutch), German and Dutch lists" names German and Dutch."""
+    return frozenset(language for found in _LANGUAGES.findall(source) for language in re.split(", | and ", found))
+
+
+@cache
+def heading_table() -> HeadingTable:
+    """The table of `headings.csv`. Raises HeadingTableError."""
+    with PATH.open(encoding="utf-8-sig", newline="") as lines:
+        return read_table(lines)
+
+
+def read_table(lines: Iterable[str]) -> HeadingTable:
+    """The table of the lines of a file. Raises HeadingTableError, which names the line."""
+    table = HeadingTable(tuple(_rows(lines)))
+    lines_of: dict[str, int] = {}  # key of an alias -> its line
+    for row in table.rows:
+        for heading in row.headings:
+            if not (found := key(heading)):
+                raise HeadingTableError(f"line {row.line}: {heading!r} has neither letters nor digits")
+            if row.field == NO_FIELD:
+                _add_fact(table, row, found)
+            elif row.field == "external_id":
+                _add_id(table, row, found)
+            else:
+                _add_alias(table, row, found, heading, lines_of)
+    return table
+
+
+def _rows(lines: Iterable[str]) -> Iterator[TableRow]:
+    numbers: list[int] = []  # of the lines that are read
+    rows = csv.reader(_without_comments(lines, numbers), strict=True)
+    try:
+        if next(rows, None) != COLUMNS:
+            raise HeadingTableError(f"line {numbers[-1] if numbers else 1}: the columns are not {', '.join(COLUMNS)}")
+        for cells in rows:
+            if len(cells) != len(COLUMNS):
+                raise HeadingTableError(f"line {numbers[-1]}: {len(cells)} cells instead of {len(COLUMNS)}")
+            yield _row(numbers[-1], *map(str.strip, cells))
+    except csv.Error as error:
+        raise HeadingTableError(f"line {numbers[-1]}: {error}") from error
+
+
+def _without_comments(lines: Iterable[str], numbers: list[int]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        # A spreadsheet program puts comments in quotation marks and writes blank rows as commas.
+        if not line.startswith(("#", '"#')) and line.strip(", \r\n"):
+            numbers.append(number)
+            yield line
+
+
+def _row(line: int, field_name: str, rank: str, rule: str, source: str, headings: str) -> TableRow:
+    rules = frozenset(map(str.strip, rule.split(";"))) if rule else frozenset[str]()
+    if field_name not in FIELDS and field_name != NO_FIELD:
+        raise HeadingTableError(f"line {line}: {field_name!r} is no field: one of {', '.join(FIELDS)}, or {NO_FIELD}")
+    if (field_name == NO_FIELD) != (rank == "") or rank not in _RANKS:
+        raise HeadingTableError(f"line {line}: the rank is {rank!r}: 1 to 9 for a field, nothing without one")
+    if not source:
+        raise HeadingTableError(f"line {line}: the source is missing")
+    row = TableRow(line, field_name, int(rank or 0), rules, source, tuple(h.strip() for h in headings.split("|")))
+    if wrong := _wrong_rules(row):
+        raise HeadingTableError(f"line {line}: {wrong}")
+    return row
+
+
+def _wrong_rules(row: TableRow) -> str | None:
+    """What is wrong with the rules of a row."""
+    if row.field == NO_FIELD:
+        good = len(row.rules) == 1 and all(rule in _GROUPS or rule.startswith(_EXPORT_OF) for rule in row.rules)
+        return None if good else f"a row without a field needs one rule: {', '.join(_GROUPS)}, {_EXPORT_OF}SYSTEM"
+    if row.field == "external_id":
+        systems = [rule for rule in row.rules if rule.startswith(_OF)]
+        good = len(systems) == 1 and row.rules - set(systems) <= _ID_RULES
+        return None if good else f"an id needs the rule {_OF}SYSTEM"
+    unknown = row.rules - _FIELD_RULES - (_WHOLE_NAME_RULES if row.field == "full_name" else set())
+    if unknown:
+        return f"{row.field} has no rule {', '.join(sorted(unknown))}"
+    if ONLY_IN_ITS_LANGUAGE in row.rules and not languages(row.source):
+        return f'"{ONLY_IN_ITS_LANGUAGE}" needs a source such as "Danish lists"'
+    return None
+
+
+def _add_alias(table: HeadingTable, row: TableRow, found: str, heading: str, lines_of: dict[str, int]) -> None:
+    alias = Alias(row.field, row.rank, row.source, row.rules)
+    if ONLY_IN_ITS_LANGUAGE in row.rules:
+        table.in_language[found].append(alias)
+        return
+    before = table.aliases.get(found)
+    if before is None:
+        table.aliases[found], lines_of[found] = alias, row.line
+        return
+    if (before.field, before.rank, before.rules) != (row.field, row.rank, row.rules):
+        raise HeadingTableError(f"line {row.line}: {heading!r} means something else in line {lines_of[found]}")
+    if row.source != before.source:
+        table.aliases[found] = Alias(row.field, row.rank, f"{before.source}, {row.source}", row.rules)
+
+
+def _add_id(table: HeadingTable, row: TableRow, found: str) -> None:
+    system = next(rule for rule in row.rules if rule.startswith(_OF)).removeprefix(_OF)
+    condition = next((rule for rule in row.rules if rule in _ID_RULES), None)
+    table.ids[found].setdefault(system, IdAlias(row.rank, condition))
+
+
+def _add_fact(table: HeadingTable, row: TableRow, found: str) -> None:
+    (rule,) = row.rules
+    if rule.startswith(_EXPORT_OF):
+        table.exports[rule.removeprefix(_EXPORT_OF)].add(found)
+    else:
+        table.groups[rule].add(found)
+
+
+def headings_table() -> str:
+    """The table in Markdown, for the docs: field, headings, who writes them."""
+    lines = ["| field | headings | written by |", "|---|---|---|"]
+    for row in heading_table().rows:
+        if row.field != NO_FIELD:
+            rule = f" ({'; '.join(sorted(row.rules))})" if row.rules else ""
+            cells = " · ".join(row.headings).replace("|", "\\|")
+            lines.append(f"| `{row.field}` | {cells}{rule} | {row.source} |")
+    return "\n".join(lines) + "\n"

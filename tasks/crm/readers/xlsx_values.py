@@ -1,0 +1,164 @@
+"""What a cell of an .xlsx shows: the one place that turns a stored value, its type and its style into text."""
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import floor, isfinite
+from typing import NamedTuple
+from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
+
+from tasks.crm.readers.cell import NOT_CALCULATED, Cell
+from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, makes_text
+from tasks.crm.readers.table import HALF_A_CHARACTER, cell_text, is_storable
+from tasks.crm.readers.xlsx_package import local_name
+
+BLANKS = " \t\r\n"
+_PRESERVE = "{http://www.w3.org/XML/1998/namespace}space"
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_ENTITY = re.compile("&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(amp|lt|gt|quot|apos));")
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_TEXTS = {"str", "inlineStr"}
+_EPOCH = dt.datetime.fromisoformat("1899-12-30")  # of serials from 1900-03-01 on
+_MILLISECONDS = 86_400_000  # of a day
+_LEAP_DAY = 60  # the serial of 1900-02-29, a day that never was
+_DAYS_TO_1904 = 1462
+
+
+class Shown(NamedTuple):
+    """A cell as a person sees it."""
+
+    text: str | None  # None: blank
+    fault: str | None = None  # why it cannot be taken
+
+
+class RawCell(NamedTuple):
+    """A cell as the XML has it."""
+
+    reference: str  # "" if it has none
+    kind: str  # attribute t; "n" if it has none
+    style: int
+    value: str | None  # None: the cell has no element for a value
+    formula: bool
+    rich: int | None  # index of its rich value, from 1
+
+
+def unescaped(text: str) -> str:
+    """The text of an XML document without its entities, line ends as XML has them."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _ENTITY.sub(_character, text) if "&" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    if found[3]:
+        return _ENTITIES[found[3]]
+    code = int(found[1], 16) if found[1] else int(found[2])
+    return chr(code) if code <= 0x10FFFF else found[0]  # noqa: PLR2004 - the last one there is
+
+
+def decoded(text: str) -> Shown:
+    """A string cell: `_x000D_` and its like stand for a character."""
+    if "_x" in text:
+        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # joins two halves
+    if is_storable(text):
+        return Shown(text or None)
+    return Shown(text.encode("utf-8", "replace").decode(), HALF_A_CHARACTER)
+
+
+def raw_cell(element: ET.Element) -> RawCell:
+    """What the element `c` says."""
+    children = {local_name(child.tag): child for child in element}
+    value = None
+    if "is" in children:
+        value = string(children["is"])
+    elif "v" in children:
+        value = "".join(children["v"].itertext())
+    style, rich = element.get("s", ""), element.get("vm", "")
+    return RawCell(
+        element.get("r", ""),
+        element.get("t", "n"),
+        int(style) if style.isascii() and style.isdigit() else 0,
+        value,
+        "f" in children,
+        int(rich) if rich.isascii() and rich.isdigit() else None,
+    )
+
+
+def string(element: ET.Element) -> str:
+    """The text of an `si` or `is`: of all its runs, without the phonetic ones."""
+    runs = (run for child in element for run in (child if local_name(child.tag) == "r" else (child,)))
+    texts = []
+    for run in runs:
+        if local_name(run.tag) == "t":
+            text = "".join(run.itertext())
+            texts.append(text if run.get(_PRESERVE) == "preserve" else text.strip(BLANKS))
+    return "".join(texts)
+
+
+class Values:
+    """Turns what is stored into what is shown, for one workbook."""
+
+    def __init__(self, formats: Sequence[str], since_1904: bool, rich: Mapping[int, Shown] | None = None) -> None:
+        """`formats`: the format code of each style; `rich`: rich values by their index."""
+        self._formats, self._since_1904, self._rich = formats, since_1904, rich or {}
+        self.plain = [not (is_date(code) or is_duration(code) or makes_text(code)) for code in formats]
+        self._remembered = lru_cache(maxsize=1 << 16)(self._shown)  # days and shares stand often
+
+    def shown(self, kind: str, style: int, value: str | None, formula: bool = False, rich: int | None = None) -> Shown:
+        """What a cell shows that is no shared string. See `RawCell`."""
+        if kind in _TEXTS:
+            return decoded(value or "")
+        return self._remembered(kind, style, value, formula, rich)
+
+    def _shown(self, kind: str, style: int, value: str | None, formula: bool, rich: int | None) -> Shown:
+        stripped = (value or "").strip(BLANKS)
+        if kind == "e":
+            text = stripped or "#ERROR"
+            return Shown(text, f"shows {text}") if rich is None else self._rich.get(rich, Shown(None))
+        if not stripped:
+            return Shown(NOT_CALCULATED, f"shows {NOT_CALCULATED}") if formula else Shown(None)
+        if kind == "n":
+            return self._number(stripped, style)
+        if kind in {"b", "d"}:
+            return Shown(_iso(stripped) if kind == "d" else cell_text(stripped not in {"0", "false"}))
+        return decoded(value or "")
+
+    def _number(self, text: str, style: int) -> Shown:
+        try:
+            number = float(text)
+        except ValueError:
+            return decoded(text)
+        code = self._formats[style] if style < len(self._formats) else ""
+        if not isfinite(number):
+            return Shown(text)
+        if is_date(code) or is_duration(code):
+            cell = moment(number, since_1904=self._since_1904, duration=is_duration(code))
+        else:
+            cell = as_shown(number, code) or number
+        try:
+            return Shown(cell_text(cell))
+        except ValueError as error:
+            return Shown(f"{number:.15g}", str(error))
+
+
+def moment(number: float, *, since_1904: bool, duration: bool) -> Cell:
+    """The day, day and time, time alone or duration that a serial number stands for; the number where none does."""
+    try:
+        if duration:
+            return dt.timedelta(milliseconds=floor(number * _MILLISECONDS + 0.5))
+        serial = number + _DAYS_TO_1904 if since_1904 else number if number >= _LEAP_DAY else number + 1
+        found = _EPOCH + dt.timedelta(milliseconds=floor(serial * _MILLISECONDS + 0.5))
+    except OverflowError:  # Excel shows such a date as #####
+        return number
+    return found.time() if number < 1 else found
+
+
+def _iso(text: str) -> str:
+    """A day, a time or both, as strict workbooks store them."""
+    for kind in (dt.datetime, dt.time):
+        try:
+            return cell_text(kind.fromisoformat(text))
+        except ValueError:
+            continue
+    return text

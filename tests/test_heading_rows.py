@@ -1,0 +1,173 @@
+"""Which row of a sheet is taken for its headings, and what a sheet without any is told."""
+
+import pytest
+
+from tasks.crm.cell_kind import cell_kind
+from tasks.crm.headings import HeadingsError, find_headings, headings_not_found
+
+
+def rows(*cells):
+    """Numbered rows, blank ones left out as readers do."""
+    return [(number, list(row)) for number, row in enumerate(cells, start=1) if any(row)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("94523", "number"), ("1,234.50", "number"), ("-3", "number"), ("12 %", "number"), ("€ 1.200", "number"),
+        ("4.9e+11", "number"), ("TRUE", "number"), ("2024-02-29", "date"), ("2024-02-29 12:30:00", "date"),
+        ("29.2.2024", "date"), ("3/4/2024 5:06 AM", "date"), ("4 March 2024", "date"), ("Mar 4, 2024", "date"),
+        ("2024年3月4日", "date"), ("12:30", "time"), ("5:06 PM", "time"), ("#DIV/0!", "error"), ("#N/A", "error"),
+        ("#NV", "error"), ("#BEZUG!", "error"), ("########", "error"), ("ann@example.org", "email"),
+        ("https://example.org/x", "url"), ("www.example.org", "url"), ("+49 30 123456", "phone"),
+        ("(030) 123-456", "phone"), ("030 123456 ext. 12", "phone"), ("Phone 1", "word"),
+        ("Address 1: Street 1", "word"), ("E-mail 2 - Value", "word"), ("# of employees", "word"), ("#Kunde", "word"),
+        ("Q3 2024", "word"), ("", "blank"), ("名", "word"), ("x" * 1000 + "1", "word"),
+        ("2nd phone", "word"), ("Adresse 2", "word"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_cell_is_told_by_its_text(text, kind):
+    assert cell_kind(text) == kind
+
+
+def test_texts_of_numbers_dates_and_errors_are_no_words_of_headings():
+    assert find_headings(rows(["94523", "2024-02-29", "#DIV/0!", "Email"], ["First name", "Email", "Phone", "x"])) == 2
+    assert find_headings(rows(["Email", "1", "2.5", "3"])) is None
+
+
+# --- rows above that look like data
+
+
+def test_a_row_of_data_that_names_more_fields_is_not_the_headings():
+    kinds = rows(["Name", "Sort", "Layer"], ["Mia Maro", "Human", "Land"], ["Ulm", "Company", "City"], ["Bo", "x", "y"])
+    assert find_headings(kinds) == 1
+    channels = rows(
+        ["Name", "First", "Then"], ["Mia", "Phone", "Letter"], ["Acme", "Email", "Mobile"], ["Bo", "x", "y"]
+    )
+    assert find_headings(channels) == 1
+
+
+def test_a_row_of_nothing_but_headings_below_data_is_not_the_headings():
+    assert find_headings(rows(["Name", "Street", "Town"], ["Mia", "Via", "Ulm"], ["Company", "City", "Phone"])) == 1
+
+
+def test_a_row_of_data_is_not_the_headings_where_those_are_unknown():
+    people = rows(
+        ["Wer", "Sorte", "Ebene"], ["Mia Maro", "Mensch", "Staat"], ["Ulm", "Company", "City"], ["Bo", "a", "b"]
+    )
+    assert find_headings(people) is None
+    assert find_headings(people, {"Wer": "full_name"}) == 1
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        [["Mia", "Maro", "mia@example.org"]],
+        [["Mia", "Maro", "mia@example.org"], ["Bo", "Bao", "bo@example.org"]],
+    ],
+)
+def test_headings_in_the_midst_of_data_are_refused_and_no_row_is_lost(above):
+    sheet = rows(*above, ["First name", "Last name", "Email"], ["Cy", "Cruz", "cy@example.org"])
+    assert find_headings(sheet) is None
+    assert "Mia" not in str(headings_not_found(sheet))
+
+
+def test_two_rows_of_people_above_headings_of_two_columns_are_data():
+    people = [["Mia Maro", "mia@example.org"], ["Bo Bao", "bo@example.org"]]
+    assert find_headings(rows(*people, ["Name", "Email"], ["Cy Cruz", "cy@example.org"])) is None
+
+
+@pytest.mark.parametrize(
+    ("sheet", "row"),
+    [
+        (rows(["Exported", "2024-02-29"], ["Name", "Last contacted"], ["Mia", "2024-01-02"]), 2),
+        (rows(["Questions?", "info@example.org"], ["Name", "Email"], ["Mia", "mia@example.org"]), 2),
+        (rows(["Report", "Contacts", "2024-02-29"], ["Name", "Email", "Phone"], ["Mia", "m@example.org", "123"]), 2),
+        (
+            rows(
+                ["List"], [], ["Owner", "Mia"], ["Name", "Email", "Phone", "City"], ["Bo", "b@example.org", "1", "Ulm"]
+            ),
+            4,
+        ),
+        (rows(["Wer", "Netz", "Wo"], ["Name", "Email", "City"], ["Mia", "mia@example.org", "Ulm"]), 2),
+        (
+            rows(
+                ["Name", "Value"], ["Owner", "Mia"], ["Date", "today"], [], ["First name", "Last name"], ["Bo", "Bao"]
+            ),
+            5,
+        ),
+        (rows(["Wer", "Netz"], ["wer", "netz"], ["Name", "Email"], ["Mia", "mia@example.org"]), 3),
+        (rows(["Contact", None, "Address"], ["First name", "Last name", "Street"], ["Mia", "Maro", "Hauptstr. 1"]), 2),
+    ],
+)
+def test_titles_and_notes_above_the_headings_are_no_data(sheet, row):
+    assert find_headings(sheet) == row
+
+
+def test_a_second_list_below_does_not_take_the_headings():
+    assert find_headings(rows(["Name", "City", "Zip"], ["Mia", "Ulm", "89073"], [], ["Name", "City", "Phone"])) == 1
+
+
+# --- the user says the row
+
+
+def test_the_user_says_which_row_holds_the_headings():
+    sheet = [*rows(*[["A line"]] * 35), (36, ["Name", "Email"]), (37, ["Mia", "mia@example.org"])]
+    assert find_headings(sheet) is None
+    assert find_headings(sheet, heading_row=36) == 36
+    assert find_headings(sheet, heading_row=3) == 3
+
+
+@pytest.mark.parametrize("row", [2, 9])
+def test_a_row_that_is_blank_or_missing_cannot_hold_the_headings(row):
+    sheet = rows(["A list"], [], ["Name", "Email"])
+    with pytest.raises(HeadingsError) as error:
+        find_headings(sheet, heading_row=row)
+    assert error.value.problems == (f"heading_row: row {row} is blank, or the sheet has no such row",)
+    assert "--heading-row: row" in error.value.message("command line")
+
+
+# --- refusals
+
+
+def test_a_sheet_whose_headings_are_far_down_is_told_where_they_were_looked_for():
+    error = headings_not_found([*rows(*[["A line"]] * 35), (36, ["Name", "Email"])])
+    assert "in rows 1 to 30: if they stand in another row, say which with heading_row" in str(error)
+    assert "--heading-row" in error.message("command line")
+    assert error.headings == ()
+    assert "rows are blank" in str(headings_not_found([(31, ["Name", "Email"])]))
+
+
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+def test_a_sheet_that_is_not_split_into_columns_is_told_so(delimiter):
+    lines = [["Vorname", "Nachname", "E-Mail"], ["Mia", "Maro", "mia@example.org"], ["Bo", "Bao", ""]]
+    error = headings_not_found(rows(*[[delimiter.join(line)] for line in lines]))
+    assert "is not split into columns" in error.problems[0]
+    assert "Data > Text to Columns" in str(error)
+    assert "Mia" not in str(error)
+    assert "columns={" not in str(error)  # which would not help
+
+
+def test_a_column_of_sentences_is_not_taken_for_rows_that_are_not_split():
+    error = headings_not_found(rows(["Minutes, of May"], ["We met."], ["We ate, drank, and left."], ["Then we slept."]))
+    assert "split" not in str(error)
+
+
+def test_people_without_headings_are_refused_without_their_names():
+    sheets = [
+        rows(["Mia", "Maro", "Acme"], ["Bo", "Bao", "Beta"]),
+        rows(["Mia", "Maro", "Acme", "+44 20 7946 0000"], ["Bo", "Bao", "Beta", "+44 20 7946 0001"]),
+        rows(["Mia Maro", "Human", "Land"], ["Bo Bao", "Phone", "City"], ["Cy", "x", "y"]),
+    ]
+    for sheet in sheets:
+        assert find_headings(sheet) is None
+        error = headings_not_found(sheet)
+        assert error.headings == ()
+        for name in ("Mia", "Maro", "Acme", "Bo", "Bao"):
+            assert name not in error.message("ui") + error.message("command line")
+
+
+def test_headings_that_are_known_in_part_are_listed():
+    error = headings_not_found(rows(["Wer", "Haus", "Ort", "PLZ"], ["Mia Maro", "Acme", "Ulm", "89073"]))
+    assert error.headings == ("Wer", "Haus", "Ort", "PLZ")
+    assert "none of them can identify a row" in error.problems[0]
