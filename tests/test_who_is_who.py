@@ -50,6 +50,20 @@ def test_two_ids_with_one_address_and_name_are_two_people() -> None:
     assert verdicts(imported([MAIL])) == {"inserted": 1}  # nobody knows whose it is
 
 
+def test_a_new_id_with_a_known_address_and_name_is_somebody_else() -> None:
+    imported([{**MAIL, "external_id": "1"}])
+    assert verdicts(imported([{**MAIL, "external_id": "2"}])) == {"inserted": 1}
+    assert set(ids()) == {"1", "2"}
+
+
+def test_a_new_name_replaces_the_old_one_as_a_whole() -> None:
+    imported([{**MAIL, "external_id": "7"}])
+    assert verdicts(imported([{"last_name": "King", "external_id": "7"}])) == {"updated": 1}
+    [contact] = stored()
+    assert (contact.get("first_name"), contact["last_name"], contact["email"]) == (None, "King", "ada@x.org")
+    assert verdicts(imported([{"last_name": "", "email": "ada@x.org", "external_id": "7"}])) == {"unchanged": 1}
+
+
 def test_one_id_in_two_systems_is_two_people() -> None:
     imported([{**ADA, "external_id": "1"}], system="one")
     assert verdicts(imported([{"last_name": "Bell", "external_id": "1"}], system="two")) == {"inserted": 1}
