@@ -32,10 +32,17 @@ _DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 # How dates, times and numbers of a workbook are written when they are read as text.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
-_TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:\.\d+)?)?")
-_SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)?e[+-]?\d+", re.IGNORECASE)
-_NEGATIVE = re.compile(r"-\d+(?:[.,]\d+)?")
-_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}")
+_TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)? ?(?:e ?[+-]?|[x×*·] ?10 ?\^ ?)\d+", re.IGNORECASE)
+_NEGATIVE = re.compile(r"[-\u2212\u2013]\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)?[-\u2212]")  # SAP writes the sign behind
+_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}|(?:\d{1,3} )?\d{1,2}/\d{1,2}")
+# How Excel and others write a day in CSV. Of two-digit years only what cannot be pairs of a number's digits.
+_SHORT_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/\d{2}")
+_NAMED_DATE = re.compile(
+    r"\d{1,2}(?:\. ?|[ /-])(?:de )?[^\W\d]{3,10}\.?,?(?: de)?[ /-](?:(?:19|20)\d{2}|\d{2})|"
+    r"[^\W\d]{3,10}\.? \d{1,2},? (?:19|20)\d{2}"
+)
+_YEARS = range(1900, 2100)  # of dates that are taken for one where a number is due
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0+")
 SEVERAL_EMAILS = r"\s*[;,\n\r|]\s*|\s+:::\s+|\s+/\s+"  # what separates several addresses in one cell
 _SEPARATOR = re.compile(SEVERAL_EMAILS)
@@ -132,7 +139,7 @@ def _address(text: str) -> str | None:
     """The text as an address, None if it is none."""
     # A capital İ is an i in an address; its own lower case would be two characters.
     address = text.strip(f"{_QUOTES} ").replace("\u0130", "i").replace("\u2019", "'").lower().removeprefix("mailto:")
-    well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] != "."
+    well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] not in "./"
     return address if well_formed and len(address) <= EMAIL_LENGTH else None
 
 
@@ -146,9 +153,24 @@ def clean_phone(text: str | None) -> str | None:
     for pattern, kind in _NO_PHONES:
         if pattern.fullmatch(number):
             raise ValueError(f"is {kind}, not a telephone number: format the cell as text and type it again")
+    if _is_date(number):
+        raise ValueError("is a date, not a telephone number: format the cell as text and type it again")
     if not _DIALLED.match(number):
         raise ValueError("is not a telephone number")
     return number
+
+
+def _is_date(number: str) -> bool:
+    """Whether what stands where a telephone number is due is a day."""
+    if _NAMED_DATE.fullmatch(number):
+        return True
+    if found := _SHORT_DATE.fullmatch(number):
+        first, second = sorted((int(found[1]), int(found[2])))
+        return 1 <= first <= 12 and second <= 31  # noqa: PLR2004 - months, days
+    try:
+        return _date_of(number).date.year in _YEARS
+    except ValueError:
+        return False
 
 
 _NO_PHONES = (

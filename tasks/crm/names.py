@@ -6,12 +6,17 @@ def _words(text: str) -> frozenset[str]:
 
 
 # What follows a name and is no name itself; without dots. Letters that are also names (Ma, Do, Ba) are not among them.
-_SUFFIXES = _words("jr sr ii iii iv phd md dds dvm jd esq mba msc bsc cpa cfa dphil llm llb obe mbe cbe")
+_SUFFIXES = _words("jr sr ii iii iv phd md dds dvm jd esq mba msc bsc cpa cfa dphil llm llb obe mbe cbe ceo cfo cto coo")
 _LEGAL_FORMS = _words(
     "inc incorporated corp corporation ltd limited llc llp plc pty gmbh mbh kgaa ohg gbr sarl sas sasu srl snc spa bv "
     "nv oyj aps ooo zao oao kft zrt nyrt doo dd sro spzoo eood ead"
 )
-_DOTTED_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")  # only with their dots: Li, Se is a person
+_SHORT_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")  # with dots or as capitals: Li, Se is a person
+_LEADING_LEGAL_FORMS = _words("ооо оао зао пао тоо тов прат зат")
+# Belong to the last name where they are written small: Ludwig von Beethoven, Ana de la Cruz.
+_PARTICLES = _words(
+    "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av el al bin ibn y e"
+)
 
 
 def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | None, str | None]:
@@ -40,13 +45,25 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
         return " ".join(words[1:]), words[0]
     while len(words) > 2 and _is_suffix(words[-1]):  # noqa: PLR2004 - a first and a last name remain
         suffixes.insert(0, words.pop())
-    return " ".join(words[:-1]), words[-1]
+    begin = len(words) - 1
+    while begin > 1 and _is_remark(words[begin]):
+        begin -= 1
+    while begin > 1 and words[begin - 1] in _PARTICLES:
+        begin -= 1
+    return " ".join(words[:begin]), " ".join(words[begin:])
 
 
 def _is_organization(name: str) -> bool:
     before, _, form = name.replace(",", ", ").rpartition(" ")
-    dotted = "." in form and _bare(form) in _DOTTED_LEGAL_FORMS
-    return bool(before.strip(" ,")) and (dotted or _bare(form) in _LEGAL_FORMS)
+    if not before.strip(" ,"):
+        return False
+    if _bare(form) in _SHORT_LEGAL_FORMS:
+        return "." in form or (form.isupper() and not before.isupper())
+    return _bare(form) in _LEGAL_FORMS or name.split(" ", 1)[0].casefold() in _LEADING_LEGAL_FORMS
+
+
+def _is_remark(text: str) -> bool:
+    return text.startswith("(") and text.endswith(")")
 
 
 def _is_suffix(text: str) -> bool:
