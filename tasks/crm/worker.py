@@ -208,6 +208,7 @@ class ReadTotals:
 
     hidden_rows: int = 0
     hidden_columns: int = 0
+    lone_names: int = 0
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -217,6 +218,7 @@ class ReadTotals:
             day_first=self.date_orders == {"day"} if len(self.date_orders) == 1 else None,
             filled=dict(self.filled),
             filled_extra=dict(sorted(self.filled_extra.items())),
+            lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
             assumptions=list(assumptions),
@@ -292,6 +294,7 @@ def _batches(
         staged.write(path)
         totals.rows += len(block)
         totals.rejected += staged.rejected
+        totals.lone_names += staged.lone_names
         totals.last = last
         totals.date_orders |= staged.date_orders
         totals.filled.update(staged.filled)
