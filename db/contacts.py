@@ -94,22 +94,27 @@ def _keep_left_out(connection: Connection, p: str) -> None:
     compared = [field for field in CONTACT_FIELDS if field != "external_id"]
     fields = ", ".join(f"('{field}', NULL, r.{field}::text, s.{field}::text)" for field in compared)
     said, stored = (", ".join(each.format(field) for field in compared) for each in ("coalesce(r.{0}, s.{0})", "s.{0}"))
+    left_out = connection.execute(
+        text(f"""
+            CREATE TEMP TABLE left_out ON COMMIT DROP AS
+            SELECT DISTINCT r.identity_hash, s.import_id, each.*
+            FROM repeats r JOIN repeats lead ON lead.identity_hash = r.identity_hash AND lead.rank = 1
+            JOIN {p} s ON s.position = lead.position
+            CROSS JOIN LATERAL (
+                VALUES {fields}
+                UNION ALL SELECT 'extra', key, value, s.extra ->> key FROM jsonb_each_text(r.extra)
+            ) each (field, heading, old, new)
+            WHERE r.rank > 1 AND (({said}) IS DISTINCT FROM ({stored}) OR NOT s.extra @> r.extra)
+            AND each.old IS NOT NULL AND each.old IS DISTINCT FROM each.new""")
+    )
+    if not left_out.rowcount:
+        return
+    connection.execute(text("ANALYZE left_out"))  # so that these few are looked up instead of reading all contacts
     connection.execute(
         text(f"""
-            WITH differing AS MATERIALIZED (
-                SELECT DISTINCT r.identity_hash, s.import_id, each.*
-                FROM repeats r JOIN repeats lead ON lead.identity_hash = r.identity_hash AND lead.rank = 1
-                JOIN {p} s ON s.position = lead.position
-                CROSS JOIN LATERAL (
-                    VALUES {fields}
-                    UNION ALL SELECT 'extra', key, value, s.extra ->> key FROM jsonb_each_text(r.extra)
-                ) each (field, heading, old, new)
-                WHERE r.rank > 1 AND (({said}) IS DISTINCT FROM ({stored}) OR NOT s.extra @> r.extra)
-                AND each.old IS NOT NULL AND each.old IS DISTINCT FROM each.new
-            )
             INSERT INTO {_CHANGE}
             SELECT c.id, d.import_id, d.field, d.heading, d.old, d.new, 'repeated row'
-            FROM differing d JOIN contacts c USING (identity_hash)
+            FROM left_out d JOIN contacts c USING (identity_hash)
             WHERE NOT EXISTS (
                 SELECT FROM contact_changes h WHERE h.contact_id = c.id AND h.field = d.field
                 AND h.heading IS NOT DISTINCT FROM d.heading AND h.old = d.old)""")

@@ -39,8 +39,8 @@ CONTENT_ORDER = (
 def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Give every staged row its one verdict; returns the books.
 
-    Afterwards a staged row with an identity leads: it is one person, with what that person's other rows add to it. The
-    staging table cannot be judged again: if the transaction commits without `merge`, drop it.
+    Afterwards a staged row with an identity leads: it is one person, with what that person's other rows add to it.
+    Staged rows cannot be judged again: if the transaction commits without completing the import, discard them.
 
     Args:
         connection: in the transaction that merges.

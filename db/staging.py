@@ -111,6 +111,11 @@ def drop_staging(connection: Connection, import_id: int) -> None:
     connection.execute(text(f"DROP TABLE IF EXISTS {partition(import_id)}"))
 
 
+def discard_rows(connection: Connection, import_id: int) -> None:
+    """Remove what an import staged, and keep its table: a next attempt finds that all batches are missing."""
+    connection.execute(text(f"TRUNCATE {partition(import_id)}"))
+
+
 def stage(connection: Connection, import_id: int, first: int, last: int, blocks: Iterable[bytes]) -> int:
     r"""Replace the staged rows of positions `first` to `last` by those of a CSV stream; returns how many.
 

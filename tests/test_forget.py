@@ -41,7 +41,7 @@ def imported(database: str, prefect_server: None, tmp_path: Path) -> Database:
 
 def traces(database: Database, word: str) -> list[str]:
     """In which tables it stands, wherever in a row."""
-    tables = ("contacts", "import_rejects", "import_staging", "task_runs")
+    tables = ("contacts", "contact_changes", "import_rejects", "import_staging", "task_runs")
     return [name for name in tables if database.query(f"SELECT 1 FROM {name} t WHERE t::text ILIKE %s", f"%{word}%")]
 
 
@@ -54,6 +54,19 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
             "INSERT INTO import_staging (import_id, position, sheet, row_number, email) VALUES (9, 1, 's', 2, %s)",
             address,
         )
+    for person, old, new in (
+        ("Ann", "likes coffee", "likes tea"),
+        ("Bob", "x Ann@example.org y", "no"),
+        ("Bob", "1", "2"),
+    ):
+        imported.query(
+            """INSERT INTO contact_changes (contact_id, import_id, field, old, new, basis)
+            SELECT id, 1, 'notes', %s, %s, 'e-mail and name' FROM contacts
+            WHERE first_name = %s AND email NOT LIKE '%%uk'""",
+            old,
+            new,
+            person,
+        )
     imported.query("UPDATE task_runs SET last_error = 'row of Ann@example.org is wrong'")
     imported.query(
         """INSERT INTO notifications (dedup_key, channel, title, body)
@@ -65,7 +78,8 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
     assert "removed: 1 contacts, 2 rejected rows, 1 staged rows" in said
     mention = imported.query("SELECT id FROM contacts WHERE first_name IN ('Bob', 'Zoe') ORDER BY id")
     assert f"contacts {', '.join(str(each['id']) for each in mention)}\n" in said
-    assert traces(imported, "likes tea") == []
+    assert traces(imported, "likes tea") == traces(imported, "likes coffee") == []
+    assert imported.query("SELECT old, new FROM contact_changes") == [{"old": "1", "new": "2"}]
     assert [row["last_error"] for row in imported.query("SELECT last_error FROM task_runs")] == ["row of … is wrong"]
     assert imported.query("SELECT body FROM notifications")[0]["body"] == {"plain": "people:\n…", "markdown": "none"}
     left = [row["email"] for row in imported.query("SELECT email FROM contacts ORDER BY email")]

@@ -306,7 +306,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if preview or not too_many:
             complete(connection, claim, report.model_dump(mode="json"))
         else:
-            staging.drop_staging(connection, claim.id)  # rows can be judged only once
+            staging.discard_rows(connection, claim.id)  # they can be judged only once
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
     with suppress(DatabaseUnavailable), transaction() as connection:
         if not committed(connection, claim):
