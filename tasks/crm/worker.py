@@ -34,6 +34,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
@@ -286,7 +287,10 @@ def _batches(
     """Clean and write the rows of a sheet."""
     before = totals.last
     batches = SheetBatches(storable(sheet.name), sheet.mapping, before, workbook.totals)
-    rows = filled_down(_below(sheet.blocks, sheet.heading_row), workbook, sheet.heading_row)
+    below = _below(sheet.blocks, sheet.heading_row)
+    if width := workbook.width_of(sheet.heading_row):
+        below = without_slipped(below, width)
+    rows = filled_down(below, workbook, sheet.heading_row)
     for block in regrouped(rows, request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
         first, last = before + block.numbers[0].as_py(), before + block.numbers[-1].as_py()
