@@ -26,7 +26,9 @@ from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker import read
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
-_BESIDE = [parent / "shared/data/field/import" for parent in Path(__file__).parents[2:]]  # or beside a worktree's parent
+_BESIDE = [
+    parent / "shared/data/field/import" for parent in Path(__file__).parents[2:]
+]  # or beside a worktree's parent
 FIELD = next((path for path in _BESIDE if path.exists()), _BESIDE[0])
 pytestmark = pytest.mark.skipif(not FIELD.exists(), reason="the files lie beside the project, where there are any")
 
@@ -69,6 +71,10 @@ def found_in(name: str, into: Path, columns: Mapping[str, str] | None = None) ->
                 found.rows |= {int(row["row_number"]): row for row in rows_in(event.path)}
             else:
                 found.end = event
+        if found.end and found.end.lone_names_are_remarks:
+            for row in found.rows.values():
+                if row["raw"] and not row["problems"] and not row["month_first"]:  # settled in the database
+                    row["problems"] = [[None, None, "has nothing but a name"]]
     except HeadingsError as error:
         found.refusal = f"{name}: {error.message(request.asked_by)}"
     except WorkbookError as error:
@@ -336,11 +342,11 @@ def cells_of(name: str) -> list[str]:
         return re.findall(r"(?<=>)[^<>]*@[^<>]*(?=<)", parts)
     rows = list(csv.reader(io.StringIO(content.decode("latin-1"))))
     cells = [cell.strip() for row in rows[0 if name == "headerless.csv" else 1 :] for cell in row]
-    return [cell for cell in cells if len(cell) > 2]  # noqa: PLR2004 - shorter ones are in every sentence
+    return [cell for cell in cells if len(cell) > 2]  # shorter ones are in every sentence
 
 
 def test_every_line_of_the_list_is_checked() -> None:
-    listed = {match for match in re.findall(r"[\w.]+\.(?:csv|tsv|xlsx|xls|vcf|ndjson|numbers)\b", EXPECTED())}
+    listed = set(re.findall(r"[\w.]+\.(?:csv|tsv|xlsx|xls|vcf|ndjson|numbers)\b", EXPECTED()))
     known = set(RIGHT) | {name for name, _ in AFTER}
     files = {each.name for each in FIELD.iterdir() if each.is_file()}
     assert (listed & files) - known - {"firm_update_1"} == set()
@@ -371,6 +377,8 @@ def imported(name: str, into: Path) -> dict[str, Any]:
             else:
                 end = event
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
+        if end.lone_names_are_remarks:
+            staging.reject_lone_names(connection, import_id)
         books = matching.judge(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_line, clean_note, other_emails
+from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_note, clean_whole_name, other_emails
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
@@ -190,7 +190,7 @@ class _BlockReader:
 
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
         """What the column of whole names says: a person's two names or, where a flag says so, an organisation."""
-        whole = self._cleaned(clean_line, self._column_of["full_name"])
+        whole = self._cleaned(clean_whole_name, self._column_of["full_name"])
         parts, _ = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
         names = {
             "first_name": pa.array([part and part[0] for part in parts], pa.string()),

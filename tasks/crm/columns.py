@@ -12,7 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.crm.contact import Contact, clean_email, clean_line, clean_name, clean_note, clean_phone, fold
+from tasks.crm.contact import (
+    Contact,
+    clean_email,
+    clean_line,
+    clean_name,
+    clean_note,
+    clean_phone,
+    clean_whole_name,
+    fold,
+)
 
 Rule = Callable[[str | None], Any]
 
@@ -22,7 +31,7 @@ RULES: dict[str, Rule] = {name: field.metadata[0].func for name, field in Contac
 _PLAIN_LENGTH = 200  # characters; longer texts ask the rule
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
-_LIKE_A_DATE = r"^[0-9]{4}-"
+_NO_PLAIN_NAME = r"^[0-9]{4}-|\?"  # may be a date, may have lost a letter
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
 
@@ -106,7 +115,11 @@ def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
 
 
 def _is_plain_name(column: pa.StringArray) -> pa.BooleanArray:
-    return pc.and_not(_is_plain(column), pc.match_substring_regex(column, _LIKE_A_DATE))
+    return pc.and_not(_is_plain(column), pc.match_substring_regex(column, _NO_PLAIN_NAME))
+
+
+def _is_plain_whole_name(column: pa.StringArray) -> pa.BooleanArray:
+    return pc.and_not(_is_plain_name(column), pc.match_substring(column, ";"))
 
 
 def _is_plain_email(column: pa.StringArray) -> pa.BooleanArray:
@@ -133,6 +146,7 @@ def folded(column: pa.StringArray) -> pa.StringArray:
 _UNCHANGED: dict[Rule, Callable[[pa.StringArray], pa.BooleanArray]] = {
     clean_line: _is_plain,
     clean_name: _is_plain_name,
+    clean_whole_name: _is_plain_whole_name,
     clean_note: _is_plain,
     clean_email: _is_plain_email,
     clean_phone: _is_plain_phone,

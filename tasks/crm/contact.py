@@ -28,6 +28,8 @@ _EMAIL = re.compile(
 # Format characters (Unicode category Cf) that come along when text is copied from a page or a message. The joiners
 # U+200C and U+200D are not among them: they make other letters in some scripts.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+_CONTROL = re.compile("[\x01-\x1f\x7f-\x9f]")  # whitespace among them is collapsed before
+_LOST_LETTER = re.compile(r"[^\W\d_]\?[^\W\d_]")  # of an encoding without it: J?rgen
 _DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 # How dates, times and numbers of a workbook are written when they are read as text.
@@ -88,9 +90,21 @@ def clean_line(text: str | None) -> str | None:
 def clean_name(text: str | None) -> str | None:
     """One line that names a person, an organisation or a place; a date there is another value that Excel changed."""
     line = clean_line(text)
-    if line is not None and _ISO_DATE.fullmatch(line):
+    if line is None:
+        return None
+    if _ISO_DATE.fullmatch(line):
         raise ValueError("is a date: format the cell as text and type it again")
+    if "?" in line and _LOST_LETTER.search(line) and "://" not in line:
+        raise ValueError("has a question mark in place of a letter: export the file again as UTF-8, or type it again")
     return line
+
+
+def clean_whole_name(text: str | None) -> str | None:
+    """The name of one person or organisation, with all of its parts."""
+    name = clean_name(text)
+    if name is not None and ";" in name:
+        raise ValueError("holds several names: write one row for each")
+    return name
 
 
 def clean_note(text: str | None) -> str | None:
@@ -105,6 +119,8 @@ def _checked(text: str, longest: int) -> str | None:
         text = unicodedata.normalize("NFC", text)
     if "\0" in text:
         raise ValueError("holds a NUL character: type it again")
+    if longest == LINE_LENGTH and _CONTROL.search(text):
+        raise ValueError("holds a control character: type it again")
     if len(text) > longest:
         raise ValueError(f"has {len(text):,} characters, at most {longest:,} fit: is it in the right column?")
     if is_error(text):

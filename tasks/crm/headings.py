@@ -185,6 +185,8 @@ def _is_below_data(index: int, filled: Sequence[_Row], headings: _Row | None) ->
     """
     row, above = filled[index], filled[:index]
     if headings is not None:
+        if _stands_under(row, headings):
+            return True
         between = [other for other in above if other.number > headings.number]
         if _fits(row, headings) and any(len(other.kinds) > 1 and _fits(other, headings) for other in between):
             is_another_list = above[-1].number + 1 < row.number and row.all_known and not headings.all_known
@@ -196,6 +198,15 @@ def _is_below_data(index: int, filled: Sequence[_Row], headings: _Row | None) ->
         other for other in above if other.kinds.keys() == row.kinds.keys() and not other.named and len(row.kinds) > 1
     ]
     return len(same_columns) >= _ALIKE_ROWS and not row.all_known
+
+
+def _stands_under(row: _Row, headings: _Row) -> bool:
+    """Whether a row fills the columns of the headings, with a word that is no heading under each of the known ones."""
+    if row.kinds.keys() != headings.kinds.keys():
+        return False
+    table = heading_table()
+    known = [column for column in headings.kinds if is_known(clean_heading(headings.cells[column]), table)]
+    return not any(is_known(clean_heading(row.cells[column]), table) for column in known)
 
 
 def _fits(row: _Row, headings: _Row) -> bool:

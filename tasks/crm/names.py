@@ -6,7 +6,9 @@ def _words(text: str) -> frozenset[str]:
 
 
 # What follows a name and is no name itself; without dots. Letters that are also names (Ma, Do, Ba) are not among them.
-_SUFFIXES = _words("jr sr ii iii iv phd md dds dvm jd esq mba msc bsc cpa cfa dphil llm llb obe mbe cbe ceo cfo cto coo")
+_SUFFIXES = _words(
+    "jr sr ii iii iv phd md dds dvm jd esq mba msc bsc cpa cfa dphil llm llb obe mbe cbe ceo cfo cto coo"
+)
 _LEGAL_FORMS = _words(
     "inc incorporated corp corporation ltd limited llc llp plc pty gmbh mbh kgaa ohg gbr sarl sas sasu srl snc spa bv "
     "nv oyj aps ooo zao oao kft zrt nyrt doo dd sro spzoo eood ead"
@@ -15,7 +17,7 @@ _SHORT_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")  # with dots 
 _LEADING_LEGAL_FORMS = _words("ооо оао зао пао тоо тов прат зат")
 # Belong to the last name where they are written small: Ludwig von Beethoven, Ana de la Cruz.
 _PARTICLES = _words(
-    "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av el al bin ibn y e"
+    "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av el al bin ibn y"
 )
 
 

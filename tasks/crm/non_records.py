@@ -6,12 +6,14 @@ stored as a person nor lost. Which rows may be one is decided for whole columns;
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.crm.headings import Mapping, names_fields, repeats_headings
+from tasks.crm.heading_table import heading_table
+from tasks.crm.headings import HeadingsError, Mapping, map_columns, names_fields, repeats_headings
 from tasks.crm.readers.table import Block
 
 _LINE = re.compile(r"[\s\-=_*~+|#.\u2010-\u2015\u2500-\u257f\x00-\x1f\x7f]+")
@@ -51,12 +53,28 @@ _TEMPLATE = frozenset(
         *("obligatorio", "requerido", "opcional", "texto", "número", "fecha", "ejemplo", "obbligatorio", "testo"),
     }
 )
+_SUMMED = frozenset(
+    {"count", "sum", "average", "min", "max", "anzahl", "summe", "mittelwert", "nombre", "somme", "suma"}
+)
+# A total that says of what: "Totals:", "Total (2)", "Sum of all", "Total Acme"; the cells beside it are numbers.
+_TOTAL_OF = r"^(?:(?:grand |sub-?)?totals?|sum|summe|(?:zwischen|gesamt)summe|gesamtergebnis|suma|somme|somma)\b"
+_TOTAL_BEGINS = re.compile(_TOTAL_OF)
+_PLACEHOLDERS = frozenset(
+    {"n/a", "na", "none", "null", "nil", "tbd", "tba", "x", "xx", "xxx", "k.a.", "?", "0", "test"}
+)
+_EXAMPLE = r"^\(?(?:e\.\s?g\.|for example\b|z\.\s?b\.|p\.\s?ex\.|p\.\s?ej\.|examples?:|beispiel:|max(?:imum|\.)?\s*\d)"
+_EXAMPLE_BEGINS = re.compile(_EXAMPLE)
 _LENGTH = re.compile(
     r"(?:max(?:imum)?\.?\s*)?\d+\s*(?:char(?:acter)?s?|zeichen|caract[eè]res?)(?:\s*max\.?)?|n?varchar\(\d+\)"
 )
 # What a lone cell says below the rows of a report.
 _REMARK = re.compile(
-    r"\(?\d+ (?:rows?|records?|zeilen|datens[äa]tze|lignes|enregistrements|filas|registros)\b.*|copyright\b.*|©.*|"
+    r"\(?\d+ (?:rows?|records?|contacts?|companies|accounts|entries|results|zeilen|datens[äa]tze|kontakte|eintr[äa]ge|"
+    r"lignes|enregistrements|filas|registros)\b.*|\(?\d+ row\(s\).*|copyright\b.*|©.*|"
+    r"(?:number|total|anzahl|nombre|n[uú]mero) (?:of|der|de) [^:]+: ?\d+|"
+    r"(?:printed|exported|generated|created|run date|report date|date|druckdatum|datum|erstellt|gedruckt)\b[^a-z]*\d.*|"
+    r"(?:prepared|approved|created|signed) by\b.*|signature\b.*|unterschrift\b.*|continued (?:on|from)\b.*|"
+    r"</?(?:eof|end)\b.*|eof|-* ?end(?: of file)? ?-*|completion time:.*|#.*|//.*|--.*|/\*.*|"
     r"confidential\b.*|vertraulich\b.*|confidentiel\b.*|generated (?:by|on|at)\b.*|erstellt (?:von|am)\b.*|"
     r"printed (?:by|on)\b.*|exported (?:by|on|from)\b.*|page \d+.*|seite \d+.*|as of\b.*|"
     r"stand:.*|end of (?:report|list).*|"
@@ -74,8 +92,10 @@ class NonRecords:
         self._mapping = mapping
         self._totals = totals
         self._other_headings: int | None = None  # the row from which on another list stands
-        words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE
+        words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE | _PLACEHOLDERS
+        words |= {f"({word})" for word in _TEMPLATE} | _known_headings()
         self._words = pa.array(sorted(words), pa.string())
+        self._phone = next((column for column, name in mapping.fields.items() if name == "phone"), None)
 
     def reasons(self, block: Block) -> Iterator[tuple[int, str]]:
         """Index and reason of each row that is no record, ascending."""
@@ -87,7 +107,11 @@ class NonRecords:
             number = block.numbers[int(row)].as_py()
             if reason := self._reason(cells, number):
                 yield int(row), reason
-            elif names_fields(cells):
+            elif not names_fields(cells):
+                continue
+            elif _same_fields(cells, self._mapping):
+                yield int(row), "repeats the headings in other words"
+            else:
                 self._other_headings = number
                 yield int(row), "is a row of other headings: import the list below it by itself"
                 yield from ((below, self._below_other_headings()) for below in range(int(row) + 1, len(block)))
@@ -103,6 +127,8 @@ class NonRecords:
         found = np.asarray(pc.is_in(lower, value_set=self._words))
         found |= np.asarray(pc.fill_null(pc.match_substring_regex(first, r"^[^0-9A-Za-z@\x{80}-\x{10ffff}]+$"), False))
         found |= np.asarray(pc.fill_null(pc.starts_with(first, "\ufeff"), False))
+        for pattern in (_TOTAL_OF, _EXAMPLE):
+            found |= np.asarray(pc.fill_null(pc.match_substring_regex(lower, pattern), False))
         if len(self._mapping.headings) >= FEWEST_COLUMNS:
             found |= np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0) == 1
         if self._totals:
@@ -116,7 +142,9 @@ class NonRecords:
             return "repeats the headings"
         filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
         if len(filled) > 1:
-            return _reason_of_several([text.casefold() for _, text in filled])
+            texts = [text.casefold() for _, text in filled]
+            reachable = self._phone in [column for column, _ in filled]
+            return _reason_of_several(texts, may_be_total=not reachable)
         return self._reason_of_one(filled[0][1])
 
     def _reason_of_one(self, text: str) -> str | None:
@@ -132,11 +160,31 @@ class NonRecords:
 _NO_TEXT = "is a line of dashes or control characters"
 
 
-def _reason_of_several(texts: Sequence[str]) -> str | None:
+def _same_fields(cells: Sequence[str | None], mapping: Mapping) -> bool:
+    """Whether a row, taken for headings, means the same columns: headings in a second language."""
+    try:
+        return map_columns(cells).fields == mapping.fields
+    except HeadingsError:
+        return False
+
+
+@cache
+def _known_headings() -> frozenset[str]:
+    """All headings of the table, in small letters."""
+    return frozenset(heading.casefold() for row in heading_table().rows for heading in row.headings)
+
+
+def _reason_of_several(texts: Sequence[str], *, may_be_total: bool) -> str | None:
     if all(map(_LINE.fullmatch, texts)):
         return _NO_TEXT
-    if texts[0].rstrip(":") in _TOTALS and all(map(_NUMBER.fullmatch, texts[1:])):
+    if all(_NUMBER.fullmatch(text) or text in _SUMMED for text in texts[1:]) and (
+        texts[0].rstrip(":") in _TOTALS or (may_be_total and _TOTAL_BEGINS.match(texts[0]))
+    ):
         return "is a row of totals"
+    if len(set(texts)) == 1 and texts[0] in _PLACEHOLDERS:
+        return "holds nothing but placeholders"
+    if all(map(_EXAMPLE_BEGINS.match, texts)):
+        return "describes the columns of a template"
     if all(text.strip("()*") in _TEMPLATE or _LENGTH.fullmatch(text) for text in texts):
         return "describes the columns of a template"
     return None
