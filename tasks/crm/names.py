@@ -17,7 +17,7 @@ _SHORT_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")  # with dots 
 _LEADING_LEGAL_FORMS = _words("ооо оао зао пао тоо тов прат зат")
 # Belong to the last name where they are written small: Ludwig von Beethoven, Ana de la Cruz.
 _PARTICLES = _words(
-    "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av el al bin ibn y"
+    "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av bin ibn y"
 )
 
 
