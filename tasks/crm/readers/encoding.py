@@ -55,6 +55,9 @@ _TWICE = re.compile(
 )
 # The same in UTF-8, which is found faster.
 _MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
+# Cyrillic letters in UTF-8 that were taken for two of Windows-1251 each, two in a row at least: "РџРµ" for "Пе".
+_TWICE_CYRILLIC = re.compile(f"(?:[РС][{re.escape(bytes(range(0x80, 0xC0)).decode('cp1251', 'ignore'))}]){{2,}}")
+_MAY_BE_TWICE_CYRILLIC = re.compile(rb"\xd0[\xa0\xa1](?:[\xc2\xd0-\xd2][\x80-\xbf]|\xe2[\x80-\xbf]{2})\xd0[\xa0\xa1]")
 _LOST = "\ufffd".encode()
 _MOSTLY = 0.5
 
@@ -133,7 +136,7 @@ def _undecodable(path: Path, codec: str) -> int | None:
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
     """The encoding; raises RefusedError where letters were lost or taken for others before the file was written."""
-    lost = twice = beyond = 0
+    lost = twice = cyrillic = beyond = 0
     for piece in pieces(path, encoding.codec):
         if piece.isascii():
             continue
@@ -143,11 +146,18 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
         if b"\xc3" in raw and _MAY_BE_TWICE.search(raw):
             twice += sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
             beyond += len(words_beyond_ascii(piece))
+        elif _MAY_BE_TWICE_CYRILLIC.search(raw):
+            cyrillic += len(_TWICE_CYRILLIC.findall(piece))
     if lost:
         line = _line_of_loss(path, encoding.codec)
         raise RefusedError(
             f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
             "export it again as UTF-8"
+        )
+    if cyrillic:
+        raise RefusedError(
+            'is UTF-8 text that was taken for Windows-1251 ("П" reads "Рџ"): export it again as UTF-8, and leave the '
+            "encoding out where you said one"
         )
     if not twice:
         return encoding
