@@ -57,7 +57,7 @@ EXPORTS = {
         ),
         {
             "organization": "NAME", "street": "BILLINGSTREET", "city": "BILLINGCITY", "country": "BILLINGCOUNTRY",
-            "phone": "PHONE", "notes": "DESCRIPTION", "last_contacted": "LASTACTIVITYDATE",
+            "phone": "PHONE", "notes": "DESCRIPTION", "last_contacted": "LASTACTIVITYDATE", "external_id": "ID",
         },
     ),
     "HubSpot contacts": (

@@ -37,12 +37,17 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?
 _TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)? ?(?:e ?[+-]?|[x×*·] ?10 ?\^ ?)\d+", re.IGNORECASE)
 _NEGATIVE = re.compile(r"[-\u2212\u2013]\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)?[-\u2212]")  # SAP writes the sign behind
-_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}|(?:\d{1,3} )?\d{1,2}/\d{1,2}")
+_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}|(?:[1-9]\d{0,2} )?[1-9]\d?/[1-9]\d?")
 # How Excel and others write a day in CSV. Of two-digit years only what cannot be pairs of a number's digits.
 _SHORT_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/\d{2}")
+_MONTH_BEGINS = (
+    "(?:jan|ene|gen|f[eé]b|f[eé]v|mar|mär|mrz|apr|avr|abr|ma[iyjg]|jun|jui|giu|jul|lug|aug|ago|aoû|sep|set|o[ck]t|out|ott|"
+    r"nov|de[czs]|d[éi]c)[^\W\d]{0,8}\.?"
+)
 _NAMED_DATE = re.compile(
-    r"\d{1,2}(?:\. ?|[ /-])(?:de )?[^\W\d]{3,10}\.?,?(?: de)?[ /-](?:(?:19|20)\d{2}|\d{2})|"
-    r"[^\W\d]{3,10}\.? \d{1,2},? (?:19|20)\d{2}"
+    rf"\d{{1,2}}(?:\. ?|[ /-])(?:de )?{_MONTH_BEGINS},?(?: de)?[ /-](?:(?:19|20)\d{{2}}|\d{{2}})|"
+    rf"{_MONTH_BEGINS} \d{{1,2}},? (?:19|20)\d{{2}}",
+    re.IGNORECASE,
 )
 _YEARS = range(1900, 2100)  # of dates that are taken for one where a number is due
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0+")

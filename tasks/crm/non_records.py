@@ -64,6 +64,8 @@ _PLACEHOLDERS = frozenset(
 )
 _EXAMPLE = r"^\(?(?:e\.\s?g\.|for example\b|z\.\s?b\.|p\.\s?ex\.|p\.\s?ej\.|examples?:|beispiel:|max(?:imum|\.)?\s*\d)"
 _EXAMPLE_BEGINS = re.compile(_EXAMPLE)
+# As Arrow reads it; one expression, because each costs as much as all other looks at a row.
+_CONSPICUOUS = rf"{_TOTAL_OF}|{_EXAMPLE}|^[^0-9a-z@\x{{80}}-\x{{10ffff}}]+$"
 _LENGTH = re.compile(
     r"(?:max(?:imum)?\.?\s*)?\d+\s*(?:char(?:acter)?s?|zeichen|caract[eè]res?)(?:\s*max\.?)?|n?varchar\(\d+\)"
 )
@@ -125,10 +127,8 @@ class NonRecords:
         first = pc.coalesce(*block.columns)
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(first))
         found = np.asarray(pc.is_in(lower, value_set=self._words))
-        found |= np.asarray(pc.fill_null(pc.match_substring_regex(first, r"^[^0-9A-Za-z@\x{80}-\x{10ffff}]+$"), False))
         found |= np.asarray(pc.fill_null(pc.starts_with(first, "\ufeff"), False))
-        for pattern in (_TOTAL_OF, _EXAMPLE):
-            found |= np.asarray(pc.fill_null(pc.match_substring_regex(lower, pattern), False))
+        found |= np.asarray(pc.fill_null(pc.match_substring_regex(lower, _CONSPICUOUS), False))
         if len(self._mapping.headings) >= FEWEST_COLUMNS:
             found |= np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0) == 1
         if self._totals:
