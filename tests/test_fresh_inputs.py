@@ -40,6 +40,7 @@ def test_telephone_numbers_arrive_however_they_are_written(number: str) -> None:
         *((each, "a time") for each in ("10:30 AM", "10:30:00 p.m.", "00:30:00")),
         *((each, "a negative number") for each in ("\u22121215", "1215-", "-1215,5")),
         *((each, "a fraction") for each in ("12/5", "1 1/2", "0,1364")),
+        *((each, "an amount or a percentage") for each in ("49170123400%", "$ 1,234", "12345 €")),
         *((each, "in scientific notation") for each in ("4.9\u00d710^11", "4,9E 11", "4.91512E+11")),
     ],
 )

@@ -38,6 +38,7 @@ _TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", 
 _SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)? ?(?:e ?[+-]?|[x×*·] ?10 ?\^ ?)\d+", re.IGNORECASE)
 _NEGATIVE = re.compile(r"[-\u2212\u2013]\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)?[-\u2212]")  # SAP writes the sign behind
 _FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}|(?:[1-9]\d{0,2} )?[1-9]\d?/[1-9]\d?")
+_AMOUNT = re.compile(r"[^%€$£¥]*[%€$£¥][^%€$£¥]*")
 # How Excel and others write a day in CSV. Of two-digit years only what cannot be pairs of a number's digits.
 _SHORT_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/\d{2}")
 _MONTH_BEGINS = (
@@ -200,6 +201,7 @@ _NO_PHONES = (
     (_SCIENTIFIC, "in scientific notation"),
     (_NEGATIVE, "a negative number"),
     (_FRACTION, "a fraction"),
+    (_AMOUNT, "an amount or a percentage"),
 )
 
 
