@@ -659,8 +659,8 @@ def test_batches_follow_one_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_rows", [700, 2000])
-def test_a_long_sheet_is_read_in_pieces_of_which_each_row_arrives_once(tmp_path: Path, batch_rows: int) -> None:
-    """By two processes where there are two cores. One kind of date stands in the last piece only."""
+def test_a_long_sheet_is_read_in_batches_of_which_each_row_arrives_once(tmp_path: Path, batch_rows: int) -> None:
+    """No batch is larger than asked for, and none holds a row of another."""
     rows = [[f"ACME {n}", "Ada", "Lee", f"a{n}@x.org" if n % 50 else "bad", "31/01/2024"] for n in range(5, 5_004)]
     rows[1500:1520] = [[]] * 20
     path = workbook(tmp_path / "a.xlsx", [["Our people"], [], [], [*HEADINGS, "Last Contacted"], *rows])
@@ -709,10 +709,9 @@ def memory(path: Path) -> list[int]:
 def test_memory_does_not_grow_with_the_rows(
     tmp_path: Path, suffix: str, enough: int, figure: Callable[[str], None]
 ) -> None:
-    """So that two million rows take no more than `enough`, with which what is remembered of values is full.
+    """The last fifth of the rows is compared with the second fifth: a maximum of more samples would be larger.
 
-    An .xlsx is read by two processes, each of which sees half of the rows. The last fifth is compared with as many
-    earlier rows of the same process, because a maximum of more samples is larger.
+    `enough` rows, the first fifth, are read before that, so that all buffers have their size.
     """
 
     def table_of(rows: int) -> Path:

@@ -1,4 +1,4 @@
-"""What a workbook says, cell by cell, and the one plain sentence when it cannot be read.
+"""A workbook as blocks of text columns, and the one plain sentence when it cannot be read.
 
 The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
 Each format has a reader of its own beside this module.
