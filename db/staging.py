@@ -183,7 +183,9 @@ def settle_dates(
     """
     table = partition(import_id)
     if day_first is None:
-        return _reject_unsettled(connection, table, days)
+        cell = "(raw -> (CAST(:days AS jsonb) ->> sheet)::int)"
+        reason = "has the day or the month first, and no other date of the column tells which: write it as YYYY-MM-DD"
+        return _reject(connection, table, "month_first IS NOT NULL", cell, reason, {"days": json.dumps(days)})
     if not day_first:
         connection.execute(
             text(f"UPDATE {table} SET last_contacted = month_first, month_first = NULL WHERE month_first IS NOT NULL")
@@ -191,23 +193,36 @@ def settle_dates(
     return LateRejects(0, {}, {})
 
 
-def _reject_unsettled(connection: Connection, table: str, days: Mapping[str, int]) -> LateRejects:
+def reject_lone_names(connection: Connection, import_id: int) -> LateRejects:
+    """Reject the rows with a name in one cell and nothing else; to be called before `settle_dates`.
+
+    They are the accepted rows of which the reader kept all cells although their date is clear.
+    """
+    cell = "(SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 1 <> '' LIMIT 1)"
+    reason = (
+        "has nothing but a name, like the heading of a section: "
+        "add an e-mail address, a telephone number or an organisation if it is a record"
+    )
+    return _reject(connection, partition(import_id), "raw IS NOT NULL AND month_first IS NULL", cell, reason, {})
+
+
+def _reject(
+    connection: Connection, table: str, which: str, cell: str, reason: str, parameters: Mapping[str, str]
+) -> LateRejects:
+    """Reject accepted rows; `cell` is the heading and the value that are at fault, as SQL."""
     counts = ", ".join(f"count({field})" for field in CONTACT_FIELDS)
     rows, extra, *filled = connection.execute(
         text(f"""
-            WITH unsettled AS (
+            WITH late AS (
                 UPDATE {table} SET month_first = NULL, identity_hash = NULL, name_hash = NULL, mail_hash = NULL,
-                    problems = jsonb_build_array(
-                        (raw -> (CAST(:days AS jsonb) ->> sheet)::int) || to_jsonb(text
-                            'has the day or the month first, and no other date of the column tells which: '
-                            'write it as YYYY-MM-DD'))
-                WHERE month_first IS NOT NULL AND problems IS NULL RETURNING *
+                    problems = jsonb_build_array({cell} || to_jsonb(CAST(:reason AS text)))
+                WHERE problems IS NULL AND {which} RETURNING *
             )
             SELECT count(*), (
                 SELECT jsonb_object_agg(key, filled) FROM (
-                    SELECT key, count(*) AS filled FROM unsettled, jsonb_object_keys(extra) key GROUP BY key
+                    SELECT key, count(*) AS filled FROM late, jsonb_object_keys(extra) key GROUP BY key
                 ) counted
-            ), {counts} FROM unsettled"""),
-        {"days": json.dumps(days)},
+            ), {counts} FROM late"""),
+        {"reason": reason, **parameters},
     ).one()
     return LateRejects(rows, {field: n for field, n in zip(CONTACT_FIELDS, filled, strict=True) if n}, extra or {})

@@ -352,11 +352,11 @@ def test_without_an_address_the_identity_is_the_name() -> None:
     assert person(**{**ADA, "organization": "Other"}) != (identity, name)
 
 
-def test_version_1_of_the_hashes_never_changes() -> None:
+def test_version_2_of_the_hashes_never_changes() -> None:
     """Stored contacts were hashed so: another value here is a new RULES_VERSION and a migration."""
     zoe = {"organization": "Straße", "first_name": "Zoë", "last_name": "Ünal"}
-    assert [part[:18] for part in person(**zoe)] == ["\\xa24516e66b2b6563", "\\xa24516e66b2b6563"]
-    assert [part[:18] for part in person(**zoe, email="zoe@x.org")] == ["\\x32713b61eae1ba93", "\\xa24516e66b2b6563"]
+    assert [part[:18] for part in person(**zoe)] == ["\\x4c01b5ff5768a3cf", "\\x4c01b5ff5768a3cf"]
+    assert [part[:18] for part in person(**zoe, email="zoe@x.org")] == ["\\x7e7614a903dc4fe8", "\\x4c01b5ff5768a3cf"]
 
 
 # --- for any text
@@ -385,10 +385,13 @@ def test_what_is_stored_has_the_hashes_of_what_was_read(organization: str, first
     row = stage_cells({"organization": organization or None, "first_name": first or None, "last_name": last or None})
     if row["problems"] is None:
         again = stage_cells({name: row[name] for name in ("organization", "first_name", "last_name")})
-        assert again == {**row, "raw": None}
+        assert {**again, "raw": None} == {**row, "raw": None}
 
 
-@given(st.text(st.characters(), max_size=30), st.sampled_from(list(Contact.model_fields)))
+@given(
+    st.text(st.characters(), max_size=30),
+    st.sampled_from([field for field in Contact.model_fields if field != "external_id"]),
+)
 def test_no_text_whatever_makes_the_program_stumble(text: str, field: str) -> None:
     row = stage_cells({"organization": "ACME", field: text or None})
     assert (row["problems"] is None) == (row["identity_hash"] is not None)

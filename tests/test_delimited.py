@@ -25,7 +25,8 @@ def read(path: Path, content: bytes | str, encoding: str | None = None) -> tuple
     with open_workbook(path, path.name, encoding) as book:
         for block in book.blocks(book.sheets[0].name):
             wrong = {fault.row: fault.reason for fault in block.faults}
-            for at, (number, cells) in enumerate(block.rows()):
+            for at, (number, filled) in enumerate(block.rows()):
+                cells = [*filled, *[None] * (len(block.columns) - len(filled))]
                 if at in wrong:
                     faults[number] = wrong[at]
                 else:

@@ -41,6 +41,7 @@ class Said:
     end: dict[str, Any] = field(default_factory=dict)
     filled: list[dict[str, int]] = field(default_factory=list)  # of fields, of extra
     assumptions: list[str] = field(default_factory=list)
+    sections: bool = False
     hidden: list[int] = field(default_factory=list)  # rows, columns
     refused: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -80,6 +81,7 @@ def read(path: Path, **told: Any) -> Said:
             elif kind == "end":
                 said.filled = [content.pop(name) for name in ("filled", "filled_extra")]
                 said.assumptions = content.pop("assumptions")
+                said.sections = content.pop("lone_names_are_remarks")
                 said.hidden = [content.pop(name) for name in ("hidden_rows", "hidden_columns")]
                 said.end = content
             else:
@@ -901,3 +903,10 @@ def test_the_child_knows_neither_prefect_nor_the_database() -> None:
     code = "import sys, tasks.crm.worker; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not {"prefect", "sqlalchemy", "psycopg", "db"} & set(loaded.stdout.split())
+
+
+def test_rows_with_more_cells_than_headings_are_rejected_even_if_all_of_them_have(tmp_path: Path) -> None:
+    said = read(csv(tmp_path / "a.csv", "Company,City,Country\nAcme, Inc.,Bonn,DE\nBeta, Ltd,Ulm,DE\n"))
+    assert [[reason for _, _, reason in row["problems"]] for row in said.rows] == [
+        ["has more cells than the 3 headings: put quotation marks around a cell that holds the delimiter"]
+    ] * 2

@@ -22,7 +22,7 @@ def read(path: Path, content: bytes | str) -> tuple[list[dict[str, str]], dict[i
     for block in blocks[1:]:
         faults |= {block.numbers[fault.row].as_py(): fault.reason for fault in block.faults}
         cards += [
-            {heading: cell for heading, cell in zip(headings, cells, strict=True) if heading and cell}
+            {heading: cell for heading, cell in zip(headings, cells, strict=False) if heading and cell}
             for _, cells in block.rows()
         ]
     return cards, faults

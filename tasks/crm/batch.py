@@ -23,7 +23,7 @@ from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.names import split_name
-from tasks.crm.non_records import NonRecords
+from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -57,6 +57,7 @@ class StagedRows:
 
     table: pa.Table  # the columns of db.staging.STAGED_COLUMNS
     rejected: int
+    lone_names: int  # accepted rows with a name in one cell and nothing else
     date_orders: frozenset[str]  # "day", "month": what the dates in words prove
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
@@ -123,15 +124,29 @@ class _BlockReader:
             accept = pa.array(~rejected)
             accepted = {name: pc.if_else(accept, column, None) for name, column in accepted.items()}
             kept = {name: pc.if_else(accept, column, None) for name, column in kept.items()}
-        table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous)})
+        lone = self._lone_names(accepted)
+        table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous | lone)})
         orders = {day.order for day, refused in zip(days, rejected, strict=True) if day and day.order and not refused}
         return StagedRows(
             table,
             int(rejected.sum()),
+            int(lone.sum()),
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
         )
+
+    def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+        """Of each row, whether it has nothing but a name in one cell, in a table of several columns."""
+        lone = np.zeros(len(self._block), dtype=bool)
+        if len(self._mapping.headings) < FEWEST_COLUMNS:
+            return lone
+        rest = [name for name in (*TEXT_FIELDS, DATE) if name not in ("first_name", "last_name")]
+        blank = [pc.is_null(accepted[name]) for name in rest]
+        nothing_else = np.logical_and.reduce([np.asarray(each) for each in blank])
+        cells = np.sum([np.asarray(pc.is_valid(column)) for column in self._block.columns], axis=0)
+        found: np.ndarray[Any, Any] = nothing_else & (cells == 1) & np.asarray(pc.is_valid(accepted["identity_hash"]))
+        return found
 
     def _placed(self) -> dict[str, pa.Array]:
         numbers = self._block.numbers

@@ -63,7 +63,7 @@ _REMARK = re.compile(
     r"(?:grand )?totals?\b.*|source:.*|quelle:.*|legend:?.*|\*+.*|note:.*",
     re.IGNORECASE,
 )
-_FEWEST_COLUMNS = 3  # of a table in which a row with one cell is conspicuous
+FEWEST_COLUMNS = 3  # of a table in which a row with one cell is conspicuous
 
 
 class NonRecords:
@@ -74,10 +74,6 @@ class NonRecords:
         self._mapping = mapping
         self._totals = totals
         self._other_headings: int | None = None  # the row from which on another list stands
-        # A lone name is a remark or the heading of a section; a lone organisation may be a record.
-        self._names = {
-            column for column, name in mapping.fields.items() if name in ("full_name", "first_name", "last_name")
-        }
         words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE
         self._words = pa.array(sorted(words), pa.string())
 
@@ -107,11 +103,8 @@ class NonRecords:
         found = np.asarray(pc.is_in(lower, value_set=self._words))
         found |= np.asarray(pc.fill_null(pc.match_substring_regex(first, r"^[^0-9A-Za-z@\x{80}-\x{10ffff}]+$"), False))
         found |= np.asarray(pc.fill_null(pc.starts_with(first, "\ufeff"), False))
-        if len(self._mapping.headings) >= _FEWEST_COLUMNS:
-            filled = np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0)
-            lone = filled == 1
-            if 2 * lone.sum() <= len(block):  # else rows of one cell are the rule
-                found |= lone
+        if len(self._mapping.headings) >= FEWEST_COLUMNS:
+            found |= np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0) == 1
         if self._totals:
             found |= np.isin(np.asarray(block.numbers), list(self._totals))
         return found
@@ -124,20 +117,15 @@ class NonRecords:
         filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
         if len(filled) > 1:
             return _reason_of_several([text.casefold() for _, text in filled])
-        return self._reason_of_one(*filled[0])
+        return self._reason_of_one(filled[0][1])
 
-    def _reason_of_one(self, column: int, text: str) -> str | None:
+    def _reason_of_one(self, text: str) -> str | None:
         if _LINE.fullmatch(text):
             return _NO_TEXT
-        if len(self._mapping.headings) < _FEWEST_COLUMNS:
+        if len(self._mapping.headings) < FEWEST_COLUMNS:
             return None
         if _REMARK.fullmatch(text) or text.casefold() in _TOTALS:
             return "is a remark of the report, no record"
-        if column in self._names:
-            return (
-                "has nothing but a name, like the heading of a section: "
-                "add an e-mail address, a telephone number or an organisation if it is a record"
-            )
         return None
 
 

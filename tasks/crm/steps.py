@@ -293,10 +293,11 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         if done := committed(connection, claim):  # the answer to an earlier commit was lost
             return dict(done["result"])
         check_owner(connection, claim)
+        sections = _reject_sections(connection, claim, staged.end)
         unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         books = matching.judge(connection, claim.id, staged.headings.fields)
         contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, unsettled, contradicting)})
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, sections, unsettled, contradicting)})
         too_many = _collapsed(report, told_apart_by) or _too_many(report)
         if preview or too_many:
             report = report.model_copy(update={"refusal": too_many})
@@ -344,6 +345,12 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     if not report.balances or report.rows != staged.end.rows:
         raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
     return report
+
+
+def _reject_sections(connection: Connection, claim: Claim, end: End) -> staging.LateRejects:
+    if not end.lone_names_are_remarks:
+        return staging.LateRejects(0, {}, {})
+    return staging.reject_lone_names(connection, claim.id)
 
 
 def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:

@@ -34,6 +34,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
@@ -208,6 +209,7 @@ class ReadTotals:
 
     hidden_rows: int = 0
     hidden_columns: int = 0
+    lone_names: int = 0
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -217,6 +219,7 @@ class ReadTotals:
             day_first=self.date_orders == {"day"} if len(self.date_orders) == 1 else None,
             filled=dict(self.filled),
             filled_extra=dict(sorted(self.filled_extra.items())),
+            lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
             assumptions=list(assumptions),
@@ -284,7 +287,10 @@ def _batches(
     """Clean and write the rows of a sheet."""
     before = totals.last
     batches = SheetBatches(storable(sheet.name), sheet.mapping, before, workbook.totals)
-    rows = filled_down(_below(sheet.blocks, sheet.heading_row), workbook, sheet.heading_row)
+    below = _below(sheet.blocks, sheet.heading_row)
+    if width := workbook.width_of(sheet.heading_row):
+        below = without_slipped(below, width)
+    rows = filled_down(below, workbook, sheet.heading_row)
     for block in regrouped(rows, request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
         first, last = before + block.numbers[0].as_py(), before + block.numbers[-1].as_py()
@@ -292,6 +298,7 @@ def _batches(
         staged.write(path)
         totals.rows += len(block)
         totals.rejected += staged.rejected
+        totals.lone_names += staged.lone_names
         totals.last = last
         totals.date_orders |= staged.date_orders
         totals.filled.update(staged.filled)

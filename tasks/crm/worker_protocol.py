@@ -78,6 +78,7 @@ class End:
     day_first: bool | None  # how the dates in words of the sheet are written; None: nothing tells, or two ways
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
+    lone_names_are_remarks: bool  # rows with nothing but a name: headings of sections, unless most rows are such
     hidden_rows: int  # that were read like the others
     hidden_columns: int
     assumptions: list[str]  # what was decided about the file and not proven by it, one clause each

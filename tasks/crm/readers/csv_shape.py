@@ -7,13 +7,18 @@ leave out blank cells at the end: a short row is taken where its cells are of th
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from tasks.crm.readers.table import Block, Fault
 
 _MANY = 0.1  # of the rows: a writer that leaves out blank cells at the end
 _AT_LEAST = 3
 _ONE_KIND = 0.8  # of the cells of a column
 _SURPLUS = "has {} cells, the other rows have {}: put quotation marks around a cell that holds the delimiter"
+_BEYOND = "has more cells than the {:,} headings: put quotation marks around a cell that holds the delimiter"
 _SHORT = "has {} cells, the other rows have {}: put quotation marks around a cell that holds a line break"
 
 
@@ -56,6 +61,19 @@ class Shape:
         if self.is_row(cells):
             return None
         return _SHORT.format(f"{len(cells):,}", f"{self.width:,}").replace("has 1 cells", "has 1 cell")
+
+
+def without_slipped(blocks: Iterable[Block], width: int) -> Iterator[Block]:
+    """The blocks, with a fault for each row that has a cell beyond the headings, of which there are `width`."""
+    for block in blocks:
+        known = {fault.row for fault in block.faults if fault.column is None}
+        beyond = {row for column in block.columns[width:] for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
+        slipped = [Fault(row, None, _BEYOND.format(width)) for row in beyond - known]
+        yield Block(block.numbers, block.columns, sorted([*block.faults, *slipped], key=_place)) if slipped else block
+
+
+def _place(fault: Fault) -> tuple[int, int]:
+    return fault.row, -1 if fault.column is None else fault.column
 
 
 def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> Shape:

@@ -64,6 +64,10 @@ class DelimitedText:
         """Blocks of the rows; a quoted line break is part of its row, as Excel numbers them."""
         return map(self._conventions.undone, self._blocks())
 
+    def width_of(self, row: int) -> int | None:
+        """How many cells a row has in the text, blank ones at the end included."""
+        return self._survey.widths[row - 1] if 0 < row <= len(self._survey.widths) else None
+
     def _blocks(self) -> Iterator[Block]:
         if self._survey.broken:
             yield from self._recovered(self._lines())

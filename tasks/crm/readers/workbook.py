@@ -59,6 +59,10 @@ class Workbook:
         """The same cell by cell, where a format is read so."""
         raise NotImplementedError
 
+    def width_of(self, row: int) -> int | None:  # noqa: ARG002 - for those that know
+        """How many cells the row has by the file's word, where a further one has slipped out of its column; of text."""
+        return None
+
     def close(self) -> None:
         """Let go of the file; `blocks` is of no use afterwards."""
 
@@ -300,6 +304,10 @@ class _Text(Workbook):
             self._reader = opened()
         self.sheets, self.encoding = self._reader.sheets, self._reader.encoding
         self.assumptions, self.ragged = self._reader.assumptions, self._reader.ragged
+
+    def width_of(self, row: int) -> int | None:
+        find: Callable[[int], int | None] | None = getattr(self._reader, "width_of", None)
+        return find(row) if find else None
 
     def blocks(self, sheet: str) -> Iterator[Block]:
         _check(sheet, self.sheets, self._name)
