@@ -63,6 +63,7 @@ STORED_BEFORE = [
     {"organization": "Nordbank", "street": "Hauptstraße 1", "city": "Köln", "country": "Germany"},
     {"organization": "Nordbank", "email": "info@nordbank.org", "city": "Kiel"},
     {"last_name": "Jón", "phone": "222"},
+    {"organization": "İŞ BANKASI", "first_name": "İbrahim", "last_name": "Işık", "city": "İzmir"},
 ]
 
 
