@@ -92,7 +92,7 @@ def test_no_contact_of_an_older_release_is_doubled_by_the_next_import(database: 
         migrate(connection, "head")
     with engine().connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM contacts")) == len(STORED_BEFORE)
-        assert len(hashes & set(connection.execute(text("SELECT identity_hash, name_hash FROM contacts")).all())) == 6
+        assert len(hashes & set(connection.execute(text("SELECT identity_hash, name_hash FROM contacts")).all())) == 7
 
 
 def test_two_contacts_that_the_new_rule_takes_for_one_both_stay(database: str) -> None:
