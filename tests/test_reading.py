@@ -187,6 +187,28 @@ def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Pa
     )
 
 
+def test_rows_above_headings_that_the_user_names_are_no_data(tmp_path: Path) -> None:
+    notes = [[f"note {n}"] for n in range(39)]
+    said = read(workbook(tmp_path / "book.xlsx", [*notes, HEADINGS, ADA]), heading_row=40)
+    assert [row["row_number"] for row in said.rows] == ["41"]
+    assert said.headings["above"] == 39
+
+
+def test_the_totals_row_of_a_table_is_that_of_the_sheet_that_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        people, sums = book.add_worksheet("People"), book.add_worksheet("Offices")
+        for number, row in enumerate([HEADINGS, ADA, ["Beta", "Bob", "Bell", "bob@x.org"]]):
+            people.write_row(number, 0, row)
+        offices = [["Acme", 3], ["Beta", 4]]
+        columns = [{"header": "Company", "total_string": "All"}, {"header": "Desks", "total_function": "sum"}]
+        sums.add_table("A1:B4", {"data": offices, "columns": columns, "total_row": True})
+        people.write_row(3, 0, ["Gamma", "Cid", "Fox", "cid@x.org"])
+    assert [row["problems"] for row in read(path).rows] == [None] * 3
+    assert read(path).headings["not_read"] == [{"sheet": "Offices", "rows": 3, "same_headings": False}]
+    assert read(path, sheet="Offices").problems[-1][0][2] == "is the totals row of the table"
+
+
 def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
     said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
     assert said.refused.startswith("form.xlsx: The headings cannot be used: no row looks like headings")
