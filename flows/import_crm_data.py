@@ -1,6 +1,7 @@
 """import_crm_data: a CRM workbook into PostgreSQL, whole or not at all, once.
 
-python -m flows.import_crm_data WORKBOOK [--sheet S] [--key K] [--column HEADING=FIELD] [--preview]
+python -m flows.import_crm_data WORKBOOK [--sheet S] [--heading-row N] [--column HEADING=FIELD] [--encoding E]
+    [--system S] [--key K] [--preview]
 """
 
 import argparse

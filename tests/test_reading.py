@@ -187,6 +187,28 @@ def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Pa
     )
 
 
+def test_rows_above_headings_that_the_user_names_are_no_data(tmp_path: Path) -> None:
+    notes = [[f"note {n}"] for n in range(39)]
+    said = read(workbook(tmp_path / "book.xlsx", [*notes, HEADINGS, ADA]), heading_row=40)
+    assert [row["row_number"] for row in said.rows] == ["41"]
+    assert said.headings["above"] == 39
+
+
+def test_the_totals_row_of_a_table_is_that_of_the_sheet_that_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        people, sums = book.add_worksheet("People"), book.add_worksheet("Offices")
+        for number, row in enumerate([HEADINGS, ADA, ["Beta", "Bob", "Bell", "bob@x.org"]]):
+            people.write_row(number, 0, row)
+        offices = [["Acme", 3], ["Beta", 4]]
+        columns = [{"header": "Company", "total_string": "All"}, {"header": "Desks", "total_function": "sum"}]
+        sums.add_table("A1:B4", {"data": offices, "columns": columns, "total_row": True})
+        people.write_row(3, 0, ["Gamma", "Cid", "Fox", "cid@x.org"])
+    assert [row["problems"] for row in read(path).rows] == [None] * 3
+    assert read(path).headings["not_read"] == [{"sheet": "Offices", "rows": 3, "same_headings": False}]
+    assert read(path, sheet="Offices").problems[-1][0][2] == "is the totals row of the table"
+
+
 def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
     said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
     assert said.refused.startswith("form.xlsx: The headings cannot be used: no row looks like headings")
@@ -661,8 +683,8 @@ def test_batches_follow_one_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_rows", [700, 2000])
-def test_a_long_sheet_is_read_in_pieces_of_which_each_row_arrives_once(tmp_path: Path, batch_rows: int) -> None:
-    """By two processes where there are two cores. One kind of date stands in the last piece only."""
+def test_a_long_sheet_is_read_in_batches_of_which_each_row_arrives_once(tmp_path: Path, batch_rows: int) -> None:
+    """No batch is larger than asked for, and none holds a row of another."""
     rows = [[f"ACME {n}", "Ada", "Lee", f"a{n}@x.org" if n % 50 else "bad", "31/01/2024"] for n in range(5, 5_004)]
     rows[1500:1520] = [[]] * 20
     path = workbook(tmp_path / "a.xlsx", [["Our people"], [], [], [*HEADINGS, "Last Contacted"], *rows])
@@ -711,10 +733,9 @@ def memory(path: Path) -> list[int]:
 def test_memory_does_not_grow_with_the_rows(
     tmp_path: Path, suffix: str, enough: int, figure: Callable[[str], None]
 ) -> None:
-    """So that two million rows take no more than `enough`, with which what is remembered of values is full.
+    """The last fifth of the rows is compared with the second fifth: a maximum of more samples would be larger.
 
-    An .xlsx is read by two processes, each of which sees half of the rows. The last fifth is compared with as many
-    earlier rows of the same process, because a maximum of more samples is larger.
+    `enough` rows, the first fifth, are read before that, so that all buffers have their size.
     """
 
     def table_of(rows: int) -> Path:

@@ -3,7 +3,7 @@
 It decides that every rejected row appears once, in the columns of its own sheet and in their order, with a last column
 that says why; that the faulty cells are marked; and that no value can run as a formula or break the file. It exists
 because a list of reasons is of no use to the person who has to correct the rows: this workbook is corrected in place
-and imported like any other (`columns.py` drops the last column).
+and imported like any other (`column_mapping.py` drops the last column).
 """
 
 import re

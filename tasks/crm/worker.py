@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import numpy as np
 import pyarrow as pa
 
 from tasks.crm.batch import SheetBatches
@@ -52,7 +53,8 @@ class MatchedSheet:
     mapping: ColumnMapping
     blocks: Iterable[Block]  # all rows, also those above the headings
     height: int  # last row of the sheet; 0 if it does not say
-    above: int = 0  # rows above the headings that are not blank
+    above: int  # rows above the headings that are not blank
+    totals: frozenset[int]  # rows that sum up a table
 
 
 class Matches(NamedTuple):
@@ -119,7 +121,7 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     width = max(map(len, [found, *below])) if columns else _width(found, below)
     mapping = map_columns((found + [None] * width)[:width], columns, system=system)
     above = sum(number < heading_row for number, _ in top)
-    return MatchedSheet(name, heading_row, mapping, chain(begin, blocks), workbook.height, above)
+    return MatchedSheet(name, heading_row, mapping, chain(begin, blocks), workbook.height, above, workbook.totals)
 
 
 def _begin(blocks: Iterator[Block], last: int) -> list[Block]:
@@ -286,7 +288,7 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Clean and write the rows of a sheet."""
     before = totals.last
-    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, workbook.totals)
+    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, sheet.totals)
     below = _below(sheet.blocks, sheet.heading_row)
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)
@@ -311,7 +313,7 @@ def _batches(
 def _below(blocks: Iterable[Block], heading_row: int) -> Iterator[Block]:
     """The rows below the headings."""
     for block in blocks:
-        above = sum(number <= heading_row for number in block.numbers[:HEADING_ROWS].to_pylist())
+        above = int(np.searchsorted(np.asarray(block.numbers), heading_row, side="right"))
         if above < len(block):
             yield block.slice(above, len(block)) if above else block
 

@@ -33,7 +33,7 @@ OURS = "every rule, rejects kept with reasons, rows of one person merged; exactl
 CONTENDERS = {
     "floor": Contender("contenders.floor:run", TEXT),
     "import_crm_data": Contender("contenders.ours:run", OURS),
-    "import_crm_data on one core": Contender("contenders.ours:on_one_core", "the same, its two processes on one core"),
+    "import_crm_data on one core": Contender("contenders.ours:on_one_core", "the same, both its processes on one core"),
     "import_crm_data without Prefect": Contender("contenders.ours:without_prefect", "the same as plain functions"),
     "pandas upsert": Contender(
         "contenders.pandas_upsert:run", "looser checks, rejects kept with reasons, one row of each person", "checks"

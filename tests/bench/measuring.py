@@ -1,7 +1,7 @@
 """How the bench measures: each contender in a process of its own, on an empty database, its memory sampled meanwhile.
 
 Memory is the highest sum of the proportional set sizes (PSS) of the contender's processes: of a page that several
-processes share, after a fork or of a library, each counts its part only, so that it counts once in all. Only Linux
+processes share, such as one of a library, each counts its part only, so that it counts once in all. Only Linux
 knows PSS; elsewhere it is the resident set size, which counts such a page in each. The database's is not counted.
 
 To learn a PSS the kernel walks through the page tables, some 15 ms for each GB. So that this does not disturb what is

@@ -34,7 +34,6 @@ _Row = tuple[int, list[str], str | None]  # number, cells, what is wrong with it
 class DelimitedText:
     """A delimited text: one sheet, named like the file as Excel does."""
 
-    ragged = True
     merged: tuple[Merge, ...] = ()
     hidden_rows = 0
     hidden_columns: frozenset[int] = frozenset()

@@ -33,7 +33,6 @@ class HtmlTables:
     """A web page: a sheet for each table."""
 
     hidden_columns: frozenset[int] = frozenset()
-    ragged = False
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
         """Parse the page. Raises RefusedError: no table, a form to sign in, broken off, or of no known encoding."""

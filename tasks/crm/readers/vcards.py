@@ -45,7 +45,6 @@ _URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
 class VCards:
     """A file of cards: one sheet."""
 
-    ragged = False
     merged: tuple[Merge, ...] = ()
     hidden_rows = 0
     hidden_columns: frozenset[int] = frozenset()

@@ -1,4 +1,4 @@
-"""What a workbook says, cell by cell, and the one plain sentence when it cannot be read.
+"""A workbook as blocks of text columns, and the one plain sentence when it cannot be read.
 
 The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
 Each format has a reader of its own beside this module.
@@ -49,7 +49,6 @@ class Workbook:
     hidden_rows: int = 0  # of the sheet that is read, as far as `blocks` has come
     hidden_columns: frozenset[int] = frozenset()  # of the sheet that is read, from 0
     assumptions: Sequence[str] = ()  # what was decided about the file and not proven by it, one clause each
-    ragged = False  # text, where each row has as many cells as the headings: one more has slipped out of its column
 
     def blocks(self, sheet: str) -> Iterator[Block]:
         """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
@@ -282,7 +281,6 @@ class _TextReader(Protocol):
 
     sheets: list[SheetInfo]
     encoding: str | None
-    ragged: bool
 
     @property
     def assumptions(self) -> Sequence[str]: ...
@@ -303,7 +301,7 @@ class _Text(Workbook):
         with self._in_our_words():
             self._reader = opened()
         self.sheets, self.encoding = self._reader.sheets, self._reader.encoding
-        self.assumptions, self.ragged = self._reader.assumptions, self._reader.ragged
+        self.assumptions = self._reader.assumptions
 
     def width_of(self, row: int) -> int | None:
         find: Callable[[int], int | None] | None = getattr(self._reader, "width_of", None)

@@ -31,7 +31,6 @@ class XmlSpreadsheet:
     """A workbook in XML."""
 
     encoding: str | None = None
-    ragged = False
     assumptions: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:

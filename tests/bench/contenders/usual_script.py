@@ -1,4 +1,4 @@
-"""The usual script: pandas with openpyxl, and row by row a pydantic model, the ORM's select, an insert or update."""
+"""The row-by-row script: pandas with openpyxl; for each row a pydantic model, a select and an insert or update."""
 
 import hashlib
 import os
