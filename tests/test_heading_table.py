@@ -1,11 +1,10 @@
 """The table of headings: its file, the languages in it, remarks beside headings, ids of systems, what users say."""
 
-import statistics
-import time
+from contextlib import suppress
 
 import pytest
 
-from tasks.crm.heading_table import PATH, HeadingTableError, headings_table, read_table
+from tasks.crm.heading_table import HeadingTableError, headings_table, read_table
 from tasks.crm.headings import HeadingsError, map_columns, names_fields, repeats_headings, same_headings, score
 
 
@@ -60,16 +59,6 @@ def test_a_table_that_a_spreadsheet_program_saved_is_read():
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
-
-
-def test_the_table_is_read_in_milliseconds():
-    def seconds():
-        begun = time.process_time()
-        with PATH.open(encoding="utf-8", newline="") as lines:
-            read_table(lines)
-        return time.process_time() - begun
-
-    assert statistics.median(seconds() for _ in range(5)) < 0.1
 
 
 def test_the_table_for_the_docs_has_every_field_and_no_rows_without_one():
@@ -396,6 +385,8 @@ def test_a_row_of_nothing_but_headings_begins_another_list():
 
 # --- width
 
+WIDE = 60_000  # columns
+
 
 @pytest.mark.parametrize(
     "headings",
@@ -409,32 +400,16 @@ def test_a_row_of_nothing_but_headings_begins_another_list():
         lambda width: ["Email"] + ["((((x"] * width,
     ],
 )
-def test_time_grows_with_the_number_of_headings_and_not_with_its_square(headings):
-    def seconds(width):
-        row = headings(width)
-        begun = time.process_time()
-        try:
-            mapping = map_columns(row)
-        except HeadingsError:
-            return time.process_time() - begun
-        for column in range(width, width + 1000):
-            mapping.extra_name(column)
-        return time.process_time() - begun
-
-    seconds(10)
-    assert min(seconds(16_000) for _ in range(3)) < 9 * min(seconds(4_000) for _ in range(3))
+def test_very_many_headings_are_mapped(headings):
+    """In time that grows with the square of their number this would take longer than a test may."""
+    with suppress(HeadingsError):
+        mapping = map_columns(headings(WIDE))
+        assert len({mapping.extra_name(column) for column in range(WIDE, WIDE + 1000)}) == 1000
 
 
 def test_as_many_overrides_as_headings_are_looked_up_and_not_searched():
-    def seconds(width):
-        headings = ["Email", *[f"H{n}" for n in range(width)]]
-        begun = time.process_time()
-        mapping = map_columns(headings, {f"h{n}": "extra" for n in range(width)})
-        assert len(mapping.extra) == width
-        return time.process_time() - begun
-
-    seconds(10)
-    assert min(seconds(16_000) for _ in range(3)) < 9 * min(seconds(4_000) for _ in range(3))
+    mapping = map_columns(["Email", *[f"H{n}" for n in range(WIDE)]], {f"h{n}": "extra" for n in range(WIDE)})
+    assert len(mapping.extra) == WIDE
 
 
 def test_equal_headings_are_numbered_in_order():
