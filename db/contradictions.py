@@ -39,11 +39,16 @@ def reject_contradictions(connection: Connection, p: str, headings: Mapping[str,
 
 
 def contradicting_headings(connection: Connection) -> list[tuple[str, int]]:
-    """The headings of extra in which rejected rows differ, and of how many, most first; after some were rejected."""
+    """The headings of extra in which rejected rows differ, and of how many, most first; after some were rejected.
+
+    Columns of numbers and dates are left out: they tell no people apart.
+    """
     found = connection.execute(
         text("""
             SELECT regexp_replace(key, '^extra\\.', '') AS heading, count(*) FROM contradictions, unnest(keys) key
-            WHERE key LIKE 'extra.%' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100""")
+            WHERE key LIKE 'extra.%' AND key IN (
+                SELECT key FROM said GROUP BY 1 HAVING count(*) FILTER (WHERE value ~ '[[:alpha:]]') * 2 > count(*))
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 100""")
     )
     return [(heading, rows) for heading, rows in found]
 

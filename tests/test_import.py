@@ -522,8 +522,7 @@ ALSO_REFUSED = [
     ("blank.csv", b" \r\n\r\n", "blank.csv is empty: export it again"),
     ("no rows.xlsx", xlsx(), "no rows.xlsx has no rows"),
     ("header.csv", b"Company,Email\n", "header.csv has headings but no rows on sheet 'header'"),
-    ("page.xlsx", b"<!DOCTYPE html><html>Sign in</html>", "page.xlsx is a web page, not a workbook"),
-    ("open.csv", b'Email,Notes\na@x.org,"open\n' + b"b@x.org,x\n" * 5, "open.csv has a quotation mark in row 2"),
+    ("page.xlsx", b"<!DOCTYPE html><html>Sign in</html>", "page.xlsx is a web page without a table"),
 ]
 
 
@@ -620,11 +619,19 @@ def test_headings_like_sql_are_names_and_nothing_else(tmp_path: Path) -> None:
     assert "&lt;b&gt;x&lt;/b&gt;" in shown
 
 
+# Rows of one person, by organisation and name alone, that say different things: a list of sales, not of people.
+CONTRADICTING = {"crm-public/CRM Data.xlsx": 69}
+
+
 @pytest.mark.slow
 @where_they_are
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_real_export_is_imported_whole_with_its_columns_recognised(name: str) -> None:
+def test_a_real_export_is_imported_whole_with_its_columns_recognised(
+    name: str, setting: Callable[[str, str], None]
+) -> None:
+    setting("REJECT_LIMIT", "1")
     sheet, heading_row, rows, rejected = IMPORTED[name]
+    rejected += CONTRADICTING.get(name, 0)
     report = done(str(REAL / name))
     assert (report["sheet"], report["heading_row"], report["fields"]) == (sheet, heading_row, FIELDS[name])
     assert (report["rows"], report["rejected"]) == (rows, rejected)

@@ -280,7 +280,7 @@ IMPORTED = {
     "febrl/dataset4b.csv": ("dataset4b", 1, 5000, 102),
     "maven-crm/accounts.csv": ("accounts", 1, 85, 0),
     "messy-contacts/contactclean.xlsx": ("Sheet1", 1, 2414, 0),
-    "northwind/Northwind_7sheets.xlsx": ("Customers", 1, 91, 0),
+    "northwind/Northwind_7sheets.xlsx": ("Customers", 1, 91, 5),  # letters of DOS that became control characters
     "odoo/res_partner_import_template.xlsx": ("Contacts", 1, 3, 0),
     "odoo/res_partner_import_template_v12.xls": ("Sheet 1", 1, 8, 0),
     "openrefine/example-latin1.tsv": ("example-latin1", 1, 2, 2),  # a list of floods with a blank column "Name"
@@ -292,10 +292,11 @@ IMPORTED = {
     "salesforce-dataloader/upsertAccountCsvTemplate.csv": ("upsertAccountCsvTemplate", 1, 100, 0),
     "tough-calamine/empty_s_attribute.xlsx": ("Sheet1", 1, 4, 0),
     "tough-calamine/inlineStr_with_value.xlsx": ("Requirements", 1, 1, 0),
-    "tough-calamine/pivots.xlsx": ("PivotSheet2", 1, 9, 0),
+    "tough-calamine/pivots.xlsx": ("PivotSheet2", 1, 9, 1),  # the total
     "tough-phpspreadsheet/line_break_in_enclosure_with_escaped_quotes.csv": (
         "line_break_in_enclosure_with_escaped_quotes", 1, 4, 0,
     ),
+    "tough-readxl/Ekaterinburg_IP_9.xlsx": ("СПАРК - Список", 4, 2192, 0),
     "tough-readxl/deaths.xls": ("arts", 5, 14, 3),
     "tough-readxl/inlineStr2.xlsx": ("Requirements", 1, 1, 0),
 }  # fmt: skip
@@ -334,7 +335,7 @@ FIELDS = {
     },
     "salesforce-dataloader/accountData.csv": {
         "organization": "NAME", "street": "BILLINGSTREET", "city": "BILLINGCITY", "country": "BILLINGCOUNTRY",
-        "phone": "PHONE", "notes": "DESCRIPTION", "last_contacted": "LASTACTIVITYDATE",
+        "phone": "PHONE", "notes": "DESCRIPTION", "last_contacted": "LASTACTIVITYDATE", "external_id": "ID",
     },
     "salesforce-dataloader/upsertAccountCsvTemplate.csv": {"organization": "NAME", "phone": "PHONE"},
 }  # fmt: skip

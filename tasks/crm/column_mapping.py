@@ -188,15 +188,15 @@ def _is_last_first(claims: Claims, column: int) -> bool:
 def score(mapping: Mapping) -> tuple[int, ...]:
     """How good the headings of a sheet are; of several sheets the one with the greatest score is the list of contacts.
 
-    Three fields and more, then people rather than companies, then the number of fields, of those that identify, and
-    of the columns that were not understood, fewest first.
+    Three fields and more, then people rather than companies, then the number of fields that identify, of all fields,
+    and of the columns that were not understood, fewest first.
     """
     names = set(mapping.fields.values())
     return (
         min(len(names), _CLEARLY_CONTACTS),
         int(bool(names & _PEOPLE)),
-        len(names),
         len(names & IDENTIFYING),
+        len(names),
         -len(mapping.extra),
     )
 

@@ -377,7 +377,8 @@ def _collapsed(report: ImportReport, told_apart_by: list[tuple[str, int]]) -> st
         return None
     return (
         f"{rows:,} of {report.rows:,} rows would be the same contacts, and only a column that is not understood tells "
-        f'them apart, "{column}": say what it is, for example {column_option(column, "full_name", asked_by.get())}'
+        f'them apart, "{column}": say what it is, for example {column_option(column, "full_name", asked_by.get())}, '
+        f"or leave it out: {column_option(column, 'ignore', asked_by.get())}"
     )
 
 
