@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
 import uuid
 from collections import Counter
@@ -19,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -112,8 +110,6 @@ def private_room() -> Iterator[str]:
 def reading_process() -> Iterator[ReadingProcess]:
     """A reading process that waits for its request, with a private directory."""
     with private_room() as directory, ReadingProcess(directory) as process:
-        # The report needs pandas, whose import takes 0.2 s: meanwhile this process only waits for the other one.
-        threading.Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
         yield process
 
 
