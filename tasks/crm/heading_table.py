@@ -14,21 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-FIELDS = (
-    "organization",
-    "first_name",
-    "last_name",
-    "full_name",  # a whole name in one column; contact.py splits it into the two above
-    "title",
-    "email",
-    "phone",
-    "street",
-    "city",
-    "country",
-    "tags",
-    "notes",
-    "last_contacted",
-    "external_id",  # of the row in the system that wrote the file
+from tasks.crm.contact import Contact
+
+# The fields of a contact, and a whole name in one column, which names.py splits into the two before it.
+FIELDS = tuple(
+    name for field in Contact.model_fields for name in ((field, "full_name") if field == "last_name" else (field,))
 )
 NO_FIELD = "-"  # in the column "field" of the table
 PATH = Path(__file__).with_name("headings.csv")
