@@ -100,13 +100,29 @@ def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A real Prefect server and home for the flows of this session."""
-    from prefect.settings import PREFECT_HOME, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    """A Prefect server on SQLite and a Prefect home for this session.
+
+    The server uses the plugin of `make up`. Without it SQLite refuses some calls of runs that start together, and
+    Prefect's client repeats them only after up to a minute.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_HOME,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL,
+        temporary_settings,
+    )
+
+    from deployments import sqlite_turns
 
     home = tmp_path_factory.mktemp("prefect")
-    with temporary_settings({PREFECT_HOME: home}), prefect_test_harness(server_startup_timeout=120):
-        yield
+    [database] = sqlite_turns.settings(home, given=()).values()
+    with temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database}):
+        server = SubprocessASGIServer()
+        server.start(timeout=120)
+        with temporary_settings({PREFECT_API_URL: server.api_url}):
+            yield
+        server.stop()
 
 
 @pytest.fixture(autouse=True)

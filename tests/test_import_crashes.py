@@ -555,7 +555,7 @@ def at_once(machine: Machine, workbooks: list[Path]) -> list[Outcome]:
     """All of them at the same instant, each in a process of its own."""
     processes = [machine.start(workbook, Stop("tasks.crm.steps:once")) for workbook in workbooks]
     for process in processes:
-        process.reach(120)
+        process.reach(240)
     for process in processes:
         process.release()
     return [process.outcome(180) for process in processes]
