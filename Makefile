@@ -71,5 +71,6 @@ define environment
 	@$(PYTHON) -m venv $(1) || { echo "Could not make $(1): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(addprefix -r ,$(2))
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(1)/bin/python -m compileall -q db deployments flows tasks # for where PYTHONDONTWRITEBYTECODE is set
 	@touch $@
 endef

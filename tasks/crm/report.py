@@ -9,7 +9,6 @@ import shlex
 from pathlib import PurePosixPath
 
 from tasks.crm.import_report import ImportReport, safe
-from tasks.crm.report_parts import parts
 from tasks.crm.worker_protocol import AskedBy
 
 __all__ = ["ImportReport", "column_option", "markdown", "remarks", "safe", "summary"]
@@ -47,6 +46,8 @@ def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
 
 def markdown(report: ImportReport) -> str:
     """The report for the run's page."""
+    from tasks.crm.report_parts import parts  # noqa: PLC0415 - pandas, see judge_and_apply
+
     title = "Preview of" if report.preview else "Import of"
     head = [
         f"# {title} {safe(PurePosixPath(report.workbook).name)}",

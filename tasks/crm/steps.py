@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path, PurePosixPath
+from threading import Thread
 from typing import Any, TypeVar
 
 from prefect import get_run_logger
@@ -283,6 +285,8 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         Refused: too many rejects (they are kept all the same).
         Superseded: another attempt took over.
     """
+    # The report needs pandas: it is imported while the database works, now that the reading process has ended.
+    Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
     _complete_staging(staged, claim)  # here, so that it is done again after a crash of the database
     with transaction() as connection:
         contacts.serialize_imports(connection)

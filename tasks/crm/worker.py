@@ -343,6 +343,7 @@ class _NoPandas(MetaPathFinder):
 
 
 def _start_arrow() -> None:
+    pa.set_memory_pool(pa.system_memory_pool())  # the others keep a quarter more
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
     pa.array([None])
