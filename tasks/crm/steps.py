@@ -32,6 +32,7 @@ from sqlalchemy import Connection
 
 from db import contacts, matching, staging
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
 from tasks.crm.contact import RULES_VERSION
@@ -44,7 +45,6 @@ from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.worker_client import ReadingProcess
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
-from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
 from tasks.step import RESULTS, Refused, run, step
 
