@@ -37,10 +37,11 @@ test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of 
 test-all: $(STAMP) ## all tests
 	@$(PY) -m pytest -n auto --dist loadfile
 
-lint: $(STAMP) ## style, format and types
+lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers (a part: ARGS="--help" says which)
 	@$(BENCH_VENV)/bin/python tests/bench/bench.py $(ARGS)
