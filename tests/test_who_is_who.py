@@ -26,6 +26,23 @@ def ids() -> dict[str | None, Mapping[str, Any]]:
     return {contact.get("external_id"): contact for contact in stored()}
 
 
+# --- a first name and a telephone number
+
+
+def test_first_names_with_numbers_are_people_and_of_two_with_one_name_neither_is_guessed() -> None:
+    ann, bob = {"first_name": "Ann", "phone": "111"}, {"first_name": "Bob", "phone": "222"}
+    books = imported([ann, bob, bob, {"first_name": "Cid", "phone": "333"}, {"first_name": "CID", "phone": "444"}])
+    assert verdicts(books) == {"inserted": 2, "duplicate": 1, "rejected": 2}
+    assert stored() == [ann, bob]
+    reasons = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    assert reasons.keys() == {5, 6}
+    assert "is the same person as row 6" in reasons[5]
+    assert "differs in phone" in reasons[6]
+    again = imported([{**ann, "phone": "999"}])
+    assert verdicts(again) == {"updated": 1}
+    assert [update["fields"] for update in again["weak_updates"]] == [["phone"]]
+
+
 # --- external ids
 
 

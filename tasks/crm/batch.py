@@ -223,10 +223,13 @@ class _BlockReader:
         blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
         nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
         reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
-        half = nameless & ~blank["first_name"] & ~reachable & ("last_name" in self._column_of)
+        half = nameless & ~blank["first_name"] & ~reachable
         nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
-        column = self._column_of.get("last_name", self._column_of.get("full_name"))
-        self._problems.add(column, ((int(row), _HALF_A_NAME) for row in np.flatnonzero(half)))
+        column = self._column_of.get("last_name")
+        if column is None:
+            half &= blank["organization"]
+        reason = _FIRST_NAME_ALONE if column is None else _HALF_A_NAME
+        self._problems.add(column, ((int(row), reason) for row in np.flatnonzero(half)))
         self._problems.add(None, ((int(row), _NOBODY) for row in np.flatnonzero(nobody)))
 
     def _extra(self) -> dict[str, Texts]:
@@ -283,6 +286,7 @@ _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     "email": (SEVERAL_EMAILS, other_emails),
 }
 _HALF_A_NAME = "is blank although there is a first name"
+_FIRST_NAME_ALONE = "has a first name and neither an e-mail address nor a telephone number: add one, or the last name"
 _NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
 
 
