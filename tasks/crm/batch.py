@@ -7,7 +7,7 @@ A row with a faulty cell is rejected: it keeps every problem and all of its cell
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.names import split_name
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
+from tasks.crm.null_words import without_null_words
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -61,6 +62,7 @@ class StagedRows:
     date_orders: frozenset[str]  # "day", "month": what the dates in words prove
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
+    null_words: dict[int, int]  # column -> cells with a word for nothing, such as "(null)"
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
@@ -91,7 +93,9 @@ class _BlockReader:
     """One block on its way."""
 
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
-        self._sheet, self._mapping, self._block = sheet, sheet.mapping, block
+        self._sheet, self._mapping, self._cells_read = sheet, sheet.mapping, block.columns
+        columns, self._null_words = without_null_words(block.columns)
+        self._block = replace(block, columns=columns)
         self._problems = Problems()
         self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
         for row, column, reason in block.faults:
@@ -134,6 +138,7 @@ class _BlockReader:
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
+            null_words={n: count for n, count in self._null_words.items() if n not in self._mapping.dropped},
         )
 
     def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
@@ -261,7 +266,7 @@ class _BlockReader:
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
         """The cells of these rows, as they can be stored and shown."""
         wanted = pa.array(rows)
-        columns = [column.take(wanted).to_pylist() for column in self._block.columns]
+        columns = [column.take(wanted).to_pylist() for column in self._cells_read]
         return zip(*columns, strict=True) if columns else iter([()] * len(rows))
 
     def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:

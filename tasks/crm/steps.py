@@ -49,7 +49,7 @@ from tasks.step import RESULTS, Refused, run, step
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 4  # raised when rows are read otherwise, or come to lie in other batches or at other positions
+READING_VERSION = 5  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
 REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)

@@ -35,6 +35,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
@@ -212,6 +213,7 @@ class ReadTotals:
     hidden_rows: int = 0
     hidden_columns: int = 0
     lone_names: int = 0
+    null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -224,8 +226,14 @@ class ReadTotals:
             lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
-            assumptions=list(assumptions),
+            assumptions=[*assumptions, *self._null_words_told()],
         )
+
+    def _null_words_told(self) -> list[str]:
+        if not self.null_words:
+            return []
+        places = f"{self.null_words.total():,}, in {listed_columns(sorted(self.null_words))}"
+        return [f"(null), NaN or the like taken for blank cells ({places})"]
 
 
 def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
@@ -305,6 +313,7 @@ def _batches(
         totals.date_orders |= staged.date_orders
         totals.filled.update(staged.filled)
         totals.filled_extra.update(staged.filled_extra)
+        totals.null_words.update(staged.null_words)
         yield Batch(first, last, len(block), staged.rejected, str(path))
     totals.hidden_rows += workbook.hidden_rows
     totals.hidden_columns += len([column for column in workbook.hidden_columns if column < len(sheet.mapping.headings)])
