@@ -379,6 +379,8 @@ def imported(name: str, into: Path) -> dict[str, Any]:
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
         if end.lone_names_are_remarks:
             staging.reject_lone_names(connection, import_id)
+        if end.lone_organizations_are_sections:
+            staging.reject_lone_organizations(connection, import_id)
         books = matching.judge(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)

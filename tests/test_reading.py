@@ -42,6 +42,7 @@ class Said:
     filled: list[dict[str, int]] = field(default_factory=list)  # of fields, of extra
     assumptions: list[str] = field(default_factory=list)
     sections: bool = False
+    organizations_are_sections: bool = False
     hidden: list[int] = field(default_factory=list)  # rows, columns
     refused: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +83,7 @@ def read(path: Path, **told: Any) -> Said:
                 said.filled = [content.pop(name) for name in ("filled", "filled_extra")]
                 said.assumptions = content.pop("assumptions")
                 said.sections = content.pop("lone_names_are_remarks")
+                said.organizations_are_sections = content.pop("lone_organizations_are_sections")
                 said.hidden = [content.pop(name) for name in ("hidden_rows", "hidden_columns")]
                 said.end = content
             else:

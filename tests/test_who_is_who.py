@@ -43,6 +43,54 @@ def test_first_names_with_numbers_are_people_and_of_two_with_one_name_neither_is
     assert [update["fields"] for update in again["weak_updates"]] == [["phone"]]
 
 
+# --- headings of sections in the column of organisations
+
+LISTED = [
+    {"organization": company, "first_name": first, "last_name": "Lee", "email": f"{first}@x.org".lower(), "city": city}
+    for first, company, city in [("Ann", "", "Ulm"), ("Bob", "", ""), ("Cid", "Acme", ""), ("Dan", "", "Bonn")]
+]
+
+
+def section(text: str, **others: str) -> Row:
+    return {"organization": text, "first_name": "", "last_name": "", "email": "", "city": "", **others}
+
+
+def rejected(rows: list[Row]) -> list[int]:
+    found = rejects(imported(rows)["import_id"])
+    assert all(reject.column_name == "organization" for reject in found)
+    assert all("has nothing but an organisation, like the heading of a section" in reject.reason for reject in found)
+    return [reject.row_number for reject in found]
+
+
+@pytest.mark.parametrize("heading", ["Berlin office", "Group: Partners", "— Customers (12) —"])
+def test_the_heading_of_a_section_is_no_firm(heading: str) -> None:
+    assert rejected([section(heading), *LISTED[:2], section("Others"), *LISTED[2:]]) == [2, 5]
+    assert {contact.get("organization") for contact in stored()} == {None, "Acme"}
+
+
+def test_a_firm_of_somebody_in_the_file_is_none() -> None:
+    assert rejected([section("ACME"), *LISTED]) == []
+    assert "ACME" in {contact.get("organization") for contact in stored()}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [section("Beta", city="Kiel")],  # firms are listed
+        [section(name) for name in ("Beta", "Delta", "Epsilon", "Zeta")],  # too many for sections
+    ],
+)
+def test_firms_without_a_person_are_firms_where_such_are_listed(others: list[Row]) -> None:
+    assert rejected([section("Gamma"), *LISTED, *others]) == []
+    assert {"Gamma", *(row["organization"] for row in others)} <= {row.get("organization") for row in stored()}
+
+
+def test_in_a_long_list_many_firms_without_a_person_are_firms() -> None:
+    people = [{**LISTED[0], "email": f"p{number}@x.org"} for number in range(60)]
+    assert rejected([*people, *(section(f"Firm {number}") for number in range(11))]) == []
+    assert len(rejected([*people, *(section(f"Team {number}") for number in range(10))])) == 10
+
+
 # --- external ids
 
 

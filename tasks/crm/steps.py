@@ -293,7 +293,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         books = matching.judge(connection, claim.id, staged.headings.fields)
         contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, sections, unsettled, contradicting)})
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, *sections, unsettled, contradicting)})
         too_many = _collapsed(report, told_apart_by) or _too_many(report)
         if preview or too_many:
             report = report.model_copy(update={"refusal": too_many})
@@ -343,10 +343,13 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
-def _reject_sections(connection: Connection, claim: Claim, end: End) -> staging.LateRejects:
-    if not end.lone_names_are_remarks:
-        return staging.LateRejects(0, {}, {})
-    return staging.reject_lone_names(connection, claim.id)
+def _reject_sections(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
+    rejected = []
+    if end.lone_names_are_remarks:
+        rejected.append(staging.reject_lone_names(connection, claim.id))
+    if end.lone_organizations_are_sections:
+        rejected.append(staging.reject_lone_organizations(connection, claim.id))
+    return rejected
 
 
 def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:

@@ -43,6 +43,7 @@ from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
 TextRow = tuple[int, list[str | None]]
+_SECTIONS = 10  # headings between the rows of a short sheet
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,8 @@ class ReadTotals:
     hidden_rows: int = 0
     hidden_columns: int = 0
     lone_names: int = 0
+    organizations: int = 0
+    lone_organizations: int = 0
     null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def end(self, assumptions: Sequence[str]) -> End:
@@ -224,10 +227,17 @@ class ReadTotals:
             filled=dict(self.filled),
             filled_extra=dict(sorted(self.filled_extra.items())),
             lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
+            lone_organizations_are_sections=self._lists_people(),
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
             assumptions=[*assumptions, *self._null_words_told()],
         )
+
+    def _lists_people(self) -> bool:
+        """Whether people are listed, and few rows between them have nothing but an organisation."""
+        few = min(self.rows / 2, max(self.rows / 10, _SECTIONS))
+        others = self.organizations - self.lone_organizations
+        return 0 < self.lone_organizations <= few and others <= self.rows / 50
 
     def _null_words_told(self) -> list[str]:
         if not self.null_words:
@@ -309,6 +319,8 @@ def _batches(
         totals.rows += len(block)
         totals.rejected += staged.rejected
         totals.lone_names += staged.lone_names
+        totals.organizations += staged.organizations
+        totals.lone_organizations += staged.lone_organizations
         totals.last = last
         totals.date_orders |= staged.date_orders
         totals.filled.update(staged.filled)
