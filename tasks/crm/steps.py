@@ -36,7 +36,7 @@ from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress, asked_by
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary
+from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary, unescaped
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.worker_client import ReadingProcess
@@ -475,4 +475,4 @@ def subject(parameters: dict[str, Any]) -> str:
 
 def shown_reports(results: list[dict[str, Any]]) -> str:
     """The reports of a run as Markdown, for a terminal."""
-    return "\n\n".join(markdown(ImportReport(**result)) for result in results)
+    return "\n\n".join(unescaped(markdown(ImportReport(**result))) for result in results)
