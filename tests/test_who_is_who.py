@@ -1,6 +1,6 @@
 """Who is the same person: external ids, weak identities and what contradicts them, the history of what was replaced."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -334,3 +334,30 @@ def test_judging_writes_nothing_but_staging() -> None:
     with engine().connect() as connection:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
         assert connection.scalar(text("SELECT count(*) FROM contact_changes")) == 0
+
+
+# --- last and first name in columns of their own, last name first
+
+
+@pytest.mark.parametrize(
+    ("headings", "people"),
+    [
+        (("성", "이름", "회사", "전화번호"), [("김", "민준"), ("김", "서연"), ("남궁", "민")]),
+        (("姓", "名", "公司", "电话"), [("王", "小明"), ("王", "丽"), ("欧阳", "明")]),
+        (("姓", "名前", "会社", "電話"), [("田中", "太郎"), ("田中", "花子"), ("田", "中太郎")]),
+    ],
+)
+def test_people_with_names_of_one_syllable_are_told_apart(
+    headings: Sequence[str], people: Sequence[tuple[str, str]]
+) -> None:
+    rows = [dict(zip(headings, (*name, "ACME", f"02-555-{n}"), strict=True)) for n, name in enumerate(people)]
+    assert verdicts(imported(rows)) == {"inserted": 3}
+    assert [(contact["last_name"], contact["first_name"], contact["phone"]) for contact in stored()] == [
+        (*name, f"02-555-{n}") for n, name in enumerate(people)
+    ]
+    assert verdicts(imported([*rows[::-1], rows[0]])) == {"unchanged": 3, "duplicate": 1}
+    changed = {**rows[0], headings[3]: "02-555-9999"}
+    assert verdicts(imported([changed])) == {"updated": 1}
+    assert {contact["phone"] for contact in stored()} == {"02-555-9999", "02-555-1", "02-555-2"}
+    other_way_round = dict(zip(headings[:3], (people[0][1], people[0][0], "ACME"), strict=True))
+    assert verdicts(imported([other_way_round])) == {"inserted": 1}
