@@ -106,6 +106,20 @@ def csv(path: Path, text: str) -> Path:
     return path
 
 
+# --- groups and sections
+
+
+def test_people_below_the_first_of_a_group_are_told_to_have_no_organisation(tmp_path: Path) -> None:
+    rows = [["Acme", "Ann", "Lee", "a@x.org"], [None, "Bob", "Ray", "b@x.org"], ["Beta", "Cid", "Fox", "c@x.org"]]
+    said = read(workbook(tmp_path / "grouped.xlsx", [["Account Name  ↑", *HEADINGS[1:]], *rows]))
+    assert [row["organization"] for row in said.rows] == ["Acme", None, "Beta"]
+    [told] = said.assumptions
+    assert told.startswith("rows without an organisation in a report that seems to be grouped by it: 1 ")
+    assert read(workbook(tmp_path / "list.xlsx", [HEADINGS, *rows])).assumptions == []
+    whole = read(workbook(tmp_path / "whole.xlsx", [["Account Name  ↑", *HEADINGS[1:]], rows[0], rows[2]]))
+    assert whole.assumptions == []
+
+
 # --- what is found
 
 

@@ -43,6 +43,7 @@ from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
 TextRow = tuple[int, list[str | None]]
+_SORTED = frozenset("↑↓")  # beside the headings by which a report is grouped
 _SECTIONS = 10  # headings between the rows of a short sheet
 
 
@@ -264,7 +265,16 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
             raise WorkbookError(
                 f"{request.name} has headings but no rows on sheet {headings.sheet!r}: was the right file exported?"
             )
-        yield totals.end(workbook.assumptions)
+        yield totals.end([*workbook.assumptions, *_grouped(headings, totals)])
+
+
+def _grouped(headings: Headings, totals: ReadTotals) -> list[str]:
+    """What is told of a Salesforce report that is grouped by organisations: only the first row of a group has its."""
+    blank = totals.rows - totals.rejected - totals.filled["organization"]
+    if not blank or _SORTED.isdisjoint(headings.fields.get("organization", "")):
+        return []
+    told = f"rows without an organisation in a report that seems to be grouped by it: {blank:,}"
+    return [f"{told} (export it ungrouped, or write the organisation into each row)"]
 
 
 def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Headings:
