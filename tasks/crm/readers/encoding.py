@@ -18,7 +18,6 @@ from tasks.crm.readers.encoding_guess import (
     is_plausible,
     knows_headings,
     odd_places,
-    tokens_beyond_ascii,
     words_beyond_ascii,
 )
 from tasks.crm.readers.languages import FREQUENT
@@ -58,6 +57,8 @@ _MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\
 # Cyrillic letters in UTF-8 that were taken for two of Windows-1251 each, two in a row at least: "РџРµ" for "Пе".
 _TWICE_CYRILLIC = re.compile(f"(?:[РС][{re.escape(bytes(range(0x80, 0xC0)).decode('cp1251', 'ignore'))}]){{2,}}")
 _MAY_BE_TWICE_CYRILLIC = re.compile(rb"\xd0[\xa0\xa1](?:[\xc2\xd0-\xd2][\x80-\xbf]|\xe2[\x80-\xbf]{2})\xd0[\xa0\xa1]")
+_SEPARATED = bytes.maketrans(b';,"\0', b"    ")  # delimiters that are no second byte of a letter in any encoding
+_NO_CHANCE = 3  # letters
 _LOST = "\ufffd".encode()
 _MOSTLY = 0.5
 
@@ -183,12 +184,13 @@ def _was_utf8(run: str) -> bool:
 
 def _guessed(path: Path) -> Encoding:
     lines, heading = _lines_beyond_ascii(path)
-    found = candidates(lines, heading)
+    tokens = _tokens(path)
+    found = candidates(lines, heading, [token for token in tokens if not _is_utf8(token)])
     if len(found) > 1:
         raise RefusedError(_undecided(found, heading))
     broken, whole, first = _broken_characters(path)
     is_other = whole <= broken or found[0].codec in FREQUENT if found else False  # two letters of those may look so
-    if is_other and not _mixed(path, found[0].codec):
+    if is_other and not _mixed(tokens, found[0].codec):
         return Encoding(found[0].codec, found[0].label)
     if whole > broken:
         raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
@@ -198,6 +200,16 @@ def _guessed(path: Path) -> Encoding:
             "together one by one"
         )
     raise RefusedError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
+
+
+def _tokens(path: Path) -> list[bytes]:
+    """What stands between blanks and delimiters and holds bytes beyond ASCII, each once."""
+    tokens = set[bytes]()
+    with path.open("rb") as file:
+        while (lines := file.readlines(_PIECE)) and len(tokens) < _MOST_TOKENS:
+            found = set(b"".join(lines).translate(_SEPARATED).split())
+            tokens.update(token for token in found if not token.isascii())
+    return sorted(tokens)
 
 
 def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes]:
@@ -225,20 +237,24 @@ def _broken_characters(path: Path) -> tuple[int, int, int]:
     return broken, whole, first
 
 
-def _mixed(path: Path, codec: str) -> bool:
-    """Whether the rest of the file does not fit what its beginning is."""
-    tokens = set[str]()
+def _mixed(tokens: list[bytes], codec: str) -> bool:
+    """Whether some of the text does not fit the encoding of most of it."""
+    if codec not in FREQUENT and any(map(_is_utf8, tokens)):
+        return True
     try:
-        for piece in pieces(path, codec):
-            if piece.isascii() or len(tokens) > _MOST_TOKENS:
-                continue
-            new = tokens_beyond_ascii(piece) - tokens
-            if any(_was_utf8(run[0]) for token in new for run in _TWICE.finditer(token)):
-                return True
-            tokens |= new
+        texts = b"\n".join(tokens).decode(codec).split("\n")
     except UnicodeDecodeError:
         return True
-    return not is_plausible(odd_places(tokens), len(tokens))
+    return not is_plausible(odd_places(texts), len(texts))
+
+
+def _is_utf8(token: bytes) -> bool:
+    """Whether the bytes are UTF-8, and no two letters that look so by chance: "Úš" in Windows-1250 is one of Arabic."""
+    try:
+        beyond = [letter for letter in token.decode() if letter > "\x7f"]
+    except UnicodeDecodeError:
+        return False
+    return len(beyond) >= _NO_CHANCE or all(letter.isalpha() and letter < "\u0250" for letter in beyond)
 
 
 def _undecided(found: list[Candidate], heading: bytes) -> str:
