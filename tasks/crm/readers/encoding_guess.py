@@ -29,16 +29,25 @@ _ODD = 0.7  # what each of them leaves of the score
 _STRICT = 4  # power of the share of letters that belong to one language
 _LEAST = 0.002  # score of a candidate that the detector does not name
 # How usual an encoding is in files of today, all else being equal; the first prefix that fits.
-_USUAL = {"cp1250": 0.8, "cp1257": 0.65, "cp125": 1.0, "cp874": 1.0, "iso8859-13": 0.4, "iso8859-2": 0.65, "iso": 0.7}
-_USUAL |= {"koi8-": 0.9, "mac-roman": 0.5, "cp850": 0.5} | dict.fromkeys(FREQUENT, 1.0)
+_USUAL = {
+    "cp1250": 0.75,
+    "cp1254": 0.75,
+    "cp1257": 0.65,
+    "cp125": 1.0,
+    "cp874": 1.0,
+    "iso8859-13": 0.4,
+    "iso8859-2": 0.55,
+    "iso": 0.7,
+}
+_USUAL |= {"koi8-": 0.6, "mac-roman": 0.5, "cp850": 0.5, "mac-latin2": 0.3} | dict.fromkeys(FREQUENT, 1.0)
 _UNUSUAL = 0.4
 _MOST_CANDIDATES = 4
 _SPELLED = list(dict.fromkeys(codec for language in LANGUAGES if language.letters for codec in language.codecs))
 # What follows is in natural logarithms of likelihoods.
 _CLEARLY = 6.0  # how far the best has to be ahead of what reads differently
-_OF_USE = 3.0  # weight of how usual an encoding is
+_OF_USE = 4.0  # weight of how usual an encoding is
 _ODD_PLACE = 8.0
-_MOST_OF_A_WORD = 8.0  # more than one word tells the encoding, unless it is unusual
+_MOST_OF_A_WORD = 5.0  # more than one word tells the encoding, unless it is unusual
 _ENOUGH = 40.0  # no further words are looked at
 _MOST_WORDS = 100  # that read differently and are looked at
 _DOMAIN = re.compile(rb"@[A-Za-z0-9_.-]+\.([A-Za-z]{2})(?![A-Za-z0-9.-])")
@@ -164,8 +173,9 @@ def _difference(texts: list[str], others: list[str], likely: Likelihood, other_l
     found = 0.0
     different = [(text, other) for text, other in zip(texts, others, strict=True) if text != other]
     for text, other in different[:: len(different) // _MOST_WORDS + 1]:
-        gap = likely.of(text) - other_likely.of(other) - _ODD_PLACE * (odd_places([text]) - odd_places([other]))
+        gap = likely.of(text) - other_likely.of(other)
         found += max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, gap))
+        found += _ODD_PLACE * (odd_places([other]) - odd_places([text]))
         if abs(found) > _ENOUGH:
             break
     return found

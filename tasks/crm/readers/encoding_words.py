@@ -18,8 +18,7 @@ _TRUST = 3.0  # how often a pair of letters has to be seen for what follows it t
 _SYMBOL = -7.0  # for a character beyond ASCII that is no letter
 _CONTROL = -20.0
 _UNSEEN = 0.5  # words of each language that no list is without
-_TYPOGRAPHIC = frozenset("’‘“”„«»·°")
-_PUNCTUATION = -4.0  # for one of these
+_PUNCTUATION = {"’": -2.0} | dict.fromkeys("‘“”„«»·°", -4.0)
 
 
 class _Language:
@@ -74,7 +73,7 @@ class Likelihood:
             if part.isalpha():
                 found += max(fit + self._weights[language] for language, fit in _fits(part.lower()).items())
             else:
-                found += _PUNCTUATION if part in _TYPOGRAPHIC else _CONTROL if part < "\xa0" else _SYMBOL
+                found += _CONTROL if part < "\xa0" else _PUNCTUATION.get(part, _SYMBOL)
         return found
 
 
