@@ -135,7 +135,7 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
         )
     for begin, end in _QUOTED:
         if column.all(begin + end) and (column.cells > 1 or begin != "'"):
-            yield lambda cell: cell[1:-1], "quotation marks around the cells left out"
+            yield _without_quotes(begin, end), "quotation marks around the cells left out"
     if column.some("entity") and column.counts["entity"] == column.counts["ampersand"]:  # no bare one beside them
         yield _without_entities, "HTML entities replaced by their characters"
     if column.all("float"):
@@ -145,6 +145,11 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
 def _without_formula(cell: str) -> str | None:
     found = _FORMULA_TEXT.fullmatch(cell)
     return (found[1].replace('""', '"') or None) if found else cell
+
+
+def _without_quotes(begin: str, end: str) -> Undo:
+    """Not of every cell: the heading above the cells may have none."""
+    return lambda cell: cell[1:-1] if cell.startswith(begin) and cell.endswith(end) and len(cell) > 1 else cell
 
 
 def _without_guard(cell: str) -> str:
