@@ -46,7 +46,7 @@ _SPELLED = list(dict.fromkeys(codec for language in LANGUAGES if language.letter
 # What follows is in natural logarithms of likelihoods.
 _CLEARLY = 6.0  # how far the best has to be ahead of what reads differently
 _OF_USE = 4.0  # weight of how usual an encoding is
-_ODD_PLACE = 8.0
+_ODD_PLACE = 8.0  # what one costs
 _MOST_OF_A_WORD = 5.0  # more than one word tells the encoding, unless it is unusual
 _ENOUGH = 40.0  # no further words are looked at
 _MOST_WORDS = 100  # that read differently and are looked at
@@ -149,16 +149,12 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
     texts = {codec: text.split("\n") for text, codec in usual.items()}
     likely = {codec: Likelihood(each[:: len(each) // _MOST_WORDS + 1]) for codec, each in texts.items()}
     before = {codec: _OF_USE * log(_usual(codec)) + log(told[codec]) for codec in texts}
-
-    def ahead(one: str, other: str) -> float:
-        words = _difference(texts[one], texts[other], likely[one], likely[other])
-        return before[one] - before[other] + words
-
     rivals, close = set(texts) - {best}, dict[str, float]()
     while rivals:
         rival = max(rivals, key=lambda codec: before[codec])
         rivals.remove(rival)
-        gap = ahead(best, rival)
+        gap = before[best] - before[rival]
+        gap += _difference(texts[best], texts[rival], likely[best], likely[rival])
         if gap <= -_CLEARLY:  # what came close to the one that is beaten is compared with the new one
             rivals |= close.keys()
             close.clear()
