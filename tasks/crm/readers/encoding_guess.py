@@ -48,7 +48,7 @@ _CLEARLY = 6.0  # how far the best has to be ahead of what reads differently
 _OF_USE = 4.0  # weight of how usual an encoding is
 _ODD_PLACE = 8.0  # what one costs
 _MOST_OF_A_WORD = 5.0  # more than one word tells the encoding, unless it is unusual
-_ENOUGH = 40.0  # no further words are looked at
+_MIXED_SHARE = 0.1  # of the words that speak against the encoding of the others
 _MOST_WORDS = 100  # that read differently and are looked at
 _DOMAIN = re.compile(rb"@[A-Za-z0-9_.-]+\.([A-Za-z]{2})(?![A-Za-z0-9.-])")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -165,16 +165,18 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
 
 
 def _difference(texts: list[str], others: list[str], likely: Likelihood, other_likely: Likelihood) -> float:
-    """By how much (a logarithm) the texts are likelier than the others, over those that are not the same."""
-    found = 0.0
+    """By how much (a logarithm) the texts are likelier than the others, over those that are not the same.
+
+    0 where many speak clearly for the one and many for the other: lists of two encodings that were put together.
+    """
     different = [(text, other) for text, other in zip(texts, others, strict=True) if text != other]
-    for text, other in different[:: len(different) // _MOST_WORDS + 1]:
-        gap = likely.of(text) - other_likely.of(other)
-        found += max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, gap))
-        found += _ODD_PLACE * (odd_places([other]) - odd_places([text]))
-        if abs(found) > _ENOUGH:
-            break
-    return found
+    gaps = [
+        max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, likely.of(text) - other_likely.of(other)))
+        + _ODD_PLACE * (odd_places([other]) - odd_places([text]))
+        for text, other in different[:: len(different) // _MOST_WORDS + 1]
+    ]
+    either = min(sum(gap >= _MOST_OF_A_WORD for gap in gaps), sum(gap <= -_MOST_OF_A_WORD for gap in gaps))
+    return 0.0 if either > max(1, _MIXED_SHARE * len(gaps)) else sum(gaps)
 
 
 def tokens_beyond_ascii(text: str) -> set[str]:
