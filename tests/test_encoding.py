@@ -218,6 +218,17 @@ def test_names_far_below_decide_how_they_are_read(file: Path) -> None:
     assert read(file, text.encode("cp1250")) == (cells_of(text), "Windows-1250")
 
 
+def test_lists_of_two_encodings_that_were_put_together_are_refused(file: Path) -> None:
+    danish = "Søren;Kjær;Ålborg\nJørgen;Nørgaard;Ærø\nKåre;Østergård;København\nMøller;Græsted;Brønshøj\n"
+    polish = "Paweł;Wiśniewski;Poznań\nMałgorzata;Dąbrowska;Gdańsk\nJóźwiak;Księgarnia;Łódź\nBłażej;Zając;Częstochowa\n"
+    for first, second in ((danish.encode("cp1252"), polish.encode("cp1250")), (polish.encode("cp1250"), b"")):
+        content = b"A;B;C\n" + first + second
+        if second:
+            assert "Windows-1252" in refusal(file, content)
+        else:
+            assert read(file, content)[0] == cells_of("A;B;C\n" + polish)
+
+
 # --- what is refused
 
 SECRETS = ("Jürgen", "Müller", "rgen", "Nov", "jm@x")

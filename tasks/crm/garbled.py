@@ -38,6 +38,8 @@ _PATTERNS = {
     "cp1250": re.compile(f"(?<=[A-Za-z])[ĂÄĹ][{_CENTRAL}](?=[a-z])|(?<=[a-z])[ĂÄĹ][{_CENTRAL}]|â€[{_CENTRAL}]"),
     "cp1251": re.compile(f"(?:[РС][{_upper_half('cp1251')}]){{2,}}"),
 }
+# A first and a second byte, in any of them: most texts have none.
+_MAY_BE = re.compile(f"[Â-ðĂĹРС][{_WEST}{_CENTRAL}{_upper_half('cp1251')}]")
 # What the letters have to be: those of Latin, Greek, Cyrillic, Hebrew, Arabic and Eastern scripts; typography; emoji.
 _MEANT = {
     "cp1252": re.compile("[\u00a0-\u024f\u0370-\u06ff\u0e00-\uffef\U0001f000-\U0001faff]+[a-zß-ÿ]?"),
@@ -48,7 +50,7 @@ _MEANT = {
 
 def is_garbled(text: str) -> bool:
     """Whether the text holds letters that were taken for others."""
-    return not text.isascii() and any(garbled_places(text, codec) for codec in _PATTERNS)
+    return not text.isascii() and bool(_MAY_BE.search(text)) and any(garbled_places(text, codec) for codec in _PATTERNS)
 
 
 def garbled_places(text: str, codec: str) -> int:

@@ -46,9 +46,9 @@ _SPELLED = list(dict.fromkeys(codec for language in LANGUAGES if language.letter
 # What follows is in natural logarithms of likelihoods.
 _CLEARLY = 6.0  # how far the best has to be ahead of what reads differently
 _OF_USE = 4.0  # weight of how usual an encoding is
-_ODD_PLACE = 8.0
+_ODD_PLACE = 8.0  # what one costs
 _MOST_OF_A_WORD = 5.0  # more than one word tells the encoding, unless it is unusual
-_ENOUGH = 40.0  # no further words are looked at
+_MIXED_SHARE = 0.1  # of the words that speak against the encoding of the others
 _MOST_WORDS = 100  # that read differently and are looked at
 _DOMAIN = re.compile(rb"@[A-Za-z0-9_.-]+\.([A-Za-z]{2})(?![A-Za-z0-9.-])")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -149,16 +149,12 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
     texts = {codec: text.split("\n") for text, codec in usual.items()}
     likely = {codec: Likelihood(each[:: len(each) // _MOST_WORDS + 1]) for codec, each in texts.items()}
     before = {codec: _OF_USE * log(_usual(codec)) + log(told[codec]) for codec in texts}
-
-    def ahead(one: str, other: str) -> float:
-        words = _difference(texts[one], texts[other], likely[one], likely[other])
-        return before[one] - before[other] + words
-
     rivals, close = set(texts) - {best}, dict[str, float]()
     while rivals:
         rival = max(rivals, key=lambda codec: before[codec])
         rivals.remove(rival)
-        gap = ahead(best, rival)
+        gap = before[best] - before[rival]
+        gap += _difference(texts[best], texts[rival], likely[best], likely[rival])
         if gap <= -_CLEARLY:  # what came close to the one that is beaten is compared with the new one
             rivals |= close.keys()
             close.clear()
@@ -169,16 +165,18 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
 
 
 def _difference(texts: list[str], others: list[str], likely: Likelihood, other_likely: Likelihood) -> float:
-    """By how much (a logarithm) the texts are likelier than the others, over those that are not the same."""
-    found = 0.0
+    """By how much (a logarithm) the texts are likelier than the others, over those that are not the same.
+
+    0 where many speak clearly for the one and many for the other: lists of two encodings that were put together.
+    """
     different = [(text, other) for text, other in zip(texts, others, strict=True) if text != other]
-    for text, other in different[:: len(different) // _MOST_WORDS + 1]:
-        gap = likely.of(text) - other_likely.of(other)
-        found += max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, gap))
-        found += _ODD_PLACE * (odd_places([other]) - odd_places([text]))
-        if abs(found) > _ENOUGH:
-            break
-    return found
+    gaps = [
+        max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, likely.of(text) - other_likely.of(other)))
+        + _ODD_PLACE * (odd_places([other]) - odd_places([text]))
+        for text, other in different[:: len(different) // _MOST_WORDS + 1]
+    ]
+    either = min(sum(gap >= _MOST_OF_A_WORD for gap in gaps), sum(gap <= -_MOST_OF_A_WORD for gap in gaps))
+    return 0.0 if either > max(1, _MIXED_SHARE * len(gaps)) else sum(gaps)
 
 
 def tokens_beyond_ascii(text: str) -> set[str]:

@@ -16,9 +16,9 @@ _PART = re.compile(r"[^\W\d_²³¹¼½¾]+|[^\x00-\x7f]")
 _LETTERS = 40  # of an alphabet, about: what a letter that was never seen beside another is divided by
 _TRUST = 3.0  # how often a pair of letters has to be seen for what follows it to count more than what usually follows
 _SYMBOL = -7.0  # for a character beyond ASCII that is no letter
-_CONTROL = -20.0
+_CONTROL = -20.0  # for a control character
 _UNSEEN = 0.5  # words of each language that no list is without
-_PUNCTUATION = {"’": -2.0} | dict.fromkeys("‘“”„«»·°", -4.0)
+_PUNCTUATION = {"’": -2.0} | dict.fromkeys("‘“”„«»·°", -4.0)  # for typographic characters
 
 
 class _Language:
