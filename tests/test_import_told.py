@@ -88,3 +88,30 @@ def test_a_column_is_left_out_entirely(tmp_path: Path) -> None:
     assert 'columns={"Record ID": "ignore"}' in sentence
     assert books(done(path, columns={"Record ID": "ignore"})) == {"inserted": 12}
     assert query("SELECT DISTINCT extra FROM contacts") == [({},)]
+
+
+def test_a_person_and_a_company_with_one_id_of_a_product_are_two(tmp_path: Path) -> None:
+    people = "Person - ID,Person - Name,Person - Email - Work,Person - Organization\n1,Ann Lee,a@x.org,Acme\n"
+    firms = "Organization - ID,Organization - Name,Organization - Address\n1,Beta,Weg 1\n"
+    for name, lines in (("people", people), ("firms", firms)):
+        assert books(done(text_file(tmp_path / f"{name}.csv", lines))) == {"inserted": 1}
+    assert query("SELECT organization, last_name, external_id, source_system FROM contacts ORDER BY id") == [
+        ("Acme", "Lee", "1", "pipedrive"),
+        ("Beta", None, "1", "pipedrive companies"),
+    ]
+
+
+def test_a_system_without_an_id_and_an_id_without_a_system_are_told(tmp_path: Path) -> None:
+    lines = "Customer No.,Member ID,Name,Email\n1,2,Ann Lee,a@x.org\n"
+    path = text_file(tmp_path / "a.csv", lines)
+    state = run(path, system="sap")
+    assert 'no column holds the ids of sap: if one does, say which, for example columns={"Customer No.": "ext' in (
+        state.message or ""
+    )
+    assert query("SELECT external_id, extra FROM contacts") == [(None, {"Customer No.": "1", "Member ID": "2"})]
+    state = run(text_file(tmp_path / "b.csv", lines.replace("Member ID", "Shoe size").replace("a@", "b@")))
+    assert "no column holds" not in (state.message or "")
+    told = page(state)
+    assert '"Customer No." is called an id and tells nobody apart.' in told
+    assert '`{"Customer No.": "external_id"}`' in told
+    assert '`{"Shoe size": "notes"}`' in told

@@ -54,11 +54,21 @@ def rejected_rows(report: ImportReport) -> Part | None:
 
 def columns(report: ImportReport) -> Part:
     """What became of each column, with its fill rate."""
-    note = report.extra and (
-        "Headings without a field of their own are kept in `extra`. "
-        'To give one a field: parameter `columns`, for example `{"' + safe(report.extra[0]) + '": "notes"}`.'
-    )
-    return Part("Columns", fill_rates(report), note or "")
+    told = []
+    if others := [heading for heading in report.extra if heading not in report.unused_ids]:
+        told.append(
+            "Headings without a field of their own are kept in `extra`. "
+            'To give one a field: parameter `columns`, for example `{"' + safe(others[0]) + '": "notes"}`.'
+        )
+    if report.unused_ids:
+        ids = ", ".join(f'"{safe(heading)}"' for heading in report.unused_ids)
+        told.append(
+            f"{ids} is called an id and tells nobody apart. If it is the id of the person in another system, name that "
+            'system with the parameter `system` and the column with `columns`, for example `{"'
+            + safe(report.unused_ids[0])
+            + '": "external_id"}`.'
+        )
+    return Part("Columns", fill_rates(report), "\n\n".join(told))
 
 
 def fill_rates(report: ImportReport) -> pd.DataFrame:
@@ -81,7 +91,7 @@ def fill_rates(report: ImportReport) -> pd.DataFrame:
 def reading(report: ImportReport) -> Part | None:
     """What was assumed of the file, and what of it was not read or stands above the headings."""
     told = [*report.assumptions]
-    if report.system:
+    if report.system and "external_id" in report.fields:
         told.append(f"the ids are those of {report.system}")
     if report.above:
         told.append(f"{_counted(report.above, 'row')} above the headings left out")

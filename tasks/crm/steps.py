@@ -333,6 +333,7 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         fields=headings.fields,
         extra=headings.extra,
         system=headings.system,
+        unused_ids=headings.unused_ids,
         above=headings.above,
         not_read=headings.not_read,
         hidden_rows=staged.end.hidden_rows,
