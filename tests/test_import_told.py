@@ -17,14 +17,25 @@ def text_file(path: Path, text: str, encoding: str = "utf-8") -> str:
 
 
 def test_people_of_one_firm_under_headings_nobody_knows_are_refused_and_the_column_is_named(tmp_path: Path) -> None:
-    rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(4))
+    rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(12))
     path = text_file(tmp_path / "crm.csv", "Kvasir;Company;Phone\n" + rows)
-    sentence = refused(run(path), rejects=4)
-    assert "4 of 4 rows would be the same contacts" in sentence
+    sentence = refused(run(path), rejects=12)
+    assert "12 of 12 rows would be the same contacts" in sentence
     assert 'columns={"Kvasir": "full_name"}' in sentence
     [(error,)] = query("SELECT last_error FROM task_runs")
     assert not any(secret in sentence + error for secret in ("Gudrun", "Nordbank", "1111111"))
-    assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 4}
+    assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
+
+
+def test_people_of_one_address_under_a_heading_nobody_knows_are_refused_and_a_few_are_rejected(tmp_path: Path) -> None:
+    rows = [f"F{n % 4},Person {n},info@f{n % 4}.com\n" for n in range(20)]
+    headings = "Organisation,Kvasir,Email\n"
+    sentence = refused(run(text_file(tmp_path / "a.csv", headings + "".join(rows))), rejects=20)
+    assert "20 of 20 rows" in sentence
+    assert 'columns={"Kvasir": "full_name"}' in sentence
+    assert "ignore" not in sentence
+    few = text_file(tmp_path / "b.csv", headings + rows[0] + rows[4] + rows[1])
+    assert books(done(few)) == {"rejected": 2, "inserted": 1}
 
 
 def test_further_addresses_of_a_cell_are_kept_in_extra(tmp_path: Path) -> None:

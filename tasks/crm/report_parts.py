@@ -135,7 +135,7 @@ def _place(sheets: pd.Series, rows: pd.Series) -> pd.Series:
 
 
 def weak_updates(report: ImportReport) -> Part | None:
-    """Stored contacts that were changed although nothing but a name ties the row to them."""
+    """Stored contacts that were changed although only a weak identity ties the row to them."""
     if not report.weak_updates:
         return None
     shown = pd.DataFrame(report.weak_updates[:_SHOWN])
@@ -147,8 +147,10 @@ def weak_updates(report: ImportReport) -> Part | None:
         }
     )
     more = len(report.weak_updates) - len(table)
-    note = "No e-mail address or id proves that they are the same. What was replaced is kept in `contact_changes`."
-    return Part("Contacts updated by their name alone", table, (f"… and {more:,} more. " if more > 0 else "") + note)
+    note = f"… and {more:,} more. " if more > 0 else ""
+    note += "Neither an id nor an e-mail with a name proves that they are the same. "
+    note += "What was replaced is kept in `contact_changes`."
+    return Part("Contacts updated by a name or an e-mail alone", table, note)
 
 
 def shared_emails(report: ImportReport) -> Part | None:
