@@ -26,6 +26,12 @@ def test_beside_a_last_name_the_names_are_first_names() -> None:
     assert 'columns={"Rufname": "first_name"}' in refusal(("Rufname", NAMES), fields=("last_name", "email"))
 
 
+def test_where_names_are_whole_no_column_is_taken_for_one() -> None:
+    assert 'columns={"Kvasir": "last_name"}' in refusal(("Kvasir", NAMES), fields=("first_name",))
+    for fields in (("first_name", "last_name"), ("full_name",)):
+        assert "columns=" not in refusal(("Kvasir", NAMES), fields=fields)
+
+
 def test_an_id_is_an_external_id_of_a_system() -> None:
     told = refusal(("Account ID", NUMBERS))
     assert 'columns={"Account ID": "external_id"} system="name"' in told

@@ -38,10 +38,10 @@ def collapse(
     telling = list(takewhile(lambda column: column[1] > most, columns))
     if not telling:
         return None
-    names = next((heading for heading, told, values in telling if _holds_names(heading, told, values)), None)
+    field = _missing_name(fields)
+    names = next((heading for heading, told, values in telling if field and _holds_names(heading, told, values)), None)
     ids = next((heading for heading, _, _ in telling if ANY_SYSTEM in heading_table().ids.get(key(heading), {})), None)
-    if names is not None:
-        field = "first_name" if "last_name" in fields else "full_name"
+    if names is not None and field is not None:
         mended, advice = names, f": say what it is, for example {column_option(names, field, asked_by)}"
     elif ids is not None:
         system = "--system NAME" if asked_by == "command line" else 'system="name"'
@@ -61,6 +61,14 @@ def _listed(headings: Iterable[str]) -> str:
     first, *others = map(quoted, headings)
     more = len(others) + 1 - _NAMED
     return ", ".join([first, *others][:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _missing_name(fields: Collection[str]) -> str | None:
+    """The field of a name that the workbook has no column for; None if its names are whole."""
+    if "full_name" in fields:
+        return None
+    parts = {"first_name", "last_name"} - set(fields)
+    return min(parts, default=None) if len(parts) < 2 else "full_name"  # noqa: PLR2004 - first and last
 
 
 def _holds_names(heading: str, rows: int, values: Sequence[str]) -> bool:

@@ -33,7 +33,10 @@ _PLAIN_LENGTH = 200  # characters; longer texts ask the rule
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
 _LIKE_A_DATE = r"^[0-9]{4}-"
-_PLAIN_ID = r"^[1-9][0-9]{0,29}$"
+_PLAIN_ID = (  # a number, an id of Salesforce, a GUID
+    r"^(?:[1-9][0-9]{0,29}|00[1-9A-Za-z][0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?"
+    r"|[1-9a-f][0-9a-f]{7}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+)
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
 
