@@ -7,9 +7,12 @@ written: a stored contact changes in `contacts.merge`.
 Rules, version 2. The identity of a row is the strongest of
 
 1. its external id within its source system,
-2. its e-mail and name,
+2. its e-mail and name or, without a name, its e-mail,
 3. its organisation and name or, of an organisation without a person, its organisation and place (street, city,
-   country). This is a weak one: two people may share it.
+   country).
+
+Those of 3, and an e-mail without a name, are weak: two people may share them. Rows that share one and contradict each
+other are rejected, and so are rows of one id whose e-mail and name both differ (contradictions.py).
 
 Rows that say more and rows that say less meet:
 
@@ -30,11 +33,12 @@ from sqlalchemy import Connection, text
 
 from db.merging import whole_name
 
-E_MAIL_AND_NAME = "e-mail and name"
 WEAK_STAGED = "s.email IS NULL AND s.external_id IS NULL"
 WEAK_STORED = "c.email IS NULL AND c.external_id IS NULL"  # the condition of the index contacts_name_hash_idx
 WEAK_BASIS = """CASE WHEN num_nonnulls({0}.first_name, {0}.last_name) = 0
     THEN 'organisation and place' ELSE 'organisation and name' END"""
+BASIS = f"""CASE WHEN {{0}}.email IS NULL THEN {WEAK_BASIS}
+    WHEN num_nonnulls({{0}}.first_name, {{0}}.last_name) = 0 THEN 'e-mail' ELSE 'e-mail and name' END"""
 
 
 def find_people(connection: Connection, p: str, *, ids: bool) -> int:
@@ -81,10 +85,9 @@ def _adopt_by_id(connection: Connection, p: str) -> int:
     found = connection.execute(
         text(f"""
             INSERT INTO adoptions
-            SELECT DISTINCT ON (id) id, identity_hash,
-                   CASE WHEN mail_hash IS NULL THEN weak ELSE '{E_MAIL_AND_NAME}' END
+            SELECT DISTINCT ON (id) id, identity_hash, basis
             FROM (
-                SELECT c.id, n.*, c.identity_hash AS stored_hash, {WEAK_BASIS.format("c")} AS weak,
+                SELECT c.id, n.*, c.identity_hash AS stored_hash, {BASIS.format("c")} AS basis,
                        count(*) OVER (PARTITION BY c.id) AS candidates
                 FROM new_ids n JOIN contacts c ON c.identity_hash = coalesce(n.mail_hash, n.name_hash)
                 WHERE c.external_id IS NULL

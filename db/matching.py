@@ -8,7 +8,8 @@ Rules, version 2 (the hashes are made where a row is read; who is who: identitie
 - Rows of one person are one contact. None is newer by its place in the workbook: the one contacted last speaks first,
   then the one with most cells filled, then by content. What it leaves blank the others fill. So the order of rows is
   nothing.
-- Rows that are one person only by a weak identity and contradict each other are rejected (contradictions.py).
+- Rows that are one person only by a weak identity and contradict each other are rejected, and so are rows of one id
+  whose e-mail and name both differ (contradictions.py).
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from db.contradictions import contradicting_headings, reject_contradictions
-from db.identities import E_MAIL_AND_NAME, WEAK_BASIS, WEAK_STAGED, find_people
+from db.contradictions import contradicting_headings, reject_contradictions, reject_own_contradictions
+from db.identities import BASIS, WEAK_STAGED, find_people
 from db.merging import CHANGES, MERGED, NAMES, PLAIN_FIELDS
 from db.staging import ANALYSED, partition
 from db.tables import CONTACT_FIELDS
@@ -51,20 +52,23 @@ def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | 
     Returns:
         rows: how many were staged; inserted, updated, unchanged, duplicate, rejected: they add up to rows;
         duplicates: [{sheet, row, of_sheet, of_row, differs: [field, …]}, …], those that differ first, at most 1,000;
-        weak_updates: [{sheet, row, basis, fields: [field whose stored value is replaced, …]}, …], updates by
-        organisation and name or place, those that replace something first, at most 1,000;
+        weak_updates: [{sheet, row, basis, fields: [field whose stored value is replaced, …]}, …], updates by a weak
+        identity, those that replace something first, at most 1,000;
         shared_emails: [[e-mail, number of people], …], at most 100;
         reject_reasons: [[column, reason, rows], …], at most 100;
         late_rejects: LateRejects, the rows that are rejected here (part of rejected);
-        told_apart_by: [[heading of extra, rows], …], the columns without a field in which such rows differ.
+        told_apart_by: [(heading of extra, rows, values), …], the columns without a field in which such rows differ,
+        most rows first, and up to 1,000 different values of such rows in it.
     """
     p = partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
     # Without statistics the planner takes a fresh table for tiny and scans contacts once for each row.
     connection.execute(text(f"ANALYZE {p} ({', '.join(ANALYSED)})"))
-    adopted = find_people(connection, p, ids=headings is None or "external_id" in headings)
+    ids = headings is None or "external_id" in headings
+    rejects = reject_own_contradictions(connection, p, headings or {}, ids=ids)
+    adopted = find_people(connection, p, ids=ids)
     _find_repeats(connection, p)
-    rejects = reject_contradictions(connection, p, headings or {})
+    rejects += reject_contradictions(connection, p, headings or {})
     _elect(connection, p)
     _meet_stored(connection, p, adopted)
     books = connection.execute(
@@ -78,7 +82,7 @@ def judge(connection: Connection, import_id: int, headings: Mapping[str, str] | 
         **books.mappings().one(),
         **_details(connection, p),
         "late_rejects": rejects,
-        "told_apart_by": contradicting_headings(connection) if rejects.rows else [],
+        "told_apart_by": contradicting_headings(connection, p) if rejects.rows else [],
     }
 
 
@@ -157,7 +161,7 @@ def _meet_stored(connection: Connection, p: str, adopted: int) -> None:
             CREATE TEMP TABLE known ON COMMIT DROP AS
             SELECT s.position, c.id AS contact_id, {CHANGES} AS changed, CASE
                 WHEN s.external_id = c.external_id THEN 'external id'
-                WHEN s.email IS NOT NULL THEN '{E_MAIL_AND_NAME}' ELSE {WEAK_BASIS.format("s")} END AS basis
+                ELSE {BASIS.format("s")} END AS basis
             FROM {p} s JOIN contacts c ON c.identity_hash = s.identity_hash""")
     )
     if adopted:
@@ -193,8 +197,9 @@ def _details(connection: Connection, p: str) -> dict[str, Any]:
         text(f"""
             SELECT problem ->> 0, regexp_replace(
                 regexp_replace(problem ->> 2, '^[A-Z]+' || row_number || ' ', ''),
-                '^is the same (person|organisation) as row .* (by organisation and )',
-                'is the same \\1 as another row \\2'
+                '^(is the same person|is the same organisation|has the same external id) as row .*'
+                || '( by organisation and | by e-mail,|, but another)',
+                '\\1 as another row\\2'
             ), count(*)
             FROM {p}, jsonb_array_elements(problems) problem
             WHERE problems IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 100""")
@@ -220,7 +225,7 @@ def _weak_updates(connection: Connection, p: str) -> list[dict[str, Any]]:
             FROM known k JOIN {p} s USING (position) JOIN contacts c ON c.id = k.contact_id
             CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{replaced},
                 CASE WHEN NOT ({MERGED["extra"]}) @> c.extra THEN 'extra' END], NULL) AS fields) replaced
-            WHERE k.changed AND k.basis LIKE 'organisation %'
+            WHERE k.changed AND k.basis NOT IN ('external id', 'e-mail and name')
             ORDER BY cardinality(replaced.fields) = 0, s.position LIMIT 1000""")
     )
     return [dict(row) for row in updates.mappings()]

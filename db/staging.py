@@ -5,6 +5,7 @@ never meet there and nothing is left to vacuum.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +46,13 @@ class LateRejects:
     rows: int
     filled: dict[str, int]  # field -> how many of them fill it
     filled_extra: dict[str, int]  # heading of extra -> likewise
+
+    def __add__(self, other: "LateRejects") -> "LateRejects":
+        filled, extra = (
+            dict(Counter(ours) + Counter(theirs))
+            for ours, theirs in ((self.filled, other.filled), (self.filled_extra, other.filled_extra))
+        )
+        return LateRejects(self.rows + other.rows, filled, extra)
 
 
 # Accepted rows of which the reader kept all cells although their date is clear: one cell is filled.

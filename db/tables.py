@@ -143,7 +143,7 @@ contact_changes = Table(
     Column("basis", Text, nullable=False),  # by which the row is the person
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint(
-        "basis IN ('external id', 'e-mail and name', 'organisation and name', 'organisation and place',"
+        "basis IN ('external id', 'e-mail and name', 'e-mail', 'organisation and name', 'organisation and place',"
         " 'repeated row')",
         name="basis",
     ),

@@ -520,6 +520,10 @@ class Said(dict[str, Any]):
         return any(field in self for field in ("street", "city", "country"))
 
     @property
+    def mail_alone(self) -> bool:
+        return "email" in self and "external_id" not in self and not self.parts
+
+    @property
     def weak(self) -> bool:
         return not ("email" in self or "external_id" in self)
 
@@ -558,6 +562,7 @@ class Model:
         if 2 * len(lone) <= len(rows):
             good = [said for said in good if said not in lone]
         good = [said for said in good if not self._is_section(said, good, len(rows))]
+        good = [said for said in good if not self._contradicts_its_own(said, good)]
         books["rejected"] = len(rows) - len(good)
         adopted = self._ids(good)
         self._names(good, adopted)
@@ -625,7 +630,7 @@ class Model:
             taken = any(said.person == contact.person for said in good)
             if candidates and "external_id" not in contact and not (taken and self._many_or_weak(candidates, mails)):
                 first = candidates[0]
-                adopted[id(contact)] = (first, "e-mail and name" if first in mails else self._weak_basis(contact))
+                adopted[id(contact)] = (first, self._basis(contact))
         self._other_systems(good, {k: v for k, v in mails.items() if k not in {who for who, _ in adopted.values()}})
         for said in good:
             if "external_id" not in said and said.person[0] == "mail":
@@ -643,6 +648,11 @@ class Model:
     @staticmethod
     def _many_or_weak(candidates: Sequence[Key], mails: Mapping[Key, Key]) -> bool:
         return len(candidates) > 1 or candidates[0] not in mails
+
+    def _basis(self, said: Said) -> str:
+        if "email" not in said:
+            return self._weak_basis(said)
+        return "e-mail and name" if said.parts else "e-mail"
 
     @staticmethod
     def _weak_basis(said: Said) -> str:
@@ -684,11 +694,22 @@ class Model:
             if said.weak:
                 said.person = only.get(said.name, said.person)
 
+    def _contradicts_its_own(self, said: Said, good: Sequence[Said]) -> bool:
+        """Whether another row of its id has another e-mail and name, or one of its e-mail says something else."""
+        mine = [other for other in good if other.person == said.person]
+        if said.mail_alone:
+            return self._contradicted(said, mine)
+        if "external_id" not in said or "email" not in said or not said.parts:
+            return False
+        return any(o["email"] != said["email"] and o.whole != said.whole for o in mine if "email" in o and o.parts)
+
     @staticmethod
     def _contradicted(said: Said, group: Sequence[Said]) -> bool:
         def tells(each: Said) -> dict[str, str]:
-            place = () if each.parts else ("street", "city", "country")
+            place = () if each.parts or "email" in each else ("street", "city", "country")
             told = {f: each[f] for f in COMPARED if f in each and f not in place}
+            if each.mail_alone and "organization" in each:
+                told["organization"] = each["organization"].casefold()
             return told | {f"extra.{k}": v for k, v in each.get("extra", {}).items()}
 
         mine = tells(said)
@@ -718,7 +739,7 @@ class Model:
         """Merge into a stored contact; whether that changes it."""
         if not basis:
             same_id = "external_id" in new and new["external_id"] == contact.get("external_id")
-            basis = "external id" if same_id else "e-mail and name" if "email" in new else self._weak_basis(new)
+            basis = "external id" if same_id else self._basis(new)
         before, system = dict(contact), contact.system
         renamed = "external_id" in new and new.parts > 0 and new.whole != contact.whole
         self._rehash(contact, new, renamed)
@@ -781,7 +802,7 @@ def dated(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     days = random.Random(seed).sample(range(1, 29), len(rows))
     return [
         {**row, "last_contacted": f"2024-02-{day:02}"}
-        if row["email"] or row["external_id"]
+        if row["external_id"] or (row["email"] and (row["first_name"] or row["last_name"]))
         else {**row, "organization": row["organization"].upper(), "first_name": row["first_name"].title()}
         | {"last_contacted": ""}
         for row, day in zip(rows, days, strict=True)
@@ -804,7 +825,9 @@ def test_the_books_balance_and_contacts_are_as_the_rules_say(
         books = imported(rows, columns=COLUMNS, batch_rows=4, system=system)
         assert verdicts(books) == +model.imports(rows, system)
         assert people() == model.people()
-        assert weak_updates(books) == +Counter({k: v for k, v in model.bases.items() if k.startswith("org")})
+        assert weak_updates(books) == +Counter(
+            {k: v for k, v in model.bases.items() if k.startswith("org") or k == "e-mail"}
+        )
 
 
 @ANY_WORKBOOK

@@ -33,6 +33,7 @@ HEADER = "field,rank,rule,source,headings\n"
         ("email,2,last name first,Lists,Mail", "email has no rule last name first"),
         ("city,2,only in its language,Outlook,By", "needs a source such as"),
         ("external_id,1,,HubSpot,Record ID", "needs the rule of SYSTEM"),
+        ("-,,together,HubSpot,Record ID", "needs one rule"),
         ("-,,colour,Lists,Zip", "needs one rule"),
         ('email,2,,"Lists,Mail', "unexpected end"),
     ],
@@ -272,6 +273,12 @@ def test_telephones_of_home_and_work_do_not_stop_an_import():
     [
         ("salesforce", "Contact ID", ["Account ID", "Contact ID", "Last Name", "Mailing Street", "Mailing City"]),
         ("salesforce", "Account ID", ["Account ID", "Account Name", "Account Owner", "Billing State/Province"]),
+        ("salesforce", "Contact ID", ["Contact ID", "Last Name", "Account Name", "Email", "Mailing City"]),
+        ("salesforce", "ID", ["ID", "FIRSTNAME", "LASTNAME", "EMAIL", "ACCOUNT.NAME", "MAILINGSTREET"]),
+        ("salesforce", "Lead ID", ["Lead ID", "Last Name", "Company / Account", "Email", "Lead Source", "Lead Status"]),
+        ("salesforce", "Account ID", ["Account ID", "Account Name", "Billing City", "Billing Country", "Phone"]),
+        ("hubspot", "Record ID", ["Record ID", "First Name", "Last Name", "Email", "Phone Number"]),
+        ("hubspot companies", "Record ID", ["Record ID", "Company name", "Company Domain Name", "City"]),
         ("hubspot", "Record ID", ["Record ID", "Email", "Lead Status", "Create Date", "Lifecycle Stage"]),
         ("hubspot", "Record ID - Contact", ["Record ID - Company", "Record ID - Contact", "Email", "Lifecycle Stage"]),
         ("odoo", "External ID", ["External ID", "Name", "Is a Company", "Related Company"]),
@@ -280,6 +287,9 @@ def test_telephones_of_home_and_work_do_not_stop_an_import():
         ("dynamics", "Contact", ["Contact", "Full Name", "Address 1: Street 1", "Address 1: ZIP/Postal Code"]),
         ("zoho", "Record Id", ["Record Id", "Contact Owner", "Last Name", "Created Time", "Modified Time"]),
         ("zoho", "CONTACTID", ["CONTACTID", "SMOWNERID", "Last Name", "Created Time"]),
+        ("zoho", "Record Id", ["Record Id", "Account Owner.id", "Account Owner", "Account Name", "Billing City"]),
+        ("zoho", "Record Id", ["Record Id", "Last Name", "Account Name", "Email"]),
+        ("pipedrive companies", "Organization - ID", ["Organization - ID", "Organization - Name"]),
         ("pipedrive", "Person - ID", ["Person - ID", "Person - Name", "Organization - ID", "Organization - Name"]),
     ],
 )  # fmt: skip
@@ -311,8 +321,28 @@ def test_the_user_says_the_system():
     own = map_columns(headings, system="HubSpot  Europe")
     assert own.system == "hubspot europe"
     assert own.fields[0] == "external_id"
-    assert "external_id" not in map_columns(headings, system="SAP").fields.values()
+    assert taken(headings, system="SAP")["external_id"] == "Record ID"
     assert map_columns(headings, system="  ").system is None
+
+
+def test_of_a_system_that_the_user_says_the_one_column_called_an_id_is_the_id():
+    pipedrive = ["Name", "ID", "Email", "Organization", "Organization ID"]
+    assert taken(pipedrive, system="pipedrive")["external_id"] == "ID"
+    assert taken(["Company ID", "Company", "City"], system="SAP")["external_id"] == "Company ID"
+    two = map_columns(["Customer No.", "Member ID", "Name", "Email"], system="SAP")
+    assert "external_id" not in two.fields.values()
+    assert two.unused_ids == ("Customer No.", "Member ID")
+    assert map_columns(["Company ID", "Name", "Email"], system="SAP").unused_ids == ()
+
+
+def test_companies_have_ids_of_their_own_where_their_product_numbers_them_apart_from_persons():
+    companies = ["Record ID", "Company name", "City"]
+    assert map_columns(companies, system="HubSpot").system == "hubspot companies"
+    assert map_columns(companies, system="hubspot companies").system == "hubspot companies"
+    assert map_columns([*companies, "Email"], system="HubSpot").system == "hubspot"
+    assert map_columns(["id", "Company", "City"], system="odoo").system == "odoo"
+    assert map_columns(["ID", "Company", "City"], system="SAP").system == "sap companies"
+    assert map_columns(["Account ID", "Company", "City"], system="salesforce").system == "salesforce"
 
 
 def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():

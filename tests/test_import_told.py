@@ -17,14 +17,25 @@ def text_file(path: Path, text: str, encoding: str = "utf-8") -> str:
 
 
 def test_people_of_one_firm_under_headings_nobody_knows_are_refused_and_the_column_is_named(tmp_path: Path) -> None:
-    rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(4))
+    rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(12))
     path = text_file(tmp_path / "crm.csv", "Kvasir;Company;Phone\n" + rows)
-    sentence = refused(run(path), rejects=4)
-    assert "4 of 4 rows would be the same contacts" in sentence
+    sentence = refused(run(path), rejects=12)
+    assert "12 of 12 rows would be the same contacts" in sentence
     assert 'columns={"Kvasir": "full_name"}' in sentence
     [(error,)] = query("SELECT last_error FROM task_runs")
     assert not any(secret in sentence + error for secret in ("Gudrun", "Nordbank", "1111111"))
-    assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 4}
+    assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
+
+
+def test_people_of_one_address_under_a_heading_nobody_knows_are_refused_and_a_few_are_rejected(tmp_path: Path) -> None:
+    rows = [f"F{n % 4},Person {n},info@f{n % 4}.com\n" for n in range(20)]
+    headings = "Organisation,Kvasir,Email\n"
+    sentence = refused(run(text_file(tmp_path / "a.csv", headings + "".join(rows))), rejects=20)
+    assert "20 of 20 rows" in sentence
+    assert 'columns={"Kvasir": "full_name"}' in sentence
+    assert "ignore" not in sentence
+    few = text_file(tmp_path / "b.csv", headings + rows[0] + rows[4] + rows[1])
+    assert books(done(few)) == {"rejected": 2, "inserted": 1}
 
 
 def test_further_addresses_of_a_cell_are_kept_in_extra(tmp_path: Path) -> None:
@@ -88,3 +99,30 @@ def test_a_column_is_left_out_entirely(tmp_path: Path) -> None:
     assert 'columns={"Record ID": "ignore"}' in sentence
     assert books(done(path, columns={"Record ID": "ignore"})) == {"inserted": 12}
     assert query("SELECT DISTINCT extra FROM contacts") == [({},)]
+
+
+def test_a_person_and_a_company_with_one_id_of_a_product_are_two(tmp_path: Path) -> None:
+    people = "Person - ID,Person - Name,Person - Email - Work,Person - Organization\n1,Ann Lee,a@x.org,Acme\n"
+    firms = "Organization - ID,Organization - Name,Organization - Address\n1,Beta,Weg 1\n"
+    for name, lines in (("people", people), ("firms", firms)):
+        assert books(done(text_file(tmp_path / f"{name}.csv", lines))) == {"inserted": 1}
+    assert query("SELECT organization, last_name, external_id, source_system FROM contacts ORDER BY id") == [
+        ("Acme", "Lee", "1", "pipedrive"),
+        ("Beta", None, "1", "pipedrive companies"),
+    ]
+
+
+def test_a_system_without_an_id_and_an_id_without_a_system_are_told(tmp_path: Path) -> None:
+    lines = "Customer No.,Member ID,Name,Email\n1,2,Ann Lee,a@x.org\n"
+    path = text_file(tmp_path / "a.csv", lines)
+    state = run(path, system="sap")
+    assert 'no column holds the ids of sap: if one does, say which, for example columns={"Customer No.": "ext' in (
+        state.message or ""
+    )
+    assert query("SELECT external_id, extra FROM contacts") == [(None, {"Customer No.": "1", "Member ID": "2"})]
+    state = run(text_file(tmp_path / "b.csv", lines.replace("Member ID", "Shoe size").replace("a@", "b@")))
+    assert "no column holds" not in (state.message or "")
+    told = page(state)
+    assert '"Customer No." is called an id and tells nobody apart.' in told
+    assert '`{"Customer No.": "external_id"}`' in told
+    assert '`{"Shoe size": "notes"}`' in told

@@ -182,6 +182,56 @@ def test_rows_of_one_id_merge_although_their_names_differ() -> None:
     assert (contact["last_name"], contact["phone"]) == ("King", "111")
 
 
+def test_rows_of_one_id_whose_name_and_address_both_differ_are_rejected_and_name_the_other() -> None:
+    rows = [
+        {**MAIL, "external_id": "7", "phone": "111"},
+        {"last_name": "Bell", "email": "bell@x.org", "external_id": "7", "phone": "222"},
+        {"last_name": "Bell", "email": "ada@x.org", "external_id": "8"},  # one of them differs: it merges
+        {"last_name": "Stone", "email": "ada@x.org", "external_id": "8"},
+        {"last_name": "Cole", "email": "cole@x.org", "external_id": "9"},
+        {**MAIL, "external_id": ""},  # of nobody with an id, as that one is rejected
+    ]
+    books = imported(rows, columns=["organization", "first_name", "last_name", "email", "external_id", "phone"])
+    assert verdicts(books) == {"inserted": 3, "duplicate": 1, "rejected": 2}
+    assert set(ids()) == {"8", "9", None}
+    assert ids()[None] == MAIL
+    reason = "has the same external id as row {}, but another e-mail and another name: correct the id of one of them"
+    found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    assert found == {2: reason.format(3), 3: reason.format(2)}
+    assert books["reject_reasons"] == [[None, reason.replace("row {}", "another row"), 2]]
+    assert verdicts(imported([{**MAIL, "external_id": ""}])) == {"unchanged": 1}
+
+
+@pytest.mark.parametrize("no_id", ["N/A", "0", "-", "00000000-0000-0000-0000-000000000000", "null"])
+def test_a_placeholder_is_no_id(no_id: str) -> None:
+    people = [{"last_name": name, "email": f"{name}@x.org", "external_id": no_id} for name in ("bob", "cyd")]
+    assert verdicts(imported([*people, {**MAIL, "external_id": "7"}])) == {"inserted": 3}
+    assert set(ids()) == {None, "7"}
+
+
+def test_an_id_that_lost_digits_is_rejected() -> None:
+    rows = [{**MAIL, "external_id": number} for number in ("1,23457E+11", "1.06E+03", "12E5")]
+    assert verdicts(imported(rows)) == {"rejected": 2, "inserted": 1}
+    assert set(ids()) == {"12E5"}
+
+
+def test_a_guid_has_no_case_and_no_braces() -> None:
+    guid = "5a1b2c3d-0000-1111-2222-333344445555"
+    imported([{**MAIL, "external_id": guid.upper()}])
+    renamed = {"last_name": "King", "email": "king@x.org", "external_id": f"{{{guid}}}"}
+    assert verdicts(imported([renamed])) == {"updated": 1}
+    assert set(ids()) == {guid}
+
+
+def test_a_salesforce_id_of_15_and_of_18_characters_is_one_and_case_counts() -> None:
+    imported([{**MAIL, "external_id": "003D000000QYVRv"}], system="salesforce")
+    renamed = {"last_name": "King", "email": "king@x.org"}
+    assert verdicts(imported([{**renamed, "external_id": "003D000000QYVRvIAP"}], system="salesforce")) == {"updated": 1}
+    other = {"last_name": "Bell", "email": "bell@x.org", "external_id": "003D000000QYVRV"}
+    assert verdicts(imported([other], system="salesforce")) == {"inserted": 1}
+    assert set(ids()) == {"003D000000QYVRvIAP", "003D000000QYVRVIA5"}
+
+
 def test_the_database_refuses_one_id_twice_in_a_system() -> None:
     imported([{**MAIL, "external_id": "7"}])
     with engine().connect() as connection, pytest.raises(Exception, match="contacts_source_system_external_id_key"):
@@ -227,7 +277,7 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
     books = imported(rows)
     assert verdicts(books) == {"rejected": 3, "inserted": 2}
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
-    advice = "give one of them an e-mail or an external id"
+    advice = "give one of them an e-mail"
     assert found == {
         2: f"is the same person as row 3 by organisation and name, but differs in phone: {advice}",
         3: f"is the same person as row 2 by organisation and name, but differs in phone: {advice}",
@@ -275,6 +325,47 @@ def test_a_weak_row_is_rejected_and_the_row_with_an_address_stays() -> None:
     )
     assert verdicts(books) == {"inserted": 1, "rejected": 1, "duplicate": 1}
     assert stored() == [{**MAIL, "phone": "222"}]
+
+
+def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_other_also_in_extra() -> None:
+    rows = [
+        {"organization": "Acme", "email": "info@acme.com", "Guest": "Ann Lee", "city": "Bonn"},
+        {"organization": "Acme", "email": "info@acme.com", "Guest": "Bob Ray", "city": ""},
+        {"organization": "Beta", "email": "info@beta.com", "Guest": "Cyd Cole", "city": "Ulm"},
+        {"organization": "Beta", "email": "info@beta.com", "Guest": "cyd cole", "city": ""},
+        {"organization": "Gamma", "email": "info@gamma.com", "Guest": "Dan Dole", "city": ""},
+        {"organization": "Delta", "email": "info@gamma.com", "Guest": "Dan Dole", "city": ""},
+        {"organization": "Acme", "email": "", "Guest": "", "city": "Bonn"},  # known by its place, of nobody else
+    ]
+    books = imported(rows)
+    assert verdicts(books) == {"rejected": 4, "inserted": 2, "duplicate": 1}
+    advice = "say which columns hold their names, or give each an e-mail of its own"
+    found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    assert found == {
+        2: f"is the same person as row 3 by e-mail, but differs in Guest: {advice}",
+        3: f"is the same person as row 2 by e-mail, but differs in Guest: {advice}",
+        6: f"is the same person as row 7 by e-mail, but differs in organization: {advice}",
+        7: f"is the same person as row 6 by e-mail, but differs in organization: {advice}",
+    }
+    assert sorted(contact["organization"] for contact in stored()) == ["Acme", "Beta"]
+    assert books["told_apart_by"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
+    assert verdicts(imported(rows[6:])) == {"unchanged": 1}
+
+
+def test_where_the_file_has_one_part_of_the_names_an_address_with_it_proves_nobody_the_same() -> None:
+    rows = [{"last_name": "Lee", "Nick": nick, "email": "lee@x.org"} for nick in ("Ann", "Bob")]
+    assert verdicts(imported(rows)) == {"rejected": 2}
+    whole = [{"first_name": "Ann", **row} for row in rows]
+    assert verdicts(imported(whole)) == {"inserted": 1, "duplicate": 1}
+
+
+def test_an_update_by_an_address_without_a_name_is_told_as_a_weak_one() -> None:
+    imported([{"email": "info@acme.com", "Guest": "Ann Lee"}, {**MAIL, "Guest": ""}])
+    books = imported([{"email": "info@acme.com", "Guest": "Bob Ray"}, {"email": "ada@x.org", "Guest": "Cyd"}])
+    assert verdicts(books) == {"updated": 1, "inserted": 1}
+    assert books["weak_updates"] == [{"sheet": "rows", "row": 2, "basis": "e-mail", "fields": ["extra"]}]
+    assert changes("field", "heading", "old", "new", "basis") == [("extra", "Guest", "Ann Lee", "Bob Ray", "e-mail")]
+    assert MAIL in stored()  # whoever has a name keeps it
 
 
 def test_an_update_by_organisation_and_name_is_told_and_what_it_replaced_is_kept() -> None:

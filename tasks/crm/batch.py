@@ -19,6 +19,7 @@ from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
 from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_note, clean_whole_name, other_emails
+from tasks.crm.external_ids import whole_salesforce_id
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
@@ -212,6 +213,8 @@ class _BlockReader:
             fields[name] = blank if column is None else self._cleaned(RULES[name], column)
             if name == "last_name" and "full_name" in self._column_of:
                 fields |= self._split_names(fields)
+        if (self._mapping.system or "").startswith("salesforce"):
+            fields["external_id"] = clean(whole_salesforce_id, fields["external_id"]).values
         return fields
 
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:

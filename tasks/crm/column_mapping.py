@@ -21,7 +21,8 @@ Rules, in the order in which they are applied:
 6. Where there is a last name, a column with the whole name goes to `extra`; where there is only a first name beside
    a whole name, the first name does.
 7. An id is `external_id` only as the unique id of a known system: the one that the user says, or the product whose
-   export the headings are. Otherwise it goes to `extra`.
+   export the headings are. Otherwise it goes to `extra`. Where the user says a system whose headings are not known, the
+   one column that is called an id is it.
 """
 
 from collections import Counter, abc, defaultdict
@@ -62,6 +63,7 @@ class Mapping:
     company_flag: int | None = None  # (Odoo; also in extra) true where full_name is the name of a company
     last_first: bool = False  # whether full_name is written with the last name first
     system: str | None = None  # that wrote the file: "hubspot"; None if neither user nor headings tell
+    unused_ids: tuple[str, ...] = ()  # names in extra of the columns that are called an id, if none is external_id
 
     @property
     def shown_columns(self) -> list[int]:
@@ -179,6 +181,7 @@ def _mapping(claims: Claims, fields: dict[int, str], shown: tuple[str, ...]) -> 
         flags[0] if flags else None,
         last_first,
         claims.system,
+        tuple(extra[column] for column in claims.unused_ids if column in extra),
     )
 
 

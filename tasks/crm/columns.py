@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tasks.crm.contact import (
     Contact,
     clean_email,
+    clean_external_id,
     clean_line,
     clean_name,
     clean_note,
@@ -32,6 +33,10 @@ _PLAIN_LENGTH = 200  # characters; longer texts ask the rule
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
 _LIKE_A_DATE = r"^[0-9]{4}-"
+_PLAIN_ID = (  # a number, an id of Salesforce, a GUID
+    r"^(?:[1-9][0-9]{0,29}|00[1-9A-Za-z][0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?"
+    r"|[1-9a-f][0-9a-f]{7}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+)
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
 
@@ -135,6 +140,10 @@ def _is_plain_phone(column: pa.StringArray) -> pa.BooleanArray:
     )
 
 
+def _is_plain_id(column: pa.StringArray) -> pa.BooleanArray:
+    return pc.match_substring_regex(column, _PLAIN_ID)
+
+
 def folded(column: pa.StringArray) -> pa.StringArray:
     """`contact.fold` of each value; "" for null."""
     ascii_only = pc.string_is_ascii(column)
@@ -150,5 +159,6 @@ _UNCHANGED: dict[Rule, Callable[[pa.StringArray], pa.BooleanArray]] = {
     clean_whole_name: _is_plain_whole_name,
     clean_note: _is_plain,
     clean_email: _is_plain_email,
+    clean_external_id: _is_plain_id,
     clean_phone: _is_plain_phone,
 }

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from tasks.crm.excel_errors import is_error
+from tasks.crm.external_ids import cleaned_id
 from tasks.crm.garbled import GARBLED, is_garbled
 
 RULES_VERSION = 2
@@ -113,6 +114,12 @@ def clean_whole_name(text: str | None) -> str | None:
     if name is not None and ";" in name:
         raise ValueError("holds several names: write one row for each")
     return name
+
+
+def clean_external_id(text: str | None) -> str | None:
+    """The id of a row in another system; None for a blank cell and for what stands there instead of an id."""
+    line = clean_line(text)
+    return line and cleaned_id(line)
 
 
 def clean_note(text: str | None) -> str | None:
@@ -268,6 +275,7 @@ Name = Annotated[str | None, PlainValidator(clean_name)]
 Email = Annotated[str | None, PlainValidator(clean_email)]
 Phone = Annotated[str | None, PlainValidator(clean_phone)]
 Note = Annotated[str | None, PlainValidator(clean_note)]
+ExternalId = Annotated[str | None, PlainValidator(clean_external_id)]
 Date = Annotated[Day | None, PlainValidator(parse_date)]
 
 
@@ -287,5 +295,5 @@ class Contact(BaseModel):
     country: Name = None
     tags: Line = None
     notes: Note = None
-    external_id: Line = None  # within the system that the file comes from
+    external_id: ExternalId = None  # within the system that the file comes from
     last_contacted: Date = None

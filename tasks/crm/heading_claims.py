@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tasks.crm.heading_table import (
+    ANY_SYSTEM,
     COMPANY_LIST,
     DEAL_LIST,
     FIELDS,
@@ -32,8 +33,10 @@ from tasks.crm.headings_error import EXTRA, IGNORE, Problem
 
 _TARGETS = {key(name): name for name in (*FIELDS, EXTRA, IGNORE)}
 _NAMES = {"first_name", "last_name", "full_name"}
+_PERSON = {*_NAMES, "email"}
 _DISTINCT = 2  # headings of one product alone that tell a system
 _HINTS = 3  # headings of a product that tell it together with one of it alone
+_COMPANIES = " companies"  # added to the system of the ids of companies where persons have ids of their own
 
 
 class Claim(NamedTuple):
@@ -61,6 +64,7 @@ class Claims:
     columns: dict[int, Claim]
     told: dict[int, str]  # column -> field, "extra" or "ignore", as the user says
     system: str | None  # that wrote the file
+    unused_ids: list[int]  # columns that are called an id; empty if one is external_id
     headings: list[Heading] = field(repr=False)
 
     @property
@@ -99,12 +103,16 @@ def find_claims(
             columns[column] = Claim(Alias(name, 0, "columns"), headings[column])
     keys = {heading.key for heading in headings}
     columns = _settled(columns, keys, texts, table, problems)
-    system = known_system(system) or _told_by_headings(headings, table)
+    given = known_system(system)
+    system = given or _told_by_headings(headings, table)
+    unused_ids: list[int] = []
     if not any(claim.alias.field == "external_id" for claim in columns.values()):
         free = [column for column in range(len(texts)) if column not in told]
+        ids = _ids_of(ANY_SYSTEM, free, columns, headings, table)
         if not keys & table.groups[DEAL_LIST]:  # whose ids are those of deals
-            columns |= _external_id(free, columns, headings, system, table)
-    return Claims(columns, told, system, headings)
+            columns |= _external_id(_ids_of(_family(system), free, columns, headings, table), ids if given else {})
+        unused_ids = [] if any(claim.alias.field == "external_id" for claim in columns.values()) else sorted(ids)
+    return Claims(columns, told, _system_of_kind(system, columns, table), unused_ids, headings)
 
 
 def known_system(system: str | None) -> str | None:
@@ -248,34 +256,52 @@ def _told_by_headings(headings: Iterable[Heading], table: HeadingTable) -> str |
     others = max((count for system, count in distinct.items() if system != best), default=0)
     if distinct[best] >= max(_DISTINCT, 2 * others):
         return best
-    return best if distinct[best] and not others and len(hints[best]) >= _HINTS else None
+    if distinct[best] and not others and len(hints[best]) >= _HINTS:
+        return best
+    together = {system for system, those in table.together if those <= keys}
+    return together.pop() if len(together) == 1 else None
 
 
-def _external_id(
+def _ids_of(
+    product: str | None,
     free: Iterable[int],
     columns: abc.Mapping[int, Claim],
     headings: Sequence[Heading],
-    system: str | None,
     table: HeadingTable,
 ) -> dict[int, Claim]:
-    """The column with the id of a row in the system that wrote the file: the person's where people are listed."""
-    product = _family(system)
-    if product is None:
-        return {}
+    """The columns with ids of rows in the exports of a product: the person's where people are listed."""
     names = {column for column, claim in columns.items() if claim.alias.field in _NAMES}
-    best: tuple[tuple[int, bool], int] | None = None
+    found = {}
     for column in free:
-        alias = table.ids.get(headings[column].key, {}).get(product)
+        alias = table.ids.get(headings[column].key, {}).get(product or "")
         if alias is None:
             continue
         if (alias.condition == WITHOUT_PERSON and names) or (
             alias.condition == WITH_NAME and len(names) == (column in names)
         ):
             continue
-        order = (alias.rank, headings[column].marks)
-        if best is None or order < best[0]:
-            best = (order, column)
-    if best is None:
-        return {}
-    alias_of_id = Alias("external_id", best[0][0], product)
-    return {best[1]: Claim(alias_of_id, headings[best[1]])}
+        found[column] = Claim(Alias("external_id", alias.rank, product or ""), headings[column])
+    return found
+
+
+def _external_id(of_product: abc.Mapping[int, Claim], of_any: abc.Mapping[int, Claim]) -> dict[int, Claim]:
+    """The column of external_id: the best id of the product, else the best of any system if it is the only such one."""
+    if of_product:
+        best = min(of_product, key=lambda column: (_id_order(of_product[column]), column))
+        return {best: of_product[best]}
+    first = min(map(_id_order, of_any.values()), default=None)
+    best_ones = {column: claim for column, claim in of_any.items() if _id_order(claim) == first}
+    return best_ones if len(best_ones) == 1 else {}
+
+
+def _id_order(claim: Claim) -> tuple[int, bool]:
+    return claim.alias.rank, claim.heading.marks
+
+
+def _system_of_kind(system: str | None, columns: abc.Mapping[int, Claim], table: HeadingTable) -> str | None:
+    """The system in which the ids are unique: "hubspot", or "hubspot companies" where companies are listed."""
+    fields = {claim.alias.field: claim.alias.source for claim in columns.values()}
+    by_kind = {_family(system), fields.get("external_id")} & table.by_kind
+    if system is None or not by_kind or fields.keys() & _PERSON or "organization" not in fields:
+        return system
+    return system.removesuffix(_COMPANIES) + _COMPANIES

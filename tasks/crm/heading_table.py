@@ -39,7 +39,10 @@ _WHOLE_NAME_RULES = {
     LAST_NAME_FIRST, LAST_BESIDE_FIRST, FIRST_BESIDE_LAST, UNCLEAR_BESIDE_FIRST, PERSON_OR_COMPANY,
 }  # fmt: skip
 _FIELD_RULES = {MAKES_NAME_LAST, SECOND_OF_TWO, ONLY_IN_ITS_LANGUAGE}
-_ID_RULES = {WITHOUT_PERSON, WITH_NAME}
+NUMBERED_BY_KIND = "numbered by kind"
+_CONDITIONS = {WITHOUT_PERSON, WITH_NAME}
+_ID_RULES = {*_CONDITIONS, NUMBERED_BY_KIND}
+ANY_SYSTEM = "any system"
 
 COMPANY_LIST = "list of companies"
 DEAL_LIST = "list of deals"
@@ -53,6 +56,7 @@ _WORDS = {DECORATION, FIRST_CHOICE, ANOTHER_THING}  # no headings
 
 _OF = "of "
 _EXPORT_OF = "export of "
+_TOGETHER_IN = "together in "
 _LANGUAGES = re.compile(r"((?:\w+(?:, | and ))*\w+) lists")
 _LETTERS = str.maketrans(
     {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe", "ي": "ی", "ك": "ک"}
@@ -87,7 +91,7 @@ class IdAlias(NamedTuple):
     """When a heading is the unique id in the exports of a system."""
 
     rank: int
-    condition: str | None  # one of _ID_RULES
+    condition: str | None  # one of _CONDITIONS
 
 
 @dataclass
@@ -99,6 +103,8 @@ class HeadingTable:
     in_language: dict[str, list[Alias]] = field(default_factory=lambda: defaultdict(list))  # only in its language
     ids: dict[str, dict[str, IdAlias]] = field(default_factory=lambda: defaultdict(dict))  # key -> system -> id
     exports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # system -> keys
+    together: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # system, keys that tell it together
+    by_kind: set[str] = field(default_factory=set)  # systems where a person and a company can have the same id
     groups: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in _GROUPS})
 
     def knows(self, found: str) -> bool:
@@ -148,12 +154,14 @@ def read_table(lines: Iterable[str]) -> HeadingTable:
         for heading in row.headings:
             if not (found := key(heading)):
                 raise HeadingTableError(f"line {row.line}: {heading!r} has neither letters nor digits")
-            if row.field == NO_FIELD:
+            if row.field == NO_FIELD and not _together_in(row):
                 _add_fact(table, row, found)
             elif row.field == "external_id":
                 _add_id(table, row, found)
-            else:
+            elif row.field != NO_FIELD:
                 _add_alias(table, row, found, heading, lines_of)
+        if system := _together_in(row):
+            table.together.append((system, frozenset(map(key, row.headings))))
     return table
 
 
@@ -196,8 +204,10 @@ def _row(line: int, field_name: str, rank: str, rule: str, source: str, headings
 def _wrong_rules(row: TableRow) -> str | None:
     """What is wrong with the rules of a row."""
     if row.field == NO_FIELD:
-        good = len(row.rules) == 1 and all(rule in _GROUPS or rule.startswith(_EXPORT_OF) for rule in row.rules)
-        return None if good else f"a row without a field needs one rule: {', '.join(_GROUPS)}, {_EXPORT_OF}SYSTEM"
+        of_system = (_EXPORT_OF, _TOGETHER_IN)
+        good = len(row.rules) == 1 and all(rule in _GROUPS or rule.startswith(of_system) for rule in row.rules)
+        known = ", ".join([*_GROUPS, *(f"{rule}SYSTEM" for rule in of_system)])
+        return None if good else f"a row without a field needs one rule: {known}"
     if row.field == "external_id":
         systems = [rule for rule in row.rules if rule.startswith(_OF)]
         good = len(systems) == 1 and row.rules - set(systems) <= _ID_RULES
@@ -227,8 +237,16 @@ def _add_alias(table: HeadingTable, row: TableRow, found: str, heading: str, lin
 
 def _add_id(table: HeadingTable, row: TableRow, found: str) -> None:
     system = next(rule for rule in row.rules if rule.startswith(_OF)).removeprefix(_OF)
-    condition = next((rule for rule in row.rules if rule in _ID_RULES), None)
+    condition = next((rule for rule in row.rules if rule in _CONDITIONS), None)
     table.ids[found].setdefault(system, IdAlias(row.rank, condition))
+    if NUMBERED_BY_KIND in row.rules:
+        table.by_kind.add(system)
+
+
+def _together_in(row: TableRow) -> str | None:
+    """The system that the headings of a row tell together."""
+    (rule,) = row.rules if row.field == NO_FIELD else ("",)
+    return rule.removeprefix(_TOGETHER_IN) if rule.startswith(_TOGETHER_IN) else None
 
 
 def _add_fact(table: HeadingTable, row: TableRow, found: str) -> None:

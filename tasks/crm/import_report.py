@@ -40,6 +40,7 @@ class ImportReport(BaseModel):
     encoding: str | None = None  # (release 0.1) of text, where its bytes do not prove it
     refusal: str | None = None  # of a preview: why an import would be refused
     system: str | None = None  # that the file was exported from
+    unused_ids: list[str] = []  # headings in extra that are called an id; empty if one is external_id
     above: int = 0  # rows above the headings that are not blank
     not_read: list[SheetNotRead] = []
     hidden_rows: int = 0  # read like the others

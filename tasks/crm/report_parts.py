@@ -54,11 +54,21 @@ def rejected_rows(report: ImportReport) -> Part | None:
 
 def columns(report: ImportReport) -> Part:
     """What became of each column, with its fill rate."""
-    note = report.extra and (
-        "Headings without a field of their own are kept in `extra`. "
-        'To give one a field: parameter `columns`, for example `{"' + safe(report.extra[0]) + '": "notes"}`.'
-    )
-    return Part("Columns", fill_rates(report), note or "")
+    told = []
+    if others := [heading for heading in report.extra if heading not in report.unused_ids]:
+        told.append(
+            "Headings without a field of their own are kept in `extra`. "
+            'To give one a field: parameter `columns`, for example `{"' + safe(others[0]) + '": "notes"}`.'
+        )
+    if report.unused_ids:
+        ids = ", ".join(f'"{safe(heading)}"' for heading in report.unused_ids)
+        told.append(
+            f"{ids} is called an id and tells nobody apart. If it is the id of the person in another system, name that "
+            'system with the parameter `system` and the column with `columns`, for example `{"'
+            + safe(report.unused_ids[0])
+            + '": "external_id"}`.'
+        )
+    return Part("Columns", fill_rates(report), "\n\n".join(told))
 
 
 def fill_rates(report: ImportReport) -> pd.DataFrame:
@@ -81,7 +91,7 @@ def fill_rates(report: ImportReport) -> pd.DataFrame:
 def reading(report: ImportReport) -> Part | None:
     """What was assumed of the file, and what of it was not read or stands above the headings."""
     told = [*report.assumptions]
-    if report.system:
+    if report.system and "external_id" in report.fields:
         told.append(f"the ids are those of {report.system}")
     if report.above:
         told.append(f"{_counted(report.above, 'row')} above the headings left out")
@@ -125,7 +135,7 @@ def _place(sheets: pd.Series, rows: pd.Series) -> pd.Series:
 
 
 def weak_updates(report: ImportReport) -> Part | None:
-    """Stored contacts that were changed although nothing but a name ties the row to them."""
+    """Stored contacts that were changed although only a weak identity ties the row to them."""
     if not report.weak_updates:
         return None
     shown = pd.DataFrame(report.weak_updates[:_SHOWN])
@@ -137,8 +147,10 @@ def weak_updates(report: ImportReport) -> Part | None:
         }
     )
     more = len(report.weak_updates) - len(table)
-    note = "No e-mail address or id proves that they are the same. What was replaced is kept in `contact_changes`."
-    return Part("Contacts updated by their name alone", table, (f"… and {more:,} more. " if more > 0 else "") + note)
+    note = f"… and {more:,} more. " if more > 0 else ""
+    note += "Neither an id nor an e-mail with a name proves that they are the same. "
+    note += "What was replaced is kept in `contact_changes`."
+    return Part("Contacts updated by a name or an e-mail alone", table, note)
 
 
 def shared_emails(report: ImportReport) -> Part | None:

@@ -35,6 +35,7 @@ from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, tran
 from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
+from tasks.crm.collapse import TellingColumn, collapse
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress, asked_by
@@ -333,6 +334,7 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         fields=headings.fields,
         extra=headings.extra,
         system=headings.system,
+        unused_ids=headings.unused_ids,
         above=headings.above,
         not_read=headings.not_read,
         hidden_rows=staged.end.hidden_rows,
@@ -371,23 +373,18 @@ def _check(written: dict[str, int], report: ImportReport) -> None:
         raise RuntimeError(f"import {report.import_id} would write {written}, but its report says {told}")
 
 
-def _collapsed(report: ImportReport, told_apart_by: list[tuple[str, int]]) -> str | None:
-    """Why a workbook is refused whose people only a column tells apart that is not understood, such as a name."""
-    if not told_apart_by:
-        return None
-    column, rows = told_apart_by[0]
-    if rows <= import_settings().reject_limit * report.rows:
-        return None
-    return (
-        f"{rows:,} of {report.rows:,} rows would be the same contacts, and only a column that is not understood tells "
-        f'them apart, "{column}": say what it is, for example {column_option(column, "full_name", asked_by.get())}, '
-        f"or leave it out: {column_option(column, 'ignore', asked_by.get())}"
-    )
+def _collapsed(report: ImportReport, told_apart_by: list[TellingColumn]) -> str | None:
+    """Why a workbook is refused whose people only columns tell apart that are not understood, such as names."""
+    return collapse(told_apart_by, report.rows, _rejects_taken(report), report.fields, asked_by.get())
+
+
+def _rejects_taken(report: ImportReport) -> float:
+    return max(import_settings().reject_limit * report.rows, REJECTS_ALWAYS_TAKEN)
 
 
 def _too_many(report: ImportReport) -> str | None:
     limit = import_settings().reject_limit
-    if report.rejected <= max(limit * report.rows, REJECTS_ALWAYS_TAKEN):
+    if report.rejected <= _rejects_taken(report):
         return None
     column, reason, _ = report.reject_reasons[0]
     refusal = (

@@ -40,6 +40,7 @@ from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
+from tasks.crm.report import column_option
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
 TextRow = tuple[int, list[str | None]]
@@ -265,7 +266,7 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
             raise WorkbookError(
                 f"{request.name} has headings but no rows on sheet {headings.sheet!r}: was the right file exported?"
             )
-        yield totals.end([*workbook.assumptions, *_grouped(headings, totals)])
+        yield totals.end([*workbook.assumptions, *_grouped(headings, totals), *_system_without_ids(request, headings)])
 
 
 def _grouped(headings: Headings, totals: ReadTotals) -> list[str]:
@@ -288,6 +289,7 @@ def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Heading
         extra=list(mapping.extra.values()),
         rows=max(first.height - first.heading_row, 0) if known else None,
         system=mapping.system,
+        unused_ids=list(mapping.unused_ids),
         above=sum(sheet.above for sheet in sheets),
         not_read=[
             SheetNotRead(
@@ -304,6 +306,14 @@ def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Heading
             if name == "last_contacted"
         },
     )
+
+
+def _system_without_ids(request: ReadRequest, headings: Headings) -> list[str]:
+    """What to tell where the user says a system and no column is its id."""
+    if not (request.system or "").strip() or "external_id" in headings.fields:
+        return []
+    option = column_option((headings.unused_ids or ["ID"])[0], "external_id", request.asked_by)
+    return [f"no column holds the ids of {headings.system}: if one does, say which, for example {option}"]
 
 
 def storable(name: str) -> str:

@@ -44,6 +44,7 @@ class Headings:
     extra: list[str]  # headings kept in extra
     rows: int | None  # how many rows the sheet has at most, if it says so
     system: str | None  # that the file was exported from
+    unused_ids: list[str]  # names in extra of columns that are called an id; empty if one is external_id
     above: int  # rows above the headings that are not blank
     not_read: list["SheetNotRead"]  # visible sheets, in the order of the workbook
     days: dict[str, int]  # sheet -> which cell of a row, as a reject shows it, is the day

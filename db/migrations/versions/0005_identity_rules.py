@@ -40,7 +40,8 @@ def upgrade() -> None:
             basis text NOT NULL,
             changed_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT contact_changes_basis_check CHECK (basis IN (
-                'external id', 'e-mail and name', 'organisation and name', 'organisation and place', 'repeated row'))
+                'external id', 'e-mail and name', 'e-mail', 'organisation and name', 'organisation and place',
+                'repeated row'))
         )""")
     op.execute("CREATE INDEX contact_changes_contact_id_idx ON contact_changes (contact_id)")
     hash_again(op.get_bind(), version=2)
