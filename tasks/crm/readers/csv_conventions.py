@@ -116,7 +116,7 @@ def find_conventions(blocks: Callable[[], Iterator[Block]], triggers: Iterable[s
             undo.setdefault(at, []).append(does)
             told.setdefault(what, []).append(at)
     formulas = any(column.some("formula") or column.some("call") for column in columns)
-    sentences = [f"{what} in {_listed(places)}" for what, places in told.items()]
+    sentences = [f"{what} in {listed_columns(places)}" for what, places in told.items()]
     return Conventions(undo, sentences, formulas, first)
 
 
@@ -212,7 +212,8 @@ def _matches(column: pa.StringArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(column, pattern=pattern)).as_py() or 0
 
 
-def _listed(places: Sequence[int]) -> str:
+def listed_columns(places: Sequence[int]) -> str:
+    """Columns counted from 0 as people call them: "columns A, C"."""
     letters = [_letter(at) for at in places]
     more = f" and {len(letters) - _LISTED:,} more" if len(letters) > _LISTED else ""
     return f"column{'s' * (len(letters) > 1)} {', '.join(letters[:_LISTED])}{more}"
