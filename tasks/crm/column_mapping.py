@@ -212,6 +212,17 @@ def same_headings(one: Mapping, other: Mapping) -> bool:
     return _counted(one) == _counted(other)
 
 
+def is_same_list(one: Mapping, other: Mapping) -> bool:
+    """Whether the other sheet belongs to the same list, or has the people of the companies that the one lists.
+
+    It has the same headings or some of them, for two fields at least, or headings of the same fields.
+    """
+    ours, theirs = set(one.fields.values()), set(other.fields.values())
+    has_people = bool(theirs & _PEOPLE) and not ours & _PEOPLE
+    part = _counted(one) <= _counted(other) or _counted(other) <= _counted(one)
+    return has_people or ours == theirs or (part and len(theirs) > 1)
+
+
 def _counted(mapping: Mapping) -> Counter[str]:
     return Counter(key(text) for column, text in enumerate(mapping.headings) if not _is_blank(text, column))
 
