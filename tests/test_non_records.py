@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 from staged import stage
 from test_reading import read
 
@@ -147,3 +148,31 @@ def test_headings_in_another_order_begin_another_list() -> None:
     assert found[0] == ""
     assert "other headings" in found[1]
     assert "stands below other headings" in found[2]
+
+
+def test_rows_that_look_blank_are_blank(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    lines = [
+        ["\u00a0", "\u200b", "\ufeff"],
+        [None, None, False],
+        [None, None, 0],
+        ["0", None, None],
+        [None, None, True],
+    ]
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(
+            [["Name", "City", "Speaks"], ["Ann Lee", "Ulm", False], *lines, ["Bob Ray", "Bonn"]]
+        ):
+            sheet.write_row(number, 0, row)
+    said = read(path)
+    assert [(row["row_number"], row["last_name"], row["extra"]) for row in said.rows if not row["problems"]] == [
+        ("2", "Lee", {"Speaks": "FALSE"}),
+        ("8", "Ray", {}),
+    ]
+    assert [row["row_number"] for row in said.rows if row["problems"]] == ["6", "7"]
+
+
+@pytest.mark.parametrize("name", ["0", "(null)", "TBC"])
+def test_a_row_of_nothing_but_a_placeholder_below_the_headings_is_a_reject(name: str) -> None:
+    assert ["nobody" in reason for reason in reasons(HEADINGS, [None, None, name, None], ANN)] == [True, False]

@@ -39,7 +39,7 @@ from tasks.crm.heading_table import (
     key,
 )
 from tasks.crm.heading_text import clean_heading, column_letter, is_known, quoted, shown_headings
-from tasks.crm.headings_error import IGNORE, HeadingsError, Problem
+from tasks.crm.headings_error import EXTRA, IGNORE, HeadingsError, Problem
 
 # Without one of them no row can be told. An external_id is claimed only where its system is known.
 IDENTIFYING = frozenset({"organization", "last_name", "full_name", "email", "external_id"})
@@ -157,7 +157,9 @@ def _fields(claims: Claims, shown: Sequence[str], problems: list[str | Problem])
         if len(best) > 1 and not claims.columns[best[0]].yields:
             named = [f"{quoted(shown[column])} (column {column_letter(column)})" for column in best[:_NAMED]]
             more = f" and {len(best) - _NAMED} more" if len(best) > _NAMED else ""
-            problems.append(f"two columns on one field: {name} is in {' and '.join(named)}{more}")
+            clause = f"two columns on one field: {name} is in {' and '.join(named)}{more}"
+            last = f"{shown[best[-1]]} ({column_letter(best[-1])})"
+            problems.append(Problem(f"{clause}: give {quoted(last)}, for example, the field {EXTRA} with ", "columns"))
         fields[best[0]] = name
     return fields
 

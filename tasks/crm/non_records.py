@@ -165,7 +165,7 @@ class NonRecords:
             number_to_call = dict(filled).get(self._phone or -1, "")
             reachable = sum(map(str.isdigit, number_to_call)) >= _NUMBER_TO_CALL
             return _reason_of_several(texts, may_be_total=not reachable)
-        return self._reason_of_one(filled[0][1])
+        return self._reason_of_one(filled[0][1]) if filled else None
 
     def _reason_of_one(self, text: str) -> str | None:
         if _LINE.fullmatch(text):

@@ -22,7 +22,27 @@ def _spellings(words: Iterable[str]) -> pa.StringArray:
 # Nobody's name: "None", "Nan", "Guest" and "Na" are somebody's.
 _NOBODY = _spellings(
     (
-        *("-", "--", "---", "–", "—", ".", "..", "...", "…", "?", "??", "???", "*", "_", "/", "+1", "+2", "plus one"),
+        *(
+            "0",
+            "-",
+            "--",
+            "---",
+            "–",
+            "—",
+            ".",
+            "..",
+            "...",
+            "…",
+            "?",
+            "??",
+            "???",
+            "*",
+            "_",
+            "/",
+            "+1",
+            "+2",
+            "plus one",
+        ),
         *("n/a", "n.a.", "n. a.", "n.n.", "n. n.", "k.A.", "k. A.", "tbc", "tba", "tbd", "t.b.c.", "t.b.a.", "t.b.d."),
         *("unknown", "unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "onbekend", "неизвестно"),
         *("not provided", "not available", "not applicable", "to be confirmed", "to be announced"),

@@ -40,7 +40,7 @@ from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
-from tasks.crm.readers.table import Block, joined, regrouped
+from tasks.crm.readers.table import Block, joined, regrouped, without_blank
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
@@ -371,7 +371,7 @@ def _batches(
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)
     rows = filled_down(below, workbook, sheet.heading_row)
-    for block in regrouped(rows, request.batch_rows):
+    for block in regrouped(without_blank(rows, sheet.mapping.fields), request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
         first, last = before + block.numbers[0].as_py(), before + block.numbers[-1].as_py()
         path = Path(request.into, f"rows-{first}-{last}.csv")
