@@ -171,3 +171,79 @@ def test_headings_that_are_known_in_part_are_listed():
     error = headings_not_found(rows(["Wer", "Haus", "Ort", "PLZ"], ["Mia Maro", "Acme", "Ulm", "89073"]))
     assert error.headings == ("Wer", "Haus", "Ort", "PLZ")
     assert "none of them can identify a row" in error.problems[0]
+
+
+# --- what was taken for headings or for titles, and is a person's
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        rows(["Ann", "Lee", "ann@x.org"], ["Bob", "Ray", "b@x.org"], ["Company", "City", "Phone"], ["Acme", "Ulm"]),
+        rows(["Ann", "Lee", "ann@x.org"], ["Company", "City", "Phone"], ["Acme", "Ulm", "0228 1111111"]),
+        rows(["Acme", "Ann Lee", "Bonn"], ["Company", "Name", "City"], ["Beta", "Bob Ray", "Ulm"]),
+    ],
+)  # fmt: skip
+def test_records_above_the_headings_are_not_left_out_but_refused_with_the_way_out(sheet):
+    assert find_headings(sheet) is None
+    text = headings_not_found(sheet).message("command line")
+    number = next(number for number, cells in sheet if cells[0] == "Company")
+    assert f"row {number} holds headings, but the rows above it look like data" in text
+    assert "--heading-row" in text
+    assert find_headings(sheet, heading_row=number) == number
+
+
+@pytest.mark.parametrize(
+    ("sheet", "row"),
+    [
+        (rows(["Filter", "Country", "Germany"], ["Company", "Name", "City"], ["Beta", "Bob Ray", "Ulm"]), 2),
+        (rows(["Exported", "2034-01-01"], ["Company", "Name", "City"], ["Beta", "Bob Ray", "Ulm"]), 2),
+        (
+            rows(
+                ["Event", "Summer Party", "2034-06-01"],
+                ["Contact", "Jane Doe", "jane@event.org"],
+                ["Place", "Residence", "Oslo"],
+                [],
+                ["Name", "Email", "Diet"],
+                ["Ann Lee", "ann@x.org", "vegan"],
+            ),
+            5,
+        ),
+        (rows(["Host", "Jane Doe", "jane@x.org"], [], ["Name", "Email", "Diet"], ["Ann", "ann@x.org", "vegan"]), 3),
+    ],
+)
+def test_filters_dates_and_whom_to_ask_above_the_headings_are_no_records(sheet, row):
+    assert find_headings(sheet) == row
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        rows(["Name", "Ann Lee", "Bob Ray"], ["Email", "ann@x.org", "bob@x.org"], ["Phone", "030 1", "030 2"]),
+        rows(["Company", "Acme", "Beta"], ["Contact", "Ann Lee", "Bob Ray"], ["City", "Bonn", "Ulm"]),
+        rows(["Name:", "Ann Lee"], ["Email:", "a@x.org"], [], ["Name:", "Bob Ray"], ["Email:", "b@x.org"]),
+        rows(["Contacts"], [None, "Contact 1", "Contact 2"], ["Vorname", "Ann", "Bob"], ["Nachname", "Lee", "Ray"]),
+    ],
+)
+def test_a_table_on_its_side_is_refused_by_name(sheet):
+    assert find_headings(sheet) is None
+    assert find_headings(sheet, {"Name": "full_name"}, must_identify=False) is None
+    text = str(headings_not_found(sheet))
+    assert "the headings stand below each other in the first column" in text
+    assert not any(name in text for name in ("Ann", "Acme", "x.org"))
+
+
+@pytest.mark.parametrize(
+    "cell", ["jane@event.org", "Jane <jane@event.org>", "+49 30 123456", "030 1234567", "4930123456"]
+)
+def test_a_row_with_an_address_or_a_telephone_number_is_no_row_of_headings(cell):
+    sheet = rows(["Contact", "Email", "Phone", cell], ["Ann Lee", "ann@x.org", "111", "x"])
+    assert find_headings(sheet) is None
+    with pytest.raises(HeadingsError, match="row 1 holds an e-mail address or a telephone number") as error:
+        find_headings(sheet, heading_row=1)
+    assert cell not in str(error.value)
+
+
+@pytest.mark.parametrize("heading", ["Email (such as ann@x.org)", "2033-2034", "20340101", "2034", "E-mail 2 - Value"])
+def test_years_and_examples_in_headings_are_no_persons(heading):
+    assert find_headings(rows(["Name", "Company", "City", heading], ["Ann Lee", "Acme", "Ulm", "x"])) == 1

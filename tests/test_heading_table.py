@@ -486,3 +486,27 @@ def test_equal_headings_are_numbered_in_order():
     assert mapping.extra[1] == "Zusatz"
     assert mapping.extra[16_383] == "Zusatz (16383)"
     assert len(set(mapping.extra.values())) == 16_383
+
+
+@pytest.mark.parametrize(
+    ("headings", "fields"),
+    [
+        (["Embassy", "Capital"], {"organization": "Embassy"}),
+        (["Company", "Embassy"], {"organization": "Company"}),
+        (["Firma / Institution", "Ansprechperson", "Wohnort", "Staat"],
+         {"organization": "Firma / Institution", "full_name": "Ansprechperson", "city": "Wohnort", "country": "Staat"}),
+        (["Name", "Town/City", "Street & No."], {"full_name": "Name", "city": "Town/City", "street": "Street & No."}),
+        (["Name", "Phone no. (incl. country code)"], {"full_name": "Name", "phone": "Phone no. (incl. country code)"}),
+        (["Osoba do kontaktu", "Telefon"], {"full_name": "Osoba do kontaktu", "phone": "Telefon"}),
+        (["Naam", "Mobiel nummer"], {"full_name": "Naam", "phone": "Mobiel nummer"}),
+        (["Имя", "Фамилия", "Моб. телефон"], {"first_name": "Имя", "last_name": "Фамилия", "phone": "Моб. телефон"}),
+        (["Nombre completo", "Correo-e", "Calle y número"],
+         {"full_name": "Nombre completo", "email": "Correo-e", "street": "Calle y número"}),
+        (["Nome próprio", "Apelido", "Localidade"],
+         {"first_name": "Nome próprio", "last_name": "Apelido", "city": "Localidade"}),
+        (["이름", "도로명"], {"full_name": "이름", "street": "도로명"}),
+    ],
+)  # fmt: skip
+def test_headings_of_guest_lists_and_lists_of_missions_are_known(headings, fields):
+    mapping = map_columns(headings)
+    assert {name: mapping.headings[column] for column, name in mapping.fields.items()} == fields

@@ -524,6 +524,23 @@ def test_a_letter_tells_two_equal_headings_apart():
     assert mapping.extra == {1: "Email"}
 
 
+def test_the_error_names_a_column_among_equal_ones_so_that_it_can_be_given_a_field():
+    headings = ["Name", "Email", "Phone", "Phone", "Phone"]
+    with pytest.raises(HeadingsError) as error:
+        map_columns(headings)
+    assert 'give "Phone (E)", for example, the field extra with --column' in error.value.message("command line")
+    mapping = map_columns(headings, {"Phone (E)": "extra", "phone (D)": "ignore"})
+    assert mapping.fields == {0: "full_name", 1: "email", 2: "phone"}
+    assert mapping.extra == {4: "Phone"}
+    assert mapping.dropped == {3}
+    with pytest.raises(HeadingsError, match=r'there is no heading "Phone \(B\)"'):
+        map_columns(headings[:3], {"Phone (B)": "extra"})
+
+
+def test_a_heading_that_ends_like_a_letter_is_that_heading():
+    assert map_columns(["Name", "Note (A)", "Note (B)"], {"Note (A)": "notes"}).fields == {0: "full_name", 1: "notes"}
+
+
 @pytest.mark.parametrize("heading", ["Priimek in ime", "Nom et prénom", "氏名", "Cognome e nome"])
 def test_a_heading_says_that_the_last_name_is_written_first(heading):
     assert map_columns([heading]).last_first

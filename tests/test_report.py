@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.crm.headings import FIELDS
-from tasks.crm.report import ImportReport, markdown, safe, unescaped
+from tasks.crm.report import ImportReport, markdown, remarks, safe, unescaped
 from tasks.crm.report_parts import PARTS, fill_rates
 from tasks.crm.steps import shown_reports
 from tasks.markdown_table import markdown_table
@@ -133,3 +133,15 @@ def test_repeated_rows_name_both_rows_whatever_the_sheet_is_called() -> None:
     lines = markdown(report("x").model_copy(update={"duplicates": rows, "duplicate": 1_030})).splitlines()
     assert lines.count("| " + "s" * 150 + " 12 | T 3 | nothing |") == 20
     assert "… and 1,010 more." in lines
+
+
+def test_the_line_tells_what_stands_above_the_headings_and_what_is_hidden() -> None:
+    told = {"above": 1, "hidden_rows": 1, "hidden_columns": 2}
+    assert remarks(report("x").model_copy(update=told), "ui") == [
+        "left out above the headings: 1 row",
+        "read like the others: 1 hidden row and 2 hidden columns",
+    ]
+    assert remarks(report("x").model_copy(update={"hidden_columns": 1}), "ui") == [
+        "read like the others: 1 hidden column"
+    ]
+    assert remarks(report("x"), "ui") == []

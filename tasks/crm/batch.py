@@ -26,6 +26,7 @@ from tasks.crm.identity import identities
 from tasks.crm.names import split_name
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
 from tasks.crm.null_words import without_null_words
+from tasks.crm.placeholders import ditto_marks, without_placeholders
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -66,6 +67,7 @@ class StagedRows:
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
     null_words: dict[int, int]  # column -> cells with a word for nothing, such as "(null)"
+    placeholders: dict[int, int]  # column of names -> cells with nobody's name, such as "TBC"
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
@@ -98,16 +100,21 @@ class _BlockReader:
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
         self._sheet, self._mapping, self._cells_read = sheet, sheet.mapping, block.columns
         columns, self._null_words = without_null_words(block.columns)
+        columns, self._placeholders = without_placeholders(columns, sheet.mapping.fields)
         self._block = replace(block, columns=columns)
         self._problems = Problems()
         self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
         for row, column, reason in block.faults:
             self._faults[column].append((row, reason))
+        for column in sheet.mapping.fields:
+            self._faults[column] += ditto_marks(columns[column])
         self._column_of = {name: column for column, name in self._mapping.fields.items()}
 
     def staged(self) -> StagedRows:
-        self._problems.add(None, self._faults.pop(None, ()))
-        self._problems.add(None, self._sheet.non_records.reasons(self._block))
+        no_records = dict(self._sheet.non_records.reasons(self._block))
+        faults = self._faults.pop(None, ())
+        self._problems.add(None, [fault for fault in faults if fault[0] not in no_records])
+        self._problems.add(None, no_records.items())
         fields = self._fields()
         days = self._days()
         self._reject_nameless(fields)
@@ -144,6 +151,7 @@ class _BlockReader:
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
+            placeholders=self._placeholders,
             null_words={n: count for n, count in self._null_words.items() if n not in self._mapping.dropped},
         )
 

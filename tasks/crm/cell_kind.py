@@ -19,6 +19,7 @@ _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _PHONE = re.compile(r"(?:tel\.?:? ?)?\(?\+?[\d\s()/.–-]{5,30}(?: ?(?:x|ext\.?) ?\d{1,6})?", re.IGNORECASE)
 _PHONE_DIGITS = 5
+_CERTAIN_DIGITS = 9  # of a telephone number that begins with neither + nor 0; a date or a span of years has eight
 _LONGEST = 100  # a longer text is none of the values
 
 
@@ -60,3 +61,15 @@ def looks_like_data(text: str) -> bool:
         return True
     digits = sum(map(str.isdigit, text))
     return digits * 2 > sum(map(str.isalnum, text))
+
+
+def is_address_or_number(text: str) -> bool:
+    """Whether the cell can only be a person's: nothing but e-mail addresses, or a number to call."""
+    text = text.strip()
+    kind = cell_kind(text)
+    if kind == "email":
+        return all("@" in word for word in re.split(r"[\s;,]+", text)) or text.endswith(">")
+    digits = sum(map(str.isdigit, text))
+    return kind in {"number", "phone"} and (
+        digits >= _CERTAIN_DIGITS or (digits > _PHONE_DIGITS and text.startswith(("+", "0", "(0")))
+    )

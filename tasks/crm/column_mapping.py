@@ -40,7 +40,7 @@ from tasks.crm.heading_table import (
     key,
 )
 from tasks.crm.heading_text import clean_heading, column_letter, is_known, quoted, shown_headings
-from tasks.crm.headings_error import IGNORE, HeadingsError, Problem
+from tasks.crm.headings_error import EXTRA, IGNORE, HeadingsError, Problem
 
 # Without one of them no row can be told. An external_id is claimed only where its system is known.
 IDENTIFYING = frozenset({"organization", "last_name", "full_name", "email", "external_id"})
@@ -159,7 +159,9 @@ def _fields(claims: Claims, shown: Sequence[str], problems: list[str | Problem])
         if len(best) > 1 and not claims.columns[best[0]].yields:
             named = [f"{quoted(shown[column])} (column {column_letter(column)})" for column in best[:_NAMED]]
             more = f" and {len(best) - _NAMED} more" if len(best) > _NAMED else ""
-            problems.append(f"two columns on one field: {name} is in {' and '.join(named)}{more}")
+            clause = f"two columns on one field: {name} is in {' and '.join(named)}{more}"
+            last = f"{shown[best[-1]]} ({column_letter(best[-1])})"
+            problems.append(Problem(f"{clause}: give {quoted(last)}, for example, the field {EXTRA} with ", "columns"))
         fields[best[0]] = name
     return fields
 
@@ -213,6 +215,17 @@ def score(mapping: Mapping) -> tuple[int, ...]:
 def same_headings(one: Mapping, other: Mapping) -> bool:
     """Whether two sheets have the same headings, in whatever order; columns without one do not count."""
     return _counted(one) == _counted(other)
+
+
+def is_same_list(one: Mapping, other: Mapping) -> bool:
+    """Whether the other sheet belongs to the same list, or has the people of the companies that the one lists.
+
+    It has the same headings or some of them, for two fields at least, or headings of the same fields.
+    """
+    ours, theirs = set(one.fields.values()), set(other.fields.values())
+    has_people = bool(theirs & _PEOPLE) and not ours & _PEOPLE
+    part = _counted(one) <= _counted(other) or _counted(other) <= _counted(one)
+    return has_people or ours == theirs or (part and len(theirs) > 1)
 
 
 def _counted(mapping: Mapping) -> Counter[str]:

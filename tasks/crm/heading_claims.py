@@ -28,7 +28,7 @@ from tasks.crm.heading_table import (
     key,
     languages,
 )
-from tasks.crm.heading_text import Heading, clean_heading, parse_heading, quoted, shown_headings
+from tasks.crm.heading_text import Heading, clean_heading, column_letter, parse_heading, quoted, shown_headings
 from tasks.crm.headings_error import EXTRA, IGNORE, Problem
 
 _TARGETS = {key(name): name for name in (*FIELDS, EXTRA, IGNORE)}
@@ -149,8 +149,8 @@ def _told(
         if name is None:
             problems.append(Problem("", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is no field"))
         wanted = clean_heading(heading)
-        # Exactly it, else one spelled alike, else the letter of a column.
-        columns = exact.get(wanted) or alike.get(key(wanted)) or _by_letter(wanted, len(texts), letters=letters)
+        # Exactly it, else one spelled alike, else the letter of a column, or a heading with its letter: "Phone (D)".
+        columns = exact.get(wanted) or alike.get(key(wanted)) or _by_letter(wanted, texts, letters=letters)
         if not columns:
             problems.append(Problem("", "columns", f": there is no heading {quoted(heading)}"))
         for column in columns:
@@ -160,14 +160,13 @@ def _told(
     return told
 
 
-def _by_letter(wanted: str, width: int, *, letters: bool) -> list[int]:
-    letter = re.fullmatch(r"column ([a-z]{1,3})", wanted.lower()) if letters else None
-    if not letter:
-        return []
-    column = -1
-    for char in letter[1]:
-        column = (column + 1) * 26 + ord(char) - ord("a")
-    return [column] if column < width else []
+def _by_letter(wanted: str, texts: Sequence[str], *, letters: bool) -> list[int]:
+    if letters and (letter := re.fullmatch(r"column ([a-z]{1,3})", wanted.lower())):
+        return [column for column in range(len(texts)) if column_letter(column) == letter[1].upper()]
+    if named := re.fullmatch(r"(.+) \(([A-Z]{1,3})\)", wanted):
+        same = (column for column, text in enumerate(texts) if text and key(text) == key(named[1]))
+        return [column for column in same if column_letter(column) == named[2]]
+    return []
 
 
 # --- what the headings say

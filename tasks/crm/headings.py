@@ -10,13 +10,15 @@ from collections import abc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
-from tasks.crm.cell_kind import Kind, cell_kind
+from tasks.crm.cell_kind import Kind, cell_kind, is_address_or_number
 from tasks.crm.column_mapping import (
     IDENTIFYING,
     REASON_HEADING,
     Mapping,
     identifies,
+    is_same_list,
     map_columns,
     names_fields,
     repeats_headings,
@@ -42,6 +44,7 @@ __all__ = [
     "find_headings",
     "headings_not_found",
     "headings_table",
+    "is_same_list",
     "key",
     "known_system",
     "map_columns",
@@ -57,6 +60,7 @@ _NUMERIC = frozenset[Kind]({"number", "phone"})
 _PERSONAL = frozenset[Kind]({"email", "phone"})
 _WIDE = 3  # cells of a row that is more than a label and its value
 _ALIKE_ROWS = 2  # rows of words above a row that are no second row of headings
+_FULL = 0.75  # of the columns of the headings that a row of data fills
 _DELIMITERS = ";,\t|"
 
 NumberedRow = tuple[int, Sequence[object]]
@@ -79,7 +83,16 @@ class _Row:
     @cached_property
     def all_known(self) -> bool:
         """Whether all cells are known headings."""
-        return all(is_known(text, heading_table()) for cell in self.cells if (text := clean_heading(cell)))
+        return all(self._known)
+
+    @cached_property
+    def some_known(self) -> bool:
+        """Whether a cell is a known heading."""
+        return any(self._known)
+
+    @cached_property
+    def _known(self) -> list[bool]:
+        return [is_known(text, heading_table()) for cell in self.cells if (text := clean_heading(cell))]
 
 
 def find_headings(
@@ -110,6 +123,8 @@ def find_headings(
     if heading_row is not None:
         return _told_row(rows, heading_row)
     filled = _filled_rows(rows, overrides or {}, system)
+    if _lies_on_its_side(filled, overrides or {}, system):
+        return None
     best: _Row | None = None
     single: int | None = None  # a single cell that names a field
     widest = 0  # cells of the widest row so far
@@ -136,6 +151,9 @@ def find_headings(
 def _told_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
     for number, cells in rows:
         if number == heading_row and any(map(clean_heading, cells)):
+            if any(map(_is_personal, cells)):
+                after = f": row {number} holds an e-mail address or a telephone number, so it is no row of headings"
+                raise HeadingsError([Problem("", "heading_row", after)], [], advise=False)
             return number
         if number >= heading_row:
             break
@@ -161,9 +179,9 @@ def _likeliest(filled: Sequence[_Row]) -> _Row | None:
 
 
 def _named_fields(cells: Sequence[object], overrides: abc.Mapping[str, str], system: str | None) -> frozenset[str]:
-    """The fields that this row would name if it were the headings; empty if it is mostly numbers and dates."""
+    """The fields that this row would name if it were the headings; empty if it is a person's or mostly numbers."""
     kinds = [kind for cell in cells if (kind := _kind(cell)) != "blank"]
-    if kinds.count("word") * 2 < len(kinds):
+    if kinds.count("word") * 2 < len(kinds) or any(map(_is_personal, cells)):
         return frozenset()
     # "Column C" would count on every row; only headings tell that this is the row.
     texts = [clean_heading(cell) for cell in cells]
@@ -174,6 +192,22 @@ def _kind(cell: object) -> Kind:
     if cell is None:
         return "blank"
     return cell_kind(cell) if isinstance(cell, str) else "number"
+
+
+def _is_personal(cell: object) -> bool:
+    return isinstance(cell, str) and is_address_or_number(cell)
+
+
+def _lies_on_its_side(filled: Sequence[_Row], overrides: abc.Mapping[str, str], system: str | None) -> bool:
+    """Whether the headings stand below each other in the first column: most of its cells are, of several fields."""
+    wide = [row for row in filled if len(row.kinds) > 1]
+    first = min((min(row.kinds) for row in wide), default=0)
+    labels = [clean_heading(row.cells[first]) for row in wide if first in row.kinds]
+    known = sum(is_known(label, heading_table()) for label in labels)
+    if known < 2 or known * 2 < len(labels):  # noqa: PLR2004 - a single one is in every row of headings
+        return False
+    fields = find_claims(list(dict.fromkeys(labels)), overrides, system, [], letters=False).fields
+    return identifies(fields) and len(fields) > max(1, *(len(row.named) for row in wide))
 
 
 # --- rows above that look like data
@@ -195,10 +229,40 @@ def _is_below_data(index: int, filled: Sequence[_Row], headings: _Row | None) ->
     alike = [other for other in above if other is not headings and _is_like_rows_below(other, filled[index + 1 :])]
     if len(alike) >= _ALIKE_ROWS or any(_has_values_of_wide_row(other, filled[index + 1 :]) for other in alike):
         return True
+    if _records(above, row, filled[index + 1 :]):
+        return True
     same_columns = [
-        other for other in above if other.kinds.keys() == row.kinds.keys() and not other.named and len(row.kinds) > 1
+        other for other in _adjacent(above, row) if other.kinds.keys() == row.kinds.keys() and not other.named
     ]
-    return len(same_columns) >= _ALIKE_ROWS and not row.all_known
+    return len(same_columns) >= _ALIKE_ROWS and not row.all_known and len(row.kinds) > 1
+
+
+def _records(above: Sequence[_Row], row: _Row, below: Sequence[_Row]) -> bool:
+    """Whether a row above, without a known heading, can only be a record.
+
+    It fills the columns of the headings directly below it and holds a person's value, or is like the row below them
+    in every cell; or two rows with a person's value are alike.
+    """
+    unknown = [other for other in above if len(other.kinds) >= _WIDE and not other.some_known]
+    personal = [other for other in unknown if any(map(_is_personal, other.cells))]
+    if any(_common_values(one, other) >= _WIDE for one, other in pairwise(personal)):
+        return True
+    for other in _adjacent(unknown, row)[-1:]:
+        fills = other.kinds.keys() <= row.kinds.keys() and len(other.kinds) >= _FULL * len(row.kinds)
+        like_next = below and other.number + 1 == row.number and other.kinds == below[0].kinds
+        if fills and (other in personal or like_next):
+            return True
+    return False
+
+
+def _adjacent(above: Sequence[_Row], row: _Row) -> list[_Row]:
+    """The rows above without a blank row between them and this one."""
+    adjacent = list[_Row]()
+    for other in reversed(above):
+        if other.number + len(adjacent) + 1 != row.number:
+            break
+        adjacent.insert(0, other)
+    return adjacent
 
 
 def _stands_under(row: _Row, headings: _Row) -> bool:
@@ -263,12 +327,8 @@ def headings_not_found(
     filled = _filled_rows(top, overrides or {}, system)
     if not filled:
         return HeadingsError([f"the first {HEADING_ROWS} rows are blank", looked], [], advise=False)
-    if delimiter := _delimiter_in_cells(filled):
-        name = {"\t": "tabulators"}.get(delimiter, f'"{delimiter}"')
-        clause = f"the sheet is not split into columns: column A holds whole rows, divided by {name}: "
-        return HeadingsError(
-            [f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv"], [], advise=False
-        )
+    if fault := _fault_of_sheet(filled, overrides or {}, system):
+        return HeadingsError([fault], [], advise=False)
     likeliest = _likeliest(filled)
     if likeliest is None:
         return HeadingsError(["no row looks like headings, and the rows look like data", looked], [], advise=False)
@@ -281,6 +341,29 @@ def headings_not_found(
     except HeadingsError as error:
         return HeadingsError([*error.parts, looked], shown)
     return HeadingsError([f"no row looks like headings; the likeliest is row {likeliest.number}", looked], shown)
+
+
+def _fault_of_sheet(
+    filled: Sequence[_Row], overrides: abc.Mapping[str, str], system: str | None
+) -> str | Problem | None:
+    """What is wrong with the sheet as a whole, and what to do."""
+    if delimiter := _delimiter_in_cells(filled):
+        name = {"\t": "tabulators"}.get(delimiter, f'"{delimiter}"')
+        clause = f"the sheet is not split into columns: column A holds whole rows, divided by {name}: "
+        return f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv"
+    if _lies_on_its_side(filled, overrides, system):
+        clause = "the headings stand below each other in the first column, and each record needs a row of its own"
+        return f"{clause}: turn the table with Paste Special > Transpose in Excel"
+    if below := _below_data(filled):
+        clause = f"row {below.number} holds headings, but the rows above it look like data and would be left out"
+        return Problem(f"{clause}: move the headings to the top, or say that they are these with ", "heading_row")
+    return None
+
+
+def _below_data(filled: Sequence[_Row]) -> _Row | None:
+    """The first row of nothing but known headings that does not count because of the rows above."""
+    candidates = (i for i, row in enumerate(filled) if len(row.named) > 1 and row.all_known and identifies(row.named))
+    return next((filled[index] for index in candidates if _is_below_data(index, filled, None)), None)
 
 
 def _delimiter_in_cells(filled: Sequence[_Row]) -> str | None:

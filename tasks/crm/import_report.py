@@ -65,6 +65,11 @@ def safe(text: object) -> str:
     return _MARKDOWN.sub(r"\\\1", html.escape(flat, quote=False))
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun: 1 row, 2 rows."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def unescaped(markdown: str) -> str:
     """Markdown for a terminal: what `safe` escaped stands there as it was, to be copied."""
     return html.unescape(_ESCAPED.sub(r"\1", markdown))

@@ -6,14 +6,17 @@ stored as a person nor lost. Which rows may be one is decided for whole columns;
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.crm.cell_kind import looks_like_data
 from tasks.crm.heading_table import heading_table
-from tasks.crm.headings import HeadingsError, Mapping, map_columns, names_fields, repeats_headings
+from tasks.crm.heading_text import clean_heading, is_known, parse_heading
+from tasks.crm.headings import HeadingsError, Mapping, column_letter, map_columns, names_fields, repeats_headings
 from tasks.crm.readers.table import Block
 
 _LINE = re.compile(r"[\s\-=_*~+|#.\u2010-\u2015\u2500-\u257f\x00-\x1f\x7f]+")
@@ -40,6 +43,11 @@ _TOTALS = frozenset(
             "合计",
             "합계",
             "총계",
+            "المجموع",
+            "الإجمالي",
+            'סה"כ',
+            "סה״כ",
+            "סך הכל",
         ),
     }
 )
@@ -80,10 +88,16 @@ _REMARK = re.compile(
     r"confidential\b.*|vertraulich\b.*|confidentiel\b.*|generated (?:by|on|at)\b.*|erstellt (?:von|am)\b.*|"
     r"printed (?:by|on)\b.*|exported (?:by|on|from)\b.*|page \d+.*|seite \d+.*|as of\b.*|"
     r"stand:.*|end of (?:report|list).*|"
-    r"(?:grand )?totals?\b.*|source:.*|quelle:.*|legend:?.*|\*+.*|note:.*",
+    r"(?:grand )?totals?\b.*|legend:?.*|\*+.*|filter(?:ed)?\b.*|.*\breport|"
+    r"(?:ende de[rs]|fin d[eu]|fine d\w+|einde van|конец)\b.*|"
+    r"[^:\uff1a]{1,40}[:\uff1a](?:\s.*)?|(?:https?://|www\.)\S+",  # a label and its value; an address of the web
     re.IGNORECASE,
 )
 FEWEST_COLUMNS = 3  # of a table in which a row with one cell is conspicuous
+_BELOW_HEADINGS = 3  # rows in which columns are numbered or described
+_NUMBER_TO_CALL = 6  # digits of a telephone number that is no sum
+_NAMES = frozenset({"first_name", "last_name", "full_name"})
+_DESCRIBED = _NAMES | {"organization", "street", "city", "country"}  # what a record says there is a name
 
 
 class NonRecords:
@@ -94,6 +108,7 @@ class NonRecords:
         self._mapping = mapping
         self._totals = totals
         self._other_headings: int | None = None  # the row from which on another list stands
+        self._rows = 0  # that were looked at
         words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE | _PLACEHOLDERS
         words |= {f"({word})" for word in _TEMPLATE} | _known_headings()
         self._words = pa.array(sorted(words), pa.string())
@@ -104,15 +119,19 @@ class NonRecords:
         if self._other_headings is not None:
             yield from ((row, self._below_other_headings()) for row in range(len(block)))
             return
-        for row in np.flatnonzero(self._conspicuous(block)):
+        found, below_headings = self._conspicuous(block), max(_BELOW_HEADINGS - self._rows, 0)
+        found[:below_headings] = True
+        self._rows += len(block)
+        for row in np.flatnonzero(found):
             cells = [column[int(row)].as_py() for column in block.columns]
             number = block.numbers[int(row)].as_py()
             if reason := self._reason(cells, number):
                 yield int(row), reason
-            elif not names_fields(cells):
-                continue
             elif _same_fields(cells, self._mapping):
                 yield int(row), "repeats the headings in other words"
+            elif not names_fields(cells):
+                if row < below_headings and (reason := _about_columns(cells, self._mapping)):
+                    yield int(row), reason
             else:
                 self._other_headings = number
                 yield int(row), "is a row of other headings: import the list below it by itself"
@@ -143,9 +162,10 @@ class NonRecords:
         filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
         if len(filled) > 1:
             texts = [text.casefold() for _, text in filled]
-            reachable = self._phone in [column for column, _ in filled]
+            number_to_call = dict(filled).get(self._phone or -1, "")
+            reachable = sum(map(str.isdigit, number_to_call)) >= _NUMBER_TO_CALL
             return _reason_of_several(texts, may_be_total=not reachable)
-        return self._reason_of_one(filled[0][1])
+        return self._reason_of_one(filled[0][1]) if filled else None
 
     def _reason_of_one(self, text: str) -> str | None:
         if _LINE.fullmatch(text):
@@ -154,6 +174,8 @@ class NonRecords:
             return None
         if _REMARK.fullmatch(text) or text.casefold() in _TOTALS:
             return "is a remark of the report, no record"
+        if len(text) == 1 and text.lower() != text.upper():
+            return "is a letter of the alphabet, like the heading of a section"
         return None
 
 
@@ -161,11 +183,41 @@ _NO_TEXT = "is a line of dashes or control characters"
 
 
 def _same_fields(cells: Sequence[str | None], mapping: Mapping) -> bool:
-    """Whether a row, taken for headings, means the same columns: headings in a second language."""
-    try:
-        return map_columns(cells).fields == mapping.fields
-    except HeadingsError:
-        return False
+    """Whether a row holds headings of the same fields: in a second language, or as programs name them."""
+    if names_fields(cells):
+        with suppress(HeadingsError):
+            if map_columns(cells).fields == mapping.fields:
+                return True
+    filled = [(name, text) for column, name in mapping.fields.items() if (text := cells[column])]
+    return len(filled) > 1 and all(_is_heading_of(name, text) for name, text in filled)
+
+
+def _is_heading_of(name: str, text: str) -> bool:
+    table = heading_table()
+    found = parse_heading(clean_heading(text), table).key
+    means = {alias.field for alias in table.in_language.get(found, ())}
+    means |= {table.aliases[found].field} if found in table.aliases else set()
+    return name in means or (name in _NAMES and "full_name" in means)
+
+
+def _about_columns(cells: Sequence[str | None], mapping: Mapping) -> str | None:
+    """Why a row below the headings is about the columns: it numbers or describes them."""
+    texts = [text.strip() for text in cells if text is not None]
+    bare = [text.strip("()[]. ").casefold() for text in texts]
+    numbers = [str(number) for number in range(1, len(bare) + 1)]
+    letters = [column_letter(column).casefold() for column in range(len(bare))]
+    if (len(bare) > 1 and bare == numbers) or (len(bare) >= FEWEST_COLUMNS and bare == letters):
+        return "numbers the columns"
+    said = [text for column, name in mapping.fields.items() if name in _DESCRIBED and (text := cells[column])]
+    if len(said) > 1 and 2 * sum(map(_is_description, said)) > len(said) and not any(map(looks_like_data, texts)):
+        return "describes the columns"
+    return None
+
+
+def _is_description(text: str) -> bool:
+    """Whether a text speaks of a heading ("Name as in passport") and is no name, which has more capital letters."""
+    words = re.findall(r"[^\W_]+", text)
+    return text[1:] == text[1:].lower() and any(is_known(word, heading_table()) for word in [text, *words])
 
 
 @cache
@@ -177,9 +229,8 @@ def _known_headings() -> frozenset[str]:
 def _reason_of_several(texts: Sequence[str], *, may_be_total: bool) -> str | None:
     if all(map(_LINE.fullmatch, texts)):
         return _NO_TEXT
-    if all(_NUMBER.fullmatch(text) or text in _SUMMED for text in texts[1:]) and (
-        texts[0].rstrip(":") in _TOTALS or (may_be_total and _TOTAL_BEGINS.match(texts[0]))
-    ):
+    names_total = texts[0].rstrip(":") in _TOTALS or _TOTAL_BEGINS.match(texts[0])
+    if may_be_total and names_total and all(_NUMBER.fullmatch(text) or text in _SUMMED for text in texts[1:]):
         return "is a row of totals"
     if len(set(texts)) == 1 and texts[0] in _PLACEHOLDERS:
         return "holds nothing but placeholders"

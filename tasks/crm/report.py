@@ -8,7 +8,7 @@ import json
 import shlex
 from pathlib import PurePosixPath
 
-from tasks.crm.import_report import ImportReport, safe, unescaped
+from tasks.crm.import_report import ImportReport, counted, safe, unescaped
 from tasks.crm.worker_protocol import AskedBy
 
 __all__ = ["ImportReport", "column_option", "markdown", "remarks", "safe", "summary", "unescaped"]
@@ -32,9 +32,16 @@ def remarks(report: ImportReport, asked_by: AskedBy) -> list[str]:
         named = ", ".join(f'"{sheet.sheet}"' for sheet in alike)
         option = '--sheet "*"' if asked_by == "command line" else 'sheet="*"'
         told.append(f"not read although the headings are the same: sheet {named} ({option} reads all)")
-    if report.hidden_rows:
-        told.append(f"{report.hidden_rows:,} hidden rows were read too")
+    if report.above:
+        told.append(f"left out above the headings: {counted(report.above, 'row')}")
+    hidden = [counted(number, f"hidden {what}") for number, what in _hidden(report) if number]
+    if hidden:
+        told.append(f"read like the others: {' and '.join(hidden)}")
     return told
+
+
+def _hidden(report: ImportReport) -> tuple[tuple[int, str], ...]:
+    return (report.hidden_rows, "row"), (report.hidden_columns, "column")
 
 
 def column_option(heading: str, field: str, asked_by: AskedBy) -> str:

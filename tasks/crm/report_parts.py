@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.crm.import_report import ImportReport, safe
+from tasks.crm.import_report import ImportReport, counted, safe
 from tasks.markdown_table import markdown_table
 
 _SHOWN = 20  # rows of a long table
@@ -94,11 +94,11 @@ def reading(report: ImportReport) -> Part | None:
     if report.system and "external_id" in report.fields:
         told.append(f"the ids are those of {report.system}")
     if report.above:
-        told.append(f"{_counted(report.above, 'row')} above the headings left out")
+        told.append(f"{counted(report.above, 'row')} above the headings left out")
     if report.hidden_rows:
-        told.append(f"{_counted(report.hidden_rows, 'hidden row')} read like the others")
+        told.append(f"{counted(report.hidden_rows, 'hidden row')} read like the others")
     if report.hidden_columns:
-        told.append(f"{_counted(report.hidden_columns, 'hidden column')} read like the others")
+        told.append(f"{counted(report.hidden_columns, 'hidden column')} read like the others")
     if not told and not report.not_read:
         return None
     table = None
@@ -107,10 +107,6 @@ def reading(report: ImportReport) -> Part | None:
         alike = sheets["same_headings"].map({True: "the same", False: "others"})
         table = pd.DataFrame({"sheet not read": sheets["sheet"], "rows at most": sheets["rows"], "headings": alike})
     return Part("How the file was read", table, "\n".join(f"- {safe(each)}" for each in told))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def repeated_rows(report: ImportReport) -> Part | None:

@@ -23,12 +23,14 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.crm.batch import SheetBatches
+from tasks.crm.cell_kind import is_address_or_number
 from tasks.crm.headings import (
     HEADING_ROWS,
     HeadingsError,
     column_letter,
     find_headings,
     headings_not_found,
+    is_same_list,
     key,
     map_columns,
     same_headings,
@@ -38,7 +40,7 @@ from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
-from tasks.crm.readers.table import Block, regrouped
+from tasks.crm.readers.table import Block, joined, regrouped, without_blank
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 from tasks.crm.report import column_option
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
@@ -59,13 +61,15 @@ class MatchedSheet:
     height: int  # last row of the sheet; 0 if it does not say
     above: int  # rows above the headings that are not blank
     totals: frozenset[int]  # rows that sum up a table
+    has_rows: bool  # below the headings
 
 
 class Matches(NamedTuple):
-    """The sheets to read, and the other ones whose headings were understood."""
+    """The sheets to read, and the other ones that are not blank."""
 
     read: list[MatchedSheet]
-    others: list[MatchedSheet]
+    others: list[SheetNotRead]
+    worth_reading: list[SheetNotRead]  # those of the others that can hold contacts too
 
 
 def find_sheets(workbook: Workbook, request: ReadRequest) -> Matches:
@@ -76,26 +80,63 @@ def find_sheets(workbook: Workbook, request: ReadRequest) -> Matches:
         HeadingsError: the headings of the only candidate, or of the first of several, cannot be used.
     """
     if request.sheet == ALL_SHEETS:
-        return Matches(_all_sheets(workbook, request), [])
+        return Matches(_all_sheets(workbook, request), [], [])
     refused: HeadingsError | None = None
     matched: list[MatchedSheet] = []
+    others: dict[str, _Other] = {}
     candidates = [request.sheet] if request.sheet else _visible(workbook)
     for candidate in candidates:
         try:
             sheet = _matched(workbook, candidate, request)
         except HeadingsError as error:
             refused = refused or error
+            others[candidate] = _without_headings(workbook, candidate)
             continue
         if sheet:
             # Opened again when it is read, so that one sheet at a time is in memory.
             matched.append(sheet if len(candidates) == 1 else replace(sheet, blocks=_from_the_top(workbook, candidate)))
     if matched:
-        best = max(matched, key=lambda sheet: score(sheet.mapping))  # the first of equals
-        return Matches([best], [sheet for sheet in matched if sheet is not best])
+        best = _best(matched)
+        others |= {sheet.name: _with_headings(sheet, best) for sheet in matched if sheet is not best}
+        left = [others[name] for name in candidates if name in others]
+        return Matches([best], [other.told for other in left], [other.told for other in left if other.can_be_contacts])
     if refused:
         raise refused
     where = f" on sheet {request.sheet!r}" if request.sheet else ""
     raise WorkbookError(f"{request.name} has no rows{where}: was the right file exported?")
+
+
+class _Other(NamedTuple):
+    """A sheet that is not read."""
+
+    told: SheetNotRead
+    can_be_contacts: bool
+
+
+def _best(matched: Sequence[MatchedSheet]) -> MatchedSheet:
+    """The sheet that is most clearly a list of contacts, the first of equals; if it has no rows, one like it that has.
+
+    The empty one may be a template.
+    """
+    best = max(matched, key=lambda sheet: score(sheet.mapping))
+    if best.has_rows:
+        return best
+    alike = (sheet for sheet in matched if sheet.has_rows and is_same_list(best.mapping, sheet.mapping))
+    return max(alike, key=lambda sheet: score(sheet.mapping), default=best)
+
+
+def _with_headings(sheet: MatchedSheet, best: MatchedSheet) -> _Other:
+    rows = max(sheet.height - sheet.heading_row, 0)
+    told = SheetNotRead(storable(sheet.name), rows, same_headings(best.mapping, sheet.mapping))
+    return _Other(told, sheet.has_rows and is_same_list(best.mapping, sheet.mapping))
+
+
+def _without_headings(workbook: Workbook, name: str) -> _Other:
+    """A sheet whose headings were not understood; addresses or telephone numbers on it are those of contacts."""
+    begin = _begin(workbook.blocks(name), HEADING_ROWS)
+    columns = [column.slice(0, HEADING_ROWS).to_pylist() for block in begin for column in block.columns]
+    told = SheetNotRead(storable(name), workbook.height or len(joined(begin)), same_headings=False)
+    return _Other(told, any(cell and is_address_or_number(cell) for cell in chain.from_iterable(columns)))
 
 
 def _visible(workbook: Workbook) -> list[str]:
@@ -125,7 +166,9 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     width = max(map(len, [found, *below])) if columns else _width(found, below)
     mapping = map_columns((found + [None] * width)[:width], columns, system=system)
     above = sum(number < heading_row for number, _ in top)
-    return MatchedSheet(name, heading_row, mapping, chain(begin, blocks), workbook.height, above, workbook.totals)
+    has_rows = begin[-1].numbers[-1].as_py() > heading_row
+    rows = chain(begin, blocks)
+    return MatchedSheet(name, heading_row, mapping, rows, workbook.height, above, workbook.totals, has_rows)
 
 
 def _begin(blocks: Iterator[Block], last: int) -> list[Block]:
@@ -219,6 +262,7 @@ class ReadTotals:
     organizations: int = 0
     lone_organizations: int = 0
     null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
+    placeholders: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -232,7 +276,7 @@ class ReadTotals:
             lone_organizations_are_sections=self._lists_people(),
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
-            assumptions=[*assumptions, *self._null_words_told()],
+            assumptions=[*assumptions, *self._blank_told()],
         )
 
     def _lists_people(self) -> bool:
@@ -241,11 +285,14 @@ class ReadTotals:
         others = self.organizations - self.lone_organizations
         return 0 < self.lone_organizations <= few and others <= self.rows / 50
 
-    def _null_words_told(self) -> list[str]:
-        if not self.null_words:
-            return []
-        places = f"{self.null_words.total():,}, in {listed_columns(sorted(self.null_words))}"
-        return [f"(null), NaN or the like taken for blank cells ({places})"]
+    def _blank_told(self) -> list[str]:
+        """What was taken for blank cells, and where."""
+        kinds = {"(null), NaN or the like": self.null_words, "TBC, a dash or the like": self.placeholders}
+        return [
+            f"{kind} taken for blank cells ({cells.total():,}, in {listed_columns(sorted(cells))})"
+            for kind, cells in kinds.items()
+            if cells
+        ]
 
 
 def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
@@ -256,7 +303,7 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
         OSError: the batches cannot be written.
     """
     with open_workbook(Path(request.path), request.name, request.encoding) as workbook:
-        sheets, others = find_sheets(workbook, request)
+        sheets, others, worth_reading = find_sheets(workbook, request)
         headings = _headings(sheets, others)
         yield headings
         totals = ReadTotals()
@@ -266,7 +313,22 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
             raise WorkbookError(
                 f"{request.name} has headings but no rows on sheet {headings.sheet!r}: was the right file exported?"
             )
-        yield totals.end([*workbook.assumptions, *_grouped(headings, totals), *_system_without_ids(request, headings)])
+        told = [
+            *_grouped(headings, totals),
+            *_system_without_ids(request, headings),
+            *_left_out(worth_reading, request),
+        ]
+        yield totals.end([*workbook.assumptions, *told])
+
+
+def _left_out(sheets: Iterable[SheetNotRead], request: ReadRequest) -> list[str]:
+    """What is told of sheets that can hold contacts; those with the same headings are told with the books."""
+    option = "--sheet " if request.asked_by == "command line" else "sheet="
+    return [
+        f'not read: sheet "{sheet.sheet}", which can hold contacts (rows: {sheet.rows:,}; {option}"{sheet.sheet}")'
+        for sheet in sheets
+        if not sheet.same_headings
+    ]
 
 
 def _grouped(headings: Headings, totals: ReadTotals) -> list[str]:
@@ -278,7 +340,7 @@ def _grouped(headings: Headings, totals: ReadTotals) -> list[str]:
     return [f"{told} (export it ungrouped, or write the organisation into each row)"]
 
 
-def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Headings:
+def _headings(sheets: list[MatchedSheet], others: list[SheetNotRead]) -> Headings:
     first = sheets[0]
     mapping = first.mapping
     known = first.height and len(sheets) == 1
@@ -291,14 +353,7 @@ def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Heading
         system=mapping.system,
         unused_ids=list(mapping.unused_ids),
         above=sum(sheet.above for sheet in sheets),
-        not_read=[
-            SheetNotRead(
-                storable(sheet.name),
-                max(sheet.height - sheet.heading_row, 0),
-                same_headings(mapping, sheet.mapping),
-            )
-            for sheet in others
-        ],
+        not_read=others,
         days={
             storable(sheet.name): sheet.mapping.shown_columns.index(column)
             for sheet in sheets
@@ -331,7 +386,7 @@ def _batches(
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)
     rows = filled_down(below, workbook, sheet.heading_row)
-    for block in regrouped(rows, request.batch_rows):
+    for block in regrouped(without_blank(rows, sheet.mapping.fields), request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
         first, last = before + block.numbers[0].as_py(), before + block.numbers[-1].as_py()
         path = Path(request.into, f"rows-{first}-{last}.csv")
@@ -346,6 +401,7 @@ def _batches(
         totals.filled.update(staged.filled)
         totals.filled_extra.update(staged.filled_extra)
         totals.null_words.update(staged.null_words)
+        totals.placeholders.update(staged.placeholders)
         yield Batch(first, last, len(block), staged.rejected, str(path))
     totals.hidden_rows += workbook.hidden_rows
     totals.hidden_columns += len([column for column in workbook.hidden_columns if column < len(sheet.mapping.headings)])

@@ -5,17 +5,23 @@ a formula that was never calculated, a row that no parser can place) is a `Fault
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.crm.readers.cell import Cell, ErrorCell, Row
 
 ROWS_IN_BLOCK = 10_000
 HALF_A_CHARACTER = "holds half a character (a lone surrogate): type it again"
+_UNCHECKED = frozenset({"false", "0", "falsch", "faux"})  # what an empty check box says
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*")
+_LOOKS_BLANK = r"^[\s\p{Z}\p{Cf}]*$|^(?i:" + "|".join(sorted(_UNCHECKED)) + ")$"  # as Arrow reads it
 _EXACT = 2**53  # from here on a workbook's numbers leave out integers
 
 
@@ -77,6 +83,34 @@ def regrouped(blocks: Iterable[Block], size: int) -> Iterator[Block]:
             waiting, count = [whole.slice(full, count)] * (full < count), count - full
     if count:
         yield joined(waiting)
+
+
+def without_blank(blocks: Iterable[Block], fields: Container[int]) -> Iterator[Block]:
+    """Without rows that look blank: what they hold is invisible, or an empty check box in none of these columns."""
+    for block in blocks:
+        if not block.columns:
+            yield block
+            continue
+        faulty = {row for row, *_ in block.faults}
+        found = np.asarray(pc.fill_null(pc.match_substring_regex(pc.coalesce(*block.columns), _LOOKS_BLANK), True))
+        blank = [row for row in np.flatnonzero(found).tolist() if row not in faulty and _is_blank(block, row, fields)]
+        if not blank:
+            yield block
+            continue
+        keep = np.delete(np.arange(len(block)), blank)
+        places = {int(row): place for place, row in enumerate(keep)}
+        faults = [Fault(places[row], column, reason) for row, column, reason in block.faults]
+        if len(keep):
+            taken = pa.array(keep)
+            yield Block(block.numbers.take(taken), [column.take(taken) for column in block.columns], faults)
+
+
+def _is_blank(block: Block, row: int, fields: Container[int]) -> bool:
+    cells = ((index, column[row].as_py()) for index, column in enumerate(block.columns))
+    return all(
+        text is None or _INVISIBLE.fullmatch(text) or (text.casefold() in _UNCHECKED and index not in fields)
+        for index, text in cells
+    )
 
 
 def joined(blocks: Sequence[Block]) -> Block:
