@@ -10,7 +10,7 @@ from tasks.settings import checked
 
 
 class ImportSettings(BaseSettings):
-    """What an operator may set; the README's table is tested against it."""
+    """What an operator may set; docs/settings.md is generated from it."""
 
     model_config = SettingsConfigDict(
         env_file=Path(__file__).parents[2] / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
