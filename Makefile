@@ -7,11 +7,13 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
+DOCS_VENV := .venv-docs
+DOCS_STAMP := $(DOCS_VENV)/.installed
 LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install up doctor service soak test test-all lint bench lock clean
+.PHONY: help install up doctor service soak test test-all lint docs bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,16 +45,21 @@ lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
+docs: $(STAMP) $(DOCS_STAMP) ## write the generated pages of docs/ and build all of them into site/
+	@$(PY) -m deployments.reference
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet
+
 bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers (a part: ARGS="--help" says which)
 	@$(BENCH_VENV)/bin/python tests/bench/bench.py $(ARGS)
 	@$(if $(ARGS),,$(BENCH_VENV)/bin/python tests/bench/monitor.py)
 
-lock: ## choose the versions again and write both locks (needs uv on PATH, or UV=...)
+lock: ## choose the versions again and write all locks (needs uv on PATH, or UV=...)
 	@$(LOCK) --extra dev --extra s3 --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
 	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
+	@$(LOCK) --group pyproject.toml:docs --constraints requirements.lock --output-file requirements-docs.lock
 
-clean: ## remove .venv, .venv-bench and caches; what `make up` keeps in var/ stays
-	@rm -rf $(VENV) $(BENCH_VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environments, site/ and caches; what `make up` keeps in var/ stays
+	@rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) site build *.egg-info .mypy_cache .ruff_cache .hypothesis
 
 $(STAMP): requirements.lock pyproject.toml
 	$(call environment,$(VENV),requirements.lock)
@@ -61,17 +68,26 @@ $(STAMP): requirements.lock pyproject.toml
 $(BENCH_STAMP): requirements.lock requirements-bench.lock pyproject.toml
 	$(call environment,$(BENCH_VENV),requirements.lock requirements-bench.lock)
 
-# $(1) with exactly the packages of the locks $(2); again only when a lock or pyproject.toml changed. --no-deps: a lock is
-# complete, and pip would refuse the extra of sqlalchemy[asyncio] in hash mode. The project itself is installed so that a
-# worker finds it from any directory.
+# MkDocs needs nothing of the project.
+$(DOCS_STAMP): requirements-docs.lock
+	$(call packages,$(DOCS_VENV),requirements-docs.lock)
+	@touch $@
+
+# $(1) with exactly the packages of the locks $(2); again only when a lock or pyproject.toml changed. The project itself is
+# installed so that a worker finds it from any directory.
 define environment
+	$(call packages,$(1),$(2))
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(1)/bin/python -m compileall -q db deployments flows tasks # for where PYTHONDONTWRITEBYTECODE is set
+	@touch $@
+endef
+
+# --no-deps: a lock is complete, and pip would refuse the extra of sqlalchemy[asyncio] in hash mode.
+define packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "This needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
 		echo "Name another one, for example: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12"; exit 1; }
 	@echo "install  making $(1) with the packages of $(2) (about a minute)"
 	@$(PYTHON) -m venv $(1) || { echo "Could not make $(1): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(addprefix -r ,$(2))
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(1)/bin/python -m compileall -q db deployments flows tasks # for where PYTHONDONTWRITEBYTECODE is set
-	@touch $@
 endef

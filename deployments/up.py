@@ -68,7 +68,11 @@ class UpSettings(AdmissionSettings, ServerSettings):
     """What can be set for `make up` itself, in the environment or in .env, and what it hands to the worker."""
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
-    crm_workbook: str | None = Field(None, description="The workbook; empty: the sample, if the database is embedded")
+    crm_workbook: str | None = Field(
+        None,
+        description="Path, glob or URL of the workbook; empty: for `make up` the sample, if the database is embedded, "
+        "else none",
+    )
     task_timezone: str = Field("UTC", description="Time zone of the schedules, like Europe/Berlin")
 
     @field_validator("task_timezone")

@@ -139,7 +139,7 @@ def nobodys_database() -> Iterator[None]:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Keeps what a test has measured; said at the end of the session, for the README's table of guarantees."""
+    """Keeps what a test has measured; said at the end of the session, for the table of docs/guarantees.md."""
     return lambda text: record_property("figure", text)
 
 

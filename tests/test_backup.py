@@ -1,4 +1,4 @@
-"""Yesterday's backup restored with the commands of the README: nothing is imported twice that is in it."""
+"""Yesterday's backup restored with the commands of docs/operate.md: nothing is imported twice that is in it."""
 
 import subprocess
 import sys
@@ -81,10 +81,10 @@ def test_a_restored_backup_knows_what_was_imported_before_it_and_nothing_after(
     assert contacts() == 30
 
 
-def test_the_readme_gives_these_commands() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_docs_give_these_commands() -> None:
+    page = (ROOT / "docs" / "operate.md").read_text()
     for command in (BACKUP, RESTORE):
-        assert command.format(file="crm.dump") in readme
+        assert command.format(file="crm.dump") in page
 
 
 def test_a_database_of_ones_own_is_named_by_its_parts(database: str) -> None:

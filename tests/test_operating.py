@@ -1,4 +1,4 @@
-"""What the README says about operating and adding jobs, done as it says, with a real `make up` and its worker."""
+"""What the docs say about operating and adding jobs, done as they say, with a real `make up` and its worker."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ from db.contacts import APPLY_LOCK
 from deployments.prefect_api import FIRST_RUN
 from deployments.processes import is_flow_run, marked
 
-README = (ROOT / "README.md").read_text()
+OPERATE, NEW_JOB = ((ROOT / "docs" / page).read_text() for page in ("operate.md", "new-job.md"))
 IMPORT = "import_crm_data/import-crm-data"
 AUTH = "operator:a-secret"
 HEADINGS = "Company,First Name,Last Name,Email"
@@ -64,7 +64,7 @@ class Operator:
         return said.stdout
 
     def rest(self, call: str, body: Any = None) -> Any:
-        """What the API answers to a call as the README writes it. Beside sixteen runs its server may be long busy."""
+        """What the API answers to a call as the docs write it. Beside sixteen runs its server may be long busy."""
         method, path, *written = call.split(" ", 2)
         body = json.loads(written[0]) if written else body
 
@@ -152,14 +152,14 @@ def contacts_of(operator: Operator, number: int) -> int:
 
 
 def table() -> dict[str, tuple[str, str]]:
-    """What to do -> the command and the call, as the README has them."""
-    section = README.partition("\n## Operate it")[2].partition("\n## ")[0]
+    """What to do -> the command and the call, as docs/operate.md has them."""
+    section = OPERATE.partition("\n## Commands and REST calls")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([^|]+) \| (.+) \| `([^`]+)` \|$", section, re.MULTILINE)
     return {what: (re.findall("`([^`]+)`", command)[-1], call) for what, command, call in rows}
 
 
 @pytest.mark.parametrize("auth", [None, AUTH], ids=["open", "with a password"])
-def test_the_commands_and_calls_of_the_readme_do_what_they_say(
+def test_the_commands_and_calls_of_the_docs_do_what_they_say(
     auth: str | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -312,15 +312,14 @@ def test_sixteen_workbooks_at_once_are_sixteen_imports(operator: Operator, tmp_p
 
 
 def example() -> tuple[str, str]:
-    """The job and its entry in prefect.yaml, as the README has them."""
-    section = README.partition("\n## Add a job")[2].partition("\n## ")[0]
-    [job] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    [entry] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    """The job and its entry in prefect.yaml, as docs/new-job.md has them."""
+    job = re.findall(r"```python\n(.*?)```", NEW_JOB, re.DOTALL)[0]
+    [entry] = re.findall(r"```yaml\n(.*?)```", NEW_JOB, re.DOTALL)
     return job, entry
 
 
 def as_async(job: str) -> str:
-    """The same job as the README says an async one is made."""
+    """The same job as docs/new-job.md says an async one is made."""
     for old, new in (
         ("keep_workbook", "keep_async"),
         ("def ", "async def "),
@@ -334,7 +333,7 @@ def as_async(job: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project with the README's job in it, sync and async, both tagged at-start."""
+    """A copy of the project with the job of docs/new-job.md in it, sync and async, both tagged at-start."""
     root = tmp_path / "project"
     for name in tracked():
         if name.startswith(("db/", "deployments/", "flows/", "tasks/", "prefect.yaml", "pyproject.toml")):
@@ -351,7 +350,7 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_job_of_the_readme_runs_at_the_start_is_killed_and_resumed(project: Path, tmp_path: Path) -> None:
+def test_the_job_of_the_docs_runs_at_the_start_is_killed_and_resumed(project: Path, tmp_path: Path) -> None:
     """It reads from a pipe that nobody writes to, so that it is killed at work; then there is a file in its place."""
     contacts = tmp_path / "contacts.xlsx"
     os.mkfifo(contacts)

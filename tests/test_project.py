@@ -1,4 +1,4 @@
-"""The rules of the project: SQL, names, pins, and that the README says what is true."""
+"""The rules of the project: SQL, names, pins. test_docs.py checks that the docs say what is true."""
 
 import ast
 import os
@@ -9,31 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from pydantic_settings import BaseSettings
-
-from db.engine import DatabaseSettings
-from deployments.up import UpSettings
-from tasks.admission_settings import AdmissionSettings
-from tasks.crm.download import FetchingSettings as WorkbookSettings
-from tasks.crm.settings import ImportSettings
-from tasks.mofa.fetching import FetchingSettings as PagesSettings
-from tasks.mofa.settings import MonitorSettings
-from tasks.notify.channels import NotifySettings
-from tasks.watch.settings import WatchSettings
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("deployments", "flows", "tasks", "db")
-SETTINGS: tuple[type[BaseSettings], ...] = (
-    DatabaseSettings,
-    UpSettings,
-    AdmissionSettings,
-    ImportSettings,
-    WorkbookSettings,
-    PagesSettings,
-    MonitorSettings,
-    NotifySettings,
-    WatchSettings,
-)
 MODULES = sorted(
     path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "versions" not in path.parts
 )
@@ -75,12 +53,12 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_every_dependency_has_its_reason_beside_it() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     listed = tomllib.loads(text)["project"]
-    peers = tomllib.loads(text)["dependency-groups"]["bench"]
-    assert all("==" in peer for peer in peers), "a figure of a peer is a figure of one version"
+    groups = tomllib.loads(text)["dependency-groups"]
+    assert all("==" in peer for peer in groups["bench"]), "a figure of a peer is a figure of one version"
     for requirement in [
         *listed["dependencies"],
         *chain.from_iterable(listed["optional-dependencies"].values()),
-        *peers,
+        *chain.from_iterable(groups.values()),
     ]:
         line = next(line for line in text.splitlines() if line.startswith(f'    "{requirement}"'))
         assert "#" in line or requirement.startswith(("embassy-jobs", "ruff", "mypy", "pandas-stubs", "types-")), line
@@ -123,6 +101,17 @@ def test_the_peers_of_the_bench_stay_out_of_the_product_and_run_on_its_versions(
     assert not apart, f"make lock: of {apart} the bench has another version"
 
 
+def test_what_builds_the_docs_stays_out_of_the_product_and_is_locked() -> None:
+    needed = {
+        package_of(one) for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["docs"]
+    }
+    ours, theirs = locked("requirements.lock"), locked("requirements-docs.lock")
+    assert not needed & ours.keys()
+    assert needed <= theirs.keys(), "make lock"
+    apart = {name for name in ours.keys() & theirs.keys() if not ours[name] & theirs[name]}
+    assert not apart, f"make lock: of {apart} the docs have another version"
+
+
 def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed() -> None:
     for file in tracked():
         assert Path(file).name not in ("uv.lock", "pylock.toml", "poetry.lock")
@@ -131,40 +120,6 @@ def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed(
             found = re.findall(r"(?<![\w.])/(?:home|root|work|Users)/[\w.-]+/\S*", path.read_text(errors="replace"))
             assert not found, f"{file}: {found}"
         assert path.stat().st_size < 1_500_000, file
-
-
-def settings_table() -> dict[str, str]:
-    """What the README's table has to say: name of the variable -> its meaning."""
-    table = {}
-    for settings in SETTINGS:
-        prefix = settings.model_config.get("env_prefix", "")
-        for field, info in settings.model_fields.items():
-            table[f"{prefix}{field}".upper()] = info.description or ""
-    return table
-
-
-def test_the_readme_lists_every_setting() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for variable in settings_table():
-        assert f"| `{variable}`" in readme, f"{variable} is missing from the README's table of settings"
-
-
-def test_the_commands_of_the_readme_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", readme, re.MULTILINE)) <= targets
-    for module in set(re.findall(r"python -m ([a-z_.]+)", readme)):
-        if module.split(".")[0] in PACKAGES:
-            assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
-
-
-def test_the_tests_that_the_readme_names_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
-    for test in set(re.findall(r"`(test_[a-z0-9_]+)`", readme)):
-        assert f"def {test}(" in tests or (ROOT / "tests" / f"{test}.py").exists(), test
-    for link in re.findall(r"\]\((docs/[^)]+)\)", readme):
-        assert (ROOT / link).is_file(), link
 
 
 @pytest.mark.parametrize(("doctor", "fails"), [(0, False), (1, False), (2, True)])

@@ -1,6 +1,6 @@
 """What people see in the Prefect UI, in a real browser: Debian's Chromium, driven by Playwright.
 
-SCREENSHOTS=docs python -m pytest tests/test_ui.py    writes the pictures of the README.
+SCREENSHOTS=docs python -m pytest tests/test_ui.py    writes the pictures of the docs.
 """
 
 import contextlib

@@ -220,8 +220,8 @@ def test_deploying_again_by_hand_adds_no_schedules_and_means_utc(running: Starte
     home = str(running.data_dir / "prefect")
     with running.api() as api:
         before = api.post("/deployments/filter", json={}).json()
-        # By hand it is usually not set. The last time is the README's remedy: Prefect's scheduler, if it read a
-        # schedule just before it is changed, writes the runs of the old one just after (its issue 17703).
+        # By hand it is usually not set. The last time is the remedy of docs/operate.md: Prefect's scheduler, if it read
+        # a schedule just before it is changed, writes the runs of the old one just after (its issue 17703).
         for zone in ({"TASK_TIMEZONE": "Asia/Tokyo"}, {}, {}):
             env = environment(PREFECT_API_URL=running.state()["api_url"], PREFECT_HOME=home, **zone)
             subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)

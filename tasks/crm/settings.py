@@ -8,7 +8,7 @@ from db.settings import ProjectSettings
 
 
 class ImportSettings(ProjectSettings):
-    """What an operator may set; the README's table is tested against it."""
+    """What an operator may set; docs/settings.md is generated from it."""
 
     crm_workbook: str | None = Field(None, description="The workbook to import when a run names none: path, glob, URL")
     reject_limit: float = Field(0.2, ge=0, le=1, description="Refuse a workbook of which more than this is rejected")

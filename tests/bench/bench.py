@@ -1,6 +1,6 @@
 """`make bench`: how fast an import is, beside the floor and its peers, as ratios of one run on one machine.
 
-Prints four tables, ready for the README, and draws the last one:
+Prints four tables, ready for docs/benchmarks.md, and draws the last one:
 
     peers    all contenders on one workbook, the first time; and import_crm_data on a small one
     changed  the contenders that bring a workbook in again, on one of which 1 % is changed; what import_crm_data writes

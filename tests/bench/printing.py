@@ -1,4 +1,4 @@
-"""The tables of `make bench`, in markdown, as the README shows them."""
+"""The tables of `make bench`, in Markdown, as docs/benchmarks.md shows them."""
 
 import datetime as dt
 import os
