@@ -288,7 +288,7 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Clean and write the rows of a sheet."""
     before = totals.last
-    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, sheet.totals)
+    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, sheet.totals, workbook.line_of)
     below = _below(sheet.blocks, sheet.heading_row)
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)
