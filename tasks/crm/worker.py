@@ -35,6 +35,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.merged_headings import refuse_divided_names
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
@@ -120,6 +121,7 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     below = [cells for number, cells in top if number > heading_row]
     width = max(map(len, [found, *below])) if columns else _width(found, below)
     mapping = map_columns((found + [None] * width)[:width], columns, system=system)
+    refuse_divided_names(mapping, heading_row, workbook.merged, below, columns)
     above = sum(number < heading_row for number, _ in top)
     return MatchedSheet(name, heading_row, mapping, chain(begin, blocks), workbook.height, above, workbook.totals)
 
@@ -264,7 +266,7 @@ def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Heading
         not_read=[
             SheetNotRead(
                 storable(sheet.name),
-                max(sheet.height - sheet.heading_row, 0),
+                _rows_below(sheet),
                 same_headings(mapping, sheet.mapping),
             )
             for sheet in others
@@ -276,6 +278,13 @@ def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Heading
             if name == "last_contacted"
         },
     )
+
+
+def _rows_below(sheet: MatchedSheet) -> int:
+    """How many rows a sheet has that is not read; counted where it does not say."""
+    if sheet.height:
+        return max(sheet.height - sheet.heading_row, 0)
+    return sum(map(len, _below(sheet.blocks, sheet.heading_row)))
 
 
 def storable(name: str) -> str:

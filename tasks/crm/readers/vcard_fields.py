@@ -8,7 +8,8 @@ left out.
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.crm.heading_table import heading_table, key
+from tasks.crm.heading_table import heading_table
+from tasks.crm.heading_text import is_known
 from tasks.crm.names import split_name
 from tasks.crm.readers.vcard_text import Property, divided, unescaped
 
@@ -127,8 +128,8 @@ def _heading(each: Property, words: list[str]) -> str:
 
 
 def _of_its_own(heading: str) -> str:
-    """The heading, as one that means no field."""
-    return f"vCard {heading}" if key(heading) in heading_table().aliases else heading
+    """The heading, as one that means nothing else."""
+    return f"vCard {heading}" if is_known(heading, heading_table()) else heading
 
 
 def _words(each: Property, label: str) -> list[str]:
