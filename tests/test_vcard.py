@@ -262,8 +262,8 @@ def test_a_reject_keeps_the_text_of_its_card_and_its_line(file: Path) -> None:
     }  # fmt: skip
     problems = [row["problems"] for row in read_staged(file).rows]
     assert problems[0] is None
-    assert problems[1][0][2].endswith("is no property (the card begins in line 5)")
-    assert problems[3] == [["Phone", "2024-01-02", "is a date, not a telephone number (the card begins in line 11)"]]
+    assert problems[1][0][2].endswith("is no property (from line 5 on)")
+    assert problems[3] == [["Phone", "2024-01-02", "is a date, not a telephone number (from line 11 on)"]]
 
 
 def test_pictures_that_are_cut_or_badly_folded_take_nothing_with_them(file: Path) -> None:
@@ -349,3 +349,10 @@ def test_advice_about_encodings_is_advice_for_cards(file: Path) -> None:
             card("N:Größe;Jürgen", "NOTE:äöüß").encode() + card("N:Lee;Ann", "NOTE:?").encode().replace(b"?", b"\xff"),
         )
     assert str(refused.value).endswith("broken characters, the first in line 9: export the cards again as UTF-8")
+
+
+def test_blank_lines_and_any_kind_of_line_break_change_nothing(file: Path) -> None:
+    text = card("N:Lee;Ann", "NOTE:a very", "  long line", "TEL;CELL;:1")
+    expected = [{"First Name": "Ann", "Last Name": "Lee", "Notes": "a very long line", "Phone": "1"}]
+    for changed in (text, text.replace("\r\n", "\r"), text.replace("VCARD\r\n", "VCARD\n\n \n"), f"\n{text}\x1a"):
+        assert read(file, changed) == (expected, {})

@@ -272,7 +272,7 @@ class _BlockReader:
         column, reason = problem
         if line := self._sheet.line_of(self._block.numbers[row].as_py()):
             advice = ": format the cell"  # there is none
-            reason = f"{reason.partition(advice)[0]} (the card begins in line {line:,})"
+            reason = f"{reason.partition(advice)[0]} (from line {line:,} on)"
         if column is None:
             return [None, None, reason]
         headings = self._mapping.headings

@@ -127,17 +127,17 @@ def _unfolded(card: Card) -> Iterator[tuple[int, bytes]]:
             continue
         if parts:
             yield begin, b"".join(parts)
-        parts, begin = [line], number
+        parts, begin = [line] if line.strip() else [], number
     if parts:
         yield begin, b"".join(parts)
 
 
 def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | None:
     """What the next line adds to one; None if it is another one."""
-    if not line.strip():
-        return b""
     if not parts:
         return None
+    if not line.strip():
+        return b""
     before = parts[-1]
     if before.endswith(b"=") and _QUOTED.match(parts[0]):
         return b"\n" + line
