@@ -323,6 +323,7 @@ def test_quoted_printable_without_a_charset_is_in_the_encoding_of_the_file(file:
 def test_each_line_is_in_the_encoding_that_it_states(file: Path) -> None:
     text = card("N;CHARSET=ISO-8859-1:Müller;Jürgen", version="2.1").encode("cp1252") + card("N:Größe;Zoë").encode()
     assert [each["Last Name"] for each in read(file, text)[0]] == ["Müller", "Größe"]
+    assert list(file.parent.iterdir()) == [file]  # nothing is left beside it
     assert read(file, card("N;CHARSET=UTF-8:Müller;Jürgen", "ORG:Größe").encode("cp1252"))[0] == [
         {"First Name": "Jürgen", "Last Name": "Müller", "Company": "Größe"}
     ]

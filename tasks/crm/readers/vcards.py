@@ -7,6 +7,7 @@ card. The first card is row 2, below the headings.
 import codecs
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 from tasks.crm.readers.arrow_columns import number_column, text_column
@@ -79,9 +80,10 @@ def _decodable(path: Path, given: str | None) -> tuple[bytes, Encoding]:
             found = find_encoding(path, given)
             return content.decode(found.codec).encode(), found._replace(codec="utf-8")
         content = content.removeprefix(codecs.BOM_UTF8)
-        letters = path.with_name(f"{path.name}-letters")
-        letters.write_bytes(letters_of_unknown_encoding(content))
-        return content, find_encoding(letters, given)
+        with NamedTemporaryFile(dir=path.parent) as letters:
+            letters.write(letters_of_unknown_encoding(content))
+            letters.flush()
+            return content, find_encoding(Path(letters.name), given)
     except RefusedError as error:
         raise RefusedError(str(error).replace(_OF_TABLES, _OF_CARDS)) from error
 
