@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import openpyxl
 import pytest
+from test_reading import read as read_staged
 
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
@@ -53,6 +55,13 @@ def test_no_text_is_changed_and_nothing_is_guessed(file: Path) -> None:
         ('<a href="mailto:a@x.org">a@x.org</a>', "a@x.org"),
         ("&nbsp;", None),
         ("<!-- no -->", None),
+        ('<span style="display:none">99</span>030 123', "030 123"),
+        ('<b style="Visibility: Hidden">99</b>030 <i hidden>4</i>123', "030 123"),
+        ('<style>.key, b.k { color: red; display: none }</style><b class="a key">99</b><b class=k>7</b>030', "030"),
+        ("<style>@media print { .key { display: none } }</style><b class=key>030</b>", "030"),
+        ("<select><option>A<option selected>B</select> C", "B C"),
+        ("<select><option>A</option><option>B</option></select>", "A"),
+        ('<input value="abc"> <input type=hidden value=1><input type=checkbox value=2>d', "abc d"),
     ],
 )
 def test_a_cell_is_what_a_browser_shows(file: Path, html: str, shown: str | None) -> None:
@@ -126,3 +135,79 @@ def test_spans_that_lie_take_no_memory(file: Path) -> None:
     rows = read(file, '<table><tr><td colspan="9999999" rowspan=99999999999>a</td><td>b</td></tr></table>')["report"]
     assert rows[0][:2] == ["a", "b"]
     assert len(read(file, '<table><tr><td colspan="99999">a</td><td>b</td></tr></table>')["report"][0]) < 20_000
+
+
+def test_a_cell_is_what_it_says_excel_shows(file: Path) -> None:
+    page = (
+        '<table><tr><td>Name</td><td>X</td></tr><tr><td x:str>Ann</td><td x:str="0049301234">4930123</td></tr></table>'
+    )
+    assert read(file, page)["report"][1] == ["Ann", "0049301234"]
+
+
+def test_hidden_rows_cells_and_columns_are_read_and_told(file: Path) -> None:
+    row = "<tr><td>Ann</td><td>Lee</td><td {}>Bonn</td></tr>"
+    for page, rows, columns in (
+        (f"<table>{row.format('hidden')}</table>", 0, {2}),
+        (f"<table><col><col style='display:none' span=2>{row.format('')}</table>", 0, {1, 2}),
+        (f"<table>{row.format('')}<tbody style='display: none'>{row.format('')}</tbody></table>", 1, set()),
+    ):
+        file.write_text(page)
+        with open_workbook(file, file.name) as book:
+            assert [cells for block in book.blocks("report") for _, cells in block.rows()][-1] == ["Ann", "Lee", "Bonn"]
+            assert (book.hidden_rows, book.hidden_columns) == (rows, columns)
+
+
+PEOPLE = ["Name", "Email", "Notes"]
+
+
+def test_a_table_inside_a_cell_is_text_of_the_cell(file: Path) -> None:
+    inner = table(["a", "b"], ["c"])
+    file.write_text(table(PEOPLE, ["Ann Lee", "ann@x.org", inner], ["Bob Ray", "bob@x.org", "ok"]))
+    said = read_staged(file)
+    assert [(row["last_name"], row["email"], row["notes"]) for row in said.rows] == [
+        ("Lee", "ann@x.org", "a b\nc"), ("Ray", "bob@x.org", "ok")
+    ]  # fmt: skip
+
+
+def test_a_table_that_lays_out_the_list_is_not_the_list(file: Path) -> None:
+    people = table(PEOPLE, ["Ann Lee", "ann@x.org", "ok"])
+    file.write_text(table(["Logo", "Contacts of 2024"], ["Home", people], ["Help", "Imprint"]))
+    assert [(row["last_name"], row["email"]) for row in read_staged(file).rows] == [("Lee", "ann@x.org")]
+    body = table(["Ann Lee", "ann@x.org", "ok"], ["Bob Ray", "bob@x.org", "ok"])
+    file.write_text(f"<table><tr><th>Name<th>Email<th>Notes</tr><tr><td colspan=3>{body}</td></tr></table>")
+    assert read_staged(file).refused  # headings and rows in two tables
+
+
+def test_the_rows_of_a_table_that_is_not_read_are_counted(file: Path) -> None:
+    rows = [[f"Ann Lee{number}", f"a{number}@x.org", "ok"] for number in range(5)]
+    file.write_text(table(PEOPLE, *rows[:2]) + table(PEOPLE, *rows))
+    said = read_staged(file)
+    assert said.headings["not_read"] == [{"sheet": "Table 2", "rows": 5, "same_headings": True}]
+    assert len(said.rows) == 2
+
+
+@pytest.mark.parametrize("kind", ["xls", "xlsx"])
+def test_one_heading_of_a_name_over_two_filled_columns_is_asked_about(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"report.{kind}"
+
+    def write(first: str, second: str | None) -> Path:
+        if kind == "xls":
+            rows = f"<tr><td>{first}<td>{second or ''}<td>ann@x.org</tr>"
+            path.write_text(f"<table><tr><th colspan=2>Name<th>Email</tr>{rows}</table>")
+            return path
+        book = openpyxl.Workbook()
+        assert book.active
+        for line in (["Name", None, "Email"], [first, second, "ann@x.org"]):
+            book.active.append(line)
+        book.active.merge_cells("A1:B1")
+        book.save(path)
+        return path
+
+    refused = read_staged(write("Ann", "Lee"), asked_by="command line").refused
+    assert '"Name" is merged over several columns' in refused
+    assert 'say with --column what it is in column A, and what "Column B" is' in refused
+    assert "Ann" not in refused
+    told = read_staged(path, columns={"Name": "first_name", "Column B": "last_name"}).row()
+    assert (told["first_name"], told["last_name"], told["extra"]) == ("Ann", "Lee", {})
+    whole = read_staged(write("Ann Lee", None)).row()
+    assert (whole["first_name"], whole["last_name"]) == ("Ann", "Lee")

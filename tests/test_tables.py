@@ -11,7 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from test_contacts import imported, verdicts
 
-from db.engine import ROOT, engine
+from db.engine import engine
+from db.settings import ROOT
 from db.tables import CONTACT_FIELDS, import_staging, metadata
 from tasks.crm.contact import Contact
 

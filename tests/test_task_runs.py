@@ -22,7 +22,8 @@ from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded, task_runs
-from db.engine import ROOT, DatabaseError, engine, lock_engine, upgrade
+from db.engine import DatabaseError, engine, lock_engine, upgrade
+from db.settings import ROOT
 from db.task_runs import (
     AlreadyRunning,
     Claim,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from test_reading import read as read_staged
 
 from tasks.crm.readers.table import Fault
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
@@ -121,3 +122,13 @@ def test_damaged_and_hostile_xml_is_refused(file: Path) -> None:
     file.write_text('<?xml version="1.0"?><contacts><contact name="Ann"/></contacts>')
     with pytest.raises(WorkbookError, match=r"book.xls is XML, not a workbook"):
         open_workbook(file, "book.xls")
+
+
+def test_the_rows_of_a_sheet_that_is_not_read_are_counted(file: Path) -> None:
+    heads = f"<Row>{text('Name')}{text('Email')}</Row>"
+    people = [f"<Row>{text(f'Ann Lee{number}')}{text(f'a{number}@x.org')}</Row>" for number in range(5)]
+    sheets = sheet(heads + people[0]) + sheet(heads + "".join(people), "Others")
+    file.write_text(f"{HEAD}{sheets}</Workbook>")
+    said = read_staged(file)
+    assert said.headings["not_read"] == [{"sheet": "Others", "rows": 5, "same_headings": True}]
+    assert [row["email"] for row in said.rows] == ["a0@x.org"]

@@ -83,6 +83,7 @@ class SheetBatches:
     mapping: ColumnMapping
     before: int  # positions that earlier sheets took: a row's position is its number beyond them
     totals: frozenset[int] = frozenset()  # rows that sum up a table
+    line_of: Callable[[int], int | None] = lambda row: None  # noqa: ARG005 - see Workbook.line_of
 
     @cached_property
     def non_records(self) -> NonRecords:
@@ -292,7 +293,7 @@ class _BlockReader:
         for row, cells in zip(rows.tolist(), self._shown(rows), strict=True):
             raw[row] = _json(self._pairs(cells))
             if rejected[row]:
-                problems[row] = _json([self._told(problem, cells) for problem in self._problems.by_row[row]])
+                problems[row] = _json([self._told(row, problem, cells) for problem in self._problems.by_row[row]])
         return {"problems": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())}
 
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
@@ -307,8 +308,11 @@ class _BlockReader:
         beyond = range(len(mapping.headings), len(cells))
         return pairs + [[mapping.extra_name(n), _shown(cells[n])] for n in beyond if cells[n] is not None]
 
-    def _told(self, problem: tuple[int | None, str], cells: tuple[str | None, ...]) -> list[str | None]:
+    def _told(self, row: int, problem: tuple[int | None, str], cells: tuple[str | None, ...]) -> list[str | None]:
         column, reason = problem
+        if line := self._sheet.line_of(self._block.numbers[row].as_py()):
+            advice = ": format the cell"  # there is none
+            reason = f"{reason.partition(advice)[0]} (from line {line:,} on)"
         if column is None:
             return [None, None, reason]
         headings = self._mapping.headings

@@ -37,6 +37,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.merged_headings import refuse_divided_names
 from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
@@ -126,8 +127,7 @@ def _best(matched: Sequence[MatchedSheet]) -> MatchedSheet:
 
 
 def _with_headings(sheet: MatchedSheet, best: MatchedSheet) -> _Other:
-    rows = max(sheet.height - sheet.heading_row, 0)
-    told = SheetNotRead(storable(sheet.name), rows, same_headings(best.mapping, sheet.mapping))
+    told = SheetNotRead(storable(sheet.name), _rows_below(sheet), same_headings(best.mapping, sheet.mapping))
     return _Other(told, sheet.has_rows and is_same_list(best.mapping, sheet.mapping))
 
 
@@ -165,6 +165,7 @@ def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedShee
     below = [cells for number, cells in top if number > heading_row]
     width = max(map(len, [found, *below])) if columns else _width(found, below)
     mapping = map_columns((found + [None] * width)[:width], columns, system=system)
+    refuse_divided_names(mapping, heading_row, workbook.merged, below, columns)
     above = sum(number < heading_row for number, _ in top)
     has_rows = begin[-1].numbers[-1].as_py() > heading_row
     rows = chain(begin, blocks)
@@ -371,6 +372,13 @@ def _system_without_ids(request: ReadRequest, headings: Headings) -> list[str]:
     return [f"no column holds the ids of {headings.system}: if one does, say which, for example {option}"]
 
 
+def _rows_below(sheet: MatchedSheet) -> int:
+    """How many rows a sheet has that is not read; counted where it does not say."""
+    if sheet.height:
+        return max(sheet.height - sheet.heading_row, 0)
+    return sum(map(len, _below(sheet.blocks, sheet.heading_row)))
+
+
 def storable(name: str) -> str:
     """The name of a sheet as the database stores it."""
     return name.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
@@ -381,7 +389,7 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Clean and write the rows of a sheet."""
     before = totals.last
-    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, sheet.totals)
+    batches = SheetBatches(storable(sheet.name), sheet.mapping, before, sheet.totals, workbook.line_of)
     below = _below(sheet.blocks, sheet.heading_row)
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)

@@ -1,7 +1,8 @@
 """Tables of a web page: what Salesforce, SAP and many others export as .xls.
 
-Each table that holds no other is a sheet. The text of a cell is what a browser shows: no number or blank is guessed
-from it, which pandas.read_html does ("007", "NA", "1e5"). That is why lxml is used directly.
+Each table is a sheet, but for those that only lay out others. The text of a cell is what a browser or, where the cell
+says it, Excel shows: no number or blank is guessed from it, which pandas.read_html does ("007", "NA", "1e5"). That is
+why lxml is used directly.
 """
 
 import re
@@ -23,7 +24,12 @@ _BEGINNING = 1 << 14  # bytes in which a page says its encoding
 _MOST_COLUMNS = 16_384  # Excel's; a cell that says it spans more is wrong
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
 _BREAKS = frozenset({"br", "p", "div", "li", "tr"})
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_CELLS = ("td", "th")
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
+_MEDIA = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")  # rules for print and small screens
+_RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_CLASS = re.compile(r"\w*\.([\w-]+)")
+_NO_TEXT_INPUTS = frozenset({"hidden", "password", "checkbox", "radio", "button", "submit", "reset", "image", "file"})
 _SIGN_IN = "is a web page that asks to sign in, not a workbook: sign in, download the file and import that"
 _NO_TABLE = f"is a web page without a table of data, not a workbook: if it shows your table in a browser, {SAVE_AS}"
 _CUT = "is a web page that breaks off inside a table: export it again"
@@ -32,8 +38,6 @@ _CUT = "is a web page that breaks off inside a table: export it again"
 class HtmlTables:
     """A web page: a sheet for each table."""
 
-    hidden_columns: frozenset[int] = frozenset()
-
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
         """Parse the page. Raises RefusedError: no table, a form to sign in, broken off, or of no known encoding."""
         self._encoding = _encoding_of(path, encoding)
@@ -41,6 +45,7 @@ class HtmlTables:
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
         self.merged: list[Merge] = []
         self.hidden_rows = 0
+        self.hidden_columns: frozenset[int] = frozenset()
         text = path.read_bytes().decode(self._encoding.codec).lstrip("\ufeff")
         lower = text.lower()
         self._tables = _data_tables(text)
@@ -56,19 +61,21 @@ class HtmlTables:
         """Blocks of the rows of a table."""
         self.merged, self.hidden_rows = [], 0
         table = self._tables[[info.name for info in self.sheets].index(sheet)]
+        self.hidden_columns = frozenset(_hidden_columns(table))
         return blocks_of(self._rows(table))
 
     def _rows(self, table: Any) -> Iterator[Row]:
         covered: dict[int, int] = {}  # column -> last row that a cell above covers
-        for number, row in enumerate(table.iter("tr"), 1):
-            if _HIDDEN.search(row.get("style", "")):
-                self.hidden_rows += 1
+        for number, row in enumerate(_own_rows(table), 1):
+            self.hidden_rows += _is_hidden(row) or _is_hidden(row.getparent())
             cells: list[Cell] = []
-            for cell in row.iterchildren("td", "th"):
+            for cell in row.iterchildren(*_CELLS):
                 while covered.get(len(cells), 0) >= number:
                     cells.append(None)
                 width, height = _span(cell, "colspan"), _span(cell, "rowspan")
                 left = len(cells)
+                if _is_hidden(cell):
+                    self.hidden_columns |= {left}
                 cells.append(_text(cell) or None)
                 cells.extend([None] * min(width - 1, _MOST_COLUMNS - len(cells)))
                 if width > 1 or height > 1:
@@ -95,7 +102,7 @@ def _encoding_of(path: Path, given: str | None) -> Encoding:
 
 
 def _data_tables(text: str) -> list[Any]:
-    """Tables that hold no other table, and have several cells."""
+    """Tables of several cells that hold no other table but in one of several cells of a row."""
     if not text.strip():
         return []
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
@@ -103,19 +110,54 @@ def _data_tables(text: str) -> list[Any]:
         page = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         return []
-    etree.strip_elements(page, "script", "style", "noscript", "template", with_tail=False)
-    found = [
-        table
-        for table in page.iter("table")
-        if table.find(".//table") is None and any(_several_cells(row) for row in islice(table.iter("tr"), 100))
-    ]
+    _mark_hidden(page)
+    etree.strip_elements(page, "script", "style", "noscript", "template", "datalist", with_tail=False)
+    found = [table for table in page.iter("table") if _is_data(table)]
     if _asks_to_sign_in(text.lower()) and not any(table.find(".//input") is None for table in found):
         return []
     return found
 
 
+def _is_data(table: Any) -> bool:
+    around = {next(inner.iterancestors("tr"), None) for inner in table.iterdescendants("table")}
+    rows = list(_own_rows(table))
+    if any(row in around and sum(1 for _ in row.iterchildren(*_CELLS)) == 1 for row in rows):
+        return False
+    return any(_several_cells(row) for row in islice((row for row in rows if row not in around), 100))
+
+
+def _own_rows(table: Any) -> Iterator[Any]:
+    """The rows of a table without those of the tables inside it."""
+    return (row for row in table.iter("tr") if next(row.iterancestors("table")) is table)
+
+
 def _several_cells(row: Any) -> bool:
-    return sum(1 for cell in row.iterchildren("td", "th") if _text(cell)) > 1 or row.find("th") is not None
+    return sum(1 for cell in row.iterchildren(*_CELLS) if _text(cell)) > 1 or row.find("th") is not None
+
+
+def _mark_hidden(page: Any) -> None:
+    """Mark what the page's own style sheets hide by its class."""
+    sheets = _MEDIA.sub("", " ".join(style.text or "" for style in page.iter("style")))
+    hiding = [selectors for selectors, rule in _RULE.findall(sheets) if _HIDDEN.search(rule)]
+    selectors = [selector.strip() for each in hiding for selector in each.split(",")]
+    classes = {found[1] for selector in selectors if (found := _CLASS.fullmatch(selector))}
+    for element in page.iter(etree.Element) if classes else ():
+        if classes & set(element.get("class", "").split()):
+            element.set("hidden", "")
+
+
+def _is_hidden(element: Any) -> bool:
+    style = element.get("style")
+    return element.get("hidden") is not None or bool(style and _HIDDEN.search(style))
+
+
+def _hidden_columns(table: Any) -> Iterator[int]:
+    """Columns that the table itself says are hidden, as Excel writes it."""
+    left = 0
+    for column in table.iter("col"):
+        width = _span(column, "span")
+        yield from range(left, left + width) if _is_hidden(column) else ()
+        left += width
 
 
 def _asks_to_sign_in(lower: str) -> bool:
@@ -128,15 +170,28 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _text(cell: Any) -> str:
-    """What a browser shows: line breaks are those of the page's tags, other blanks are one."""
+    """What is shown: line breaks are those of the page's tags, other blanks are one."""
+    if said := cell.get("x:str"):  # what Excel shows, where it is another text than a browser's
+        return str(said).strip()
     if not len(cell):
         return _BLANKS.sub(" ", cell.text or "").strip()
-    parts = []
-    for event, element in etree.iterwalk(cell, events=("start", "end")):
-        if event == "start":
-            parts.append("\n" if element.tag in _BREAKS and element is not cell else "")
-            parts.append(_BLANKS.sub(" ", element.text or ""))
-        elif element is not cell:
-            parts.append(_BLANKS.sub(" ", element.tail or ""))
-    lines = (re.sub(" +", " ", line).strip() for line in "".join(parts).split("\n"))
+    lines = (re.sub(" +", " ", line).strip() for line in "".join(_pieces(cell)).split("\n"))
     return "\n".join(lines).strip("\n")
+
+
+def _pieces(element: Any) -> Iterator[str]:
+    """The texts inside an element, as far as a browser shows them."""
+    yield _BLANKS.sub(" ", element.text or "")
+    for child in element.iterchildren(etree.Element):
+        yield "\n" if child.tag in _BREAKS else " " if child.tag in _CELLS else ""
+        if _is_hidden(child):
+            pass
+        elif child.tag == "select":
+            options = list(child.iter("option"))
+            chosen = [option for option in options if option.get("selected") is not None]
+            yield "; ".join(map(_text, chosen or options[:1]))
+        elif child.tag == "input" and child.get("type", "").lower() not in _NO_TEXT_INPUTS:
+            yield child.get("value", "")
+        else:
+            yield from _pieces(child)
+        yield _BLANKS.sub(" ", child.tail or "")

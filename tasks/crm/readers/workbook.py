@@ -62,6 +62,10 @@ class Workbook:
         """How many cells the row has by the file's word, where a further one has slipped out of its column; of text."""
         return None
 
+    def line_of(self, row: int) -> int | None:  # noqa: ARG002 - for those that know
+        """In which line of the file the record of a row begins, where people see no rows."""
+        return None
+
     def close(self) -> None:
         """Let go of the file; `blocks` is of no use afterwards."""
 
@@ -305,6 +309,10 @@ class _Text(Workbook):
 
     def width_of(self, row: int) -> int | None:
         find: Callable[[int], int | None] | None = getattr(self._reader, "width_of", None)
+        return find(row) if find else None
+
+    def line_of(self, row: int) -> int | None:
+        find: Callable[[int], int | None] | None = getattr(self._reader, "line_of", None)
         return find(row) if find else None
 
     def blocks(self, sheet: str) -> Iterator[Block]:

@@ -1,0 +1,190 @@
+"""What a card says, by headings that the import knows; what it has no field for stands under a heading of its own.
+
+Of several telephone numbers, addresses and so on the preferred one, else the first, has the plain heading ("Phone");
+the others have a number, their types and their label ("Phone 2 (work)"). A fax number is under "Fax". Pictures are
+left out.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from tasks.crm.heading_table import heading_table
+from tasks.crm.heading_text import is_known
+from tasks.crm.names import split_name
+from tasks.crm.readers.vcard_text import Property, divided, unescaped
+
+LEFT_OUT = frozenset({"photo", "logo", "sound", "key"})
+_IGNORED = LEFT_OUT | {"version", "prodid", "profile", "kind", "x-addressbookserver-kind", "x-abshowas", "x-ablabel",
+                       "x-abadr", "x-abuid"}  # fmt: skip
+_HEADINGS = {
+    "fn": "Full Name", "title": "Job Title", "role": "Role", "note": "Notes", "categories": "Tags", "bday": "Birthday",
+    "uid": "UID", "url": "Website", "nickname": "Nickname", "anniversary": "Anniversary", "rev": "Last Modified",
+    "gender": "Gender", "lang": "Language", "tz": "Time Zone", "impp": "IM", "tel": "Phone", "email": "Email",
+    "label": "Address Text",
+}  # fmt: skip
+_LABELLED = {"x-abdate": "Date", "x-abrelatednames": "Related Name"}  # what their labels say is their heading
+# What further ones are called, and the headings of the parts, in their order.
+_STRUCTURES = {
+    "n": ("Name", ("Last Name", "First Name", "Middle Name", "Prefix", "Suffix")),
+    "adr": ("Address", ("PO Box", "Street 2", "Street", "City", "State", "Zip", "Country")),
+    "org": ("Organization", ("Company", "Department")),
+}
+_NO_PHONES = {
+    "Fax": re.compile("fax|faks|факс|φαξ|传真|傳真|팩스|פקס|فاكس"),
+    "Pager": re.compile("pager"),
+    "Modem": re.compile("modem|bbs"),
+}
+_NO_TYPES = frozenset({"pref", "voice", "internet", "other", "text", "postal", "parcel", "quoted-printable", "base64"})
+_TYPES = _NO_TYPES | {"home", "work", "cell", "mobile", "iphone", "main", "msg", "car", "isdn", "video", "pcs", "dom",
+                      "textphone", "intl", "x400", "homepage", "fax", "pager", "modem"}  # fmt: skip
+_BUILT_IN = re.compile(r"_\$!<(.*)>!\$_")  # how Apple marks labels that it translates
+_LIST = re.compile(r"(?<!\\),(?=\S)")  # several values of a part, from 3.0 on; what a text says has a blank behind it
+_KINDS = frozenset({"kind", "x-addressbookserver-kind"})
+_AS_SPOKEN = ("Prefix", "First Name", "Middle Name", "Last Name", "Suffix")
+_URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
+_OMITTED_YEAR = "X-APPLE-OMIT-YEAR"
+_NO_CONTACTS = frozenset({"group", "location", "application", "device", "thing"})
+_NOT_PREFERRED = 101  # preferences go from 1 to 100
+
+
+def other_kind(card: Iterable[Property]) -> str | None:
+    """What a card is of if neither of a person nor of an organization: "group"."""
+    if any(each.name in {"member", "x-addressbookserver-member"} for each in card):
+        return "group"
+    return _kind(card) if _kind(card) in _NO_CONTACTS else None
+
+
+def values_of(card: Sequence[Property], *, is_old: bool) -> dict[str, str]:
+    """What a card says, by heading; `is_old`: by the rules of version 2.1."""
+    labels = {each.group: unescaped(each.value, is_old=is_old) for each in card if each.name == "x-ablabel"}
+    values = dict[str, str]()
+    for each in sorted(card, key=_preference):
+        if each.name in _IGNORED:
+            continue
+        words = _words(each, labels.get(each.group, "") if each.group else "")
+        if each.name in _STRUCTURES:
+            _add_parts(values, each, words, is_old=is_old)
+        elif text := _text(each, is_old=is_old):
+            _add(values, each, words, text)
+    _settle_names(values, is_company=_is_company(card))
+    return {heading: text for heading, text in values.items() if text}
+
+
+def _add(values: dict[str, str], each: Property, words: list[str], text: str) -> None:
+    """Add a property of one text."""
+    heading = _heading(each, words)
+    words = [] if each.name in _LABELLED else [word for word in words if word.casefold() != heading.casefold()]
+    if values.get(heading) == text:
+        return
+    if heading not in values and (each.name in _HEADINGS or not words):
+        values[heading] = text
+        _add_label(values, heading, words)
+    else:
+        values[_further(values, heading, words)] = text
+
+
+def _add_parts(values: dict[str, str], each: Property, words: list[str], *, is_old: bool) -> None:
+    """Add a name, an address or an organization; a further one in one cell."""
+    name, headings = _STRUCTURES[each.name]
+    value = _LIST.sub(" ", each.value) if each.name == "n" and not is_old else each.value
+    parts = [unescaped(part, is_old=is_old) for part in divided(value, ";")]
+    if each.name == "org":
+        parts = [parts[0], ", ".join(filter(None, parts[1:]))]
+    headings += tuple(f"{name} Part {number}" for number in range(len(headings) + 1, len(parts) + 1))
+    said = {heading: part for heading, part in zip(headings, parts, strict=False) if part}
+    if all(values.get(heading) == part for heading, part in said.items()):
+        return
+    if values.keys().isdisjoint(headings):
+        values |= said
+        _add_label(values, name, words)
+    else:
+        values[_further(values, name, words, first=2)] = ", ".join(said.values())
+
+
+def _add_label(values: dict[str, str], heading: str, words: list[str]) -> None:
+    """Keep the user's own word for the first number or address, whose heading does not say it."""
+    if own := [word for word in words if word.casefold() not in _TYPES]:
+        values[f"{heading} Label"] = ", ".join(own)
+
+
+def _further(values: dict[str, str], heading: str, words: list[str], first: int = 1) -> str:
+    """A heading that is not used: "Phone 2 (work)"."""
+    remark = f" ({', '.join(words)})" if words else ""
+    number = first
+    while (shown := f"{heading}{f' {number}' if number > 1 else ''}{remark}") in values or (
+        number == 1 and heading in values
+    ):
+        number += 1
+    return shown
+
+
+def _heading(each: Property, words: list[str]) -> str:
+    if each.name in _LABELLED:
+        return _of_its_own(words[-1] if words else _LABELLED[each.name])
+    if each.name == "tel":
+        said = " ".join(words).casefold()
+        return next((heading for heading, pattern in _NO_PHONES.items() if pattern.search(said)), "Phone")
+    return _HEADINGS.get(each.name) or _of_its_own(each.name.title())
+
+
+def _of_its_own(heading: str) -> str:
+    """The heading, as one that means nothing else."""
+    return f"vCard {heading}" if is_known(heading, heading_table()) else heading
+
+
+def _words(each: Property, label: str) -> list[str]:
+    """Types in small letters and, at the end, the label."""
+    built_in = _BUILT_IN.fullmatch(label)
+    words = [*map(str.lower, each.parameters.get("TYPE", ())), built_in[1].lower() if built_in else label]
+    if each.name in _LABELLED:
+        return [built_in[1] if built_in else label] if label else []
+    unique = {word.casefold(): word for word in reversed(words) if word and word.casefold() not in _NO_TYPES}
+    return list(reversed(unique.values()))
+
+
+def _text(each: Property, *, is_old: bool) -> str:
+    value = each.value
+    if each.name == "categories" and not is_old:
+        return "; ".join(filter(None, (unescaped(part, is_old=False) for part in divided(value, ","))))
+    text = unescaped(value, is_old=is_old)
+    for year in each.parameters.get(_OMITTED_YEAR, ()):
+        text = text.replace(f"{year}-", "--", 1)
+    return _URI.sub("", text, count=1) if each.name in {"tel", "email"} else text
+
+
+def _preference(each: Property) -> int:
+    """1 is preferred (4.0); TYPE=PREF (3.0) and PREF (2.1) say the same."""
+    said = [word for word in each.parameters.get("PREF", ()) if word.isdecimal()]
+    if said:
+        return int(said[0][:3])
+    preferred = "pref" in map(str.lower, each.parameters.get("TYPE", ()))
+    return 1 if preferred or "PREF" in each.parameters else _NOT_PREFERRED
+
+
+def _kind(card: Iterable[Property]) -> str:
+    return next((each.value.strip().lower() for each in card if each.name in _KINDS), "")
+
+
+def _is_company(card: Iterable[Property]) -> bool:
+    shown_as = [each.value.strip().lower() for each in card if each.name == "x-abshowas"]
+    return "company" in shown_as or _kind(card) in {"org", "organization"}
+
+
+def _settle_names(values: dict[str, str], *, is_company: bool) -> None:
+    """A company is no person. The full name stays where it says more; it is divided where there is no other name."""
+    full, first, last = (values.get(heading, "") for heading in ("Full Name", "First Name", "Last Name"))
+    if is_company:
+        named = " ".join(filter(None, (values.pop(heading, "") for heading in _AS_SPOKEN)))
+        company = values.setdefault("Company", values.pop("Full Name", "") or named)
+        shown = {"Person": named, "Shown As": values.pop("Full Name", "")}
+        values |= {heading: text for heading, text in shown.items() if sorted(text.split()) != sorted(company.split())}
+        return
+    company = values.get("Company", "")
+    if company and company == f"{first}{last}" and not (first and last):
+        values |= {"First Name": "", "Last Name": ""}
+        first = last = ""
+    if not first and not last and full != company:
+        values["First Name"], values["Last Name"] = (name or "" for name in split_name(full or None))
+        first = last = full
+    if full in {"", f"{first} {last}".strip(), f"{last} {first}".strip(), f"{last}, {first}", first, company}:
+        values.pop("Full Name", None)
