@@ -39,10 +39,11 @@ test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of 
 test-all: $(STAMP) ## all tests
 	@$(PY) -m pytest -n auto --dist loadfile
 
-lint: $(STAMP) ## style, format and types
+lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 docs: $(STAMP) $(DOCS_STAMP) ## write the generated pages of docs/ and build all of them into site/
 	@$(PY) -m deployments.reference

@@ -22,15 +22,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
+from db.settings import ROOT, ProjectSettings, SettingsError
 
-ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
 MIGRATIONS_WAIT = "10min"  # for another process that migrates
 CONNECT_TIMEOUT = 10  # seconds
@@ -56,12 +55,8 @@ class DatabaseConflict(DatabaseError):  # noqa: N818
     """Another transaction was faster."""
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(ProjectSettings):
     """Where the database is."""
-
-    model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
 
     database_url: SecretStr | None = Field(None, description="postgresql://user:password@host:5432/database")
     postgres_server: str | None = Field(None, description="Host of the database, in place of DATABASE_URL")
@@ -80,12 +75,9 @@ def database_settings() -> DatabaseSettings:
         DatabaseMisconfigured: names the variable.
     """
     try:
-        settings = DatabaseSettings()
-    except ValidationError as error:
-        wrong = error.errors(include_input=False)[0]
-        raise DatabaseMisconfigured(
-            f"{str(wrong['loc'][0]).upper()}: {wrong['msg']}; leave it empty for the default"
-        ) from None
+        settings = DatabaseSettings.load()
+    except SettingsError as error:
+        raise DatabaseMisconfigured(str(error)) from None
     # Not Path.expanduser, which raises for a user whom nobody knows.
     return settings.model_copy(update={"data_dir": ROOT / os.path.expanduser(settings.data_dir)})  # noqa: PTH111
 

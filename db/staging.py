@@ -47,6 +47,11 @@ class LateRejects:
     filled_extra: dict[str, int]  # heading of extra -> likewise
 
 
+# Accepted rows of which the reader kept all cells although their date is clear: one cell is filled.
+_LONE = "raw IS NOT NULL AND month_first IS NULL"
+_ONLY_CELL = "(SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 1 <> '' LIMIT 1)"
+
+
 def partition(import_id: int) -> str:
     """The name of the import's staging table."""
     return f"import_staging_{import_id:d}"
@@ -194,16 +199,25 @@ def settle_dates(
 
 
 def reject_lone_names(connection: Connection, import_id: int) -> LateRejects:
-    """Reject the rows with a name in one cell and nothing else; to be called before `settle_dates`.
-
-    They are the accepted rows of which the reader kept all cells although their date is clear.
-    """
-    cell = "(SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 1 <> '' LIMIT 1)"
+    """Reject the rows with a name in one cell and nothing else; to be called before `settle_dates`."""
     reason = (
         "has nothing but a name, like the heading of a section: "
         "add an e-mail address, a telephone number or an organisation if it is a record"
     )
-    return _reject(connection, partition(import_id), "raw IS NOT NULL AND month_first IS NULL", cell, reason, {})
+    return _reject(connection, partition(import_id), f"{_LONE} AND organization IS NULL", _ONLY_CELL, reason, {})
+
+
+def reject_lone_organizations(connection: Connection, import_id: int) -> LateRejects:
+    """Reject the rows with nothing but an organisation that no person of the file has; like `reject_lone_names`."""
+    table = partition(import_id)
+    nobodys = f"""{_LONE} AND organization IS NOT NULL AND NOT EXISTS (
+        SELECT FROM {table} person WHERE lower(person.organization) = lower({table}.organization)
+        AND num_nonnulls(person.first_name, person.last_name, person.email) > 0)"""
+    reason = (
+        "has nothing but an organisation, like the heading of a section: "
+        "add a name, a place or a telephone number if it is a record"
+    )
+    return _reject(connection, table, nobodys, _ONLY_CELL, reason, {})
 
 
 def _reject(

@@ -43,12 +43,12 @@ from db.engine import (
     revisions,
     transaction,
 )
+from db.settings import SettingsError
 from deployments import automations
 from deployments.prefect_api import POOL, PrefectApi, server_in_use, state_of_make_up
 from deployments.up import CannotGoOn
 from tasks.notify.channels import ChannelFailed, Channels, channels, notify_settings, send
 from tasks.notify.message import Line, Message, Section
-from tasks.settings import SettingsError
 
 Verdict = Literal["ok", "warning", "failed", "unknown"]
 CODES: dict[Verdict, int] = {"ok": 0, "unknown": 0, "warning": 1, "failed": 2}  # unknown: for a reason that is told

@@ -31,12 +31,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import psutil
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import Field, field_validator
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
+from db.settings import SettingsError, env_file
 from deployments import automations, sqlite_turns
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
@@ -67,8 +67,6 @@ class Stopped(BaseException):  # a BaseException, so that nothing swallows it
 class UpSettings(AdmissionSettings, ServerSettings):
     """What can be set for `make up` itself, in the environment or in .env, and what it hands to the worker."""
 
-    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
-
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
     crm_workbook: str | None = Field(
         None,
@@ -95,10 +93,9 @@ def up_settings() -> UpSettings:
         CannotGoOn: naming each wrong one.
     """
     try:
-        return UpSettings()
-    except ValidationError as error:
-        wrong = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise CannotGoOn("; ".join(wrong).replace("Value error, ", "")) from error
+        return UpSettings.load()
+    except SettingsError as error:
+        raise CannotGoOn(str(error)) from error
 
 
 class Signals:
@@ -290,7 +287,7 @@ class Up:
     def started_server_on(self, port: int) -> bool:
         """Start the server and wait until it serves; False if somebody else got the port between our look and its."""
         self.use_server(f"http://127.0.0.1:{port}/api")
-        given = {*self.env, *dotenv_values(ROOT / ".env")}  # Prefect reads that file as well
+        given = {*self.env, *dotenv_values(env_file())}  # Prefect reads that file as well
         database = sqlite_turns.settings(Path(self.env["PREFECT_HOME"]), given)
         env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | database | self.env
         server = self.child("server", "server", "start", "--port", str(port), env=env)

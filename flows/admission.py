@@ -48,8 +48,8 @@ from prefect.states import Cancelled, Failed, Running
 from db import task_runs
 from db.engine import DatabaseError, DatabaseUnavailable, transaction
 from db.instances import Instance
+from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
-from tasks.settings import SettingsError
 from tasks.slot import by_schedule
 
 P = ParamSpec("P")

@@ -2,20 +2,14 @@
 
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.settings import checked
+from db.settings import ProjectSettings
 
 
-class AdmissionSettings(BaseSettings):
+class AdmissionSettings(ProjectSettings):
     """When runs may start, the same for all jobs."""
-
-    model_config = SettingsConfigDict(
-        env_file=Path(__file__).parents[1] / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
 
     task_max_instances: int = Field(1, ge=1, le=1000, description="Runs of a job at work on one workbook or source")
     task_misfire_grace: int = Field(300, ge=0, description="Seconds a run of the schedule may be late")
@@ -29,4 +23,4 @@ class AdmissionSettings(BaseSettings):
 @cache
 def admission_settings() -> AdmissionSettings:
     """The settings, read once."""
-    return checked(AdmissionSettings)
+    return AdmissionSettings.load()

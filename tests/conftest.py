@@ -14,7 +14,10 @@ from sqlalchemy import make_url
 from db import embedded
 from db import engine as database_module
 
-SETTINGS = ("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "TASK_", "PREFECT_")
+SETTINGS = (
+    *("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_", "TASK_"),
+    *("MOFA_", "NOTIFY_", "KEEP_DAYS", "UI_PORT", "PREFECT_"),
+)
 # Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
 GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None
 
@@ -24,6 +27,7 @@ DEVELOPERS_OWN = Path(__file__).resolve().parents[1] / "var"
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
+os.environ["SETTINGS_FILE"] = os.devnull  # in place of .env
 # None of the tests measures speed: a machine that stands still for a moment is no fault of the code.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ours")

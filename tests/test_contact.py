@@ -313,6 +313,24 @@ def test_a_first_name_alone_is_a_person_who_can_be_reached(reached: dict[str, st
     assert (row["first_name"], row["last_name"]) == ("Suharto", None)
 
 
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ({"phone": "+62 21 111111"}, None),
+        ({"phone": None}, "has a first name and neither"),
+        ({"email": None, "phone": None}, "has a first name and neither"),
+        ({"email": None, "city": "Rome"}, "has a first name and neither"),
+        ({"email": "a@x.org"}, None),
+    ],
+)
+def test_a_first_name_without_a_column_for_the_last_one_has_to_be_reachable(
+    cells: dict[str, str | None], told: str | None
+) -> None:
+    found = problems({"first_name": "Ann", **cells}, last_name=False)
+    assert list(found) == ([None] if told else [])
+    assert all(reason.startswith(told or "-") for reason in found.values())
+
+
 # --- who it is
 
 

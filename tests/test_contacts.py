@@ -75,6 +75,8 @@ def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
     with transaction() as connection:
         if end.lone_names_are_remarks:
             staging.reject_lone_names(connection, import_id)
+        if end.lone_organizations_are_sections:
+            staging.reject_lone_organizations(connection, import_id)
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
         books = matching.judge(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
@@ -555,6 +557,7 @@ class Model:
         lone = [said for said in good if list(said) == ["last_name"]]  # headings of sections, unless most rows are such
         if 2 * len(lone) <= len(rows):
             good = [said for said in good if said not in lone]
+        good = [said for said in good if not self._is_section(said, good, len(rows))]
         books["rejected"] = len(rows) - len(good)
         adopted = self._ids(good)
         self._names(good, adopted)
@@ -578,6 +581,15 @@ class Model:
             else:
                 books["updated" if self._update(*known[who], merged) else "unchanged"] += 1
         return books
+
+    @staticmethod
+    def _is_section(said: Said, good: Sequence[Said], rows: int) -> bool:
+        """Whether it is nothing but an organisation that no person has, among people and few such rows."""
+        firms = [each for each in good if not (each.whole or "email" in each)]
+        lone = [each for each in firms if list(each) == ["organization"]]
+        people = [each.get("organization", "").casefold() for each in good if each.whole or "email" in each]
+        few = 2 * len(lone) <= rows and len(lone) <= max(rows / 10, 10) and 50 * (len(firms) - len(lone)) <= rows
+        return few and said in lone and said["organization"].casefold() not in people
 
     @staticmethod
     def _read(row: Row, system: str | None) -> Said | None:

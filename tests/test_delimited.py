@@ -302,6 +302,12 @@ def test_conventions_are_undone_where_a_column_follows_them(
     assert all(sentence.endswith("in column B") for sentence in assumed)
 
 
+@pytest.mark.parametrize("cells", [["'Ann Lee'", "'Bob Ray'"], ["“Acme”", "“Beta”"], ["«Acme»", "«Beta»"]])
+def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[str]) -> None:
+    text = "Name,City\n" + "".join(f"{cell},Bonn\n" for cell in cells)
+    assert taken(file, text) == [["Name", "City"], *[[cell[1:-1], "Bonn"] for cell in cells]]
+
+
 @pytest.mark.parametrize(
     "formula", ['=HYPERLINK("http://x.org","Ann")', "=A2&B2", "=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "=Sheet1!B2"]
 )

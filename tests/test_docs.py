@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from prefect import Flow
-from test_project import MODULES, ROOMS, ROOT
+from test_project import MODULES, PACKAGES, ROOT
 
 from deployments import reference
 from tasks.mofa.page import Page, PageError
@@ -77,7 +77,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
     for program in set(re.findall(r"\.venv/bin/([\w-]+)", text)):
         assert (Path(sys.executable).parent / program).exists(), program
     for module in set(re.findall(r"python -m ([a-z_.]+)", text)):
-        if module.split(".")[0] in ROOMS:
+        if module.split(".")[0] in PACKAGES:
             assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
 
 
@@ -151,7 +151,7 @@ def test_the_files_and_functions_that_a_page_names_exist(page: Path) -> None:
 def test_the_python_of_a_page_is_correct_and_its_imports_exist(page: Path) -> None:
     for block in blocks(page, "python"):
         for node in ast.walk(ast.parse(block)):
-            if not isinstance(node, ast.ImportFrom) or not node.module or node.module.split(".")[0] not in ROOMS:
+            if not isinstance(node, ast.ImportFrom) or not node.module or node.module.split(".")[0] not in PACKAGES:
                 continue
             module = importlib.import_module(node.module)
             for alias in node.names:

@@ -19,7 +19,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
-from db import engine as database_module
 from db.engine import (
     ROOT,
     DatabaseConflict,
@@ -41,7 +40,7 @@ SECRET = "s3cr3t"  # noqa: S105 - what must never be shown
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
     """An environment without settings; what a test sets is what is read."""
-    monkeypatch.setitem(database_module.DatabaseSettings.model_config, "env_file", tmp_path / ".env")
+    monkeypatch.setenv("SETTINGS_FILE", str(tmp_path / ".env"))
     forget_settings()
     yield monkeypatch
     monkeypatch.undo()

@@ -5,7 +5,6 @@ that is accepted; a value is never stored that differs from the right one. What 
 real database.
 """
 
-import csv
 import io
 import re
 import zipfile
@@ -21,6 +20,8 @@ from test_contacts import BOOKS, rejects, stored
 
 from db import contacts, matching, staging
 from db.engine import transaction
+from tasks.crm.heading_table import heading_table
+from tasks.crm.heading_text import is_known
 from tasks.crm.headings import HeadingsError
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker import read
@@ -32,6 +33,10 @@ _BESIDE = [
 FIELD = next((path for path in _BESIDE if path.exists()), _BESIDE[0])
 pytestmark = pytest.mark.skipif(not FIELD.exists(), reason="the files lie beside the project, where there are any")
 
+CODECS = [
+    *("utf-8-sig", "utf-16", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "koi8-r", "mac-roman"),
+    *("gbk", "euc-kr", "shift-jis"),
+]
 Values = Mapping[str, str | None]  # field -> value; None: the field is blank
 MUST = "rejected"  # the row has to be rejected
 SCIENTIFIC, DATE, TIME, FRACTION, NEGATIVE = "in scientific notation", "a date", "a time", "a fraction", "a negative"
@@ -309,6 +314,16 @@ def test_each_row_arrives_as_a_person_reads_it(name: str, tmp_path: Path) -> Non
     assert (right.told or "") in " ".join(found.end.assumptions)
 
 
+@pytest.mark.parametrize("name", RIGHT)
+def test_no_refusal_shows_a_cell(name: str, tmp_path: Path) -> None:
+    """Each file is refused here, whatever else it holds: a heading is asked for that it does not have."""
+    headings = found_in(name, tmp_path).headings
+    known = [*headings.fields.values(), *headings.extra] if headings else []
+    refusal = found_in(name, tmp_path, {"No such heading": "organization"}).refusal
+    assert refusal is not None
+    assert [cell for cell in shown(name, refusal) if not any(cell in heading for heading in known)] == []
+
+
 def check(row: Mapping[str, Any], right: Values | str, *, rejectable: bool) -> None:
     """The row has the right values, or is rejected where it may be or must be."""
     reasons = " ".join(reason for *_, reason in row["problems"] or [])
@@ -329,20 +344,23 @@ def check(row: Mapping[str, Any], right: Values | str, *, rejectable: bool) -> N
 
 
 def shown(name: str, message: str) -> list[str]:
-    """Cells of data rows that the message shows: no letter of a person belongs there."""
+    """Texts of cells that the message shows: longer than three characters, and no headings."""
+    message = message.replace(name, "")
     return [cell for cell in cells_of(name) if re.search(rf"(?<!\w){re.escape(cell)}(?!\w)", message)]
 
 
-def cells_of(name: str) -> list[str]:
-    """Cells of the rows of a text file, below the headings if it has any; texts of a workbook that name a person."""
+def cells_of(name: str) -> set[str]:
+    """The texts of a file, in whatever format and encoding, and their parts; without those that are headings."""
     content = (FIELD / name).read_bytes()
     if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(FIELD / name) as archive:
-            parts = "".join(archive.read(part).decode("latin-1") for part in archive.namelist() if part.endswith("xml"))
-        return re.findall(r"(?<=>)[^<>]*@[^<>]*(?=<)", parts)
-    rows = list(csv.reader(io.StringIO(content.decode("latin-1"))))
-    cells = [cell.strip() for row in rows[0 if name == "headerless.csv" else 1 :] for cell in row]
-    return [cell for cell in cells if len(cell) > 2]  # shorter ones are in every sentence
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            parts = [part for part in archive.namelist() if re.search(r"/(sheet\d+|sharedStrings)\.xml$", part)]
+            texts = [re.sub(r"<[^>]*>", "\n", archive.read(part).decode()) for part in parts]
+    else:
+        texts = [content.decode(codec, "replace") for codec in CODECS]
+    lines = [line.strip() for text in texts for line in re.split(r"[\r\n<>]+", text)]
+    cells = {cell.strip(" \"'{}") for line in lines for cell in [line, *re.split(r"[,;:\t|\"]", line)]}
+    return {cell for cell in cells if len(cell) > 3 and not is_known(cell, heading_table())}
 
 
 def test_every_line_of_the_list_is_checked() -> None:
@@ -379,6 +397,8 @@ def imported(name: str, into: Path) -> dict[str, Any]:
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
         if end.lone_names_are_remarks:
             staging.reject_lone_names(connection, import_id)
+        if end.lone_organizations_are_sections:
+            staging.reject_lone_organizations(connection, import_id)
         books = matching.judge(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)

@@ -87,6 +87,48 @@ def test_lost_letters_control_characters_and_several_names_are_rejected() -> Non
     assert "question mark" in row["problems"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MÃ¼ller", "JosÃ©", "Donâ€™t", "CittÃ\u00a0", "SÃ\u00adlvia", "Ð˜Ð²Ð°Ð½", "Î‘Î¸Î®Î½Î±", "ÅukaszÃ³w"),
+        *("WÄ…s", "Å¡kola", "MĂĽller", "РџРµС‚СЂ", "å±±ç”°", "5Â\u00a0km"),
+    ],
+)
+def test_letters_that_were_taken_for_others_are_rejected_in_every_column(name: str) -> None:
+    headings = ["Last Name", "City", "Notes", "Colour"]
+    for column, heading in enumerate(headings):
+        cells = ["Lee", "Bonn", "x", "red"]
+        cells[column] = f"{cells[column]} {name}" if heading == "Notes" else name
+        [row] = stage(headings, cells).table.to_pylist()
+        assert f'["{heading}","{cells[column]}"' in row["problems"]
+        assert "saved in the wrong encoding" in row["problems"]
+        assert row["last_name"] is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Ângelo", "Ãrea", "ÂNGELO", "JOÃO", "Conceição", "MANHÃ", "“MANHÔ", "„MANHÓ", "»LULEÅ«", "IRMÃ’S", "CAUû"),
+        *("CAFÉ’S", "NESTLÉ®", "CAFFÈ™", "MOËT™", "Åse", "ÅÄÖ", "Å–Ä", "Ähm…", "Øst", "ESPAÑA’S", "René’”", "voilà…”"),
+        *(
+            "PĂŞUNE",
+            "Ăleanu",
+            "СІРІЧЕНКО",
+            "СІРІЙ",
+            "Nguyễn",
+            "«Olá»…",
+            "Ýr Þórsdóttir",
+            "Kılıççı",
+            "Łódź",
+            "100 €",
+            "½",
+        ),
+    ],
+)
+def test_names_that_look_like_it_are_kept(name: str) -> None:
+    assert clean_name(name) == name
+
+
 def reasons(rows: Sequence[Sequence[str | None]]) -> dict[int, str]:
     """Row number -> why it is no record, of rows below Company, City, Phone, Revenue."""
     staged = stage(["Company", "City", "Phone", "Revenue"], ["Acme", "Bonn", "123456", "100"], *rows).table.to_pylist()

@@ -102,6 +102,36 @@ LANGUAGES = {
     ),
     "Hebrew": ("שם פרטי", "שם משפחה", "חברה", "דוא״ל", "טלפון נייד", "רחוב", "עיר", "מדינה"),
     "Korean": ("이름", "성", "회사명", "이메일", "휴대폰", "도로명 주소", "도시", "국가"),
+    "Lithuanian": ("Vardas", "Pavardė", "Įmonė", "El. paštas", "Mobilusis telefonas", "Gatvė", "Miestas", "Šalis"),
+    "Latvian": ("Vārds", "Uzvārds", "Uzņēmums", "E-pasts", "Tālrunis", "Iela", "Pilsēta", "Valsts"),
+    "Estonian": ("Eesnimi", "Perekonnanimi", "Ettevõte", "E-posti aadress", "Mobiiltelefon", "Tänav", "Linn", "Riik"),
+    "Serbian (Latin)": ("Ime", "Prezime", "Naziv preduzeća", "Mejl", "Broj mobilnog", "Ulica", "Mesto", "Država"),
+    "Serbian (Cyrillic)": ("Име", "Презиме", "Назив фирме", "Е-пошта", "Мобилни број", "Адреса", "Место", "Земља"),
+    "Bulgarian, other words": (
+        "Собствено име",
+        "Фамилно име",
+        "Дружество",
+        "Е-поща",
+        "ГСМ",
+        "Адрес",
+        "Град",
+        "Държава",
+    ),
+    "Vietnamese": ("Tên", "Họ", "Công ty", "Địa chỉ email", "Số điện thoại", "Địa chỉ", "Thành phố", "Quốc gia"),
+    "Indonesian": ("Nama depan", "Nama belakang", "Perusahaan", "Surel", "Nomor HP", "Alamat", "Kota", "Negara"),
+    "Thai": ("ชื่อ", "นามสกุล", "บริษัท", "อีเมล", "เบอร์โทรศัพท์", "ที่อยู่", "เมือง", "ประเทศ"),
+    "Hindi": ("नाम", "उपनाम", "कंपनी", "ईमेल", "मोबाइल नंबर", "पता", "शहर", "देश"),
+    "Persian": ("نام", "نام خانوادگی", "شرکت", "ایمیل", "شماره تلفن", "آدرس", "شهر", "کشور"),
+    "Persian, typed with Arabic letters": (
+        "نام",
+        "نام خانوادگي",
+        "شركت",
+        "ايميل",
+        "موبايل",
+        "نشاني",
+        "شهر",
+        "كشور",
+    ),
     "Chinese (simplified)": ("名", "姓", "公司名称", "电子邮箱", "手机号码", "街道", "城市", "国家"),
     "Chinese (traditional)": ("名字", "姓氏", "公司名稱", "電子郵件", "行動電話", "街道", "城市", "國家"),
 }
@@ -125,12 +155,21 @@ def test_a_list_in_a_language_is_understood_wholly(language):
         ("Nachname, Vorname", True), ("Last Name, First Name", True), ("Nom Prénom", True), ("Prénom Nom", False),
 
         ("聯絡人", True), ("名字", True),
+        ("Vardas ir pavardė", False), ("Pavardė, vardas", True), ("Vārds, uzvārds", False),
+        ("Täisnimi", False), ("Họ và tên", True), ("Tên", True), ("Nama lengkap", False), ("Nama", False),
+        ("ชื่อ-นามสกุล", False), ("पूरा नाम", False), ("نام و نام خانوادگی", False),
     ],
 )  # fmt: skip
 def test_a_whole_name_is_split_as_its_language_writes_it(heading, last_first):
     mapping = map_columns([heading, "E-mail"])
     assert mapping.fields == {0: "full_name", 1: "email"}
     assert mapping.last_first == last_first
+
+
+@pytest.mark.parametrize(("heading", "alike"), [("पिता", "पता"), ("पति", "पता"), ("จังหวัด", "ที่อยู่")])
+def test_vowel_signs_make_another_word(heading, alike):
+    """Father and husband are no address; remarks and marks change nothing of it."""
+    assert taken(["ईमेल", heading, f"{alike} *"]) == {"email": "ईमेल", "street": f"{alike} *"}
 
 
 def test_a_word_that_is_two_things_goes_by_the_language_of_the_other_headings():

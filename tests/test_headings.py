@@ -210,6 +210,19 @@ def test_headings_that_identify_nothing_are_listed_with_what_to_do():
     assert taken(["Phone", "City", None, "Kunde"], {"kunde ": "Organization"})["organization"] == "Kunde"
 
 
+@pytest.mark.parametrize("headings", [["First Name", "Phone"], ["Mobile", "Vorname"], ["Given Name", "City", "Tel."]])
+def test_a_first_name_and_a_number_suffice(headings):
+    sheet = [(1, ["My list"]), (2, headings), (3, ["Ann", "0301234567"]), (4, ["Bob", "0307654321"])]
+    assert find_headings(sheet) == 2
+    assert {"first_name", "phone"} <= taken(headings).keys()
+
+
+@pytest.mark.parametrize("headings", [["First Name", "City"], ["Phone", "City"], ["First Name"]])
+def test_a_first_name_or_a_number_alone_does_not(headings):
+    with pytest.raises(HeadingsError, match="none of them can identify a row"):
+        map_columns(headings)
+
+
 def test_everything_that_is_wrong_is_said_at_once():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Phone", "Telephone", "City"], {"Firma": "organization", "City": "town"})

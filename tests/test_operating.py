@@ -357,7 +357,11 @@ def test_the_job_of_the_docs_runs_at_the_start_is_killed_and_resumed(project: Pa
     jobs = {"keep_workbook": "keep-workbook", "keep_async": "keep-async"}
     with new_data_dir() as data_dir:
         started = start(
-            data_dir, root=project, PYTHONPATH=str(project), CRM_WORKBOOK=str(workbook(tmp_path / "a.csv", 1))
+            data_dir,
+            root=project,
+            SETTINGS_FILE="",
+            PYTHONPATH=str(project),
+            CRM_WORKBOOK=str(workbook(tmp_path / "a.csv", 1)),
         )
         try:
             started.expect("ready", 240)

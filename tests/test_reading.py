@@ -42,6 +42,7 @@ class Said:
     filled: list[dict[str, int]] = field(default_factory=list)  # of fields, of extra
     assumptions: list[str] = field(default_factory=list)
     sections: bool = False
+    organizations_are_sections: bool = False
     hidden: list[int] = field(default_factory=list)  # rows, columns
     refused: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +83,7 @@ def read(path: Path, **told: Any) -> Said:
                 said.filled = [content.pop(name) for name in ("filled", "filled_extra")]
                 said.assumptions = content.pop("assumptions")
                 said.sections = content.pop("lone_names_are_remarks")
+                said.organizations_are_sections = content.pop("lone_organizations_are_sections")
                 said.hidden = [content.pop(name) for name in ("hidden_rows", "hidden_columns")]
                 said.end = content
             else:
@@ -102,6 +104,20 @@ def workbook(path: Path, rows: Sequence[Sequence[Any]], sheet: str = "Contacts")
 def csv(path: Path, text: str) -> Path:
     path.write_text(text, newline="")
     return path
+
+
+# --- groups and sections
+
+
+def test_people_below_the_first_of_a_group_are_told_to_have_no_organisation(tmp_path: Path) -> None:
+    rows = [["Acme", "Ann", "Lee", "a@x.org"], [None, "Bob", "Ray", "b@x.org"], ["Beta", "Cid", "Fox", "c@x.org"]]
+    said = read(workbook(tmp_path / "grouped.xlsx", [["Account Name  ↑", *HEADINGS[1:]], *rows]))
+    assert [row["organization"] for row in said.rows] == ["Acme", None, "Beta"]
+    [told] = said.assumptions
+    assert told.startswith("rows without an organisation in a report that seems to be grouped by it: 1 ")
+    assert read(workbook(tmp_path / "list.xlsx", [HEADINGS, *rows])).assumptions == []
+    whole = read(workbook(tmp_path / "whole.xlsx", [["Account Name  ↑", *HEADINGS[1:]], rows[0], rows[2]]))
+    assert whole.assumptions == []
 
 
 # --- what is found

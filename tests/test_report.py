@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.crm.headings import FIELDS
-from tasks.crm.report import ImportReport, markdown, safe
+from tasks.crm.report import ImportReport, markdown, safe, unescaped
 from tasks.crm.report_parts import PARTS, fill_rates
+from tasks.crm.steps import shown_reports
 from tasks.markdown_table import markdown_table
 
 BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
@@ -53,6 +54,19 @@ def test_no_text_of_a_workbook_becomes_markup_or_a_line_or_a_cell_of_its_own(tex
         if plain.startswith("|"):
             assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == plain.count("|")
         assert not re.search(r"(?<!\\)(?:\\\\)*\]\(", line)
+
+
+@pytest.mark.parametrize("heading", ["full_name", "R&D *", "<Firma> [1]", r"a\_b", "&lt;", "Tel|Fax"])
+def test_a_heading_can_be_copied_from_the_terminal_and_stays_harmless_on_the_page(heading: str) -> None:
+    told = report(heading)
+    assert f"| {heading} |" in shown_reports([told.model_dump(mode="json")])
+    assert f"| {safe(heading)} |" in markdown(told)
+    assert safe(heading) != heading
+
+
+@given(TEXTS)
+def test_nothing_but_the_escapes_is_undone(text: str) -> None:
+    assert unescaped(safe(text)) == " ".join(text.split())
 
 
 def test_what_is_too_long_for_a_line_is_cut() -> None:

@@ -1,6 +1,6 @@
 """Who is the same person: external ids, weak identities and what contradicts them, the history of what was replaced."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +24,71 @@ def changes(*columns: str) -> list[tuple[Any, ...]]:
 def ids() -> dict[str | None, Mapping[str, Any]]:
     """Stored contacts by their external id."""
     return {contact.get("external_id"): contact for contact in stored()}
+
+
+# --- a first name and a telephone number
+
+
+def test_first_names_with_numbers_are_people_and_of_two_with_one_name_neither_is_guessed() -> None:
+    ann, bob = {"first_name": "Ann", "phone": "111"}, {"first_name": "Bob", "phone": "222"}
+    books = imported([ann, bob, bob, {"first_name": "Cid", "phone": "333"}, {"first_name": "CID", "phone": "444"}])
+    assert verdicts(books) == {"inserted": 2, "duplicate": 1, "rejected": 2}
+    assert stored() == [ann, bob]
+    reasons = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    assert reasons.keys() == {5, 6}
+    assert "is the same person as row 6" in reasons[5]
+    assert "differs in phone" in reasons[6]
+    again = imported([{**ann, "phone": "999"}])
+    assert verdicts(again) == {"updated": 1}
+    assert [update["fields"] for update in again["weak_updates"]] == [["phone"]]
+
+
+# --- headings of sections in the column of organisations
+
+LISTED = [
+    {"organization": company, "first_name": first, "last_name": "Lee", "email": f"{first}@x.org".lower(), "city": city}
+    for first, company, city in [("Ann", "", "Ulm"), ("Bob", "", ""), ("Cid", "Acme", ""), ("Dan", "", "Bonn")]
+]
+
+
+def section(text: str, **others: str) -> Row:
+    return {"organization": text, "first_name": "", "last_name": "", "email": "", "city": "", **others}
+
+
+def rejected(rows: list[Row]) -> list[int]:
+    found = rejects(imported(rows)["import_id"])
+    assert all(reject.column_name == "organization" for reject in found)
+    assert all("has nothing but an organisation, like the heading of a section" in reject.reason for reject in found)
+    return [reject.row_number for reject in found]
+
+
+@pytest.mark.parametrize("heading", ["Berlin office", "Group: Partners", "— Customers (12) —"])
+def test_the_heading_of_a_section_is_no_firm(heading: str) -> None:
+    assert rejected([section(heading), *LISTED[:2], section("Others"), *LISTED[2:]]) == [2, 5]
+    assert {contact.get("organization") for contact in stored()} == {None, "Acme"}
+
+
+def test_a_firm_of_somebody_in_the_file_is_none() -> None:
+    assert rejected([section("ACME"), *LISTED]) == []
+    assert "ACME" in {contact.get("organization") for contact in stored()}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [section("Beta", city="Kiel")],  # firms are listed
+        [section(name) for name in ("Beta", "Delta", "Epsilon", "Zeta")],  # too many for sections
+    ],
+)
+def test_firms_without_a_person_are_firms_where_such_are_listed(others: list[Row]) -> None:
+    assert rejected([section("Gamma"), *LISTED, *others]) == []
+    assert {"Gamma", *(row["organization"] for row in others)} <= {row.get("organization") for row in stored()}
+
+
+def test_in_a_long_list_many_firms_without_a_person_are_firms() -> None:
+    people = [{**LISTED[0], "email": f"p{number}@x.org"} for number in range(60)]
+    assert rejected([*people, *(section(f"Firm {number}") for number in range(11))]) == []
+    assert len(rejected([*people, *(section(f"Team {number}") for number in range(10))])) == 10
 
 
 # --- external ids
@@ -269,3 +334,30 @@ def test_judging_writes_nothing_but_staging() -> None:
     with engine().connect() as connection:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
         assert connection.scalar(text("SELECT count(*) FROM contact_changes")) == 0
+
+
+# --- last and first name in columns of their own, last name first
+
+
+@pytest.mark.parametrize(
+    ("headings", "people"),
+    [
+        (("성", "이름", "회사", "전화번호"), [("김", "민준"), ("김", "서연"), ("남궁", "민")]),
+        (("姓", "名", "公司", "电话"), [("王", "小明"), ("王", "丽"), ("欧阳", "明")]),
+        (("姓", "名前", "会社", "電話"), [("田中", "太郎"), ("田中", "花子"), ("田", "中太郎")]),
+    ],
+)
+def test_people_with_names_of_one_syllable_are_told_apart(
+    headings: Sequence[str], people: Sequence[tuple[str, str]]
+) -> None:
+    rows = [dict(zip(headings, (*name, "ACME", f"02-555-{n}"), strict=True)) for n, name in enumerate(people)]
+    assert verdicts(imported(rows)) == {"inserted": 3}
+    assert [(contact["last_name"], contact["first_name"], contact["phone"]) for contact in stored()] == [
+        (*name, f"02-555-{n}") for n, name in enumerate(people)
+    ]
+    assert verdicts(imported([*rows[::-1], rows[0]])) == {"unchanged": 3, "duplicate": 1}
+    changed = {**rows[0], headings[3]: "02-555-9999"}
+    assert verdicts(imported([changed])) == {"updated": 1}
+    assert {contact["phone"] for contact in stored()} == {"02-555-9999", "02-555-1", "02-555-2"}
+    other_way_round = dict(zip(headings[:3], (people[0][1], people[0][0], "ACME"), strict=True))
+    assert verdicts(imported([other_way_round])) == {"inserted": 1}

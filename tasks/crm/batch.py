@@ -7,7 +7,7 @@ A row with a faulty cell is rejected: it keeps every problem and all of its cell
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.names import split_name
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
+from tasks.crm.null_words import without_null_words
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -58,9 +59,12 @@ class StagedRows:
     table: pa.Table  # the columns of db.staging.STAGED_COLUMNS
     rejected: int
     lone_names: int  # accepted rows with a name in one cell and nothing else
+    organizations: int  # accepted rows that name an organisation and no person
+    lone_organizations: int  # those of them that fill no other cell, in a table with columns for names
     date_orders: frozenset[str]  # "day", "month": what the dates in words prove
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
+    null_words: dict[int, int]  # column -> cells with a word for nothing, such as "(null)"
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
@@ -91,7 +95,9 @@ class _BlockReader:
     """One block on its way."""
 
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
-        self._sheet, self._mapping, self._block = sheet, sheet.mapping, block
+        self._sheet, self._mapping, self._cells_read = sheet, sheet.mapping, block.columns
+        columns, self._null_words = without_null_words(block.columns)
+        self._block = replace(block, columns=columns)
         self._problems = Problems()
         self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
         for row, column, reason in block.faults:
@@ -124,16 +130,20 @@ class _BlockReader:
             accept = pa.array(~rejected)
             accepted = {name: pc.if_else(accept, column, None) for name, column in accepted.items()}
             kept = {name: pc.if_else(accept, column, None) for name, column in kept.items()}
-        lone = self._lone_names(accepted)
+        lone_names, lone_organizations = self._lone_names(accepted), self._lone_organizations(accepted)
+        lone = lone_names | lone_organizations
         table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous | lone)})
         orders = {day.order for day, refused in zip(days, rejected, strict=True) if day and day.order and not refused}
         return StagedRows(
             table,
             int(rejected.sum()),
-            int(lone.sum()),
+            int(lone_names.sum()),
+            int(_organizations(accepted).sum()),
+            int(lone_organizations.sum()),
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
+            null_words={n: count for n, count in self._null_words.items() if n not in self._mapping.dropped},
         )
 
     def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
@@ -144,9 +154,25 @@ class _BlockReader:
         rest = [name for name in (*TEXT_FIELDS, DATE) if name not in ("first_name", "last_name")]
         blank = [pc.is_null(accepted[name]) for name in rest]
         nothing_else = np.logical_and.reduce([np.asarray(each) for each in blank])
-        cells = np.sum([np.asarray(pc.is_valid(column)) for column in self._block.columns], axis=0)
-        found: np.ndarray[Any, Any] = nothing_else & (cells == 1) & np.asarray(pc.is_valid(accepted["identity_hash"]))
+        found: np.ndarray[Any, Any] = (
+            nothing_else & (self._cell_counts == 1) & np.asarray(pc.is_valid(accepted["identity_hash"]))
+        )
         return found
+
+    def _lone_organizations(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+        """Of each row, whether it has nothing but an organisation, in a table of people with several columns."""
+        if len(self._mapping.headings) < FEWEST_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
+            return np.zeros(len(self._block), dtype=bool)
+        found: np.ndarray[Any, Any] = (self._cell_counts == 1) & np.asarray(pc.is_valid(accepted["organization"]))
+        return found
+
+    @cached_property
+    def _cell_counts(self) -> np.ndarray[Any, Any]:
+        """How many cells each row fills."""
+        counts: np.ndarray[Any, Any] = np.sum(
+            [np.asarray(pc.is_valid(column)) for column in self._block.columns], axis=0
+        )
+        return counts
 
     def _placed(self) -> dict[str, pa.Array]:
         numbers = self._block.numbers
@@ -223,10 +249,13 @@ class _BlockReader:
         blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
         nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
         reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
-        half = nameless & ~blank["first_name"] & ~reachable & ("last_name" in self._column_of)
+        half = nameless & ~blank["first_name"] & ~reachable
         nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
-        column = self._column_of.get("last_name", self._column_of.get("full_name"))
-        self._problems.add(column, ((int(row), _HALF_A_NAME) for row in np.flatnonzero(half)))
+        column = self._column_of.get("last_name")
+        if column is None:
+            half &= blank["organization"]
+        reason = _FIRST_NAME_ALONE if column is None else _HALF_A_NAME
+        self._problems.add(column, ((int(row), reason) for row in np.flatnonzero(half)))
         self._problems.add(None, ((int(row), _NOBODY) for row in np.flatnonzero(nobody)))
 
     def _extra(self) -> dict[str, Texts]:
@@ -258,7 +287,7 @@ class _BlockReader:
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
         """The cells of these rows, as they can be stored and shown."""
         wanted = pa.array(rows)
-        columns = [column.take(wanted).to_pylist() for column in self._block.columns]
+        columns = [column.take(wanted).to_pylist() for column in self._cells_read]
         return zip(*columns, strict=True) if columns else iter([()] * len(rows))
 
     def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:
@@ -282,7 +311,9 @@ _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     DATE: (":", lambda text: text),  # the time of day
     "email": (SEVERAL_EMAILS, other_emails),
 }
+_NAMES = ("first_name", "last_name", "full_name")
 _HALF_A_NAME = "is blank although there is a first name"
+_FIRST_NAME_ALONE = "has a first name and neither an e-mail address nor a telephone number: add one, or the last name"
 _NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
 
 
@@ -297,6 +328,14 @@ def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
     # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
     members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
     return pc.binary_join_element_wise("{", members, "}", "")
+
+
+def _organizations(accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+    """Of each row, whether it names an organisation and no person."""
+    found = np.asarray(pc.is_valid(accepted["organization"]))
+    for name in ("first_name", "last_name", "email"):
+        found &= np.asarray(pc.is_null(accepted[name]))
+    return found
 
 
 def _filled(columns: Mapping[str, pa.Array]) -> dict[str, int]:

@@ -43,6 +43,7 @@ from tasks.crm.headings_error import IGNORE, HeadingsError, Problem
 
 # Without one of them no row can be told. An external_id is claimed only where its system is known.
 IDENTIFYING = frozenset({"organization", "last_name", "full_name", "email", "external_id"})
+_REACHABLE = frozenset({"first_name", "phone"})  # a first name is enough of whoever can be reached
 REASON_HEADING = "Import: reason"  # the column that rejects.py adds; dropped here when it comes back
 _REASON_KEY = key(REASON_HEADING)
 _PEOPLE = frozenset({"first_name", "last_name", "full_name", "email"})
@@ -130,11 +131,16 @@ def map_columns(
         problems.append(
             Problem(f"{named} is an id of a system that is not known: give ", "system", ", such as hubspot")
         )
-    if not IDENTIFYING & claims.fields:
+    if not identifies(claims.fields):
         problems.append("none of them can identify a row (an e-mail address, a last or full name, or an organization)")
     if problems:
         raise HeadingsError(problems, shown)
     return _mapping(claims, fields, shown)
+
+
+def identifies(fields: abc.Set[str]) -> bool:
+    """Whether rows with these fields can be told apart."""
+    return bool(IDENTIFYING & fields) or fields >= _REACHABLE
 
 
 def _fields(claims: Claims, shown: Sequence[str], problems: list[str | Problem]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from tasks.crm.excel_errors import is_error
+from tasks.crm.garbled import GARBLED, is_garbled
 
 RULES_VERSION = 2
 LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a cell that slipped
@@ -89,6 +90,7 @@ def clean_line(text: str | None) -> str | None:
     if text is None:
         return None
     if not text.isascii():
+        _check_letters(text)
         text = _INVISIBLE.sub("", text)
     return _checked(" ".join(text.split()), LINE_LENGTH)
 
@@ -117,7 +119,14 @@ def clean_note(text: str | None) -> str | None:
     """Text of many lines, as written but for the whitespace at its ends and the kind of line break."""
     if text is None:
         return None
+    _check_letters(text)
     return _checked(text.replace("\r\n", "\n").replace("\r", "\n").strip(), NOTE_LENGTH)
+
+
+def _check_letters(text: str) -> None:
+    """Look at the text as it is in the cell: a blank or an invisible character may be a byte of a letter."""
+    if is_garbled(text):
+        raise ValueError(GARBLED)
 
 
 def _checked(text: str, longest: int) -> str | None:

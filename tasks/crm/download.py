@@ -19,17 +19,17 @@ from typing import IO, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from db.settings import ProjectSettings
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.settings import checked
 
 
 class WorkbookUnreachable(WorkbookError):  # noqa: N818 - it says what to do: reach it later
     """The network or the other side failed: the same address may work in a minute."""
 
 
-class FetchingSettings(BaseSettings):
+class FetchingSettings(ProjectSettings):
     """How much may be fetched, and how long to wait for it."""
 
     model_config = SettingsConfigDict(env_prefix="WORKBOOK_")
@@ -43,7 +43,7 @@ class FetchingSettings(BaseSettings):
 @cache
 def fetching_settings() -> FetchingSettings:
     """The settings from the environment, read once."""
-    return checked(FetchingSettings)
+    return FetchingSettings.load()
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ _OF = "of "
 _EXPORT_OF = "export of "
 _LANGUAGES = re.compile(r"((?:\w+(?:, | and ))*\w+) lists")
 _LETTERS = str.maketrans(
-    {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe"}
-)  # that NFKD does not take apart
+    {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe", "ي": "ی", "ك": "ک"}
+)  # that NFKD does not take apart; Persian is also typed with Arabic letters
+# Letters, digits, and the vowel signs of India and Thailand, which are no letters and make another word.
+WORD = r"(?:[^\W_]|[\u0900-\u0eff])+"
+_WORDS_OF = re.compile(WORD)
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
 
@@ -121,7 +124,7 @@ def key(heading: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", heading).casefold())
     # Latin accents and the hamza of Arabic are dropped; the Japanese voicing marks (U+3099) make another letter.
     bare = "".join(c for c in plain if not ("\u0300" <= c <= "\u036f" or "\u0653" <= c <= "\u0655"))
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", bare.translate(_LETTERS))))
+    return "".join(_WORDS_OF.findall(unicodedata.normalize("NFC", bare.translate(_LETTERS))))
 
 
 @cache

@@ -14,6 +14,7 @@ from tasks.crm.heading_table import (
     DECORATION,
     FIRST_CHOICE,
     NOT_A_FIELD,
+    WORD,
     HeadingTable,
     key,
 )
@@ -28,7 +29,7 @@ _IN_BRACKETS = re.compile(
         for opening, closing in zip(_OPENING, _CLOSING, strict=True)
     )
 )
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(WORD)
 
 
 class Heading(NamedTuple):

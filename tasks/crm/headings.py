@@ -16,6 +16,7 @@ from tasks.crm.column_mapping import (
     IDENTIFYING,
     REASON_HEADING,
     Mapping,
+    identifies,
     map_columns,
     names_fields,
     repeats_headings,
@@ -114,7 +115,7 @@ def find_headings(
     widest = 0  # cells of the widest row so far
     for index, row in enumerate(filled):
         width = len(row.kinds)
-        if IDENTIFYING & row.named:
+        if identifies(row.named):
             wide_enough = len(row.named) > 1 or width > max(widest, _WIDE if widest > 1 else 1)
             if width == 1:
                 single = single or row.number

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.crm.worker_protocol import SheetNotRead
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+_ESCAPED = re.compile(r"\\([\\`*_\[\]|~])")
 
 
 class ImportReport(BaseModel):
@@ -61,3 +62,8 @@ def safe(text: object) -> str:
     flat = " ".join(str(text).split())
     flat = flat if len(flat) <= 200 else flat[:199] + "…"  # noqa: PLR2004 - what a table cell can show
     return _MARKDOWN.sub(r"\\\1", html.escape(flat, quote=False))
+
+
+def unescaped(markdown: str) -> str:
+    """Markdown for a terminal: what `safe` escaped stands there as it was, to be copied."""
+    return html.unescape(_ESCAPED.sub(r"\1", markdown))

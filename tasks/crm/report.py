@@ -8,10 +8,10 @@ import json
 import shlex
 from pathlib import PurePosixPath
 
-from tasks.crm.import_report import ImportReport, safe
+from tasks.crm.import_report import ImportReport, safe, unescaped
 from tasks.crm.worker_protocol import AskedBy
 
-__all__ = ["ImportReport", "column_option", "markdown", "remarks", "safe", "summary"]
+__all__ = ["ImportReport", "column_option", "markdown", "remarks", "safe", "summary", "unescaped"]
 
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
 

@@ -1,20 +1,14 @@
 """Settings of the import, from the environment or .env in the project's root."""
 
 from functools import cache
-from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.settings import checked
+from db.settings import ProjectSettings
 
 
-class ImportSettings(BaseSettings):
+class ImportSettings(ProjectSettings):
     """What an operator may set; docs/settings.md is generated from it."""
-
-    model_config = SettingsConfigDict(
-        env_file=Path(__file__).parents[2] / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
 
     crm_workbook: str | None = Field(None, description="The workbook to import when a run names none: path, glob, URL")
     reject_limit: float = Field(0.2, ge=0, le=1, description="Refuse a workbook of which more than this is rejected")
@@ -28,4 +22,4 @@ REJECTS_ALWAYS_TAKEN = 10  # so that one typo in a workbook of three rows does n
 @cache
 def import_settings() -> ImportSettings:
     """The settings, read once."""
-    return checked(ImportSettings)
+    return ImportSettings.load()

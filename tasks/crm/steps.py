@@ -32,26 +32,26 @@ from sqlalchemy import Connection
 
 from db import contacts, matching, staging
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
 from tasks.crm.progress import Progress, asked_by
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary
+from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary, unescaped
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.worker_client import ReadingProcess
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
-from tasks.settings import SettingsError
 from tasks.slot import asked_for, slot
 from tasks.step import RESULTS, Refused, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 4  # raised when rows are read otherwise, or come to lie in other batches or at other positions
+READING_VERSION = 5  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
 REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
@@ -297,7 +297,7 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
         books = matching.judge(connection, claim.id, staged.headings.fields)
         contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, sections, unsettled, contradicting)})
+        report = _report(staged, claim, preview, {**books, **_filled(staged.end, *sections, unsettled, contradicting)})
         too_many = _collapsed(report, told_apart_by) or _too_many(report)
         if preview or too_many:
             report = report.model_copy(update={"refusal": too_many})
@@ -347,10 +347,13 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
     return report
 
 
-def _reject_sections(connection: Connection, claim: Claim, end: End) -> staging.LateRejects:
-    if not end.lone_names_are_remarks:
-        return staging.LateRejects(0, {}, {})
-    return staging.reject_lone_names(connection, claim.id)
+def _reject_sections(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
+    rejected = []
+    if end.lone_names_are_remarks:
+        rejected.append(staging.reject_lone_names(connection, claim.id))
+    if end.lone_organizations_are_sections:
+        rejected.append(staging.reject_lone_organizations(connection, claim.id))
+    return rejected
 
 
 def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:
@@ -476,4 +479,4 @@ def subject(parameters: dict[str, Any]) -> str:
 
 def shown_reports(results: list[dict[str, Any]]) -> str:
     """The reports of a run as Markdown, for a terminal."""
-    return "\n\n".join(markdown(ImportReport(**result)) for result in results)
+    return "\n\n".join(unescaped(markdown(ImportReport(**result))) for result in results)

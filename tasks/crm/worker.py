@@ -35,6 +35,7 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, regrouped
@@ -42,6 +43,8 @@ from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
 TextRow = tuple[int, list[str | None]]
+_SORTED = frozenset("↑↓")  # beside the headings by which a report is grouped
+_SECTIONS = 10  # headings between the rows of a short sheet
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,9 @@ class ReadTotals:
     hidden_rows: int = 0
     hidden_columns: int = 0
     lone_names: int = 0
+    organizations: int = 0
+    lone_organizations: int = 0
+    null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -222,10 +228,23 @@ class ReadTotals:
             filled=dict(self.filled),
             filled_extra=dict(sorted(self.filled_extra.items())),
             lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
+            lone_organizations_are_sections=self._lists_people(),
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
-            assumptions=list(assumptions),
+            assumptions=[*assumptions, *self._null_words_told()],
         )
+
+    def _lists_people(self) -> bool:
+        """Whether people are listed, and few rows between them have nothing but an organisation."""
+        few = min(self.rows / 2, max(self.rows / 10, _SECTIONS))
+        others = self.organizations - self.lone_organizations
+        return 0 < self.lone_organizations <= few and others <= self.rows / 50
+
+    def _null_words_told(self) -> list[str]:
+        if not self.null_words:
+            return []
+        places = f"{self.null_words.total():,}, in {listed_columns(sorted(self.null_words))}"
+        return [f"(null), NaN or the like taken for blank cells ({places})"]
 
 
 def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
@@ -246,7 +265,16 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
             raise WorkbookError(
                 f"{request.name} has headings but no rows on sheet {headings.sheet!r}: was the right file exported?"
             )
-        yield totals.end(workbook.assumptions)
+        yield totals.end([*workbook.assumptions, *_grouped(headings, totals)])
+
+
+def _grouped(headings: Headings, totals: ReadTotals) -> list[str]:
+    """What is told of a Salesforce report that is grouped by organisations: only the first row of a group has its."""
+    blank = totals.rows - totals.rejected - totals.filled["organization"]
+    if not blank or _SORTED.isdisjoint(headings.fields.get("organization", "")):
+        return []
+    told = f"rows without an organisation in a report that seems to be grouped by it: {blank:,}"
+    return [f"{told} (export it ungrouped, or write the organisation into each row)"]
 
 
 def _headings(sheets: list[MatchedSheet], others: list[MatchedSheet]) -> Headings:
@@ -301,10 +329,13 @@ def _batches(
         totals.rows += len(block)
         totals.rejected += staged.rejected
         totals.lone_names += staged.lone_names
+        totals.organizations += staged.organizations
+        totals.lone_organizations += staged.lone_organizations
         totals.last = last
         totals.date_orders |= staged.date_orders
         totals.filled.update(staged.filled)
         totals.filled_extra.update(staged.filled_extra)
+        totals.null_words.update(staged.null_words)
         yield Batch(first, last, len(block), staged.rejected, str(path))
     totals.hidden_rows += workbook.hidden_rows
     totals.hidden_columns += len([column for column in workbook.hidden_columns if column < len(sheet.mapping.headings)])

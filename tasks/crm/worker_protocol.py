@@ -79,6 +79,7 @@ class End:
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
     lone_names_are_remarks: bool  # rows with nothing but a name: headings of sections, unless most rows are such
+    lone_organizations_are_sections: bool  # rows with nothing but an organisation that no other row has: the same
     hidden_rows: int  # that were read like the others
     hidden_columns: int
     assumptions: list[str]  # what was decided about the file and not proven by it, one clause each

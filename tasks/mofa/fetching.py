@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Self
 
 import anyio
@@ -34,9 +33,9 @@ import lxml.html
 from lxml import etree
 from protego import Protego
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from tasks.settings import checked
+from db.settings import ProjectSettings
 
 
 class FetchError(Exception):
@@ -56,16 +55,10 @@ class FetchRefused(FetchError):  # noqa: N818 - the opposite of FetchFailed
     """Trying again does not help: forbidden, gone, kept out by robots.txt, too large, led to another host."""
 
 
-class FetchingSettings(BaseSettings):
+class FetchingSettings(ProjectSettings):
     """How pages are asked for; times in seconds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MOFA_",
-        env_file=Path(__file__).parents[2] / ".env",
-        extra="ignore",
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="MOFA_")
 
     contact: str | None = Field(None, description="E-mail or web address in the User-Agent, for the ministry's admins")
     concurrency: int = Field(2, ge=1, le=8, description="Requests a server gets at once")
@@ -87,7 +80,7 @@ class FetchingSettings(BaseSettings):
 @cache
 def fetching_settings() -> FetchingSettings:
     """The settings from the environment or .env, read once."""
-    return checked(FetchingSettings)
+    return FetchingSettings.load()
 
 
 @dataclass(frozen=True)

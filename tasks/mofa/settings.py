@@ -1,23 +1,20 @@
 """Settings of the monitor's judgement; how pages are asked for is in fetching.py."""
 
 from functools import cache
-from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from db.settings import ProjectSettings
 from tasks.mofa.guard import Thresholds
-from tasks.settings import checked
 
 _DEFAULT = Thresholds()
 
 
-class MonitorSettings(BaseSettings):
+class MonitorSettings(ProjectSettings):
     """When a set is held, and how long pages are kept."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MOFA_", env_file=Path(__file__).parents[2] / ".env", extra="ignore", env_ignore_empty=True
-    )
+    model_config = SettingsConfigDict(env_prefix="MOFA_")
 
     found_again: float = Field(
         _DEFAULT.found_again, ge=0, le=1, description="Hold a set that has fewer of the missions"
@@ -36,4 +33,4 @@ class MonitorSettings(BaseSettings):
 @cache
 def monitor_settings() -> MonitorSettings:
     """The settings, read once."""
-    return checked(MonitorSettings)
+    return MonitorSettings.load()

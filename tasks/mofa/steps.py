@@ -23,6 +23,7 @@ from sqlalchemy import Connection, RowMapping
 
 from db import embassies as table
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.mofa.changes import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
@@ -43,7 +44,6 @@ from tasks.mofa.settings import monitor_settings
 from tasks.mofa.sources import UnknownSourceError, source
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, run_page, tell_people, working
-from tasks.settings import SettingsError
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import Refused, run, step
 

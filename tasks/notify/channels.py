@@ -13,25 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.settings import checked
+from db.settings import ProjectSettings
 
 
 class ChannelFailed(Exception):  # noqa: N818 - it says what happened
     """A channel did not take a message; the message is one plain sentence without secrets. Trying again may help."""
 
 
-class NotifySettings(BaseSettings):
+class NotifySettings(ProjectSettings):
     """Who is told, and how long a channel may take."""
-
-    model_config = SettingsConfigDict(
-        env_file=Path(__file__).parents[2] / ".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
 
     notify_urls: SecretStr | None = Field(None, description="Apprise URLs, blank-separated; without, nobody is told")
     # three times it must fit into the lease of a message (db.notifications.LEASE_SECONDS)
@@ -41,7 +35,7 @@ class NotifySettings(BaseSettings):
 @cache
 def notify_settings() -> NotifySettings:
     """The settings from the environment or .env, read once."""
-    return checked(NotifySettings)
+    return NotifySettings.load()
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from contextlib import nullcontext
 
 from db import embedded, notifications
 from db.engine import DatabaseError, database_settings, database_url, engine, transaction
+from db.settings import SettingsError
 from tasks.notify.channels import channels
-from tasks.settings import SettingsError
 
 NOBODY = "none"
 

@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 
 from db import episodes, notifications
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.settings import SettingsError
 from tasks.notify import message
 from tasks.notify.channels import ChannelFailed, channels, send
-from tasks.settings import SettingsError
 from tasks.step import Refused, run, step
 
 

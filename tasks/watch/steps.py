@@ -42,12 +42,12 @@ from sqlalchemy import RowMapping
 
 from db import embassies, episodes, notifications, staging, task_runs
 from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, working
-from tasks.settings import SettingsError
 from tasks.slot import SCHEDULED, slot_of, tag
 from tasks.step import RESULTS, Refused, step
 from tasks.watch.settings import watch_settings

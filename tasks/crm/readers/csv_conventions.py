@@ -116,7 +116,7 @@ def find_conventions(blocks: Callable[[], Iterator[Block]], triggers: Iterable[s
             undo.setdefault(at, []).append(does)
             told.setdefault(what, []).append(at)
     formulas = any(column.some("formula") or column.some("call") for column in columns)
-    sentences = [f"{what} in {_listed(places)}" for what, places in told.items()]
+    sentences = [f"{what} in {listed_columns(places)}" for what, places in told.items()]
     return Conventions(undo, sentences, formulas, first)
 
 
@@ -135,7 +135,7 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
         )
     for begin, end in _QUOTED:
         if column.all(begin + end) and (column.cells > 1 or begin != "'"):
-            yield lambda cell: cell[1:-1], "quotation marks around the cells left out"
+            yield _without_quotes(begin, end), "quotation marks around the cells left out"
     if column.some("entity") and column.counts["entity"] == column.counts["ampersand"]:  # no bare one beside them
         yield _without_entities, "HTML entities replaced by their characters"
     if column.all("float"):
@@ -145,6 +145,11 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
 def _without_formula(cell: str) -> str | None:
     found = _FORMULA_TEXT.fullmatch(cell)
     return (found[1].replace('""', '"') or None) if found else cell
+
+
+def _without_quotes(begin: str, end: str) -> Undo:
+    """Not of every cell: the heading above the cells may have none."""
+    return lambda cell: cell[1:-1] if cell.startswith(begin) and cell.endswith(end) and len(cell) > 1 else cell
 
 
 def _without_guard(cell: str) -> str:
@@ -212,7 +217,8 @@ def _matches(column: pa.StringArray, pattern: str) -> int:
     return pc.sum(pc.match_substring_regex(column, pattern=pattern)).as_py() or 0
 
 
-def _listed(places: Sequence[int]) -> str:
+def listed_columns(places: Sequence[int]) -> str:
+    """Columns counted from 0 as people call them: "columns A, C"."""
     letters = [_letter(at) for at in places]
     more = f" and {len(letters) - _LISTED:,} more" if len(letters) > _LISTED else ""
     return f"column{'s' * (len(letters) > 1)} {', '.join(letters[:_LISTED])}{more}"

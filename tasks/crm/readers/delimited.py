@@ -52,7 +52,7 @@ class DelimitedText:
         self._dialect, self._survey = _understood(path, self._codec, self._traits)
         self._check_headings()
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
-        self.assumptions += filter(None, (found.told, self._dialect.told))
+        self.assumptions += [self._dialect.told] if self._dialect.told else []
         self._conventions = Conventions()
         top = next(self._blocks(), None)
         if self._traits.triggers or (top and may_hold_floats(top, self._survey.shape.first)):

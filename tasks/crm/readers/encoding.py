@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.crm.garbled import garbled_places
 from tasks.crm.readers.encoding_guess import (
     SAMPLE,
     Candidate,
@@ -18,7 +19,6 @@ from tasks.crm.readers.encoding_guess import (
     is_plausible,
     knows_headings,
     odd_places,
-    tokens_beyond_ascii,
     words_beyond_ascii,
 )
 from tasks.crm.readers.languages import FREQUENT
@@ -30,7 +30,6 @@ class Encoding(NamedTuple):
 
     codec: str  # Python's name
     label: str | None = None  # what people call it, where the bytes do not prove it
-    told: str | None = None  # what is wrong with some of the text
 
 
 _BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -49,15 +48,11 @@ _SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 t
 _NEARLY = 0.9
 _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
 _SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
-# A letter of two bytes or more that was taken for as many letters of Windows-1252: "Ã¼".
-_TWICE = re.compile(
-    "[Â-ô][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]+"
-)
-# The same in UTF-8, which is found faster.
+# What text that was UTF-8 once may hold, in UTF-8, which is found faster than the rule of garbled.py.
 _MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
-# Cyrillic letters in UTF-8 that were taken for two of Windows-1251 each, two in a row at least: "РџРµ" for "Пе".
-_TWICE_CYRILLIC = re.compile(f"(?:[РС][{re.escape(bytes(range(0x80, 0xC0)).decode('cp1251', 'ignore'))}]){{2,}}")
 _MAY_BE_TWICE_CYRILLIC = re.compile(rb"\xd0[\xa0\xa1](?:[\xc2\xd0-\xd2][\x80-\xbf]|\xe2[\x80-\xbf]{2})\xd0[\xa0\xa1]")
+_SEPARATED = bytes.maketrans(b';,"\0', b"    ")  # delimiters that are no second byte of a letter in any encoding
+_NO_CHANCE = 3  # letters
 _LOST = "\ufffd".encode()
 _MOSTLY = 0.5
 
@@ -135,7 +130,7 @@ def _undecodable(path: Path, codec: str) -> int | None:
 
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
-    """The encoding; raises RefusedError where letters were lost or taken for others before the file was written."""
+    """The encoding; raises RefusedError where letters were lost before, or most of them were taken for others."""
     lost = twice = cyrillic = beyond = 0
     for piece in pieces(path, encoding.codec):
         if piece.isascii():
@@ -144,10 +139,10 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
         if b"\xef" in raw and _LOST in raw:
             lost += raw.count(_LOST)
         if b"\xc3" in raw and _MAY_BE_TWICE.search(raw):
-            twice += sum(_was_utf8(run[0]) for run in _TWICE.finditer(piece))
+            twice += garbled_places(piece, "cp1252")
             beyond += len(words_beyond_ascii(piece))
         elif _MAY_BE_TWICE_CYRILLIC.search(raw):
-            cyrillic += len(_TWICE_CYRILLIC.findall(piece))
+            cyrillic += garbled_places(piece, "cp1251")
     if lost:
         line = _line_of_loss(path, encoding.codec)
         raise RefusedError(
@@ -159,14 +154,12 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
             'is UTF-8 text that was taken for Windows-1251 ("П" reads "Рџ"): export it again as UTF-8, and leave the '
             "encoding out where you said one"
         )
-    if not twice:
-        return encoding
     if twice > _MOSTLY * beyond:
         raise RefusedError(
             'is UTF-8 text that was taken for Windows-1252 ("ü" reads "Ã¼"): export it again as UTF-8, and leave the '
             "encoding out where you said one"
         )
-    return encoding._replace(told=f'{twice:,} place{"s" * (twice > 1)} such as "Ã¼" for "ü" left as they are')
+    return encoding
 
 
 def _line_of_loss(path: Path, codec: str) -> int:
@@ -174,21 +167,15 @@ def _line_of_loss(path: Path, codec: str) -> int:
         return next(number for number, line in enumerate(file, 1) if "\ufffd" in line)
 
 
-def _was_utf8(run: str) -> bool:
-    try:
-        return run.encode("cp1252", "surrogateescape" if "\u0080" <= run < "\u00a0" else "strict").decode() != run
-    except UnicodeError:
-        return False
-
-
 def _guessed(path: Path) -> Encoding:
     lines, heading = _lines_beyond_ascii(path)
-    found = candidates(lines, heading)
+    tokens = _tokens(path)
+    found = candidates(lines, heading, [token for token in tokens if not _is_utf8(token)])
     if len(found) > 1:
         raise RefusedError(_undecided(found, heading))
     broken, whole, first = _broken_characters(path)
     is_other = whole <= broken or found[0].codec in FREQUENT if found else False  # two letters of those may look so
-    if is_other and not _mixed(path, found[0].codec):
+    if is_other and not _mixed(tokens, found[0].codec):
         return Encoding(found[0].codec, found[0].label)
     if whole > broken:
         raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
@@ -198,6 +185,16 @@ def _guessed(path: Path) -> Encoding:
             "together one by one"
         )
     raise RefusedError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
+
+
+def _tokens(path: Path) -> list[bytes]:
+    """What stands between blanks and delimiters and holds bytes beyond ASCII, each once."""
+    tokens = set[bytes]()
+    with path.open("rb") as file:
+        while (lines := file.readlines(_PIECE)) and len(tokens) < _MOST_TOKENS:
+            found = set(b"".join(lines).translate(_SEPARATED).split())
+            tokens.update(token for token in found if not token.isascii())
+    return sorted(tokens)
 
 
 def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes]:
@@ -225,20 +222,24 @@ def _broken_characters(path: Path) -> tuple[int, int, int]:
     return broken, whole, first
 
 
-def _mixed(path: Path, codec: str) -> bool:
-    """Whether the rest of the file does not fit what its beginning is."""
-    tokens = set[str]()
+def _mixed(tokens: list[bytes], codec: str) -> bool:
+    """Whether some of the text does not fit the encoding of most of it."""
+    if codec not in FREQUENT and any(map(_is_utf8, tokens)):
+        return True
     try:
-        for piece in pieces(path, codec):
-            if piece.isascii() or len(tokens) > _MOST_TOKENS:
-                continue
-            new = tokens_beyond_ascii(piece) - tokens
-            if any(_was_utf8(run[0]) for token in new for run in _TWICE.finditer(token)):
-                return True
-            tokens |= new
+        texts = b"\n".join(tokens).decode(codec).split("\n")
     except UnicodeDecodeError:
         return True
-    return not is_plausible(odd_places(tokens), len(tokens))
+    return not is_plausible(odd_places(texts), len(texts))
+
+
+def _is_utf8(token: bytes) -> bool:
+    """Whether the bytes are UTF-8, and no two letters that look so by chance: "Úš" in Windows-1250 is one of Arabic."""
+    try:
+        beyond = [letter for letter in token.decode() if letter > "\x7f"]
+    except UnicodeDecodeError:
+        return False
+    return len(beyond) >= _NO_CHANCE or all(letter.isalpha() and letter < "\u0250" for letter in beyond)
 
 
 def _undecided(found: list[Candidate], heading: bytes) -> str:

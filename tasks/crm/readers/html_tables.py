@@ -39,7 +39,6 @@ class HtmlTables:
         self._encoding = _encoding_of(path, encoding)
         self.encoding = self._encoding.label
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
-        self.assumptions += filter(None, [self._encoding.told])
         self.merged: list[Merge] = []
         self.hidden_rows = 0
         text = path.read_bytes().decode(self._encoding.codec).lstrip("\ufeff")

@@ -61,7 +61,6 @@ class VCards:
         headings = dict.fromkeys(_FIRST) | dict.fromkeys(heading for values in self._cards for heading in values)
         self._headings = [heading for heading in headings if any(heading in values for values in self._cards)]
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
-        self.assumptions += filter(None, [found.told])
 
     def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
         """Blocks of the headings and the cards."""

@@ -1,0 +1,42 @@
+"""The base of all settings: read from the environment and .env; a wrong one is one sentence that names the variable."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
+
+
+def env_file() -> Path:
+    """The file with settings: SETTINGS_FILE, else .env in the project's directory."""
+    return Path(os.environ.get("SETTINGS_FILE") or ROOT / ".env")
+
+
+class SettingsError(ValueError):
+    """A setting is wrong: the message names the variable and what it may be, never its value, which may be a secret."""
+
+
+class ProjectSettings(BaseSettings):
+    """Settings of one package. An empty value counts as not set; the environment wins over the file."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings as they are now.
+
+        Raises:
+            SettingsError: names every variable that is wrong.
+        """
+        try:
+            return cls(_env_file=env_file())
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            wrong = "; ".join(
+                f"{prefix}{each['loc'][0]}".upper() + f": {each['msg'].removeprefix('Value error, ')}"
+                for each in error.errors(include_input=False, include_url=False)
+            )
+            raise SettingsError(f"{wrong}. Correct it in the environment of the worker, or in .env") from None
