@@ -493,8 +493,8 @@ def test_equal_headings_are_numbered_in_order():
     [
         (["Embassy", "Capital"], {"organization": "Embassy"}),
         (["Company", "Embassy"], {"organization": "Company"}),
-        (["Firma / Institution", "Ansprechperson", "Wohnort", "Staat"],
-         {"organization": "Firma / Institution", "full_name": "Ansprechperson", "city": "Wohnort", "country": "Staat"}),
+        (["Firma / Institution", "Ansprechperson", "Wohnort"],
+         {"organization": "Firma / Institution", "full_name": "Ansprechperson", "city": "Wohnort"}),
         (["Name", "Town/City", "Street & No."], {"full_name": "Name", "city": "Town/City", "street": "Street & No."}),
         (["Name", "Phone no. (incl. country code)"], {"full_name": "Name", "phone": "Phone no. (incl. country code)"}),
         (["Osoba do kontaktu", "Telefon"], {"full_name": "Osoba do kontaktu", "phone": "Telefon"}),
