@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_note, clean_whole_name, other_emails
+from tasks.crm.contact import MAY_BE_SEVERAL, Contact, Day, clean_note, clean_whole_name, other_emails, other_phones
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
@@ -309,7 +309,8 @@ class _BlockReader:
 # may have such a rest.
 _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     DATE: (":", lambda text: text),  # the time of day
-    "email": (SEVERAL_EMAILS, other_emails),
+    "email": (MAY_BE_SEVERAL, other_emails),
+    "phone": (MAY_BE_SEVERAL, other_phones),
 }
 _NAMES = ("first_name", "last_name", "full_name")
 _HALF_A_NAME = "is blank although there is a first name"
