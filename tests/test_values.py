@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from staged import problems, stage_cells
+from staged import problems, stage, stage_cells
 from test_reading import csv, read, workbook
 
 from tasks.crm.contact import clean_email, clean_phone
+from tasks.crm.names import split_name
 
 # --- telephone numbers
 
@@ -142,3 +143,79 @@ def test_addresses_are_read_as_mail_programs_write_them(cell: str, address: str,
 def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
     with pytest.raises(ValueError, match="is not an e-mail address"):
         clean_email(cell)
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("whole", "first", "last"),
+    [
+        ("Müller, Hans-Peter, Dr.", "Dr. Hans-Peter", "Müller"),
+        ("Weiss, Karl, Prof. Dr.", "Prof. Dr. Karl", "Weiss"),
+        ("Weiss, Karl, Dr. med., MBA", "Dr. med. Karl MBA", "Weiss"),
+        ("Lee, Ann, Mrs.", "Mrs. Ann", "Lee"),
+        ("Ann Lee, Dr.", "Dr. Ann", "Lee"),
+        ("Ann Lee, LCSW", "Ann LCSW", "Lee"),
+        ("Prof. Dr. Weiss, Karl", "Prof. Dr. Karl", "Weiss"),
+        ("Lee,, Ann,", "Ann", "Lee"),
+        (",Ann", "Ann", None),
+        ("Lovelace,", None, "Lovelace"),
+        ("Ravi a/l Kumar", "Ravi a/l", "Kumar"),
+        ("José Ortega y Gasset", "José", "Ortega y Gasset"),
+        ("Ana Costa e Silva", "Ana", "Costa e Silva"),
+        ("Santiago Ramón y Cajal", "Santiago", "Ramón y Cajal"),
+        ("de la Cruz", None, "de la Cruz"),
+        ("van der Berg", None, "van der Berg"),
+        ("Jan van der Berg", "Jan", "van der Berg"),
+        ("山田 太郎", "太郎", "山田"),
+        ("김 민준", "민준", "김"),
+        ("王 小明", "小明", "王"),
+        ("Yamada 太郎", "Yamada", "太郎"),
+    ],
+)
+def test_titles_particles_and_scripts_tell_the_last_name(whole: str, first: str | None, last: str | None) -> None:
+    row = stage_cells({"full_name": whole, "email": "a@x.org"}, last_name=False)
+    assert (row["first_name"], row["last_name"]) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("whole", "first", "last"),
+    [
+        ("van der Berg Jan", "Jan", "van der Berg"),
+        ("Ortega y Gasset José", "José", "Ortega y Gasset"),
+        ("Lovelace Ada", "Ada", "Lovelace"),
+    ],
+)
+def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str, last: str) -> None:
+    assert split_name(whole, last_first=True) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("whole", "reason"),
+    [
+        *((each, "has commas") for each in ("Lee, Ann, Acme", "a, b, c", "Lee Ann,", ", Ann Lee", "Ann Lee, XYZ")),
+        *((each, "holds a slash") for each in ("Lee / Ann", "Lee/Ann", "Ann Lee / Bob Ray", "Lee /")),
+        ("Ann Lee <ann@x.org>", "holds an e-mail address beside the name"),
+    ],
+)
+def test_what_is_not_one_name_is_rejected_and_not_torn(whole: str, reason: str) -> None:
+    found = problems({"full_name": whole, "email": "ann@x.org"}, last_name=False)
+    assert list(found) == ["full_name"]
+    assert found["full_name"].startswith(reason)
+
+
+@pytest.mark.parametrize("field", ["first_name", "last_name", "organization"])
+def test_a_name_has_no_commas_at_its_ends_and_no_address_beside_it(field: str) -> None:
+    cells = {"last_name": "Lee", "email": "a@x.org"}
+    assert stage_cells({**cells, field: " ,Ann, "})[field] == "Ann"
+    assert "beside the name" in problems({**cells, field: "Ann <a@x.org>"})[field]
+    assert stage_cells({**cells, field: "Beta <3 & Sons"})[field] == "Beta <3 & Sons"
+
+
+def test_the_name_of_a_company_may_hold_what_that_of_a_person_may_not() -> None:
+    headings = ["Name", "Email", "Is a company"]
+    rows = [["Lee / Söhne, Bonn, DE", "a@x.org", "true"], ["Lee / Ann", "b@x.org", "false"]]
+    company, person = stage(headings, *rows).table.to_pylist()
+    assert company["organization"] == "Lee / Söhne, Bonn, DE"
+    assert "holds a slash" in person["problems"]

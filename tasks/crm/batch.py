@@ -217,16 +217,19 @@ class _BlockReader:
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
         """What the column of whole names says: a person's two names or, where a flag says so, an organisation."""
         whole = self._cleaned(clean_whole_name, self._column_of["full_name"])
-        parts, _ = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
+        parts, faults = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
         names = {
             "first_name": pa.array([part and part[0] for part in parts], pa.string()),
             "last_name": pa.array([part and part[1] for part in parts], pa.string()),
         }
         flag = self._mapping.company_flag
         if flag is None:
+            self._problems.add(self._column_of["full_name"], faults)
             return names
         flags, _ = evaluate(lambda text: (text or "").strip().casefold() in TRUE, self._cells(flag)[0])
         company = pa.array([each is True for each in flags])
+        persons = [(row, reason) for row, reason in faults if flags[row] is not True]
+        self._problems.add(self._column_of["full_name"], persons)
         return {
             "organization": pc.if_else(company, whole, fields["organization"]),
             "first_name": pc.if_else(company, fields["first_name"], names["first_name"]),

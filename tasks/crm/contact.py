@@ -98,6 +98,7 @@ _PHONE_COMMAS = re.compile(r"\s*[,，、]\s*|\s+/\s+|\s*/\s*(?=\+)")  # between 
 _AT_ENDS = " ;,|；，、"
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0xFF61: "."}
 _MAILBOX = re.compile(r"([^<>\[\]]*)[<\[]\s*([^<>\[\]\s]+)\s*[>\]]")  # Ann Lee <ann@x.org>
+_ADDRESS_BESIDE = re.compile("<[^<>]*@")
 _WITH_REMARK = re.compile(r"([^\s@]+@[^\s@]+)\s*\([^()@]*\)")  # ann@x.org (work)
 _MAIL_SCHEME = re.compile(r"(?:mailto|smtp|e-?mail)\s*:\s*")
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a`\u00b4"
@@ -140,23 +141,30 @@ def clean_line(text: str | None) -> str | None:
 
 
 def clean_name(text: str | None) -> str | None:
-    """One line that names a person, an organisation or a place; a date there is another value that Excel changed."""
-    line = clean_line(text)
-    if line is None:
-        return None
-    if _ISO_DATE.fullmatch(line):
-        raise ValueError("is a date: format the cell as text and type it again")
-    if "?" in line and _LOST_LETTER.search(line) and "://" not in line:
-        raise ValueError("has a question mark in place of a letter: export the file again as UTF-8, or type it again")
-    return line
+    """One line that names a person, an organisation or a place, without commas at its ends."""
+    name = _named(text)
+    return name and (name.strip(" ,") or None)
 
 
 def clean_whole_name(text: str | None) -> str | None:
     """The name of one person or organisation, with all of its parts."""
-    name = clean_name(text)
+    name = _named(text)
     if name is not None and ";" in name:
         raise ValueError("holds several names: write one row for each")
     return name
+
+
+def _named(text: str | None) -> str | None:
+    line = clean_line(text)
+    if line is None:
+        return None
+    if _ISO_DATE.fullmatch(line):  # another value that Excel changed
+        raise ValueError("is a date: format the cell as text and type it again")
+    if "?" in line and _LOST_LETTER.search(line) and "://" not in line:
+        raise ValueError("has a question mark in place of a letter: export the file again as UTF-8, or type it again")
+    if "<" in line and _ADDRESS_BESIDE.search(line):
+        raise ValueError("holds an e-mail address beside the name: write it in a column of its own")
+    return line
 
 
 def clean_note(text: str | None) -> str | None:
