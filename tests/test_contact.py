@@ -288,7 +288,7 @@ def test_where_the_last_name_is_written_first_it_is_the_first_word(
 
 
 def test_every_faulty_cell_of_a_row_is_told() -> None:
-    cells = {"email": "nobody", "phone": "-", "last_contacted": 3.0, "city": ErrorCell("#REF!")}
+    cells = {"email": "nobody", "phone": "call Ada", "last_contacted": 3.0, "city": ErrorCell("#REF!")}
     assert list(problems(cells)) == ["email", "phone", "city", "last_contacted"]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 from staged import problems, stage, stage_cells
 from test_reading import csv, read, workbook
 
@@ -219,3 +220,26 @@ def test_the_name_of_a_company_may_hold_what_that_of_a_person_may_not() -> None:
     company, person = stage(headings, *rows).table.to_pylist()
     assert company["organization"] == "Lee / Söhne, Bonn, DE"
     assert "holds a slash" in person["problems"]
+
+
+# --- errors and formats
+
+
+@pytest.mark.parametrize("error", ["#ERROR!", "#DĚLENÍ_NULOU!", "Loading...", "Loading…", "Wird geladen..."])
+def test_errors_of_google_sheets_and_czech_excel_are_errors(error: str) -> None:
+    assert problems({"last_name": "Lee", "organization": error}) == {"organization": f"shows {error}"}
+
+
+def test_words_with_dots_behind_them_are_no_error() -> None:
+    assert stage_cells({"last_name": "Lee", "organization": "Reloading..."})["organization"] == "Reloading..."
+
+
+def test_the_word_that_a_format_shows_for_zero_is_what_a_person_reads(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet, form = book.add_worksheet(), book.add_format({"num_format": '"+49 "0;;"keine"'})
+        sheet.write_row(0, 0, ["Name", "Email", "Phone"])
+        for row, number in enumerate((0, 301234), 1):
+            sheet.write_row(row, 0, ["Ann Lee", f"a{row}@x.org"])
+            sheet.write_number(row, 2, number, form)
+    assert [row["phone"] for row in read(path).rows] == [None, "+49 301234"]

@@ -114,3 +114,7 @@ def test_other_encodings_and_many_cards_are_read(file: Path) -> None:
     assert cards == [{"First Name": "Jürgen", "Last Name": "Müller", "Company": "Größe GmbH"}]
     cards, faults = read(file, "".join(card(f"N:L{n};F{n}", f"EMAIL:a{n}@x.org") for n in range(300)))
     assert (len(cards), cards[-1]["Email"], faults) == (300, "a299@x.org", {})
+
+
+def test_a_colon_that_google_escapes_is_one(file: Path) -> None:
+    assert read(file, card("N:Lee;Ann", "item1.URL:https\\://x.org/a"))[0][0]["Website"] == "https://x.org/a"

@@ -95,8 +95,8 @@ class _BlockReader:
     """One block on its way."""
 
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
-        self._sheet, self._mapping, self._cells_read = sheet, sheet.mapping, block.columns
-        columns, self._null_words = without_null_words(block.columns)
+        self._sheet, self._mapping, self._block_read = sheet, sheet.mapping, block
+        columns, self._null_words = without_null_words(block.columns, sheet.mapping.fields)
         self._block = replace(block, columns=columns)
         self._problems = Problems()
         self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
@@ -106,7 +106,7 @@ class _BlockReader:
 
     def staged(self) -> StagedRows:
         self._problems.add(None, self._faults.pop(None, ()))
-        self._problems.add(None, self._sheet.non_records.reasons(self._block))
+        self._problems.add(None, self._sheet.non_records.reasons(self._block_read))
         fields = self._fields()
         days = self._days()
         self._reject_nameless(fields)
@@ -290,7 +290,7 @@ class _BlockReader:
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
         """The cells of these rows, as they can be stored and shown."""
         wanted = pa.array(rows)
-        columns = [column.take(wanted).to_pylist() for column in self._cells_read]
+        columns = [column.take(wanted).to_pylist() for column in self._block_read.columns]
         return zip(*columns, strict=True) if columns else iter([()] * len(rows))
 
     def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:

@@ -110,6 +110,7 @@ def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
         pc.equal(column, ""),
         pc.starts_with(column, "#"),  # may be an error
         pc.starts_with(column, "Err:"),
+        pc.ends_with(column, "..."),  # Loading...
     ):
         plain = pc.and_not(plain, blank)
     return plain

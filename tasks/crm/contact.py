@@ -32,7 +32,7 @@ _EMAIL = re.compile(
 # U+200C and U+200D are not among them: they make other letters in some scripts.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 _CONTROL = re.compile("[\x01-\x1f\x7f-\x9f]")  # whitespace among them is collapsed before
-_LOST_LETTER = re.compile(r"[^\W\d_]\?[^\W\d_]")  # of an encoding without it: J?rgen
+_LOST_LETTER = re.compile(r"[^\W\d_]\?[^\W\d_]|^[? ]*\?\?[? ]*$")  # of an encoding without it: J?rgen, ????
 _DIGIT = re.compile(r"\d")
 _LINE_BREAK = re.compile(r"[\n\r]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)

@@ -243,7 +243,7 @@ class ReadTotals:
         if not self.null_words:
             return []
         places = f"{self.null_words.total():,}, in {listed_columns(sorted(self.null_words))}"
-        return [f"(null), NaN or the like taken for blank cells ({places})"]
+        return [f"(null), n/a, a dash or the like taken for blank cells ({places})"]
 
 
 def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:

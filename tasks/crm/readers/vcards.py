@@ -169,4 +169,4 @@ def _complete_name(values: dict[str, str]) -> None:
 def _text(value: Any, between: str = " ") -> str:
     if isinstance(value, list | tuple):
         return between.join(filter(None, (_text(each, between) for each in value)))
-    return str(value).replace("\r\n", "\n").strip()
+    return str(value).replace("\r\n", "\n").replace("\\:", ":").strip()  # Google escapes the colon
