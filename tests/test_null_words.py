@@ -65,7 +65,7 @@ def test_a_dash_or_not_available_is_blank_in_every_field(field: str, word: str) 
     assert stage_cells(cells)[field] is None
 
 
-@pytest.mark.parametrize("word", ["none", "None", "null", "na", "tbd", "x", "0", "no email", "keine"])
+@pytest.mark.parametrize("word", ["none", "None", "null", "na", "tbd", "x", "no email", "keine"])
 def test_words_are_no_telephone_number_and_no_address_but_blank(word: str) -> None:
     row = stage_cells({"last_name": "Lee", "organization": "Acme", "phone": word, "email": word})
     assert (row["last_name"], row["phone"], row["email"]) == ("Lee", None, None)

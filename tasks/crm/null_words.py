@@ -74,7 +74,7 @@ def _of(field: str) -> set[str]:
     if field in {"organization", "city"}:
         return words
     words |= _NO_VALUE | (_spelled("na") if field != "country" else set())  # NA is Namibia
-    return words | (_NO_CONTACT | {"0"} if field in {"email", "phone"} else set())
+    return words | (_NO_CONTACT if field in {"email", "phone"} else set())
 
 
 def _values(words: Iterable[str]) -> pa.StringArray:
