@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from staged import texts
 
 from tasks.crm.columns import RULES, clean, evaluate, folded
-from tasks.crm.contact import Contact, clean_email, clean_line, clean_name, clean_note, clean_phone, fold, parse_date
+from tasks.crm.contact import (
+    Contact,
+    clean_email,
+    clean_line,
+    clean_name,
+    clean_note,
+    clean_phone,
+    clean_whole_name,
+    fold,
+    parse_date,
+)
 
 TEXTS = [
     "",
@@ -57,6 +67,27 @@ TEXTS = [
     "0.1364",
     "491512345678.0",
     "a@x.org; b@x.org",
+    "a@x.org; b@x.org; c",
+    "Ann <a@x.org>",
+    "ＡＮＮ@x.org",
+    "ann@x.org.",
+    "smtp:a@x.org",
+    "Lee,",
+    ",Ann",
+    ",",
+    "Lee; Ray",
+    "J?rgen",
+    "Loading...",
+    "Loading…",
+    "#ERROR!",
+    "030 123456\n0171 2345678",
+    "030 123456, 0171 2345678",
+    "110\n112",
+    "8-17",
+    "1 7",
+    "192.168.1.100",
+    "'030 12",
+    "=030",
 ]
 cells = st.lists(st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 addresses = st.lists(st.from_regex(r"\A[a-zA-Z0-9._+-]{1,8}@[a-z0-9.-]{1,8}\.[a-z]{1,4}\Z"))
@@ -73,7 +104,7 @@ def one_by_one(rule: Any, column: list[str | None]) -> tuple[list[Any], list[tup
     return values, faults
 
 
-@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_note, clean_email, clean_phone])
+@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_whole_name, clean_note, clean_email, clean_phone])
 @given(column=cells | addresses)
 def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[str | None]) -> None:
     cleaned = clean(rule, texts(*column))

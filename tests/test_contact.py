@@ -173,7 +173,6 @@ def test_an_address_is_one_in_lower_case(cell: Any, address: str | None) -> None
         "ada@1.2.3.4",
         "a@x.org, b",
         "a@x.org;n/a",
-        "Ada <a@x.org>",
         "ada lovelace@x.org",
         "ada@x.org?subject=Hi",
         "ada@x.org)",
@@ -264,8 +263,7 @@ def test_any_day_reads_as_itself_however_it_is_written(date: dt.date) -> None:
         ("Lovelace, Ada", ("Ada", "Lovelace")),
         ("Augusta Ada King", ("Augusta Ada", "King")),
         ("Ada", (None, "Ada")),
-        ("Lovelace,", (None, "Lovelace,")),
-        ("a, b, c", ("a, b,", "c")),
+        ("Lovelace,", (None, "Lovelace")),
         (None, (None, None)),
     ],
 )
@@ -290,7 +288,7 @@ def test_where_the_last_name_is_written_first_it_is_the_first_word(
 
 
 def test_every_faulty_cell_of_a_row_is_told() -> None:
-    cells = {"email": "nobody", "phone": "-", "last_contacted": 3.0, "city": ErrorCell("#REF!")}
+    cells = {"email": "nobody", "phone": "call Ada", "last_contacted": 3.0, "city": ErrorCell("#REF!")}
     assert list(problems(cells)) == ["email", "phone", "city", "last_contacted"]
 
 

@@ -282,7 +282,9 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["NULL", "NULL", "x"], [None, None, "x"]),
         (["Null", "x"], ["Null", "x"]),
         (["O&#039;Brien", "M&amp;M", "J&uuml;rgen", "&lt;x&gt;"], ["O'Brien", "M&M", "Jürgen", "<x>"]),
-        (["AT&T", "M&amp;M"], ["AT&T", "M&amp;M"]),
+        (["AT&T", "M&amp;M"], ["AT&T", "M&M"]),
+        (["Gr&ouml;&szlig;e", "R&D Lab", "&#39;x&apos;"], ["Größe", "R&D Lab", "'x'"]),
+        (["R&DX; Ulm", "y"], ["R&DX; Ulm", "y"]),
         (["R&D;x", "y"], ["R&D;x", "y"]),
         (["1067.0", "", "12.0"], ["1067", None, "12"]),
         (["1067.0", "12.5"], ["1067.0", "12.5"]),
@@ -309,7 +311,16 @@ def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[st
 
 
 @pytest.mark.parametrize(
-    "formula", ['=HYPERLINK("http://x.org","Ann")', "=A2&B2", "=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "=Sheet1!B2"]
+    "formula",
+    [
+        '=HYPERLINK("http://x.org","Ann")',
+        "=A2&B2",
+        "=1+1",
+        "=cmd|' /C calc'!A0",
+        "@SUM(A1)",
+        "=Sheet1!B2",
+        '="030" & "1234"',
+    ],
 )
 def test_a_formula_as_text_is_a_fault(file: Path, formula: str) -> None:
     _, _, faults = column(file, ["x=y", formula])

@@ -56,7 +56,7 @@ def test_other_values_are_no_telephone_numbers(cell: str, kind: str) -> None:
         ("Ludwig von Beethoven", ("Ludwig", "von Beethoven")),
         ("Ann Lee (Acme)", ("Ann", "Lee (Acme)")),
         ("Van Morrison", ("Van", "Morrison")),
-        ("de Gaulle", ("de", "Gaulle")),  # nothing else is left for a first name
+        ("de Gaulle", (None, "de Gaulle")),
         ("Müller GmbH & Co. KG", (None, "Müller GmbH & Co. KG")),
         ("Acme AG", (None, "Acme AG")),
         ("ООО Ромашка", (None, "ООО Ромашка")),

@@ -105,7 +105,7 @@ def test_a_placeholder_is_nobodys_name(name: str) -> None:
     assert [row["last_name"] for row in rows] == ["Lee", None]
     assert "nobody can be told from it" in rows[1]["problems"]
     assert json.loads(rows[1]["raw"])[0] == ["Name", name]
-    assert guests.placeholders == {0: 1}
+    assert guests.null_words == {0: 1}
 
 
 def test_a_placeholder_beside_what_tells_the_row_is_a_blank_cell() -> None:

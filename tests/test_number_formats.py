@@ -36,6 +36,12 @@ from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, mak
         (0.4567, "0%", "45.67%"),
         (-0.5, "0.00%", "-50%"),
         (12, "#,##0.0%", "1200%"),
+        (0, '"+49 "0;;"none"', "none"),
+        (1, '"+49 "0;;"none"', "+49 1"),
+        (0, "00000;-00000", "00000"),
+        (0, '[=0]"none";"+49 "0', "none"),
+        (7, '[=0]"none";"+49 "0', "+49 7"),
+        (1, '[=1]"Ja";[=0]"Nein"', "Ja"),
     ],
 )
 def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code: str, shown: str) -> None:
@@ -71,6 +77,9 @@ def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code
         (5, "@"),
         (5, '"'),
         (5, ";;;"),
+        (0, '"+49 "0;;'),
+        (0, '_-* 0_-;-* 0_-;_-* "-"??_-;_-@_-'),
+        (0, '0;-0;"-"'),
     ],
 )
 def test_of_any_other_format_the_number_itself_says_more(number: float, code: str) -> None:

@@ -357,3 +357,7 @@ def test_blank_lines_and_any_kind_of_line_break_change_nothing(file: Path) -> No
     expected = [{"First Name": "Ann", "Last Name": "Lee", "Notes": "a very long line", "Phone": "1"}]
     for changed in (text, text.replace("\r\n", "\r"), text.replace("VCARD\r\n", "VCARD\n\n \n"), f"\n{text}\x1a"):
         assert read(file, changed) == (expected, {})
+
+
+def test_a_colon_that_google_escapes_is_one(file: Path) -> None:
+    assert read(file, card("N:Lee;Ann", "item1.URL:https\\://x.org/a"))[0][0]["Website"] == "https://x.org/a"

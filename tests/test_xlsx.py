@@ -312,6 +312,30 @@ def test_a_cell_that_cannot_be_is_refused(tmp_path: Path, rows: str) -> None:
     assert "sheet 'S' is damaged or incomplete" in refusal(by_hand(tmp_path / "a.xlsx", rows))
 
 
+def test_two_rows_with_one_number_are_refused_and_none_is_lost(tmp_path: Path) -> None:
+    twice = f'<row r="1">{cell("A1")}</row><row r="2">{cell("A2")}</row><row r="2">{cell("B2")}</row>'
+    assert "sheet 'S' is damaged" in refusal(by_hand(tmp_path / "a.xlsx", twice))
+
+
+@pytest.mark.parametrize(
+    ("value", "since_1904", "shown"),
+    [
+        ("-5", False, "########"),
+        ("-5", True, "########"),
+        ("2958466", False, "########"),
+        ("2957004", True, "########"),
+        ("2958465", False, "9999-12-31"),
+        ("0", True, "1904-01-01"),
+        ("0.5", True, "12:00:00"),
+        ("0.5", False, "12:00:00"),
+    ],
+)
+def test_a_day_that_is_none_is_a_fault_and_the_first_one_is_a_day(value: str, since_1904: bool, shown: str) -> None:
+    text, fault = Values(["yyyy-mm-dd"], since_1904).shown("n", 0, value)
+    assert text == shown
+    assert fault == ("shows ########" if "#" in shown else None)
+
+
 # --- what is known before the first row
 
 

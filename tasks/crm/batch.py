@@ -18,15 +18,14 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import SEVERAL_EMAILS, Contact, Day, clean_note, clean_whole_name, other_emails
+from tasks.crm.contact import MAY_BE_SEVERAL, Contact, Day, clean_note, clean_whole_name, other_emails, other_phones
 from tasks.crm.external_ids import whole_salesforce_id
 from tasks.crm.headings import Mapping as ColumnMapping
 from tasks.crm.headings import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.names import split_name
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
-from tasks.crm.null_words import without_null_words
-from tasks.crm.placeholders import ditto_marks, without_placeholders
+from tasks.crm.null_words import ditto_marks, without_null_words
 from tasks.crm.readers.table import Block
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
@@ -67,7 +66,6 @@ class StagedRows:
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
     null_words: dict[int, int]  # column -> cells with a word for nothing, such as "(null)"
-    placeholders: dict[int, int]  # column of names -> cells with nobody's name, such as "TBC"
 
     def write(self, path: Path) -> None:
         """Write the rows as CSV: nulls are empty, all other texts quoted. Raises OSError."""
@@ -99,9 +97,8 @@ class _BlockReader:
     """One block on its way."""
 
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
-        self._sheet, self._mapping, self._cells_read = sheet, sheet.mapping, block.columns
-        columns, self._null_words = without_null_words(block.columns)
-        columns, self._placeholders = without_placeholders(columns, sheet.mapping.fields)
+        self._sheet, self._mapping, self._block_read = sheet, sheet.mapping, block
+        columns, self._null_words = without_null_words(block.columns, sheet.mapping.fields)
         self._block = replace(block, columns=columns)
         self._problems = Problems()
         self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
@@ -112,7 +109,7 @@ class _BlockReader:
         self._column_of = {name: column for column, name in self._mapping.fields.items()}
 
     def staged(self) -> StagedRows:
-        no_records = dict(self._sheet.non_records.reasons(self._block))
+        no_records = dict(self._sheet.non_records.reasons(self._block_read))
         faults = self._faults.pop(None, ())
         self._problems.add(None, [fault for fault in faults if fault[0] not in no_records])
         self._problems.add(None, no_records.items())
@@ -152,7 +149,6 @@ class _BlockReader:
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
-            placeholders=self._placeholders,
             null_words={n: count for n, count in self._null_words.items() if n not in self._mapping.dropped},
         )
 
@@ -229,16 +225,19 @@ class _BlockReader:
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
         """What the column of whole names says: a person's two names or, where a flag says so, an organisation."""
         whole = self._cleaned(clean_whole_name, self._column_of["full_name"])
-        parts, _ = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
+        parts, faults = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
         names = {
             "first_name": pa.array([part and part[0] for part in parts], pa.string()),
             "last_name": pa.array([part and part[1] for part in parts], pa.string()),
         }
         flag = self._mapping.company_flag
         if flag is None:
+            self._problems.add(self._column_of["full_name"], faults)
             return names
         flags, _ = evaluate(lambda text: (text or "").strip().casefold() in TRUE, self._cells(flag)[0])
         company = pa.array([each is True for each in flags])
+        persons = [(row, reason) for row, reason in faults if flags[row] is not True]
+        self._problems.add(self._column_of["full_name"], persons)
         return {
             "organization": pc.if_else(company, whole, fields["organization"]),
             "first_name": pc.if_else(company, fields["first_name"], names["first_name"]),
@@ -299,7 +298,7 @@ class _BlockReader:
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
         """The cells of these rows, as they can be stored and shown."""
         wanted = pa.array(rows)
-        columns = [column.take(wanted).to_pylist() for column in self._cells_read]
+        columns = [column.take(wanted).to_pylist() for column in self._block_read.columns]
         return zip(*columns, strict=True) if columns else iter([()] * len(rows))
 
     def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:
@@ -324,7 +323,8 @@ class _BlockReader:
 # may have such a rest.
 _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     DATE: (":", lambda text: text),  # the time of day
-    "email": (SEVERAL_EMAILS, other_emails),
+    "email": (MAY_BE_SEVERAL, other_emails),
+    "phone": (MAY_BE_SEVERAL, other_phones),
 }
 _NAMES = ("first_name", "last_name", "full_name")
 _HALF_A_NAME = "is blank although there is a first name"

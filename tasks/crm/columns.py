@@ -32,11 +32,12 @@ RULES: dict[str, Rule] = {name: field.metadata[0].func for name, field in Contac
 _PLAIN_LENGTH = 200  # characters; longer texts ask the rule
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
-_LIKE_A_DATE = r"^[0-9]{4}-"
 _PLAIN_ID = (  # a number, an id of Salesforce, a GUID
     r"^(?:[1-9][0-9]{0,29}|00[1-9A-Za-z][0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?"
     r"|[1-9a-f][0-9a-f]{7}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
 )
+# Like a date; a letter may be lost, an address beside it; a comma at an end. (RE2 needs one pass for all.)
+_CONSPICUOUS_NAME = r"^[0-9]{4}-|[?<]|^,|,$"
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
 
@@ -114,14 +115,14 @@ def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
         pc.equal(column, ""),
         pc.starts_with(column, "#"),  # may be an error
         pc.starts_with(column, "Err:"),
+        pc.ends_with(column, "..."),  # Loading...
     ):
         plain = pc.and_not(plain, blank)
     return plain
 
 
 def _is_plain_name(column: pa.StringArray) -> pa.BooleanArray:
-    plain = pc.and_not(_is_plain(column), pc.match_substring_regex(column, _LIKE_A_DATE))
-    return pc.and_not(plain, pc.match_substring(column, "?"))  # may have lost a letter
+    return pc.and_not(_is_plain(column), pc.match_substring_regex(column, _CONSPICUOUS_NAME))
 
 
 def _is_plain_whole_name(column: pa.StringArray) -> pa.BooleanArray:

@@ -21,8 +21,11 @@ LINE_LENGTH = 1_000  # characters of a name, an address line, tags: more is a ce
 NOTE_LENGTH = 1_000_000  # characters of notes
 EMAIL_LENGTH = 254  # RFC 5321: a path has 256 octets with its brackets
 PHONE_DIGITS = 3  # the shortest number that anyone dials
+_SHORT = 5  # digits; with fewer, a number has no separators: 8-17 and 01.05. are none
+_WHOLE = 7  # digits that make a number of its own; fewer may be an area code or an extension
+_WHOLE_LINE = 6  # the same on a line of its own
 
-# Unquoted local part and a domain with a dot, letters of any script (RFC 6531); one address, no display name.
+# Unquoted local part and a domain with a dot, letters of any script (RFC 6531).
 _EMAIL = re.compile(
     r"[^\s@<>()\[\],;:\\\"]{1,64}@(?:[^\s@<>()\[\],;:\\\"._-][^\s@<>()\[\],;:\\\"._]*\.)+"
     r"(?:xn--[a-z0-9-]+|[^\s\x00-@\[-`{-\x7f]{2,})"
@@ -31,15 +34,19 @@ _EMAIL = re.compile(
 # U+200C and U+200D are not among them: they make other letters in some scripts.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 _CONTROL = re.compile("[\x01-\x1f\x7f-\x9f]")  # whitespace among them is collapsed before
-_LOST_LETTER = re.compile(r"[^\W\d_]\?[^\W\d_]")  # of an encoding without it: J?rgen
-_DIALLED = re.compile(rf"(?:\D*\d){{{PHONE_DIGITS}}}")
+_LOST_LETTER = re.compile(r"[^\W\d_]\?[^\W\d_]|^[? ]*\?\?[? ]*$")  # of an encoding without it: J?rgen, ????
+_DIGIT = re.compile(r"\d")
+_LINE_BREAK = re.compile(r"[\n\r]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 # How dates, times and numbers of a workbook are written when they are read as text.
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 _TIME = re.compile(r"-?\d{1,4}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"-?\d+(?:[.,]\d+)? ?(?:e ?[+-]?|[x×*·] ?10 ?\^ ?)\d+", re.IGNORECASE)
 _NEGATIVE = re.compile(r"[-\u2212\u2013]\d+(?:[.,]\d+)?|\d+(?:[.,]\d+)?[-\u2212]")  # SAP writes the sign behind
-_FRACTION = re.compile(r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|\d+\.\d{9,}|(?:[1-9]\d{0,2} )?[1-9]\d?/[1-9]\d?")
+_FRACTION = re.compile(
+    r"0[.,]\d+|[1-9]\d*[.,]\d{1,2}|[1-9]\d{4,}[.,]\d+|\d+\.\d{9,}|\d{1,3}(?:[.,' ]\d{3})+[.,]\d{1,2}|"
+    r"(?:[1-9]\d{0,2} )?[1-9]\d?/[1-9]\d?"
+)
 _AMOUNT = re.compile(r"[^%€$£¥]*[%€$£¥][^%€$£¥]*")
 # How Excel and others write a day in CSV. Of two-digit years only what cannot be pairs of a number's digits.
 _SHORT_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/\d{2}")
@@ -49,13 +56,53 @@ _MONTH_BEGINS = (
 )
 _NAMED_DATE = re.compile(
     rf"\d{{1,2}}(?:\. ?|[ /-])(?:de )?{_MONTH_BEGINS},?(?: de)?[ /-](?:(?:19|20)\d{{2}}|\d{{2}})|"
-    rf"{_MONTH_BEGINS} \d{{1,2}},? (?:19|20)\d{{2}}",
+    rf"{_MONTH_BEGINS} \d{{1,2}},? (?:19|20)\d{{2}}|{_MONTH_BEGINS}[ ./-](?:19|20)\d{{2}}|"
+    r"(?:0?[1-9]|1[0-2])[./-](?:19|20)\d{2}|(?:19|20)\d{2}[./-](?:0?[1-9]|1[0-2])",
     re.IGNORECASE,
 )
+_PERIOD = re.compile(
+    r"(?:\d\.? ?)?(?:q|h|kw|cw|fy|gj|quarter|quartal|trimestre|semester|halbjahr|week|woche)\.? ?\d{0,2}[ ./-]*"
+    r"(?:19|20)\d{2}(?:[/-]\d{2,4})?|(?:19|20)\d{2}[ ./-]*(?:q|h|kw|cw|w)\.? ?\d{1,2}|(?:19|20)\d{2}/\d{2}",
+    re.IGNORECASE,
+)
+_WEEKDAY = (
+    "(?:mo|di|mi|do|fr|sa|so|mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|sam|dim|mi[eé]|jue|vie|s[aá]b|dom|gio|lu|ma|"
+    "me|je|ve|(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch|"
+    r"(?:lun|mar|mercre|jeu|vendre|same)di|dimanche)\b"
+)
+_HOURS = re.compile(
+    rf"{_WEEKDAY}(?:{_WEEKDAY}|\b\d{{1,2}}(?:[:.h]\d{{2}})?(?!\d)|uhr|h\b|[ap]\.?m\b|bis|to|und|and|[-–—+&,;/.: ])+",
+    re.IGNORECASE,
+)
+_OCLOCK = re.compile(r"\D*\d{1,2}(?:[:. ]?\d{2})? ?(?:uhr|h|[ap]\.?m)\b\W*", re.IGNORECASE)
+# Days and times of day beside which little else is left.
+_WHEN = re.compile(
+    r"(?<![\d.:])(?:[01]?\d|2[0-4])[:.h][0-5]\d(?![.:]?\d)|"
+    r"(?<!\d)(?<!\d[./-])(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d{2}|(?:19|20)\d{2}-\d{2}-\d{2})(?![./-]?\d)",
+    re.IGNORECASE,
+)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_NETWORK_ADDRESS = re.compile(
+    rf"(?!\d\d(?:\.\d\d){{3}}$){_OCTET}(?:\.{_OCTET}){{3}}(?:[:/]\d+)?|"  # 22.11.33.44 are pairs of digits
+    r"[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){4,7}|[0-9a-f:]*::[0-9a-f:]*|(?=.*[a-f])[0-9a-f]{2}(?:-[0-9a-f]{2}){5}",
+    re.IGNORECASE,
+)
+_POSITION = re.compile(r"-?\d{1,3}\.\d{3,}°?[,; ]+-?\d{1,3}\.\d{3,}°?")
+_ONE_RUN = re.compile(r"\D*\d[\d ]*\D*")  # all digits together
+_LETTERS_FOR_DIGITS = re.compile(r"\d-[A-Z][A-Z-]{2,}$")  # 1-800-FLOWERS
 _YEARS = range(1900, 2100)  # of dates that are taken for one where a number is due
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0+")
-SEVERAL_EMAILS = r"\s*[;,\n\r|]\s*|\s+:::\s+|\s+/\s+"  # what separates several addresses in one cell
-_SEPARATOR = re.compile(SEVERAL_EMAILS)
+# Where several e-mail addresses or telephone numbers may stand in one cell, as Arrow reads it.
+MAY_BE_SEVERAL = "[;,/|\n\r；，、]|:::"
+_LINES = re.compile(r"[;|\n\r；]|\s:::\s")  # separate whatever stands between them
+_EMAIL_COMMAS = re.compile(r"\s*[,，、]\s*|\s+/\s+")
+_PHONE_COMMAS = re.compile(r"\s*[,，、]\s*|\s+/\s+|\s*/\s*(?=\+)")  # between whole numbers alone
+_AT_ENDS = " ;,|；，、"
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0xFF61: "."}
+_MAILBOX = re.compile(r"([^<>\[\]]*)[<\[]\s*([^<>\[\]\s]+)\s*[>\]]")  # Ann Lee <ann@x.org>
+_ADDRESS_BESIDE = re.compile("<[^<>]*@")
+_WITH_REMARK = re.compile(r"([^\s@]+@[^\s@]+)\s*\([^()@]*\)")  # ann@x.org (work)
+_MAIL_SCHEME = re.compile(r"(?:mailto|smtp|e-?mail)\s*:\s*")
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a`\u00b4"
 _MONTHS = (
     "january",
@@ -97,20 +144,14 @@ def clean_line(text: str | None) -> str | None:
 
 
 def clean_name(text: str | None) -> str | None:
-    """One line that names a person, an organisation or a place; a date there is another value that Excel changed."""
-    line = clean_line(text)
-    if line is None:
-        return None
-    if _ISO_DATE.fullmatch(line):
-        raise ValueError("is a date: format the cell as text and type it again")
-    if "?" in line and _LOST_LETTER.search(line) and "://" not in line:
-        raise ValueError("has a question mark in place of a letter: export the file again as UTF-8, or type it again")
-    return line
+    """One line that names a person, an organisation or a place, without commas at its ends."""
+    name = _named(text)
+    return name and (name.strip(" ,") or None)
 
 
 def clean_whole_name(text: str | None) -> str | None:
     """The name of one person or organisation, with all of its parts."""
-    name = clean_name(text)
+    name = _named(text)
     if name is not None and ";" in name:
         raise ValueError("holds several names: write one row for each")
     return name
@@ -120,6 +161,19 @@ def clean_external_id(text: str | None) -> str | None:
     """The id of a row in another system; None for a blank cell and for what stands there instead of an id."""
     line = clean_line(text)
     return line and cleaned_id(line)
+
+
+def _named(text: str | None) -> str | None:
+    line = clean_line(text)
+    if line is None:
+        return None
+    if _ISO_DATE.fullmatch(line):  # another value that Excel changed
+        raise ValueError("is a date: format the cell as text and type it again")
+    if "?" in line and _LOST_LETTER.search(line) and "://" not in line:
+        raise ValueError("has a question mark in place of a letter: export the file again as UTF-8, or type it again")
+    if "<" in line and _ADDRESS_BESIDE.search(line):
+        raise ValueError("holds an e-mail address beside the name: write it in a column of its own")
+    return line
 
 
 def clean_note(text: str | None) -> str | None:
@@ -164,28 +218,76 @@ def other_emails(text: str | None) -> str | None:
 def _addresses(text: str | None) -> list[str]:
     if text is None or (line := clean_line(text)) is None:
         return []
-    if address := _address(line):
+    if address := _mailbox(line):
         return [address]
-    found = [_address(part) for part in map(clean_line, _SEPARATOR.split(text.strip(" ;,\n\r\t|"))) if part]
+    found: list[str | None] = []
+    for part in _parts(text):
+        address = _mailbox(part)
+        found += [address] if address else map(_mailbox, _EMAIL_COMMAS.split(part))
     addresses = [address for address in found if address]
     if not addresses or len(addresses) < len(found):
         raise ValueError("is not an e-mail address")
     return list(dict.fromkeys(addresses))
 
 
+def _mailbox(text: str) -> str | None:
+    """The address of a text that holds one, as mail programs write it; None if there is none, or another one."""
+    if found := _MAILBOX.fullmatch(text):
+        name, address = found[1], _address(found[2])
+        return address if "@" not in name or _address(name) == address else None
+    remark = _WITH_REMARK.fullmatch(text)
+    return _address(remark[1] if remark else text)
+
+
 def _address(text: str) -> str | None:
     """The text as an address, None if it is none."""
     # A capital İ is an i in an address; its own lower case would be two characters.
-    address = text.strip(f"{_QUOTES} ").replace("\u0130", "i").replace("\u2019", "'").lower().removeprefix("mailto:")
+    text = text.translate(_FULL_WIDTH).strip(f"{_QUOTES} ").rstrip(f"{_QUOTES} .")
+    address = _MAIL_SCHEME.sub("", text.replace("\u0130", "i").replace("\u2019", "'").lower(), count=1)
     well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] not in "./"
     return address if well_formed and len(address) <= EMAIL_LENGTH else None
 
 
 def clean_phone(text: str | None) -> str | None:
-    """A telephone number as written; it has to hold a few digits and be no other kind of value."""
-    number = clean_line(text)
-    if number is None:
-        return None
+    """A telephone number as written, the first of several: it holds a few digits and is no other kind of value."""
+    numbers = _phones(text)
+    return numbers[0] if numbers else None
+
+
+def other_phones(text: str | None) -> str | None:
+    """The further telephone numbers of a cell that holds several, separated by "; "."""
+    return "; ".join(_phones(text)[1:]) or None
+
+
+def _phones(text: str | None) -> list[str]:
+    if text is None or (line := clean_line(text)) is None:
+        return []
+    parts = [number for part in _parts(text) for number in _separated(part, _PHONE_COMMAS, _WHOLE)]
+    if len(parts) == 1 or not all(_digits(part) >= _WHOLE_LINE for part in parts):
+        if _LINE_BREAK.search(text.strip()) and sum(_digits(part) >= PHONE_DIGITS for part in parts) > 1:
+            raise ValueError("holds several lines, and not each is a telephone number: write one number")
+        parts = [line.strip(_AT_ENDS)]
+    return list(dict.fromkeys(map(_phone, parts)))
+
+
+def _parts(text: str) -> list[str]:
+    """The lines of a cell, and what a semicolon divides like a line break."""
+    lines = (clean_line(part) for part in _LINES.split(text))
+    return [part for line in lines if line and (part := line.strip(_AT_ENDS))]
+
+
+def _separated(text: str, separator: re.Pattern[str], digits: int) -> list[str]:
+    """The parts, if each has so many digits, else the text as it is."""
+    parts = separator.split(text)
+    return parts if all(_digits(part) >= digits for part in parts) else [text]
+
+
+def _digits(text: str) -> int:
+    return len(_DIGIT.findall(text))
+
+
+def _phone(number: str) -> str:
+    number = number.strip(f"{_QUOTES} ")
     if whole := _WHOLE_FLOAT.fullmatch(number):
         number = whole[1]
     for pattern, kind in _NO_PHONES:
@@ -193,9 +295,17 @@ def clean_phone(text: str | None) -> str | None:
             raise ValueError(f"is {kind}, not a telephone number: format the cell as text and type it again")
     if _is_date(number):
         raise ValueError("is a date, not a telephone number: format the cell as text and type it again")
-    if not _DIALLED.match(number):
+    without_times = _WHEN.sub(" ", number)
+    if number.startswith("=") or not (_can_be_dialled(number) and _can_be_dialled(without_times)):
         raise ValueError("is not a telephone number")
     return number
+
+
+def _can_be_dialled(number: str) -> bool:
+    digits = _digits(number)
+    if digits >= _SHORT or _LETTERS_FOR_DIGITS.search(number):
+        return digits >= PHONE_DIGITS
+    return digits >= PHONE_DIGITS and bool(_ONE_RUN.fullmatch(number))
 
 
 def _is_date(number: str) -> bool:
@@ -218,6 +328,11 @@ _NO_PHONES = (
     (_NEGATIVE, "a negative number"),
     (_FRACTION, "a fraction"),
     (_AMOUNT, "an amount or a percentage"),
+    (_PERIOD, "a period of time"),
+    (_HOURS, "a time"),
+    (_OCLOCK, "a time"),
+    (_NETWORK_ADDRESS, "an address of a computer"),
+    (_POSITION, "a position on the map"),
 )
 
 

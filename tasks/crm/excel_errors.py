@@ -7,7 +7,7 @@ import re
 
 _BY_LANGUAGE = {
     "every language": "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #GETTING_DATA #SPILL! #CALC! #FIELD! #BLOCKED! "
-    "#CONNECT! #UNKNOWN! #BUSY! #PYTHON! #EXTERNAL! #TIMEOUT! #MACRO?",
+    "#CONNECT! #UNKNOWN! #BUSY! #PYTHON! #EXTERNAL! #TIMEOUT! #MACRO? #ERROR!",
     "German": "#WERT! #BEZUG! #ZAHL! #NV #ÜBERLAUF! #KALK! #FELD!",
     "French": "#NUL! #VALEUR! #NOM? #NOMBRE! #PROPAGATION! #EPARS! #CALCUL! #CHAMP!",
     "Spanish": "#¡NULO! #¡DIV/0! #¡VALOR! #¡REF! #¿NOMBRE? #¡NUM! #N/D #¡DESBORDAMIENTO! #¡CALC!",
@@ -19,8 +19,9 @@ _BY_LANGUAGE = {
     "Swedish": "#SKÄRNING! #DIVISION/0! #VÄRDEFEL! #REFERENS! #NAMN? #OGILTIGT! #SAKNAS! #SPILL!",
     "Finnish": "#TYHJÄ! #JAKO/0! #ARVO! #VIITTAUS! #NIMI? #LUKU! #PUUTTUU! #PUUTTUU #LEVITY!",
     "Polish": "#ZERO! #DZIEL/0! #ARG! #ADR! #NAZWA? #LICZBA! #N/D! #ROZLANIE!",
-    "Czech": "#HODNOTA! #ODKAZ! #NÁZEV? #ČÍSLO! #NENÍ_K_DISPOZICI #NENÍ K DISPOZICI #PŘESAH!",
-    "Slovak": "#HODNOTA! #ODKAZ! #NÁZOV? #ČÍSLO! #NEDOSTUPNÝ",
+    "Czech": "#DĚLENÍ_NULOU! #DĚLENÍ NULOU! #HODNOTA! #ODKAZ! #NÁZEV? #ČÍSLO! "
+    "#NENÍ_K_DISPOZICI #NENÍ K DISPOZICI #PŘESAH!",
+    "Slovak": "#DELENIE_NULOU! #DELENIENULOU! #HODNOTA! #ODKAZ! #NÁZOV? #ČÍSLO! #NEDOSTUPNÝ",
     "Hungarian": "#NULLA! #ZÉRÓOSZTÓ! #ÉRTÉK! #HIV! #NÉV? #SZÁM! #HIÁNYZIK #KIBONTÁS!",
     "Slovene": "#NIČ! #DEL/0! #DELJ/0! #VREDN! #VREDNOST! #SKLIC! #IME? #ŠTEV! #N/V #PRELIVANJE!",
     "Croatian, Serbian": "#VRIJEDNOST! #VREDNOST! #NAZIV? #BROJ! #N/D",
@@ -34,10 +35,15 @@ _BY_LANGUAGE = {
 _TEXTS = frozenset("#" + text.strip() for texts in _BY_LANGUAGE.values() for text in texts.split("#") if text.strip())
 _TOO_NARROW = re.compile(r"#{4,}")  # a number or date in a column that is too narrow to show it
 _LIBREOFFICE = re.compile(r"Err:5\d\d")
+# What Google Sheets shows, and exports, while it computes.
+_COMPUTING = frozenset({"loading", "wird geladen", "chargement", "cargando", "caricamento", "carregando", "laden"})
+_DOTS = ("...", "…")
 
 
 def is_error(text: str) -> bool:
     """Whether a text, without blanks at its ends, is the error of a cell."""
+    if text.endswith(_DOTS):
+        return text.rstrip(".… ").casefold() in _COMPUTING
     if not text.startswith(("#", "Err:")):
         return False
     return text.upper() in _TEXTS or bool(_TOO_NARROW.fullmatch(text) or _LIBREOFFICE.fullmatch(text))

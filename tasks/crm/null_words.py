@@ -1,34 +1,110 @@
-"""Cells in which a program says that there is nothing: "(null)", "<NA>", "NaN". They are blank in every field.
+"""Cells that say that there is nothing: "(null)", "n/a", a dash, "TBC". They are blank, so that nobody is called so.
 
-Only what nobody and nothing is called: a bare Null, None, Na, Nan, Blank or Empty may be a name, and stays.
+What nobody and nothing is called is blank in every field. A bare Null, None or Na may be somebody's name: it is blank
+only in fields that hold no name, a bare None or NULL also as an organisation or a city.
+
+A mark that repeats the cell above is a fault of its cell: what it repeats depends on the order of the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_BRACKETS = (("(", ")"), ("<", ">"), ("[", "]"), ("{", "}"))
-_IN_BRACKETS = (
-    *("null", "none", "nan", "n/a", "blank", "empty", "undefined", "unset", "not set", "not provided", "no value"),
-    *("missing", "no data"),
+from tasks.crm.contact import Contact
+
+DITTO_REASON = "is a ditto mark: write out what it repeats"
+_CASES = (str, str.lower, str.upper, str.capitalize, str.title)
+
+
+def _words(*lines: str) -> set[str]:
+    """The words between commas, in the usual cases."""
+    return {case(word) for line in lines for word in line.split(", ") for case in _CASES}
+
+
+_IN_BRACKETS = _words(
+    "null, none, nil, NaN, na, n/a, blank, empty, undefined, unset, not set, not provided, no value, missing, no data",
+    "deleted, gelöscht, unknown, unbekannt",
     # What the pivot tables of Excel show for blank cells, in its languages.
-    *("leer", "vide", "en blanco", "vacío", "vuoto", "vazio", "leeg", "tyhjä", "puste", "prázdné", "üres", "boş"),
-    *("пусто", "κενό", "空白"),
+    "leer, vide, en blanco, vacío, vuoto, vazio, leeg, tyhjä, puste, prázdné, üres, boş, пусто, κενό, 空白",
 )
-_CASES = (str.lower, str.upper, str.capitalize, str.title)
-_SPELLINGS = {case(word) for word in _IN_BRACKETS for case in _CASES} | {"NaN", "nil", "NIL", "na", "NA"}
-_BARE = {"NaN", "nan", "undefined", "Undefined", "UNDEFINED", "#NULL"}
-NULL_WORDS = _BARE | {opening + word + closing for opening, closing in _BRACKETS for word in _SPELLINGS}
-_VALUES = pa.array(sorted(NULL_WORDS), pa.string())
+NULL_WORDS = {"NaN", "nan", "#NULL"} | _words("undefined")
+NULL_WORDS |= {begin + word + end for begin, end in ("()", "<>", "[]", "{}") for word in _IN_BRACKETS}
+
+# What says nothing in a field, and may say something in a column that is kept beside the fields.
+_MARKS = {mark * times for mark in "-‐‑‒–—―−_.…·,;:/\\" for times in range(1, 13)}
+_NO_NAME = _MARKS | _words(
+    "- -, - - -, -/-, ./., ?, ??, ???, *, NaT, --none--, -none-, - none -, n/a, n.a., n.a, n. a., n/d, n.d., н/д",
+    "not available, not applicable, not provided, not specified, not given, not set, no data, нет данных",
+    "k.A., k.A, k. A., keine Angabe, keine Angaben, nicht angegeben, nicht vorhanden, nicht bekannt, nicht verfügbar",
+    "non renseigné, non disponible, sans objet, no disponible, no aplica, non disponibile",
+)
+_NOBODY = _words(
+    "0, +1, +2, plus one, n.n., n. n., tbc, tba, tbd, t.b.c., t.b.a., t.b.d., to be confirmed, to be announced",
+    "unknown, unbekannt, inconnu, inconnue, desconocido, desconocida, desconhecido, sconosciuto, onbekend, okänd",
+    "ukendt, ukjent, nieznany, неизвестно",
+)
+_NO_THING = {"null", "NULL"} | _words(
+    "none, keine, keiner, aucun, aucune, néant, ninguno, ninguna, nessuno, nessuna, nenhum, nenhuma, нет",
+    "なし, 無し, 无, 無, 없음",
+)
+_NO_VALUE = {"NAN"} | _words("null, nil, blank, empty, missing, kein, geen, ingen, brak, tbc, tbd, tba")
+_NO_CONTACT = _words(
+    "no, nein, non, x, xx, xxx, no email, no e-mail, no phone, no number",
+    "keine E-Mail, keine Email, kein Telefon, keine Nummer",
+)
+_UNKNOWN = {word for word in _NOBODY if word.isalpha()} - _words("tbc, tba, tbd")
+_PEOPLE = {"first_name", "last_name", "full_name"}
+_DITTO = {'"', "''", '""', "“", "”", "„", "〃", "″"} | _words("dto, dto., ditto, s.o., s. o., idem, do.")
 
 
-def without_null_words(columns: Sequence[pa.StringArray]) -> tuple[list[pa.StringArray], dict[int, int]]:
-    """The columns with blank cells in place of such words, and how many there were: column -> cells."""
+def _of(field: str) -> set[str]:
+    """The words that say of this field that it is blank."""
+    words = NULL_WORDS | _NO_NAME
+    if field in _PEOPLE:
+        return words | _NOBODY
+    words |= _NO_THING | _UNKNOWN
+    if field == "organization":
+        return words | _NOBODY
+    if field == "city":
+        return words
+    words |= _NO_VALUE | (_words("na") if field != "country" else set())  # NA is Namibia
+    return words | (_NO_CONTACT if field in {"email", "phone"} else set())
+
+
+def _values(words: Iterable[str]) -> pa.StringArray:
+    return pa.array(sorted(words), pa.string())
+
+
+_OF_FIELD = {field: _values(_of(field)) for field in (*Contact.model_fields, "full_name")}
+_OF_OTHERS = _values(NULL_WORDS)
+_DITTO_VALUES = _values(_DITTO)
+
+
+def without_null_words(
+    columns: Sequence[pa.StringArray], fields: Mapping[int, str]
+) -> tuple[list[pa.StringArray], dict[int, int]]:
+    """The columns with blank cells in place of such words, and how many there were: column -> cells.
+
+    `fields`: column -> field of a contact or "full_name".
+    """
     kept, counts = list(columns), dict[int, int]()
     for index, column in enumerate(columns):
-        found = pc.is_in(column, value_set=_VALUES)
+        words = _OF_FIELD[fields[index]] if index in fields else _OF_OTHERS
+        found = pc.is_in(_trimmed(column), value_set=words)
         if count := found.true_count:
             kept[index] = pc.if_else(found, None, column)
             counts[index] = count
     return kept, counts
+
+
+def ditto_marks(column: pa.StringArray) -> list[tuple[int, str]]:
+    """The rows whose cell repeats the one above by a mark, with the reason."""
+    found = pc.is_in(column, value_set=_DITTO_VALUES)
+    return [(int(row), DITTO_REASON) for row in np.flatnonzero(found)] if found.true_count else []
+
+
+def _trimmed(column: pa.StringArray) -> pa.StringArray:
+    blank = pc.or_(pc.starts_with(column, " "), pc.ends_with(column, " "))
+    return pc.utf8_trim_whitespace(column) if pc.any(blank).as_py() else column

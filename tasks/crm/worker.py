@@ -263,7 +263,6 @@ class ReadTotals:
     organizations: int = 0
     lone_organizations: int = 0
     null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
-    placeholders: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def end(self, assumptions: Sequence[str]) -> End:
         """The last answer."""
@@ -277,7 +276,7 @@ class ReadTotals:
             lone_organizations_are_sections=self._lists_people(),
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
-            assumptions=[*assumptions, *self._blank_told()],
+            assumptions=[*assumptions, *self._null_words_told()],
         )
 
     def _lists_people(self) -> bool:
@@ -286,14 +285,11 @@ class ReadTotals:
         others = self.organizations - self.lone_organizations
         return 0 < self.lone_organizations <= few and others <= self.rows / 50
 
-    def _blank_told(self) -> list[str]:
-        """What was taken for blank cells, and where."""
-        kinds = {"(null), NaN or the like": self.null_words, "TBC, a dash or the like": self.placeholders}
-        return [
-            f"{kind} taken for blank cells ({cells.total():,}, in {listed_columns(sorted(cells))})"
-            for kind, cells in kinds.items()
-            if cells
-        ]
+    def _null_words_told(self) -> list[str]:
+        if not self.null_words:
+            return []
+        places = f"{self.null_words.total():,}, in {listed_columns(sorted(self.null_words))}"
+        return [f"(null), n/a, a dash or the like taken for blank cells ({places})"]
 
 
 def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
@@ -409,7 +405,6 @@ def _batches(
         totals.filled.update(staged.filled)
         totals.filled_extra.update(staged.filled_extra)
         totals.null_words.update(staged.null_words)
-        totals.placeholders.update(staged.placeholders)
         yield Batch(first, last, len(block), staged.rejected, str(path))
     totals.hidden_rows += workbook.hidden_rows
     totals.hidden_columns += len([column for column in workbook.hidden_columns if column < len(sheet.mapping.headings)])

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from html.entities import entitydefs
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -22,12 +23,14 @@ _FORMULA_TEXT = re.compile(r'=\s*"((?:[^"]|"")*)"', re.DOTALL)
 _FORMULA = re.compile(
     r"=\s*[A-Z][A-Z0-9_.]*\s*\(|[+@-][A-Z][A-Z0-9_.]*\(|[=+@-]\s*cmd\s*\|"  # =HYPERLINK( … ); =cmd|' /C …
     r"|=\s*\(?\s*(?:'?[^'!=]{1,64}'?!)?\$?[A-Z]{1,3}\$?[0-9]{1,7}(?!\w)"  # =A1+B2, =Sheet1!A1
-    r"|=\s*[-+(]*\s*[0-9][0-9.,]*\s*(?:[-+*/^&%()]|$)",  # =1+1, =30
+    r"|=\s*[-+(]*\s*[0-9][0-9.,]*\s*(?:[-+*/^&%()]|$)"  # =1+1, =30
+    r'|=\s*"(?:[^"]|"")*"\s*[-+*/^&=<>]',  # ="030" & "1234"
     re.IGNORECASE,
 )
 _FORMULA_FAULT = "holds a formula that only Excel can calculate: replace it by its value"
-_NAMED = "&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
-_ENTITY = re.compile(_NAMED)
+# Only names that HTML knows: in "R&DX; Ulm" an ampersand is one.
+_ENTITIES = f"&(?:#[0-9]{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}}|apos|{'|'.join(sorted(entitydefs))});"
+_ENTITY = re.compile(_ENTITIES)
 _FLOAT = re.compile(r"(-?[0-9]{1,15})\.0")
 _GUARDED = re.compile(r"'(?=[=+@-]|[0-9(][0-9 ()/.,:+-]*\Z|[^\s']+@[^\s']+\Z)")
 _ELISION = re.compile(r"'[a-z]{1,2}[ -]|'[0-9]")  # 't Hooft, 's-Hertogenbosch, '90s
@@ -58,8 +61,7 @@ _COUNTED = {
     "call": r"^[+@-]\s*[A-Za-z]",
     "apostrophe": r"^'",
     "guarded": r"^'(?:[=+@-]|[0-9(][0-9 ()/.,:+-]*$|[^\s']+@[^\s']+$)",
-    "ampersand": "&",
-    "entity": f"(?s)^[^&]*(?:{_NAMED}[^&]*)+$",
+    "entity": _ENTITIES,
     "float": r"^-?[0-9]{1,15}\.0$",
     "elision": r"^'(?:[a-z]{1,2}[ -]|[0-9])",
 } | {f"{begin}{end}": f"(?s)^{begin}[^{begin}{end}]+{end}$" for begin, end in _QUOTED}
@@ -68,7 +70,7 @@ _TRIGGERED = {
     "NULL": ("NULL",),
     "formula": ("formula", "text"),
     "apostrophe": ("apostrophe", "elision", "guarded", "''"),
-    "entity": ("entity", "ampersand"),
+    "entity": ("entity",),
     "typographic": tuple(f"{begin}{end}" for begin, end in _QUOTED[:3] + _QUOTED[4:5]),
     "guillemets": ("«»",),
 }
@@ -136,7 +138,7 @@ def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
     for begin, end in _QUOTED:
         if column.all(begin + end) and (column.cells > 1 or begin != "'"):
             yield _without_quotes(begin, end), "quotation marks around the cells left out"
-    if column.some("entity") and column.counts["entity"] == column.counts["ampersand"]:  # no bare one beside them
+    if column.some("entity"):
         yield _without_entities, "HTML entities replaced by their characters"
     if column.all("float"):
         yield lambda cell: _FLOAT.sub(r"\1", cell), "numbers such as 12.0 taken for integers"
@@ -162,7 +164,7 @@ def _without_entities(cell: str) -> str:
 
 def _formulas(column: pa.StringArray) -> list[int]:
     """Rows whose cell is a formula, not a text in one's place."""
-    begins = pc.match_substring_regex(column, pattern=r"^[=+@-]\s*['$(A-Za-z0-9+@-]")
+    begins = pc.match_substring_regex(column, pattern=r"^[=+@-]\s*['\"$(A-Za-z0-9+@-]")
     cells = {row: column[row].as_py() for row in pc.indices_nonzero(begins).to_pylist()}
     return [row for row, cell in cells.items() if _FORMULA.match(cell) and not _FORMULA_TEXT.fullmatch(cell)]
 

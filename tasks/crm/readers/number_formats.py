@@ -7,7 +7,7 @@ how pretty a quantity is to look; there the number itself says more and is kept.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from typing import NamedTuple
 BUILT_IN = {9: "0%", 10: "0.00%"}
 BUILT_IN_DATES = dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47), "yyyy-mm-dd") | {46: "[h]:mm:ss"}
 _DIGITS = 15  # that Excel knows of a number
+_ZERO = 2  # index of the part of a format for zero
 _TOKEN = re.compile(
     r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#]|General)|(%)|([?.,])|([-+ ():!^&\'~{}<>=$1-9])|(.)',
     re.DOTALL | re.IGNORECASE,
@@ -39,23 +40,34 @@ class _Section(NamedTuple):
     condition: tuple[str, float] | None
     pieces: tuple[str, ...] | None  # "0" and "#" for digits, all else is literal; None: it makes no other text
     percent: bool
+    text: str | None  # words that stand in place of the number: "none"
 
 
 def makes_text(code: str) -> bool:
     """Whether some number reads differently with this format."""
-    return any(section.pieces or section.percent for section in _sections(code))
+    return any(section.pieces or section.percent or section.text for section in _sections(code)[:3])
 
 
 @lru_cache(maxsize=1 << 15)  # postcodes and shares stand often
 def as_shown(number: float, code: str) -> str | None:
     """The number as the format shows it, with all its digits; None where the number itself says as much."""
-    for section in _sections(code)[:2]:
+    section = _section_of(number, _sections(code)[:3])
+    if section is None:
+        return None
+    if section.percent:
+        return _percentage(number)
+    if section.pieces and number >= 0 and float(number).is_integer() and number < 10**_DIGITS:
+        return _filled(int(number), section.pieces)
+    return section.text
+
+
+def _section_of(number: float, sections: Sequence[_Section]) -> _Section | None:
+    """The part of a format for this number: by their conditions, else one for zero or for all numbers."""
+    if number == 0 and len(sections) > _ZERO and not any(section.condition for section in sections):
+        return sections[_ZERO]
+    for section in sections[: _ZERO + any(section.condition for section in sections)]:
         if section.condition is None or _COMPARE[section.condition[0]](number, section.condition[1]):
-            if section.percent:
-                return _percentage(number)
-            if section.pieces and number >= 0 and float(number).is_integer() and number < 10**_DIGITS:
-                return _filled(int(number), section.pieces)
-            return None
+            return section
     return None
 
 
@@ -90,7 +102,7 @@ def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
 
 @lru_cache(maxsize=1024)
 def _sections(code: str) -> tuple[_Section, ...]:
-    parts = re.findall(r'((?:"[^"]*"|\\.|\[[^\]]*\]|[^;])*)(?:;|$)', code, re.DOTALL)
+    parts = re.findall(r'(?:^|;)((?:"[^"]*"|\\.|\[[^\]]*\]|[^;])*)', code, re.DOTALL)
     return tuple(_section(part) for part in parts[:4])
 
 
@@ -111,7 +123,10 @@ def _section(text: str) -> _Section:
     before = "".join(pieces[: next((at for at, piece in enumerate(pieces) if piece in "0#"), 0)])
     adds = any(character == "+" or character.isdigit() for character in before)
     is_text = plain and bool(digits) and (adds or (len(digits) > 1 and digits[0] == "0"))
-    return _Section(condition, tuple(pieces) if is_text else None, percent)
+    words = "".join(piece[1:] for piece in pieces) if plain and not digits else ""
+    return _Section(
+        condition, tuple(pieces) if is_text else None, percent, words if re.search(r"[^\W\d_]", words) else None
+    )
 
 
 def _percentage(number: float) -> str:

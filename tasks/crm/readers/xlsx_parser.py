@@ -28,14 +28,17 @@ class Parser:
         Raises SheetError, ET.ParseError. Rows may be in any order within a block.
         """
         some: dict[int, dict[int, Shown]] = {}
-        for row, column, shown in self._cells(stream, skip):
+        elements: dict[int, int] = {}  # row -> the element that it is
+        for element, row, column, shown in self._cells(stream, skip):
             if shown.text is None:
                 continue
             if row not in some and len(some) >= ROWS_IN_BLOCK:
                 yield from self._of_rows(some)
-                last, some = max(some), {}
+                last, some, elements = max(some), {}, {}
             if row <= last:
                 raise SheetError("rows that are in no order")
+            if elements.setdefault(row, element) != element:
+                raise SheetError("two rows with one number")
             some.setdefault(row, {})[column] = shown
         yield from self._of_rows(some)
 
@@ -52,7 +55,7 @@ class Parser:
         found = Cells(np.array(row), np.array(column), none, own, pa.array(texts, pa.string()), why)
         yield from blocks_of_cells(found, self._strings)
 
-    def _cells(self, stream: IO[bytes], skip: int) -> Iterator[tuple[int, int, Shown]]:
+    def _cells(self, stream: IO[bytes], skip: int) -> Iterator[tuple[int, int, int, Shown]]:
         row, column, rows = 0, -1, 0
         data: ET.Element | None = None
         for event, element in ET.iterparse(stream, events=("start", "end")):  # noqa: S314 - see the import
@@ -69,6 +72,6 @@ class Parser:
                 row, column = reference(cell.reference) or (row, column + 1)
                 if not (1 <= row <= LAST_ROW and column <= LAST_COLUMN):
                     raise SheetError("a cell where there is none")
-                yield row, column, shown_in(cell, self._values, self._strings)
+                yield rows, row, column, shown_in(cell, self._values, self._strings)
             elif tag == "row" and data is not None:
                 data.clear()

@@ -8,7 +8,7 @@ from math import floor, isfinite
 from typing import NamedTuple
 from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
-from tasks.crm.readers.cell import NOT_CALCULATED, Cell
+from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell
 from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, makes_text
 from tasks.crm.readers.table import HALF_A_CHARACTER, cell_text, is_storable
 from tasks.crm.readers.xlsx_package import local_name
@@ -23,6 +23,7 @@ _EPOCH = dt.datetime.fromisoformat("1899-12-30")  # of serials from 1900-03-01 o
 _MILLISECONDS = 86_400_000  # of a day
 _LEAP_DAY = 60  # the serial of 1900-02-29, a day that never was
 _DAYS_TO_1904 = 1462
+_NO_DATE = ErrorCell("########")
 
 
 class Shown(NamedTuple):
@@ -134,6 +135,8 @@ class Values:
             return Shown(text)
         if is_date(code) or is_duration(code):
             cell = moment(number, since_1904=self._since_1904, duration=is_duration(code))
+            if isinstance(cell, ErrorCell):
+                return Shown(cell.text, f"shows {cell.text}")
         else:
             cell = as_shown(number, code) or number
         try:
@@ -143,15 +146,17 @@ class Values:
 
 
 def moment(number: float, *, since_1904: bool, duration: bool) -> Cell:
-    """The day, day and time, time alone or duration that a serial number stands for; the number where none does."""
+    """The day, day and time, time alone or duration that a serial number stands for; else what Excel shows."""
     try:
         if duration:
             return dt.timedelta(milliseconds=floor(number * _MILLISECONDS + 0.5))
         serial = number + _DAYS_TO_1904 if since_1904 else number if number >= _LEAP_DAY else number + 1
         found = _EPOCH + dt.timedelta(milliseconds=floor(serial * _MILLISECONDS + 0.5))
-    except OverflowError:  # Excel shows such a date as #####
-        return number
-    return found.time() if number < 1 else found
+    except OverflowError:
+        return _NO_DATE
+    if number < 0:
+        return _NO_DATE
+    return found.time() if number < 1 and (number or not since_1904) else found
 
 
 def _iso(text: str) -> str:
