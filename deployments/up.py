@@ -31,12 +31,12 @@ from zoneinfo import ZoneInfo
 import httpx
 import psutil
 from dotenv import dotenv_values
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
-from db.settings import SettingsError, env_file
+from db.settings import env_file
 from deployments import automations, sqlite_turns
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
 from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
@@ -93,9 +93,10 @@ def up_settings() -> UpSettings:
         CannotGoOn: naming each wrong one.
     """
     try:
-        return UpSettings.load()
-    except SettingsError as error:
-        raise CannotGoOn(str(error)) from error
+        return UpSettings(_env_file=env_file())
+    except ValidationError as error:
+        wrong = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise CannotGoOn("; ".join(wrong).replace("Value error, ", "")) from error
 
 
 class Signals:

@@ -411,7 +411,7 @@ def test_of_rows_that_contradict_each_other_the_same_one_speaks_first_in_any_ord
 
 def test_a_rejected_row_claims_nobody() -> None:
     imported([NAMELESS])
-    assert verdicts(imported([{**KNOWN, "phone": "-"}])) == {"rejected": 1}
+    assert verdicts(imported([{**KNOWN, "phone": "no number given"}])) == {"rejected": 1}
     assert stored() == [NAMELESS]
 
 
@@ -480,14 +480,14 @@ def test_a_rejected_row_proves_nothing_about_dates() -> None:
 
 
 def test_each_faulty_cell_is_kept_with_its_row_and_keeping_again_replaces() -> None:
-    import_id, _, _ = staged([*some_rows(1), {"email": "x", "last_name": "a\0b", "Zip": "-1+1"}])
+    import_id, _, _ = staged([*some_rows(1), {"email": "at x", "last_name": "a\0b", "Zip": "-1+1"}])
     for _ in range(2):
         with transaction() as connection:
             assert contacts.keep_rejects(connection, import_id) == 2
-    row = [["email", "x"], ["last_name", "a␀b"], ["Zip", "-1+1"]]
+    row = [["email", "at x"], ["last_name", "a␀b"], ["Zip", "-1+1"]]
     found = sorted(rejects(import_id), key=lambda reject: reject.column_name or "")
     assert [(r.sheet, r.row_number, r.column_name, r.value, r.row) for r in found] == [
-        ("rows", 3, "email", "x", row),
+        ("rows", 3, "email", "at x", row),
         ("rows", 3, "last_name", "a␀b", row),
     ]
 

@@ -51,7 +51,7 @@ def person(n: int, round_: int = 0) -> list[Any]:
     """A row: now and then without an e-mail, faulty, of a person who came before, or with a date of two readings."""
     email: str | None = f"p{n}@example.org" if n % 5 else None
     if n % 23 == 7:
-        email = "no e-mail"
+        email = "at example.org"
     if n % 31 == 11:
         n -= 3  # the person of another row, told differently
     when = f"{1 + n % 12:02}/{1 + n % 27:02}/2024" if n % 4 == 0 else date(2023, 1 + n % 12, 1 + n % 28)

@@ -122,10 +122,10 @@ def test_a_placeholder_beside_what_tells_the_row_is_a_blank_cell() -> None:
 
 
 def test_words_that_are_names_too_stay() -> None:
-    rows = staged(["First Name", "Last Name", "Notes"], ["Nan", "None", "-"], ["Na", "Guest", "unknown"])
-    assert [(row["first_name"], row["last_name"], row["notes"]) for row in rows] == [
-        ("Nan", "None", "-"),
-        ("Na", "Guest", "unknown"),
+    rows = staged(["First Name", "Last Name", "Diet"], ["Nan", "None", "-"], ["Na", "Guest", "unknown"])
+    assert [(row["first_name"], row["last_name"], json.loads(row["extra"])) for row in rows] == [
+        ("Nan", "None", {"Diet": "-"}),
+        ("Na", "Guest", {"Diet": "unknown"}),
     ]
 
 

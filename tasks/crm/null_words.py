@@ -33,7 +33,7 @@ NULL_WORDS = {"NaN", "nan", "#NULL"} | _words("undefined")
 NULL_WORDS |= {begin + word + end for begin, end in ("()", "<>", "[]", "{}") for word in _IN_BRACKETS}
 
 # What says nothing in a field, and may say something in a column that is kept beside the fields.
-_MARKS = {mark * times for mark in "-‐‑‒–—―−_.…·,;:/\\" for times in range(1, 13)}
+_MARKS = {mark * times for mark in "-‐‑‒–—―−_.…·,;:/" for times in range(1, 13)}
 _NO_NAME = _MARKS | _words(
     "- -, - - -, -/-, ./., ?, ??, ???, *, NaT, --none--, -none-, - none -, n/a, n.a., n.a, n. a., n/d, n.d., н/д",
     "not available, not applicable, not provided, not specified, not given, not set, no data, нет данных",
