@@ -289,7 +289,7 @@ IMPORTED = {
     "openrefine/example-linebreaks-in-cells.csv": ("example-linebreaks-in-cells", 1, 2, 0),
     "openrefine/example-utf16le-bom.tsv": ("example-utf16le-bom", 1, 2, 2),
     "openrefine/persons_with_empty_column.csv": ("persons_with_empty_column", 1, 3, 0),
-    "salesforce-dataloader/accountData.csv": ("accountData", 1, 423, 0),
+    "salesforce-dataloader/accountData.csv": ("accountData", 1, 423, 5),
     "salesforce-dataloader/timeZoneFormatTestingWithErrors.csv": ("timeZoneFormatTestingWithErrors", 1, 6, 0),
     "salesforce-dataloader/upsertAccountCsvTemplate.csv": ("upsertAccountCsvTemplate", 1, 100, 0),
     "tough-calamine/empty_s_attribute.xlsx": ("Sheet1", 1, 4, 0),
@@ -298,7 +298,7 @@ IMPORTED = {
     "tough-phpspreadsheet/line_break_in_enclosure_with_escaped_quotes.csv": (
         "line_break_in_enclosure_with_escaped_quotes", 1, 4, 0,
     ),
-    "tough-readxl/Ekaterinburg_IP_9.xlsx": ("СПАРК - Список", 4, 2192, 0),
+    "tough-readxl/Ekaterinburg_IP_9.xlsx": ("СПАРК - Список", 4, 2192, 1),
     "tough-readxl/deaths.xls": ("arts", 5, 14, 3),
     "tough-readxl/inlineStr2.xlsx": ("Requirements", 1, 1, 0),
 }  # fmt: skip
