@@ -212,6 +212,20 @@ def test_one_western_name_in_an_english_list_needs_no_word(file: Path, name: str
     assert read(file, text.encode("cp1252")) == (cells_of(text), "Windows-1252")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "Ana;Gómez;a@x.es;Calle Mayor 3, 2º B;Madrid\nLuis;Ray;l@x.es;Av. Sol Nº 7;Lugo",
+        "Ana;Lee;a@x.pt;Rua 5, 1º andar;Lisboa\nRui;Ray;r@x.pt;Rua 7, 2ª;Faro",
+        "Zoë;Lee;z@x.uk;owes £50;Leeds\nTom;Ray;t@x.uk;£ 7;York",
+        "Jörg;Lee;j@x.de;40 m², § 7;Ulm\nUwe;Ray;u@x.de;2½ Tage;Jena",
+    ],
+)
+def test_signs_where_people_write_them_are_no_letters_of_another_alphabet(file: Path, rows: str) -> None:
+    text = HEAD + rows + "\n"
+    assert read(file, text.encode("cp1252"))[0] == cells_of(text)
+
+
 def test_names_far_below_decide_how_they_are_read(file: Path) -> None:
     german = "".join(f"Jürgen{chr(97 + n % 26)}{chr(97 + n // 26 % 26)};Größe;x\n" for n in range(20_000))
     text = f"A;B;C\n{german}Jiří;Dvořák;x\nZdeněk;Růžička;x\n"

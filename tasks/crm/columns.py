@@ -29,7 +29,10 @@ Rule = Callable[[str | None], Any]
 # The rule of each field, from the model.
 RULES: dict[str, Rule] = {name: field.metadata[0].func for name, field in Contact.model_fields.items()}
 
-_PLAIN_LENGTH = 200  # characters; longer texts ask the rule
+_PLAIN_LENGTH = 200  # bytes; longer texts ask the rule
+# Printable ASCII and letters that normalization leaves as they are: Greek, Cyrillic, Hebrew, Arabic, Japanese, Chinese,
+# Korean; and of Latin ones with an accent no two together, as they are where text is garbled.
+_PLAIN_LETTERS = r"^(?:[À-ÖØ-öø-ſ]?[ -~Α-ΡΣ-ώА-яא-תء-غف-يぁ-ゖァ-ヺー一-鿋가-힣])*[À-ÖØ-öø-ſ]?$"
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
 _PLAIN_ID = (  # a number, an id of Salesforce, a GUID
@@ -105,8 +108,11 @@ def _asked(rule: Rule, column: pa.StringArray) -> np.ndarray[Any, Any]:
 
 
 def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
-    """Printable ASCII, blanks neither doubled nor at the ends, not empty, not long."""
-    plain = pc.and_(pc.string_is_ascii(column), pc.ascii_is_printable(column))
+    """Printable ASCII and plain letters, blanks neither doubled nor at the ends, not empty, not long."""
+    is_ascii = pc.string_is_ascii(column)
+    plain = pc.and_(is_ascii, pc.ascii_is_printable(column))
+    if pc.all(is_ascii).as_py() is False:
+        plain = pc.or_(plain, pc.match_substring_regex(column, _PLAIN_LETTERS))
     for blank in (
         pc.starts_with(column, " "),
         pc.ends_with(column, " "),

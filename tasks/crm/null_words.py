@@ -6,13 +6,12 @@ only in fields that hold no name, a bare None or NULL also as an organisation or
 A mark that repeats the cell above is a fault of its cell: what it repeats depends on the order of the rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from tasks.crm.contact import Contact
 
 DITTO_REASON = "is a ditto mark: write out what it repeats"
 _CASES = (str, str.lower, str.upper, str.capitalize, str.title)
@@ -73,13 +72,15 @@ def _of(field: str) -> set[str]:
     return words | (_NO_CONTACT if field in {"email", "phone"} else set())
 
 
-def _values(words: Iterable[str]) -> pa.StringArray:
-    return pa.array(sorted(words), pa.string())
+@cache
+def _value_set(field: str | None) -> pa.StringArray:
+    """What is blank in a field; None: in a column that is kept beside the fields."""
+    return pa.array(sorted(_of(field) if field else NULL_WORDS), pa.string())
 
 
-_OF_FIELD = {field: _values(_of(field)) for field in (*Contact.model_fields, "full_name")}
-_OF_OTHERS = _values(NULL_WORDS)
-_DITTO_VALUES = _values(_DITTO)
+@cache
+def _ditto_set() -> pa.StringArray:
+    return pa.array(sorted(_DITTO), pa.string())
 
 
 def without_null_words(
@@ -91,8 +92,7 @@ def without_null_words(
     """
     kept, counts = list(columns), dict[int, int]()
     for index, column in enumerate(columns):
-        words = _OF_FIELD[fields[index]] if index in fields else _OF_OTHERS
-        found = pc.is_in(_trimmed(column), value_set=words)
+        found = pc.is_in(_trimmed(column), value_set=_value_set(fields.get(index)))
         if count := found.true_count:
             kept[index] = pc.if_else(found, None, column)
             counts[index] = count
@@ -101,7 +101,7 @@ def without_null_words(
 
 def ditto_marks(column: pa.StringArray) -> list[tuple[int, str]]:
     """The rows whose cell repeats the one above by a mark, with the reason."""
-    found = pc.is_in(column, value_set=_DITTO_VALUES)
+    found = pc.is_in(column, value_set=_ditto_set())
     return [(int(row), DITTO_REASON) for row in np.flatnonzero(found)] if found.true_count else []
 
 

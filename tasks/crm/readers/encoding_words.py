@@ -12,9 +12,12 @@ from math import log
 from pathlib import Path
 
 _PATH = Path(__file__).with_name("words.txt")  # a line for each language: its name, a colon, words
-_PART = re.compile(r"[^\W\d_²³¹¼½¾]+|[^\x00-\x7f]")
+_PART = re.compile(r"[^\W\d_²³¹¼½¾ºª]+|[^\x00-\x7f]")
+# Signs where people write them: £50, § 7, 2½, 40 m², 3º, Nº 7.
+_IN_PLACE = re.compile(r"£(?= ?\d)|§(?= ?\d)|(?<![^\W\d½¼¾])[½¼¾](?!\w)|(?<=m)[²³](?!\w)|(?<=[\dNn])[ºª](?!\w)")
 _LETTERS = 40  # of an alphabet, about: what a letter that was never seen beside another is divided by
 _TRUST = 3.0  # how often a pair of letters has to be seen for what follows it to count more than what usually follows
+_SIGN = -1.0  # for one in its place
 _SYMBOL = -7.0  # for a character beyond ASCII that is no letter
 _CONTROL = -20.0  # for a control character
 _UNSEEN = 0.5  # words of each language that no list is without
@@ -68,9 +71,10 @@ class Likelihood:
 
     def of(self, text: str) -> float:
         """The logarithm of how likely the text is, each of its words in the language that it fits best."""
-        found = 0.0
+        text, signs = _IN_PLACE.subn("", text)
+        found = signs * _SIGN
         for part in _PART.findall(text):
-            if part.isalpha():
+            if _is_word(part):
                 found += max(fit + self._weights[language] for language, fit in _fits(part.lower()).items())
             else:
                 found += _CONTROL if part < "\xa0" else _PUNCTUATION.get(part, _SYMBOL)
@@ -78,7 +82,11 @@ class Likelihood:
 
 
 def _words(text: str) -> list[str]:
-    return [part.lower() for part in _PART.findall(text) if part.isalpha() and not part.isascii()]
+    return [part.lower() for part in _PART.findall(text) if _is_word(part) and not part.isascii()]
+
+
+def _is_word(part: str) -> bool:
+    return part.isalpha() and part not in "ºª"
 
 
 @lru_cache(maxsize=100_000)
