@@ -419,6 +419,7 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
         embedded.start(data_dir)
 
 
+@pytest.mark.slow
 @as_root_only
 def test_as_root_no_directory_above_is_opened_and_the_database_goes_where_its_user_may() -> None:
     with made_and_removed(mode=0o700) as closed:
@@ -458,6 +459,7 @@ def test_as_root_a_strict_umask_does_not_split_the_database_in_two(data_dir: Pat
             shutil.rmtree(embedded.directory_of(home).parent)
 
 
+@pytest.mark.slow
 @as_root_only
 def test_as_root_the_programs_of_a_closed_environment_are_copied(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch

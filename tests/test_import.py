@@ -546,6 +546,7 @@ def test_a_workbook_that_is_not_there_is_refused_in_one_sentence(tmp_path: Path,
     assert where.replace("\0", "\\x00") in refused(run(str(tmp_path / where)))
 
 
+@pytest.mark.slow
 def test_a_workbook_damaged_far_below_leaves_nothing(tmp_path: Path, setting: Callable[[str, str], None]) -> None:
     """Batches are staged before the end is seen."""
     setting("IMPORT_BATCH_ROWS", "1000")

@@ -530,6 +530,7 @@ def test_a_sheet_made_to_keep_the_reader_busy_does_not(tmp_path: Path, cells: st
         assert "sheet 'S' is damaged" in str(refused)  # noqa: PT017 - some of them are read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corner", ["every row", "a diagonal"])
 def test_stray_cells_far_to_the_right_cost_no_memory(tmp_path: Path, corner: str) -> None:
     """As rectangles they would be gigabytes."""
