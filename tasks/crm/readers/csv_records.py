@@ -13,7 +13,6 @@ from typing import NamedTuple
 _MOST_LINES = 1_000  # of a cell in a text with broken quotation marks; a longer one never closes
 NEVER_CLOSES = "has a quotation mark that opens a cell and does not close it: close it, or double those inside a cell"
 STRAY = "has a quotation mark inside a cell that is not in quotation marks: put the cell in them and double it"
-SWALLOWS = "has a cell that holds whole rows: is a quotation mark missing?"
 
 
 class Record(NamedTuple):

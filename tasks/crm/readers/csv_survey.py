@@ -46,11 +46,6 @@ class Survey:
     several_lines: int = 0  # other rows with a line break in a cell
 
     @property
-    def is_consistent(self) -> bool:
-        """Whether all of the text keeps to the dialect."""
-        return not self.broken and not (self.stray and self.quoted)
-
-    @property
     def is_plain(self) -> bool:
         """Whether no other dialect need be tried."""
         return not self.broken and not self.stray
