@@ -11,8 +11,7 @@ from itertools import takewhile
 from tasks.crm.cell_kind import cell_kind
 from tasks.crm.heading_table import ANY_SYSTEM, heading_table, key
 from tasks.crm.heading_text import is_known, quoted
-from tasks.crm.headings_error import AskedBy
-from tasks.crm.report import column_option
+from tasks.crm.headings_error import AskedBy, column_option
 
 TellingColumn = tuple[str, int, Sequence[str]]  # heading, contradicting rows that differ there, different values
 

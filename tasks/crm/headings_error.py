@@ -1,6 +1,8 @@
 """The error that says why headings cannot be used, in the words of whoever asked: command line or UI."""
 
+import json
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -96,3 +98,10 @@ def is_shown(cells: Sequence[str]) -> bool:
         return False
     known = sum(is_known(cell, heading_table()) for cell in filled)
     return known >= _ALL_LISTED or known * 2 >= len(filled)
+
+
+def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
+    """How a user says where a column goes."""
+    if asked_by == "command line":
+        return f"--column {shlex.quote(f'{heading}={field}')}"
+    return f"columns={json.dumps({heading: field}, ensure_ascii=False)}"

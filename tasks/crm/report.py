@@ -4,14 +4,12 @@ The books balance: every row read has exactly one verdict. The report is stored 
 is to people, so cell values in its Markdown are made harmless here.
 """
 
-import json
-import shlex
 from pathlib import PurePosixPath
 
 from tasks.crm.import_report import ImportReport, counted, safe, unescaped
 from tasks.crm.worker_protocol import AskedBy
 
-__all__ = ["ImportReport", "column_option", "markdown", "remarks", "safe", "summary", "unescaped"]
+__all__ = ["ImportReport", "markdown", "remarks", "safe", "summary", "unescaped"]
 
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
 
@@ -42,13 +40,6 @@ def remarks(report: ImportReport, asked_by: AskedBy) -> list[str]:
 
 def _hidden(report: ImportReport) -> tuple[tuple[int, str], ...]:
     return (report.hidden_rows, "row"), (report.hidden_columns, "column")
-
-
-def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
-    """How a user says where a column goes."""
-    if asked_by == "command line":
-        return f"--column {shlex.quote(f'{heading}={field}')}"
-    return f"columns={json.dumps({heading: field}, ensure_ascii=False)}"
 
 
 def markdown(report: ImportReport) -> str:

@@ -38,9 +38,10 @@ from tasks.crm import download
 from tasks.crm.collapse import TellingColumn, collapse
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy, WorkbookUnreachable
+from tasks.crm.headings_error import column_option
 from tasks.crm.progress import Progress, asked_by
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.report import ImportReport, column_option, markdown, remarks, summary, unescaped
+from tasks.crm.report import ImportReport, markdown, remarks, summary, unescaped
 from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.worker_client import ReadingProcess

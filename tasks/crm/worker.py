@@ -37,13 +37,13 @@ from tasks.crm.headings import (
     score,
 )
 from tasks.crm.headings import Mapping as ColumnMapping
+from tasks.crm.headings_error import column_option
 from tasks.crm.merged_headings import refuse_divided_names
 from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import Block, joined, regrouped, without_blank
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
-from tasks.crm.report import column_option
 from tasks.crm.worker_protocol import ALL_SHEETS, Batch, End, Headings, ReadRequest, SheetNotRead
 
 TextRow = tuple[int, list[str | None]]
