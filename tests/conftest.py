@@ -28,9 +28,11 @@ DEVELOPERS_OWN = Path(__file__).resolve().parents[1] / "var"
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["SETTINGS_FILE"] = os.devnull  # in place of .env
-# None of the tests measures speed: a machine that stands still for a moment is no fault of the code.
-settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("ours")
+# The same examples in every run, so that a run says something of the change under test. New ones are looked for with
+# `pytest --hypothesis-profile=search`. None of the tests measures speed: no deadline.
+settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("default"), derandomize=False)
+settings.load_profile("default")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 

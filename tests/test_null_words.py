@@ -51,6 +51,12 @@ def test_nothing_is_told_of_a_column_that_is_ignored(tmp_path: Path) -> None:
     assert said.assumptions == []
 
 
+@pytest.mark.parametrize("word", ["0,", ", n/a", " TBC ,", "Unknown,", "-,", ",", " , "])
+def test_a_comma_beside_a_word_for_nothing_does_not_make_it_a_name(word: str) -> None:
+    row = stage_cells({"last_name": word, "email": "a@x.org", "organization": word})
+    assert (row["last_name"], row["organization"]) == (None, None)
+
+
 @pytest.mark.parametrize("word", ["NULL", "None", "NONE", "keine"])
 def test_what_may_be_the_name_of_a_person_is_blank_as_an_organization_or_a_city(word: str) -> None:
     row = stage_cells({"last_name": word, "email": "a@x.org", "organization": word, "city": word})

@@ -106,5 +106,9 @@ def ditto_marks(column: pa.StringArray) -> list[tuple[int, str]]:
 
 
 def _trimmed(column: pa.StringArray) -> pa.StringArray:
-    blank = pc.or_(pc.starts_with(column, " "), pc.ends_with(column, " "))
-    return pc.utf8_trim_whitespace(column) if pc.any(blank).as_py() else column
+    """The column without whitespace and commas at the ends of a cell: the names in it are stored without them too."""
+    at_ends = [ends(column, mark) for ends in (pc.starts_with, pc.ends_with) for mark in " ,"]
+    if not any(pc.any(found).as_py() for found in at_ends):
+        return column
+    trimmed = pc.utf8_trim(pc.utf8_trim_whitespace(column), " ,")
+    return pc.if_else(pc.equal(trimmed, ""), column, trimmed)
