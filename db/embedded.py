@@ -35,6 +35,8 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
+from db.errors import JobError
+
 logger = logging.getLogger(__name__)
 
 MAJOR = 18  # of the PostgreSQL that the wheel brings
@@ -57,7 +59,7 @@ SETTINGS = {
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: bytes, or "max"
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(JobError):
     """The embedded server cannot be started: one plain sentence."""
 
 

@@ -1,9 +1,9 @@
 """The connection to the database: from the environment to an engine, and from a driver's error to a plain sentence.
 
     DatabaseError
-    ├── DatabaseMisconfigured   a setting is wrong: nothing was tried
-    ├── DatabaseUnavailable     it may answer in a moment: trying again can heal it
-    └── DatabaseConflict        lost a race against another transaction: trying again heals it
+    ├── DatabaseConfigError   a setting is wrong: nothing was tried
+    ├── DatabaseUnavailableError     it may answer in a moment: trying again can heal it
+    └── DatabaseConflictError        lost a race against another transaction: trying again heals it
 
 DATABASE_URL wins over POSTGRES_*; without either the embedded server of DATA_DIR is used. Passwords never appear in a
 message.
@@ -28,6 +28,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
+from db.errors import JobError, TransientError, UserError
 from db.settings import ROOT, ProjectSettings, SettingsError
 
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
@@ -39,19 +40,19 @@ _IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLA
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 
 
-class DatabaseError(Exception):
+class DatabaseError(JobError):
     """The database cannot do what was asked: one plain sentence."""
 
 
-class DatabaseMisconfigured(DatabaseError):  # noqa: N818 - reads as what it says
+class DatabaseConfigError(DatabaseError, UserError):
     """A setting is wrong."""
 
 
-class DatabaseUnavailable(DatabaseError):  # noqa: N818
+class DatabaseUnavailableError(DatabaseError, TransientError):
     """The database does not answer, or stopped answering."""
 
 
-class DatabaseConflict(DatabaseError):  # noqa: N818
+class DatabaseConflictError(DatabaseError, TransientError):
     """Another transaction was faster."""
 
 
@@ -72,12 +73,12 @@ def database_settings() -> DatabaseSettings:
     """The settings, read once.
 
     Raises:
-        DatabaseMisconfigured: names the variable.
+        DatabaseConfigError: names the variable.
     """
     try:
         settings = DatabaseSettings.load()
     except SettingsError as error:
-        raise DatabaseMisconfigured(str(error)) from None
+        raise DatabaseConfigError(str(error)) from None
     # Not Path.expanduser, which raises for a user whom nobody knows.
     return settings.model_copy(update={"data_dir": ROOT / os.path.expanduser(settings.data_dir)})  # noqa: PTH111
 
@@ -86,7 +87,7 @@ def database_url() -> URL | None:
     """The configured address in SQLAlchemy's form; None for the embedded database.
 
     Raises:
-        DatabaseMisconfigured: names the variable and what to write instead.
+        DatabaseConfigError: names the variable and what to write instead.
     """
     settings = database_settings()
     if settings.database_url is not None:
@@ -94,7 +95,7 @@ def database_url() -> URL | None:
     if settings.postgres_server is None:
         given = sorted(name.upper() for name in settings.model_fields_set if name.startswith("postgres_"))
         if given:  # the embedded database in its place would be a guess
-            raise DatabaseMisconfigured(
+            raise DatabaseConfigError(
                 f"POSTGRES_SERVER is not set, but {', '.join(given)}: set it to the database's host (such as "
                 "localhost), or leave all of them empty for the embedded database"
             )
@@ -103,7 +104,7 @@ def database_url() -> URL | None:
     server = settings.postgres_server.strip().removeprefix("[").removesuffix("]")  # IPv6, as it stands in a URL
     socket = server.startswith("/")
     if not socket and (set("/@ ") & set(server) or server.count(":") == 1):
-        raise DatabaseMisconfigured(
+        raise DatabaseConfigError(
             "POSTGRES_SERVER is not a host: write its name alone, as in db.example.org (the port goes into "
             "POSTGRES_PORT, user and password into POSTGRES_USER and POSTGRES_PASSWORD; an address into DATABASE_URL)"
         )
@@ -122,36 +123,36 @@ def parse_url(given: str) -> URL:
     """DATABASE_URL in any of its spellings, with our driver.
 
     Raises:
-        DatabaseMisconfigured: says what is wrong, without the URL, which may hold a password.
+        DatabaseConfigError: says what is wrong, without the URL, which may hold a password.
     """
     shape = "write postgresql://user:password@host:5432/database (special characters of the password as %xx)"
     try:
         url = make_url(given.strip())
         port = url.port
     except (ArgumentError, ValueError):
-        raise DatabaseMisconfigured(f"DATABASE_URL is not an address: {shape}") from None
+        raise DatabaseConfigError(f"DATABASE_URL is not an address: {shape}") from None
     if url.drivername not in _SCHEMES:
-        raise DatabaseMisconfigured(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL will do: {shape}")
+        raise DatabaseConfigError(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL will do: {shape}")
     # libpq's other spellings. A password must not stay in the query, where SQLAlchemy would show it.
     query = dict(url.query)
     username, password = (query.pop(name, None) or getattr(url, at) for name, at in _IN_QUERY.items())
     if not isinstance(username, str | None) or not isinstance(password, str | None):
-        raise DatabaseMisconfigured(f"DATABASE_URL names several users or passwords: {shape}")
+        raise DatabaseConfigError(f"DATABASE_URL names several users or passwords: {shape}")
     url = url.set(query=query, username=username, password=password)
     try:
         psycopg.conninfo.make_conninfo(**{name: value for name, value in query.items() if isinstance(value, str)})
     except psycopg.Error as error:
-        raise DatabaseMisconfigured(f"DATABASE_URL: {str(error).strip()}: take it out, or {shape}") from None
+        raise DatabaseConfigError(f"DATABASE_URL: {str(error).strip()}: take it out, or {shape}") from None
     if url.host and url.host.upper().startswith("%2F"):
         url = url.set(host="", query={**query, "host": unquote(url.host)})
     if url.host and "@" in url.host:
-        raise DatabaseMisconfigured(f"DATABASE_URL has an @ in its password, which is written %40: {shape}")
+        raise DatabaseConfigError(f"DATABASE_URL has an @ in its password, which is written %40: {shape}")
     if not url.host and "host" not in url.query:
-        raise DatabaseMisconfigured(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
+        raise DatabaseConfigError(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
     if not url.database:
-        raise DatabaseMisconfigured(f"DATABASE_URL names no database: {shape}")
+        raise DatabaseConfigError(f"DATABASE_URL names no database: {shape}")
     if port is not None and not 0 < port < 65536:  # noqa: PLR2004 - TCP's ports
-        raise DatabaseMisconfigured(f"DATABASE_URL names the port {port}, which there is not: {shape}")
+        raise DatabaseConfigError(f"DATABASE_URL names the port {port}, which there is not: {shape}")
     return url.set(drivername=DRIVER)
 
 
@@ -162,7 +163,7 @@ def _address() -> URL:
     try:
         return make_url(embedded.start(database_settings().data_dir)).set(drivername=DRIVER)
     except embedded.EmbeddedError as error:
-        raise DatabaseUnavailable(str(error)) from error
+        raise DatabaseUnavailableError(str(error)) from error
 
 
 @cache
@@ -253,20 +254,20 @@ def upgrade() -> None:
 
 
 _BY_STATE = {  # SQLSTATE, or its class -> what to do
-    "28": (DatabaseMisconfigured, "does not let this user in: check user and password in DATABASE_URL or POSTGRES_*"),
-    "3D000": (DatabaseMisconfigured, "does not have this database: make it, or check its name in DATABASE_URL"),
-    "53100": (DatabaseUnavailable, "has no room left on its disk: free some and start the job again"),
-    "53300": (DatabaseUnavailable, "has no connection left: raise max_connections, or stop some of its clients"),
-    "53": (DatabaseUnavailable, "is out of memory or other resources: see its log"),
-    "25006": (DatabaseMisconfigured, "only lets us read: it is a replica or set read-only; name the primary"),
-    "42501": (DatabaseMisconfigured, "does not let this user do that: make it the owner of the database"),
-    "42703": (DatabaseMisconfigured, "has tables of another version: run alembic upgrade head"),
-    "42P01": (DatabaseMisconfigured, "lacks our tables: run alembic upgrade head"),
-    "57P": (DatabaseUnavailable, "was stopped or restarted: start the job again"),
-    "08": (DatabaseUnavailable, "broke off the connection: start the job again"),
-    "58": (DatabaseUnavailable, "cannot read or write its own files: see its log"),
-    "40": (DatabaseConflict, "gave way to another transaction: start the job again"),
-    "23505": (DatabaseConflict, "got the same row from another transaction at the same time: start the job again"),
+    "28": (DatabaseConfigError, "does not let this user in: check user and password in DATABASE_URL or POSTGRES_*"),
+    "3D000": (DatabaseConfigError, "does not have this database: make it, or check its name in DATABASE_URL"),
+    "53100": (DatabaseUnavailableError, "has no room left on its disk: free some and start the job again"),
+    "53300": (DatabaseUnavailableError, "has no connection left: raise max_connections, or stop some of its clients"),
+    "53": (DatabaseUnavailableError, "is out of memory or other resources: see its log"),
+    "25006": (DatabaseConfigError, "only lets us read: it is a replica or set read-only; name the primary"),
+    "42501": (DatabaseConfigError, "does not let this user do that: make it the owner of the database"),
+    "42703": (DatabaseConfigError, "has tables of another version: run alembic upgrade head"),
+    "42P01": (DatabaseConfigError, "lacks our tables: run alembic upgrade head"),
+    "57P": (DatabaseUnavailableError, "was stopped or restarted: start the job again"),
+    "08": (DatabaseUnavailableError, "broke off the connection: start the job again"),
+    "58": (DatabaseUnavailableError, "cannot read or write its own files: see its log"),
+    "40": (DatabaseConflictError, "gave way to another transaction: start the job again"),
+    "23505": (DatabaseConflictError, "got the same row from another transaction at the same time: start the job again"),
 }
 
 
@@ -286,7 +287,7 @@ def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
     """A driver's error as one plain sentence that says what to do; keeps the constraint's name, never a password."""
     where = _where()
     if isinstance(error, NoFreeConnection):
-        return DatabaseUnavailable(f"all connections of this process to {where} are in use: start the job again")
+        return DatabaseUnavailableError(f"all connections of this process to {where} are in use: start the job again")
     driver = error.orig if isinstance(error, DBAPIError) else error
     said = (str(driver).strip().splitlines() or [type(driver).__name__])[0].strip()
     state = getattr(driver, "sqlstate", None) or ""
@@ -303,7 +304,7 @@ def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
             kind, what = _BY_STATE[known]
             return kind(f"{where} {what}{named}")
     if lost:
-        return DatabaseUnavailable(f"{where} does not answer ({said}): is it running, is the address right?")
+        return DatabaseUnavailableError(f"{where} does not answer ({said}): is it running, is the address right?")
     primary = getattr(diagnosed, "message_primary", None) or said
     return DatabaseError(f"{where} refused a statement{named}: {primary}{f' [{state}]' if state else ''}")
 
@@ -312,7 +313,7 @@ def _where() -> str:
     """The database, without user and password, and without starting it."""
     try:
         url = database_url()
-    except DatabaseMisconfigured:
+    except DatabaseConfigError:
         return "the database"
     if url is None:
         return f"the embedded database in {embedded.directory_of(database_settings().data_dir)}"

@@ -7,6 +7,8 @@ from typing import Self
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from db.errors import UserError
+
 ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
 
 
@@ -15,7 +17,7 @@ def env_file() -> Path:
     return Path(os.environ.get("SETTINGS_FILE") or ROOT / ".env")
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """A setting is wrong: the message names the variable and what it may be, never its value, which may be a secret."""
 
 

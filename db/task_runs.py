@@ -12,10 +12,10 @@ owns the row, so that a holder whose lock connection was cut cannot commit besid
 What the work does outside the database happens at least once: keep it behind the outbox.
 
     OnceError
-    ├── AlreadyRunning    somebody else holds the unit
-    ├── WasCancelled      a person stopped it; only a person starts it again
-    ├── KeyReused         the key stands for another input
-    └── Superseded        we lost the unit while working; nothing of ours may be committed
+    ├── AlreadyRunningError    somebody else holds the unit
+    ├── RunCancelledError      a person stopped it; only a person starts it again
+    ├── KeyReusedError         the key stands for another input
+    └── SupersededError        we lost the unit while working; nothing of ours may be committed
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import DatabaseError, engine, explain, lock_engine, unlock
+from db.errors import UserError
 from db.tables import task_runs
 
 logger = logging.getLogger(__name__)
@@ -49,19 +50,19 @@ class OnceError(DatabaseError):
     """A unit of work cannot be done here and now."""
 
 
-class AlreadyRunning(OnceError):  # noqa: N818
+class AlreadyRunningError(OnceError):
     """The unit is being worked on by somebody who is alive."""
 
 
-class WasCancelled(OnceError):  # noqa: N818
+class RunCancelledError(OnceError, UserError):
     """The unit was cancelled by a person."""
 
 
-class KeyReused(OnceError):  # noqa: N818
+class KeyReusedError(OnceError, UserError):
     """The key was used for another input."""
 
 
-class Superseded(OnceError):  # noqa: N818
+class SupersededError(OnceError):
     """Another attempt owns the unit now."""
 
 
@@ -82,7 +83,7 @@ def check_owner(connection: Connection, claim: Claim) -> None:
     """The first statement of every transaction of the work; the row stays locked against a take-over until its end.
 
     Raises:
-        Superseded: another attempt took over.
+        SupersededError: another attempt took over.
     """
     if connection.execute(select(task_runs.c.id).where(_owned(claim)).with_for_update(read=True)).first() is None:
         raise _superseded(claim)
@@ -94,7 +95,7 @@ def complete(connection: Connection, claim: Claim, result: Any, status: str = "c
     `status` is "held" for a unit that was judged and waits for a person: it is done as well.
 
     Raises:
-        Superseded: another attempt took over.
+        SupersededError: another attempt took over.
         TypeError: `result` is not something that JSON can hold.
     """
     try:
@@ -205,8 +206,8 @@ def forget_not_run(connection: Connection, before: datetime) -> int:
     return connection.execute(task_runs.delete().where(old)).rowcount
 
 
-def _superseded(claim: Claim) -> Superseded:
-    return Superseded(
+def _superseded(claim: Claim) -> SupersededError:
+    return SupersededError(
         f"attempt {claim.attempts} at unit {claim.id} lost its lock and another took over: nothing of this one was "
         "kept, the other one finishes the work"
     )
@@ -229,8 +230,8 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         id, token, attempts: of the row; `attempts` is 1 for the first.
 
     Raises:
-        AlreadyRunning, WasCancelled, KeyReused: on entry.
-        Superseded: from `check_owner`, `complete` or the end of the block.
+        AlreadyRunningError, RunCancelledError, KeyReusedError: on entry.
+        SupersededError: from `check_owner`, `complete` or the end of the block.
     """
 
     def __init__(
@@ -318,7 +319,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         connection.execute(select(func.set_config("application_name", holder[:63], False)))
         if not connection.scalar(select(func.pg_try_advisory_lock(LOCK_CLASS, self.id))):
             self._refuse_other_input(self._row(connection))
-            raise AlreadyRunning(self._who_holds(connection))
+            raise AlreadyRunningError(self._who_holds(connection))
         while True:
             # Somebody may have finished or cancelled since the look above. A holder that lost its lock still may while
             # we wait for its row, so that only the row that was looked at is taken.
@@ -364,7 +365,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             self.done, self.result, self.attempts = True, row["result"], row["attempts"]
         elif row["status"] == "cancelled" and not self._resume_cancelled:
             about = row["subject"] or repr(self.idempotency_key)
-            raise WasCancelled(
+            raise RunCancelledError(
                 f"{self.name} {about} was cancelled on {row['updated_at']:%Y-%m-%d %H:%M}: "
                 "start it by hand to go on with it"
             )
@@ -372,7 +373,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
 
     def _refuse_other_input(self, row: RowMapping) -> None:
         if self._fingerprint and row["fingerprint"] not in (None, self._fingerprint):
-            raise KeyReused(
+            raise KeyReusedError(
                 f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
                 f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
             )

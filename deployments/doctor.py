@@ -43,11 +43,12 @@ from db.engine import (
     revisions,
     transaction,
 )
+from db.errors import JobError
 from db.settings import SettingsError
 from deployments import automations
 from deployments.prefect_api import POOL, PrefectApi, server_in_use, state_of_make_up
-from deployments.up import CannotGoOn
-from tasks.notify.channels import ChannelFailed, Channels, channels, notify_settings, send
+from deployments.up import StartError
+from tasks.notify.channels import ChannelError, Channels, channels, notify_settings, send
 from tasks.notify.message import Line, Message, Section
 
 Verdict = Literal["ok", "warning", "failed", "unknown"]
@@ -170,7 +171,7 @@ class Doctor:
                 for job in found:
                     yield self.schedule(steps, job, now)
                     yield self.freshness(steps, job, now)
-            except steps.REFUSALS as refusal:
+            except JobError as refusal:
                 yield Finding("schedules", "failed", str(refusal), "see the server's log")
 
     def schedule(self, steps: Any, job: Any, now: datetime) -> Finding:
@@ -362,7 +363,7 @@ def notify(findings: Sequence[Finding], memory: Memory, configured: Channels, no
         try:
             for told in filter(None, (alarm(news), all_clear(ended))):
                 send(channel, told.title, told.plain(), told.markdown())
-        except ChannelFailed as failure:
+        except ChannelError as failure:
             problems.append(str(failure))
             continue
         for name in names - knows:
@@ -417,7 +418,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings = doctor.look()
         if given.notify:
             findings = _told(doctor, findings, time.sleep)
-    except (DatabaseError, CannotGoOn) as error:
+    except (DatabaseError, StartError) as error:
         findings = [Finding("settings", "failed", str(error), "correct it")]
     print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
     return max(CODES[each.verdict] for each in findings)

@@ -19,13 +19,15 @@ from pathlib import Path
 
 import psutil
 
+from db.errors import JobError
+
 MARK = "EMBASSY_JOBS_UP"  # its value is the DATA_DIR that the process works for
 DEATHS_A_MINUTE = 5  # a child that dies so often will not get better by being started again
 SAID_BYTES = 50_000  # of the end of a log, in which the reason of a death is looked for
 LOG_BYTES = 10_000_000  # a log longer than this is put aside
 
 
-class KeepsDying(Exception):  # noqa: N818 - reads as what it says
+class CrashLoopError(JobError):
     """A child died too often; the message says where its log is."""
 
 
@@ -85,7 +87,7 @@ class Child:
         """Keep its log short, and start it again if it died, after 1, 2, 4, 8 seconds; True when it was started again.
 
         Raises:
-            KeepsDying: it died five times within a minute.
+            CrashLoopError: it died five times within a minute.
         """
         keep_short(self.log)
         if self._start_again_at is not None:
@@ -99,7 +101,9 @@ class Child:
         self._deaths.append(now)
         recent = sum(1 for death in self._deaths if now - death < 60)  # noqa: PLR2004 - a minute
         if recent >= DEATHS_A_MINUTE:
-            raise KeepsDying(f"The {self.name} died {recent} times within a minute; the reason stands in {self.log}.")
+            raise CrashLoopError(
+                f"The {self.name} died {recent} times within a minute; the reason stands in {self.log}."
+            )
         wait = 2 ** (recent - 1)
         say(
             self.name, f"died ({how_it_ended(self.process.returncode)}), starting it again in {wait} s; log: {self.log}"

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from db.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).with_name("systemd")
 UP, TIMER = "embassy-jobs.service", "embassy-jobs-doctor.timer"
 REMOVE = f"systemctl --user disable --now {UP} {TIMER} && rm {{place}}/embassy-jobs*"
 
 
-class NoSystemd(Exception):  # noqa: N818 - reads as what it says
+class SystemdError(UserError):
     """There is no systemd for this user: one plain sentence."""
 
 
@@ -41,16 +43,16 @@ def enable() -> None:
     """Let systemd start them, now and from now on.
 
     Raises:
-        NoSystemd: it is not there, or does not run for this user.
+        SystemdError: it is not there, or does not run for this user.
     """
     for command in (["daemon-reload"], ["enable", "--now", UP, TIMER]):
         try:
             done = subprocess.run(["systemctl", "--user", *command], capture_output=True, text=True, check=False)
         except OSError as error:
-            raise NoSystemd("there is no systemd on this machine") from error
+            raise SystemdError("there is no systemd on this machine") from error
         if done.returncode:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise NoSystemd(f"systemd does not take them: {said}")
+            raise SystemdError(f"systemd does not take them: {said}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"written    {unit}")
         if given.to is None:
             enable()
-    except NoSystemd as problem:
+    except SystemdError as problem:
         print(
             f"make service: {problem}. The units are written, but nothing starts them: start make up", file=sys.stderr
         )

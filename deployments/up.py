@@ -36,10 +36,11 @@ from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.engine import DatabaseError, database_settings, database_url, engine, explain, upgrade
+from db.errors import UserError
 from db.settings import env_file
 from deployments import automations, sqlite_turns
 from deployments.prefect_api import IMPORT, POOL, PrefectApi
-from deployments.processes import MARK, Child, KeepsDying, end, how_it_ended, is_flow_run, marked
+from deployments.processes import MARK, Child, CrashLoopError, end, how_it_ended, is_flow_run, marked
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import located
 from tasks.settings import ServerSettings
@@ -56,7 +57,7 @@ DATABASE_SECONDS = 5  # between two looks at the embedded database
 PROFILE = {"PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}  # name what is not there in our PREFECT_HOME, which is an error
 
 
-class CannotGoOn(Exception):  # noqa: N818 - reads as what it says
+class StartError(UserError):
     """What keeps `make up` from running, as a plain sentence that says what to do."""
 
 
@@ -90,13 +91,13 @@ def up_settings() -> UpSettings:
     """The settings, read once.
 
     Raises:
-        CannotGoOn: naming each wrong one.
+        StartError: naming each wrong one.
     """
     try:
         return UpSettings(_env_file=env_file())
     except ValidationError as error:
         wrong = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise CannotGoOn("; ".join(wrong).replace("Value error, ", "")) from error
+        raise StartError("; ".join(wrong).replace("Value error, ", "")) from error
 
 
 class Signals:
@@ -183,7 +184,7 @@ class Up:
         """Start, stay, stop.
 
         Raises:
-            CannotGoOn, KeepsDying, DatabaseError: after everything that was started has been stopped.
+            StartError, CrashLoopError, DatabaseError: after everything that was started has been stopped.
         """
         me = psutil.Process()
         self.state = {"pid": me.pid, "create_time": me.create_time(), "data_dir": str(self.data_dir), "children": {}}
@@ -297,7 +298,7 @@ class Up:
                 self.start_child(server)
                 # Whoever answers there need not be ours.
                 self.wait_for(lambda: server.listens_on(port) and self.server.healthy(), SERVER_SECONDS, server)
-        except CannotGoOn:
+        except StartError:
             # Its own word: by now the other one may be gone again.
             if not any("already in use" in line for line in server.said()):
                 raise
@@ -325,12 +326,12 @@ class Up:
         try:
             healthy = self.server.healthy()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise CannotGoOn(
+            raise StartError(
                 f"PREFECT_API_URL={url} does not answer as a Prefect server ({error}). Start that server (its address "
                 "ends in /api), or unset PREFECT_API_URL and make up starts one."
             ) from error
         if not healthy:
-            raise CannotGoOn(f"The Prefect server at {url} says that it is not well; see its log.")
+            raise StartError(f"The Prefect server at {url} says that it is not well; see its log.")
 
     def expect_no_other_database(self) -> None:
         """Fail in plain words if another worker would take our runs into its database, and ours its runs into ours."""
@@ -338,7 +339,7 @@ class Up:
             return
         others = [each["name"] for each in self.server.workers() if each["status"] == "ONLINE"]
         if others := sorted(set(others) - {self.worker_name}):
-            raise CannotGoOn(
+            raise StartError(
                 f"{', '.join(others)} already takes work of {POOL} at {self.state['api_url']}: some of its runs would "
                 "go into the embedded database of this make up, and ours into its own. Set DATABASE_URL to its "
                 "database, or unset PREFECT_API_URL and make up starts a server. (A worker that ended is listed for a "
@@ -405,7 +406,7 @@ class Up:
                 self.signals.check()
                 time.sleep(0.1)
                 continue
-            raise CannotGoOn(f"The {child.name} {problem}; its log {child.log} says: {child.reason()}")
+            raise StartError(f"The {child.name} {problem}; its log {child.log} says: {child.reason()}")
 
     # --- stay
 
@@ -533,12 +534,12 @@ def free_ports(wanted: int | None) -> Iterator[int]:
     """Ports for the Prefect server, each free when it is named: the wanted one alone, or one after another from 4200.
 
     Raises:
-        CannotGoOn: when the next is asked for and there is none.
+        StartError: when the next is asked for and there is none.
     """
     if wanted is not None:
         if not taken(wanted):
             yield wanted
-        raise CannotGoOn(
+        raise StartError(
             f"UI_PORT={wanted} is in use by another program. Stop it, or give another: UI_PORT={wanted + 1}"
         )
     for port in range(FIRST_PORT, FIRST_PORT + PORTS_TRIED):
@@ -547,7 +548,7 @@ def free_ports(wanted: int | None) -> Iterator[int]:
                 by = "another Prefect server" if is_prefect(FIRST_PORT) else "another program"
                 say("server", f"port {FIRST_PORT} is in use by {by}, taking {port} (UI_PORT sets it)")
             yield port
-    raise CannotGoOn(
+    raise StartError(
         f"Ports {FIRST_PORT} to {FIRST_PORT + PORTS_TRIED - 1} are all in use; give a free one: UI_PORT=..."
     )
 
@@ -579,13 +580,13 @@ def take_data_dir(data_dir: Path) -> IO[str]:
     """The lock on DATA_DIR; it lasts as long as this process, however that ends.
 
     Raises:
-        CannotGoOn: it cannot be written to, or another `make up` has it; names its pid and address.
+        StartError: it cannot be written to, or another `make up` has it; names its pid and address.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = (data_dir / "up.lock").open("w")
     except OSError as error:
-        raise CannotGoOn(
+        raise StartError(
             f"DATA_DIR={data_dir} cannot be used ({error.strerror}). Name one that can be written to: DATA_DIR=..."
         ) from error
     try:
@@ -595,7 +596,7 @@ def take_data_dir(data_dir: Path) -> IO[str]:
         with contextlib.suppress(OSError, ValueError):
             other = json.loads((data_dir / "up.json").read_text())
         pid, address = other.get("pid", "unknown"), other.get("ui_url", "not there yet")
-        raise CannotGoOn(
+        raise StartError(
             f"make up already runs for {data_dir} (pid {pid}, UI {address}). Use it, or stop it with: kill {pid}"
         ) from error
     return lock
@@ -609,7 +610,7 @@ def main() -> int:
         settings, data_dir = up_settings(), database_settings().data_dir
         with take_data_dir(data_dir):
             Up(settings, data_dir, signals).run()
-    except (CannotGoOn, KeepsDying, DatabaseError, embedded.EmbeddedError) as error:
+    except (StartError, CrashLoopError, DatabaseError, embedded.EmbeddedError) as error:
         problem = str(error)
     except httpx.HTTPError as error:
         problem = f"the Prefect server did not answer as it should: {error}"

@@ -46,7 +46,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed, Running
 
 from db import task_runs
-from db.engine import DatabaseError, DatabaseUnavailable, transaction
+from db.engine import DatabaseError, DatabaseUnavailableError, transaction
 from db.instances import Instance
 from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
@@ -161,7 +161,7 @@ class Turn:
         try:
             taken = self._place.take(limit)
             holders = [] if taken else self._place.holders(limit)
-        except DatabaseUnavailable:
+        except DatabaseUnavailableError:
             self._lost_looks += 1
             if not self._waits or self._lost_looks > LOST_LOOKS:
                 raise

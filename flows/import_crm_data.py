@@ -12,6 +12,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
 from tasks.crm import steps
@@ -47,13 +48,13 @@ def import_crm_data(
     """
     try:
         addresses = steps.find_workbooks(workbook, idempotency_key)
-    except steps.REFUSALS as refusal:
+    except JobError as refusal:
         steps.tell_failure(workbook, str(refusal), in_work=False)
         return Failed(message=str(refusal))
     how = steps.HowToRead(sheet or None, columns or {}, heading_row, encoding or None, system or None)
     outcomes = [_import(address, how, idempotency_key, preview) for address in addresses]
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-    if faults := [outcome for outcome in refused if not isinstance(outcome, steps.REFUSALS)]:
+    if faults := [outcome for outcome in refused if not isinstance(outcome, JobError)]:
         raise faults[0]  # now that every file had its turn
     steps.tell_run(workbook, addresses)
     told = " · ".join(str(outcome) for outcome in outcomes)
@@ -72,7 +73,7 @@ def _import(address: str, how: steps.HowToRead, key: str | None, preview: bool) 
                 staged = steps.gather(copy, once.claim, how, process)
                 once.result = run(steps.judge_and_apply, staged, once.claim, preview)
             return steps.tell(once.result)
-    except steps.REFUSALS as refusal:
+    except JobError as refusal:
         steps.tell_failure(address, str(refusal), in_work=in_work)
         return refusal
     except Exception as error:  # noqa: BLE001 - a fault of ours: it is told, and raised with its traceback

@@ -12,6 +12,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
@@ -44,7 +45,7 @@ def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
             outcome = run(steps.judge_and_apply, source, found, once.claim, base_url)
             once.result = outcome.report
         report = steps.tell(outcome, base_url)
-    except steps.REFUSALS as refusal:
+    except JobError as refusal:
         if accept is None:  # what a person asked for in vain is theirs to read here
             steps.tell_failure(source, str(refusal))
         return Failed(message=str(refusal))

@@ -9,6 +9,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from db.errors import JobError
 from flows.admission import admission
 from tasks.notify.steps import deliver
 from tasks.step import run
@@ -22,7 +23,7 @@ def watchdog() -> State[Any]:
     now = datetime.now(UTC)
     try:
         watched = [job for job in steps.jobs() if job.name != steps.WATCHDOG]
-    except steps.REFUSALS as refusal:
+    except JobError as refusal:
         return Failed(message=str(refusal))
     work = (
         ("imports gone on with", steps.go_on_with_abandoned, (watched, now)),
@@ -36,7 +37,7 @@ def watchdog() -> State[Any]:
     for what, step, arguments in work:  # what cannot be done keeps nothing else from being done
         try:
             done[what] = run(step, *arguments)
-        except steps.REFUSALS as refusal:
+        except JobError as refusal:
             refused.append(str(refusal))
         except Exception as fault:  # noqa: BLE001 - ours, or a deployment's; the traceback is in the log of the step
             refused.append(f"{what}: {type(fault).__name__}: {fault}")

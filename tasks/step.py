@@ -1,7 +1,7 @@
-"""What a step is: a Prefect task that is tried again where that can heal, and that ends in one plain sentence.
+"""`step`: a Prefect task that retries a TransientError and ends with one plain sentence for any other JobError.
 
-Raising in a task logs two tracebacks. For what a person has to mend a step returns a Failed state with the sentence
-instead, and `run` makes an exception of it again for the flow.
+A task that raises logs two tracebacks. A step returns a Failed state with the sentence instead, and `run` raises it
+again as a JobError in the flow.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,36 +13,31 @@ from prefect.exceptions import FailedRun
 from prefect.runtime import task_run
 from prefect.states import Failed
 
+from db.errors import JobError, TransientError
+
 T = TypeVar("T")
 DELAYS = (0.5, 1, 2, 4)  # seconds before each further attempt
 RESULTS = "embassy-jobs"  # begins every cache key, and so is the directory of our results: others share the storage
 
 
-class Refused(Exception):  # noqa: N818 - reads as what it says
-    """A job cannot be done as asked: one plain sentence."""
+def step(*, delays: Sequence[float] = DELAYS, **options: Any) -> Callable[[Callable[..., T]], Task[..., T]]:
+    """A task that retries a TransientError after each of `delays` seconds; other JobErrors fail it at once.
 
-
-def step(
-    *,
-    refusals: tuple[type[Exception], ...],
-    may_heal: tuple[type[Exception], ...],
-    delays: Sequence[float] = DELAYS,
-    **options: Any,
-) -> Callable[[Callable[..., T]], Task[..., T]]:
-    """A task that is tried again, `delays` later, after `may_heal`, and ends with the sentence of `refusals`."""
+    `options` are those of `prefect.task`. An exception that is no JobError fails the task with its traceback.
+    """
 
     def decorate(function: Callable[..., T]) -> Task[..., T]:
         @wraps(function)
-        def told(*args: Any, **kwargs: Any) -> Any:
+        def with_sentence(*args: Any, **kwargs: Any) -> Any:
             try:
                 return function(*args, **kwargs)
-            except refusals as refusal:
-                if isinstance(refusal, may_heal) and int(task_run.run_count) <= len(delays):
+            except JobError as error:
+                if isinstance(error, TransientError) and int(task_run.run_count) <= len(delays):
                     raise
-                return Failed(message=str(refusal))
+                return Failed(message=str(error))
 
         made: Task[..., T] = task(  # type: ignore[call-overload]
-            told,
+            with_sentence,
             retries=len(delays),
             retry_delay_seconds=list(delays),
             retry_jitter_factor=0.5,
@@ -60,9 +55,13 @@ def _was_raised(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
 
 
 def run(task_to_run: Task[..., T], *args: Any, **kwargs: Any) -> T:
-    """What the step returns; raises Refused with its sentence if it refused."""
+    """What the step returns.
+
+    Raises:
+        JobError: with the sentence of the step, when it failed with one.
+    """
     state: State[T] = task_to_run(*args, return_state=True, **kwargs)
     try:
         return state.result()
     except FailedRun:
-        raise Refused(state.message) from None
+        raise JobError(state.message) from None

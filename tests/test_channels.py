@@ -17,7 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from pydantic import SecretStr
 
-from tasks.notify.channels import Channel, ChannelFailed, NotifySettings, channels, fitted, send
+from tasks.notify.channels import Channel, ChannelError, NotifySettings, channels, fitted, send
 
 SECRET = "hunter2hunter2"  # noqa: S105 - it opens nothing
 
@@ -163,7 +163,7 @@ def test_a_channel_that_fails_leaves_the_others_alone(webhook, mailbox):
         try:
             send(channel, "t", "p", "m", settings())
             delivered.append(channel.name)
-        except ChannelFailed:
+        except ChannelError:
             pass
     assert delivered == ["Channel 2 of NOTIFY_URLS (mailto)"]
     assert len(mailbox.got) == 1
@@ -172,7 +172,7 @@ def test_a_channel_that_fails_leaves_the_others_alone(webhook, mailbox):
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 429, 500, 503])
 def test_a_refusal_is_one_sentence_without_secrets(webhook, code, root_log, capfd):
     webhook.answer = answering(code)
-    with pytest.raises(ChannelFailed) as caught:
+    with pytest.raises(ChannelError) as caught:
         send(one(webhook.url), "title", f"the ministry answers 599 error=599 timed out {SECRET}", "m", settings())
     assert str(caught.value) == f"Channel 1 of NOTIFY_URLS (json) did not take the message: it answers {code}"
     assert len(webhook.got) == 1  # trying again is not this module's business
@@ -180,7 +180,7 @@ def test_a_refusal_is_one_sentence_without_secrets(webhook, code, root_log, capf
 
 
 def test_a_receiver_that_is_not_there_is_told():
-    with pytest.raises(ChannelFailed, match="cannot be reached, or broke the connection off") as caught:
+    with pytest.raises(ChannelError, match="cannot be reached, or broke the connection off") as caught:
         send(one(f"json://user:{SECRET}@127.0.0.1:9/"), "t", "p", "m", settings())
     assert SECRET not in str(caught.value)
 
@@ -188,7 +188,7 @@ def test_a_receiver_that_is_not_there_is_told():
 def test_a_receiver_that_says_nothing_is_given_up(webhook):
     webhook.answer = lambda _: webhook.closing.wait(20) and None
     before = time.monotonic()
-    with pytest.raises(ChannelFailed, match="does not answer in time"):
+    with pytest.raises(ChannelError, match="does not answer in time"):
         send(one(webhook.url), "t", "p", "m", settings(timeout=0.5))
     assert time.monotonic() - before < 5
 
@@ -204,7 +204,7 @@ def test_a_receiver_that_answers_byte_by_byte_is_given_up(webhook):
 
     webhook.answer = drip
     before = time.monotonic()
-    with pytest.raises(ChannelFailed, match=r"did not finish within 1\.5 seconds"):
+    with pytest.raises(ChannelError, match=r"did not finish within 1\.5 seconds"):
         send(one(webhook.url), "t", "p", "m", settings(timeout=0.5))
     assert time.monotonic() - before < 5
 
@@ -226,7 +226,7 @@ def test_a_slow_receiver_hears_it_once(webhook):
 def test_a_mail_server_that_refuses_is_told(mailbox, reply, reason):
     mailbox.reply = reply
     with pytest.raises(
-        ChannelFailed, match=rf"^Channel 1 of NOTIFY_URLS \(mailto\) did not take the message: {reason}$"
+        ChannelError, match=rf"^Channel 1 of NOTIFY_URLS \(mailto\) did not take the message: {reason}$"
     ):
         send(one(mailbox.url), "t", "p", "m", settings())
     assert mailbox.got == []

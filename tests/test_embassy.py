@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, comparable, differences, key_of, one_each
+from tasks.mofa.embassy import COMPARED, DuplicateMissionError, Embassy, comparable, differences, key_of, one_each
 
 
 def mission(key="a", **fields):
@@ -104,7 +104,7 @@ def test_an_organisation_under_several_countries_is_one_mission():
 
 
 def test_two_missions_that_claim_one_key_are_an_error_that_names_it():
-    with pytest.raises(DoubleError, match=r"'a' differ in address.*'1 High St'.*'2 Low St'"):
+    with pytest.raises(DuplicateMissionError, match=r"'a' differ in address.*'1 High St'.*'2 Low St'"):
         one_each([mission("a", address="1 High St"), mission("a", address="2 Low St")])
 
 

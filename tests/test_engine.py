@@ -21,10 +21,10 @@ from sqlalchemy.exc import DBAPIError
 from db import embedded
 from db.engine import (
     ROOT,
-    DatabaseConflict,
+    DatabaseConfigError,
+    DatabaseConflictError,
     DatabaseError,
-    DatabaseMisconfigured,
-    DatabaseUnavailable,
+    DatabaseUnavailableError,
     database_settings,
     database_url,
     engine,
@@ -161,7 +161,7 @@ def test_garbage_is_refused_naming_the_variable_and_never_the_password(
 ) -> None:
     for name, value in variables.items():
         environment.setenv(name, value)
-    with pytest.raises(DatabaseMisconfigured) as refused:
+    with pytest.raises(DatabaseConfigError) as refused:
         engine()
     assert str(refused.value).startswith(says)
     seen: BaseException | None = refused.value
@@ -195,26 +195,26 @@ def explained(url: str, environment: pytest.MonkeyPatch, *statements: str) -> Da
 
 def test_a_refused_connection_says_where_and_why(environment: pytest.MonkeyPatch) -> None:
     told = explained("postgresql://u:s3cr3t@127.0.0.1:1/d", environment)
-    assert isinstance(told, DatabaseUnavailable)
+    assert isinstance(told, DatabaseUnavailableError)
     assert "'d' at 127.0.0.1:1 does not answer" in str(told)
     assert "Connection refused" in str(told)
 
 
 def test_a_socket_that_is_not_there_says_where_and_why(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told = explained(f"postgresql://u:s3cr3t@/d?host={tmp_path}", environment)
-    assert isinstance(told, DatabaseUnavailable)
+    assert isinstance(told, DatabaseUnavailableError)
     assert "No such file or directory" in str(told)
 
 
 def test_a_host_that_is_not_there_says_so(environment: pytest.MonkeyPatch) -> None:
     told = explained("postgresql://u:s3cr3t@nowhere.invalid/d", environment)
-    assert isinstance(told, DatabaseUnavailable)
+    assert isinstance(told, DatabaseUnavailableError)
     assert "nowhere.invalid" in str(told)
 
 
 def test_a_missing_database_is_named(environment: pytest.MonkeyPatch, server_url: str) -> None:
     told = explained(renamed(server_url, "nosuch"), environment)
-    assert isinstance(told, DatabaseMisconfigured)
+    assert isinstance(told, DatabaseConfigError)
     assert "'nosuch'" in str(told)
     assert "does not have this database" in str(told)
 
@@ -222,13 +222,13 @@ def test_a_missing_database_is_named(environment: pytest.MonkeyPatch, server_url
 @pytest.mark.parametrize(
     ("statements", "kind", "says"),
     [
-        (["SELECT * FROM nosuch"], DatabaseMisconfigured, "lacks our tables: run alembic upgrade head"),
-        (["SELECT nosuch FROM task_runs"], DatabaseMisconfigured, "tables of another version"),
-        (["SELECT pg_terminate_backend(pg_backend_pid())"], DatabaseUnavailable, "was stopped or restarted"),
-        (["SET TRANSACTION READ ONLY", "DELETE FROM task_runs"], DatabaseMisconfigured, "only lets us read"),
+        (["SELECT * FROM nosuch"], DatabaseConfigError, "lacks our tables: run alembic upgrade head"),
+        (["SELECT nosuch FROM task_runs"], DatabaseConfigError, "tables of another version"),
+        (["SELECT pg_terminate_backend(pg_backend_pid())"], DatabaseUnavailableError, "was stopped or restarted"),
+        (["SET TRANSACTION READ ONLY", "DELETE FROM task_runs"], DatabaseConfigError, "only lets us read"),
         (
             ["INSERT INTO task_runs (name, idempotency_key) VALUES ('a', 'b'), ('a', 'b')"],
-            DatabaseConflict,
+            DatabaseConflictError,
             "task_runs_name_idempotency_key_key",
         ),
         (
@@ -259,7 +259,7 @@ def test_two_transactions_on_one_row_are_a_conflict(database: str) -> None:
         connection.execute(text("INSERT INTO task_runs (name, idempotency_key) VALUES ('a', 'b')"))
     change = text("UPDATE task_runs SET attempts = attempts + 1")
     with (
-        pytest.raises(DatabaseConflict, match="gave way to another transaction"),
+        pytest.raises(DatabaseConflictError, match="gave way to another transaction"),
         transaction() as late,
         engine().connect() as early,
     ):
@@ -337,7 +337,7 @@ def strict_server() -> Iterator[str]:
 @pytest.mark.parametrize("who", ["u:s3cr3t2", "nobody:s3cr3t", "u"], ids=["wrong", "unknown", "none"])
 def test_a_wrong_password_says_what_to_check(asking_server: str, environment: pytest.MonkeyPatch, who: str) -> None:
     told = explained(f"postgresql://{who}@{asking_server}/postgres", environment)
-    assert isinstance(told, DatabaseMisconfigured)
+    assert isinstance(told, DatabaseConfigError)
     assert "does not let this user in: check user and password" in str(told)
 
 
@@ -345,10 +345,10 @@ def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_told_apa
     strict_server: str, environment: pytest.MonkeyPatch
 ) -> None:
     full = explained(strict_server.replace("postgres@", "full@"), environment)
-    assert isinstance(full, DatabaseUnavailable)
+    assert isinstance(full, DatabaseUnavailableError)
     assert "has no connection left" in str(full)
     locked_out = explained(strict_server.replace("postgres@", "locked_out@"), environment)
-    assert isinstance(locked_out, DatabaseMisconfigured)
+    assert isinstance(locked_out, DatabaseConfigError)
     assert "does not let this user in" in str(locked_out)
 
 
@@ -444,5 +444,5 @@ def test_tables_of_a_newer_version_are_left_alone_and_said(database: str) -> Non
 
 def test_an_upgrade_without_a_database_says_so(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("DATABASE_URL", "postgresql://u:s3cr3t@127.0.0.1:1/d")
-    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+    with pytest.raises(DatabaseUnavailableError, match="does not answer"):
         upgrade()

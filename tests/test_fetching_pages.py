@@ -16,9 +16,9 @@ import pytest
 
 from tasks.mofa.fetching import (
     Fetcher,
-    FetchFailed,
+    FetchFailedError,
     FetchingSettings,
-    FetchRefused,
+    FetchRefusedError,
     NotModified,
     Page,
     Validators,
@@ -180,7 +180,7 @@ def test_an_unchanged_page_costs_one_conditional_request(ministry):
 
 
 def test_nothing_changed_is_not_believed_when_it_was_not_asked(ministry):
-    with pytest.raises(FetchFailed, match="304 although it was not asked"):
+    with pytest.raises(FetchFailedError, match="304 although it was not asked"):
         fetch(ministry, status(304))
 
 
@@ -219,14 +219,14 @@ def test_a_contact_that_could_forge_a_header_is_refused():
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
 def test_a_server_in_trouble_may_heal(ministry, code):
-    with pytest.raises(FetchFailed, match=f"{START}: the server answers {code}") as caught:
+    with pytest.raises(FetchFailedError, match=f"{START}: the server answers {code}") as caught:
         fetch(ministry, status(code))
     assert caught.value.status == code
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 406, 409, 410, 418, 421, 451, 499])
 def test_a_page_that_is_forbidden_or_gone_is_final(ministry, code):
-    with pytest.raises(FetchRefused, match=f"{START}: the server answers {code}") as caught:
+    with pytest.raises(FetchRefusedError, match=f"{START}: the server answers {code}") as caught:
         fetch(ministry, status(code))
     assert caught.value.status == code
     assert ministry.paths() == ["/list"]
@@ -234,13 +234,13 @@ def test_a_page_that_is_forbidden_or_gone_is_final(ministry, code):
 
 @pytest.mark.parametrize("code", [201, 202, 203, 204, 205, 206, 207, 226, 300, 305, 306, 399])
 def test_an_answer_that_is_not_simply_the_page_is_not_the_page(ministry, code):
-    with pytest.raises(FetchFailed, match=rf"answers {code}.*not the page"):
+    with pytest.raises(FetchFailedError, match=rf"answers {code}.*not the page"):
         fetch(ministry, status(code, PAGE.encode() if code not in {204, 205} else b"", Content_Type="text/html"))
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_that_does_not_say_where_failed(ministry, code):
-    with pytest.raises(FetchFailed, match="without saying where"):
+    with pytest.raises(FetchFailedError, match="without saying where"):
         fetch(ministry, status(code))
 
 
@@ -252,7 +252,7 @@ def test_retry_after_in_seconds_is_told_and_kept(ministry, code):
     clock = Clock()
     ministry.routes["/list"] = in_turn(status(code, Retry_After="40"), page())
     with fetcher(ministry, clock) as client:
-        with pytest.raises(FetchFailed, match="try again in 40 seconds, as it asks") as caught:
+        with pytest.raises(FetchFailedError, match="try again in 40 seconds, as it asks") as caught:
             client.fetch(START)
         assert caught.value.retry_after == 40
         client.fetch(START)
@@ -269,20 +269,20 @@ def test_retry_after_as_a_date_is_measured_on_the_servers_own_clock(ministry):
         to.send_header("Content-Length", "0")
         to.end_headers()
 
-    with pytest.raises(FetchFailed) as caught:
+    with pytest.raises(FetchFailedError) as caught:
         fetch(ministry, answer)
     assert caught.value.retry_after == 120
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "1e400", "99999999999999999999", "Foo, 99 Bar 2026", ""])
 def test_a_retry_after_without_sense_is_as_none(ministry, value):
-    with pytest.raises(FetchFailed) as caught:
+    with pytest.raises(FetchFailedError) as caught:
         fetch(ministry, status(503, Retry_After=value))
     assert caught.value.retry_after is None
 
 
 def test_a_date_that_has_passed_means_now(ministry):
-    with pytest.raises(FetchFailed) as caught:
+    with pytest.raises(FetchFailedError) as caught:
         fetch(ministry, status(503, Retry_After="Mon, 01 Jan 2001 00:00:00 GMT"))
     assert caught.value.retry_after == 0
 
@@ -291,7 +291,7 @@ def test_a_server_that_wants_a_day_is_not_asked_again_meanwhile(ministry):
     ministry.routes["/list"] = status(429, Retry_After="86400")
     with fetcher(ministry) as client:
         for _ in range(3):
-            with pytest.raises(FetchFailed) as caught:
+            with pytest.raises(FetchFailedError) as caught:
                 client.fetch(START)
             assert caught.value.retry_after == 86400
     assert ministry.paths() == ["/list"]
@@ -305,7 +305,7 @@ def test_robots_txt_is_read_once_and_obeyed(ministry):
     ministry.routes["/list"] = ministry.routes["/closed/page"] = page()
     with fetcher(ministry) as client:
         client.fetch(START)
-        with pytest.raises(FetchRefused, match=r"closed/page is closed to us by robots\.txt"):
+        with pytest.raises(FetchRefusedError, match=r"closed/page is closed to us by robots\.txt"):
             client.fetch(f"https://{OWN}/closed/page")
     assert [path for path, _, _ in ministry.asked] == ["/robots.txt", "/list"]
 
@@ -319,7 +319,7 @@ def test_rules_for_our_name_go_before_those_for_all(ministry):
 def test_a_redirect_into_what_robots_txt_closes_is_not_followed(ministry):
     ministry.routes["/robots.txt"] = status(200, b"User-agent: *\nDisallow: /closed\n", Content_Type="text/plain")
     ministry.routes["/closed"] = page()
-    with pytest.raises(FetchRefused, match="closed to us"):
+    with pytest.raises(FetchRefusedError, match="closed to us"):
         fetch(ministry, status(302, Location="/closed"))
     assert ministry.paths() == ["/list"]
 
@@ -327,7 +327,7 @@ def test_a_redirect_into_what_robots_txt_closes_is_not_followed(ministry):
 @pytest.mark.parametrize("kind", ["text/plain", "text/html", "application/octet-stream"])
 def test_rules_are_told_from_a_page_by_their_content_whatever_type_they_are_sent_as(ministry, kind):
     ministry.routes["/robots.txt"] = page(b"User-agent: *\nDisallow: /list\n", Content_Type=kind)
-    with pytest.raises(FetchRefused, match="closed to us"):
+    with pytest.raises(FetchRefusedError, match="closed to us"):
         fetch(ministry, page())
     ministry.routes["/robots.txt"] = page(
         b"\xef\xbb\xbf\n<html><pre>\nUser-agent: *\nDisallow: /\n</pre></html>", Content_Type=kind
@@ -344,7 +344,7 @@ def test_without_a_robots_txt_everything_is_open(ministry, code):
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_nothing_is_fetched_while_robots_txt_cannot_be_read(ministry, code):
     ministry.routes["/robots.txt"] = status(code)
-    with pytest.raises(FetchFailed, match=r"robots\.txt: the server answers"):
+    with pytest.raises(FetchFailedError, match=r"robots\.txt: the server answers"):
         fetch(ministry, page())
     assert ministry.paths() == []
 
@@ -352,7 +352,7 @@ def test_nothing_is_fetched_while_robots_txt_cannot_be_read(ministry, code):
 def test_a_huge_robots_txt_counts_up_to_its_limit(ministry):
     body = b"User-agent: *\nDisallow: /list\n" + b"# more\n" * 1_000_000
     ministry.routes["/robots.txt"] = status(200, body, Content_Type="text/plain")
-    with pytest.raises(FetchRefused, match="closed to us"):
+    with pytest.raises(FetchRefusedError, match="closed to us"):
         fetch(ministry, page())
 
 
@@ -373,7 +373,7 @@ def test_a_request_rate_of_nothing_is_as_none(ministry):
 
 def test_a_crawl_delay_nobody_can_wait_for_is_refused(ministry):
     ministry.routes["/robots.txt"] = status(200, b"User-agent: *\nCrawl-delay: 86400\n", Content_Type="text/plain")
-    with pytest.raises(FetchRefused, match=r"86400 seconds between requests.*MOFA_LONGEST_WAIT"):
+    with pytest.raises(FetchRefusedError, match=r"86400 seconds between requests.*MOFA_LONGEST_WAIT"):
         fetch(ministry, page())
 
 
@@ -424,19 +424,19 @@ def test_a_redirect_within_the_source_is_followed_and_its_address_told(ministry)
     ],
 )
 def test_a_redirect_out_of_the_source_is_refused(ministry, location):
-    with pytest.raises(FetchRefused, match="leads out of the source's hosts"):
+    with pytest.raises(FetchRefusedError, match="leads out of the source's hosts"):
         fetch(ministry, status(302, Location=location))
 
 
 def test_endless_redirects_end(ministry):
     ministry.routes["/a"] = status(302, Location="/list")
-    with pytest.raises(FetchRefused, match="more than 5 redirects"):
+    with pytest.raises(FetchRefusedError, match="more than 5 redirects"):
         fetch(ministry, status(302, Location="/a"))
     assert len(ministry.paths()) == 6
 
 
 def test_a_page_of_another_host_is_never_asked(ministry):
-    with fetcher(ministry) as client, pytest.raises(FetchRefused, match="leads out of the source's hosts"):
+    with fetcher(ministry) as client, pytest.raises(FetchRefusedError, match="leads out of the source's hosts"):
         client.fetch("https://elsewhere.example/list")
     assert ministry.asked == []
 
@@ -445,7 +445,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused(ministry, monkeypat
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     host = ministry.url.removeprefix("http://").replace("127.0.0.1", "localhost")
-    with Fetcher(settings(), {host}) as client, pytest.raises(FetchRefused, match="inside a private network"):
+    with Fetcher(settings(), {host}) as client, pytest.raises(FetchRefusedError, match="inside a private network"):
         client.fetch(f"http://{host}/list")
     assert ministry.asked == []
 
@@ -460,13 +460,16 @@ def test_a_name_that_leads_elsewhere_once_it_was_checked_is_refused(ministry, mo
     monkeypatch.setattr("tasks.mofa.fetching.anyio.getaddrinfo", public_at_first)
     host = ministry.url.removeprefix("http://")
     ministry.routes["/list"] = page()
-    with Fetcher(settings(), {host}) as client, pytest.raises(FetchRefused, match=r"127\.0\.0\.1, an address inside"):
+    with (
+        Fetcher(settings(), {host}) as client,
+        pytest.raises(FetchRefusedError, match=r"127\.0\.0\.1, an address inside"),
+    ):
         client.fetch(f"http://{host}/list")
 
 
 @pytest.mark.parametrize("base_url", ["127.0.0.1:80", "ftp://x", "http://x/mirror", "http://", "http://[::"])
 def test_a_base_url_that_is_no_scheme_and_host_is_refused(base_url):
-    with pytest.raises(FetchRefused, match="base_url"):
+    with pytest.raises(FetchRefusedError, match="base_url"):
         Fetcher(settings(), {OWN}, base_url)
 
 
@@ -475,17 +478,17 @@ def test_a_base_url_that_is_no_scheme_and_host_is_refused(base_url):
 
 def test_a_server_that_is_not_there_may_heal(ministry):
     gone = Fetcher(settings(), {OWN}, "http://127.0.0.1:9")
-    with gone as client, pytest.raises(FetchFailed, match="does not take the connection"):
+    with gone as client, pytest.raises(FetchFailedError, match="does not take the connection"):
         client.fetch(START)
 
 
 def test_a_name_nobody_knows_may_heal():
-    with Fetcher(settings(), {"mofa.invalid"}) as client, pytest.raises(FetchFailed):
+    with Fetcher(settings(), {"mofa.invalid"}) as client, pytest.raises(FetchFailedError):
         client.fetch("https://mofa.invalid/list")
 
 
 def test_a_server_that_says_nothing_is_given_up(ministry):
-    with pytest.raises(FetchFailed, match="does not answer in time"):
+    with pytest.raises(FetchFailedError, match="does not answer in time"):
         fetch(ministry, raw(b"", pause=20), read_timeout=0.3)
 
 
@@ -494,24 +497,24 @@ def test_a_server_that_says_nothing_is_given_up(ministry):
 )
 def test_a_slow_drip_of_headers_or_body_is_given_up(ministry, start):
     before = time.monotonic()
-    with pytest.raises(FetchFailed, match="does not answer in time"):
+    with pytest.raises(FetchFailedError, match="does not answer in time"):
         fetch(ministry, raw(start, *[b"x"] * 1000, pause=0.05), total_timeout=1)
     assert time.monotonic() - before < 4
 
 
 def test_a_connection_closed_before_the_end_is_half_a_page(ministry):
-    with pytest.raises(FetchFailed, match="broke off"):
+    with pytest.raises(FetchFailedError, match="broke off"):
         fetch(ministry, raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n", PAGE.encode()))
 
 
 def test_a_chunked_answer_without_its_last_chunk_is_half_a_page(ministry):
-    with pytest.raises(FetchFailed, match="broke off"):
+    with pytest.raises(FetchFailedError, match="broke off"):
         fetch(ministry, raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<html\r\n"))
 
 
 def test_html_without_its_end_from_a_server_that_tells_no_length_is_half_a_page(ministry):
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
-    with pytest.raises(FetchFailed, match="breaks off before its end"):
+    with pytest.raises(FetchFailedError, match="breaks off before its end"):
         fetch(ministry, raw(head, PAGE[: len(PAGE) // 2].encode()))
     assert isinstance(fetch(ministry, raw(head, PAGE.encode())), Page)
 
@@ -528,17 +531,17 @@ def test_gzip_is_unpacked(ministry):
 def test_truncated_gzip_is_half_a_page(ministry):
     whole = gzip.compress(PAGE.encode())
     for length in (len(whole) - 1, len(whole) // 2, 5):
-        with pytest.raises(FetchFailed, match="breaks off before its end"):
+        with pytest.raises(FetchFailedError, match="breaks off before its end"):
             fetch(ministry, page(whole[:length], Content_Encoding="gzip"))
 
 
 def test_broken_gzip_failed(ministry):
-    with pytest.raises(FetchFailed, match="broken gzip"):
+    with pytest.raises(FetchFailedError, match="broken gzip"):
         fetch(ministry, page(PAGE.encode(), Content_Encoding="gzip"))
 
 
 def test_a_packing_that_was_not_asked_for_failed(ministry):
-    with pytest.raises(FetchFailed, match="'br' although only gzip was asked for"):
+    with pytest.raises(FetchFailedError, match="'br' although only gzip was asked for"):
         fetch(ministry, page(b"\x0b\x02\x80hello\x03", Content_Encoding="br"))
 
 
@@ -551,7 +554,7 @@ def test_a_page_of_500_mb_is_refused_before_it_is_read(ministry):
             to.wfile.write(b" " * 2**20)
             sent.append(1)
 
-    with pytest.raises(FetchRefused, match=r"more than 20\.0 MB.*MOFA_MAX_BYTES"):
+    with pytest.raises(FetchRefusedError, match=r"more than 20\.0 MB.*MOFA_MAX_BYTES"):
         fetch(ministry, huge)
     assert len(sent) < 50
 
@@ -562,7 +565,7 @@ def test_a_page_that_never_ends_is_refused_at_the_limit(ministry):
         while not to.server.ministry.closing.is_set():
             to.wfile.write(b"x" * 2**16)
 
-    with pytest.raises(FetchRefused, match=r"more than 1\.0 MB"):
+    with pytest.raises(FetchRefusedError, match=r"more than 1\.0 MB"):
         fetch(ministry, endless, max_bytes=2**20)
 
 
@@ -575,7 +578,7 @@ def test_a_gzip_bomb_is_refused_at_the_limit_of_unpacked_bytes(ministry, rounds)
     if rounds == 2:
         bomb, encoding = gzip.compress(bomb, 9), "gzip, gzip"
     tracemalloc.start()
-    with pytest.raises((FetchRefused, FetchFailed)):
+    with pytest.raises((FetchRefusedError, FetchFailedError)):
         fetch(ministry, page(bomb, Content_Encoding=encoding), max_bytes=5 * 2**20)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -657,7 +660,7 @@ def test_one_broken_byte_does_not_lose_the_page():
 
 
 def test_what_is_no_text_at_all_failed(ministry):
-    with pytest.raises(FetchFailed, match="no text in any known charset"):
+    with pytest.raises(FetchFailedError, match="no text in any known charset"):
         fetch(ministry, page(bytes(range(256)) * 40, Content_Type="application/octet-stream"))
 
 
@@ -706,7 +709,9 @@ EXCUSES = {
     ("excuse", "text"), [(name, text) for name, texts in EXCUSES.items() for text in texts], ids=short
 )
 def test_an_excuse_with_status_200_is_a_failed_fetch(ministry, excuse, text):
-    with pytest.raises(FetchFailed, match=f"{START}: instead of the page the server sends {excuse}: try again") as e:
+    with pytest.raises(
+        FetchFailedError, match=f"{START}: instead of the page the server sends {excuse}: try again"
+    ) as e:
         fetch(ministry, page(text))
     assert e.value.status == 200
 
@@ -755,7 +760,7 @@ def test_one_connection_serves_many_pages_changed_or_not(ministry):
 def test_an_error_survives_the_way_between_processes():
     import pickle
 
-    error = pickle.loads(pickle.dumps(FetchFailed("gone", 503, 4.0)))  # noqa: S301 - our own
+    error = pickle.loads(pickle.dumps(FetchFailedError("gone", 503, 4.0)))  # noqa: S301 - our own
     assert (str(error), error.status, error.retry_after) == ("gone", 503, 4.0)
 
 

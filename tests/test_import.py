@@ -22,7 +22,7 @@ from sqlalchemy import text
 from test_real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
 
 from db import contacts, matching, staging
-from db.engine import DatabaseUnavailable, engine
+from db.engine import DatabaseUnavailableError, engine
 from db.tables import CONTACT_FIELDS
 from flows.import_crm_data import import_crm_data
 from tasks.crm.rejects import write as write_rejects
@@ -349,7 +349,7 @@ def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_cl
         with engine().begin() as other:
             drop(other, import_id)
         asked.append(import_id)
-        raise DatabaseUnavailable("the connection was lost")
+        raise DatabaseUnavailableError("the connection was lost")
 
     monkeypatch.setattr(staging, "drop_staging", dropped_and_gone)
     sentence = refused(run(workbook(tmp_path / "crm.xlsx", *map(bad, range(11)), ADA)), rejects=11)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from db.errors import UserError
 from tasks.crm import steps
 
 
@@ -27,5 +28,5 @@ def test_what_a_killed_import_left_is_removed_by_the_next_and_what_is_in_use_is_
 
 def test_no_place_for_a_room_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with pytest.raises(steps.Refused, match="No such file or directory; TMPDIR names another"), steps.private_room():
+    with pytest.raises(UserError, match="No such file or directory; TMPDIR names another"), steps.private_room():
         pass

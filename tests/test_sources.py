@@ -12,7 +12,7 @@ import pytest
 
 from tasks.mofa import sources
 from tasks.mofa.changes import Known, same_missions
-from tasks.mofa.embassy import DoubleError, differences, one_each
+from tasks.mofa.embassy import DuplicateMissionError, differences, one_each
 from tasks.mofa.guard import reasons_to_hold
 from tasks.mofa.page import Page, PageError, html, lines, refusal
 
@@ -478,7 +478,7 @@ def test_two_consulates_of_one_english_name_are_two_missions_and_one_listed_twic
     other = "<h3>在名古屋名誉領事館</h3><h4>Consulate-General of Italy in Osaka</h4><p>〒450-0002 名古屋市 電話 1</p>"
     assert len(one_each(japan.parse(japanese(mission=other)))) == 2
     moved = japanese(mission="").text.replace("高輪4-18-26", "高輪9")
-    with pytest.raises(DoubleError):
+    with pytest.raises(DuplicateMissionError):
         one_each([iceland, *japan.parse(Page(japanese().url, moved))])
 
 

@@ -25,11 +25,11 @@ from db import embedded, task_runs
 from db.engine import DatabaseError, engine, lock_engine, upgrade
 from db.settings import ROOT
 from db.task_runs import (
-    AlreadyRunning,
+    AlreadyRunningError,
     Claim,
-    KeyReused,
-    Superseded,
-    WasCancelled,
+    KeyReusedError,
+    RunCancelledError,
+    SupersededError,
     check_owner,
     committed,
     complete,
@@ -208,7 +208,7 @@ def test_a_result_that_postgresql_refuses_fails_the_unit(database: str) -> None:
 def test_a_unit_held_by_another_process_is_refused_naming_the_holder(database: str) -> None:
     with other_process() as holder:
         assert heard(holder) == "1"
-        with pytest.raises(AlreadyRunning) as refused, idempotent_once(JOB, KEY):
+        with pytest.raises(AlreadyRunningError) as refused, idempotent_once(JOB, KEY):
             pytest.fail("two are in")
         message = str(refused.value)
         assert f":{holder.pid} my_job" in message
@@ -225,7 +225,7 @@ def test_a_unit_held_by_another_process_is_refused_naming_the_holder(database: s
 def test_a_long_name_leaves_room_for_the_holder(database: str) -> None:
     with (
         idempotent_once("n" * 128, KEY),
-        pytest.raises(AlreadyRunning, match=f":{os.getpid()} n"),
+        pytest.raises(AlreadyRunningError, match=f":{os.getpid()} n"),
         idempotent_once("n" * 128, KEY),
     ):
         pytest.fail("two are in")
@@ -275,7 +275,7 @@ def test_a_cancelled_unit_is_resumed_only_when_asked_for(database: str) -> None:
     with pytest.raises(KeyboardInterrupt), idempotent_once(JOB, KEY):
         raise KeyboardInterrupt
     assert row()["status"] == "cancelled"
-    with pytest.raises(WasCancelled, match="was cancelled on"), idempotent_once(JOB, KEY):
+    with pytest.raises(RunCancelledError, match="was cancelled on"), idempotent_once(JOB, KEY):
         pytest.fail("resumed")
     assert locks(database) == 0
     with idempotent_once(JOB, KEY, resume_cancelled=True) as once:
@@ -300,7 +300,7 @@ SIXTEEN = """
 import os, sys
 from sqlalchemy import text
 from db.engine import engine
-from db.task_runs import AlreadyRunning, idempotent_once
+from db.task_runs import AlreadyRunningError, idempotent_once
 
 def work():
     engine().connect().close()
@@ -314,7 +314,7 @@ def work():
                     connection.execute(text("INSERT INTO ledger VALUES ('worked')"))
                     once.complete(connection)
         return "done" if once.done else "worked"
-    except AlreadyRunning:
+    except AlreadyRunningError:
         return "running"
 
 (readied, ready), (start, starter) = os.pipe(), os.pipe()
@@ -346,12 +346,12 @@ def test_of_sixteen_processes_exactly_one_does_the_work(ledger: str) -> None:
 
 def test_a_holder_that_lost_its_lock_is_fenced_once_another_took_over(ledger: str) -> None:
     old = idempotent_once(JOB, KEY)
-    with pytest.raises(Superseded, match="another took over"), old:
+    with pytest.raises(SupersededError, match="another took over"), old:
         cut_the_lock(old)
         with idempotent_once(JOB, KEY) as new:
             assert new.attempts == 2
             for statement in (old.check_owner, old.complete):
-                with pytest.raises(Superseded), engine().begin() as connection:
+                with pytest.raises(SupersededError), engine().begin() as connection:
                     enter(connection, "old")
                     statement(connection)
             with engine().begin() as connection:
@@ -393,7 +393,7 @@ def test_a_unit_that_nobody_holds_is_failed_once_another_of_its_subject_was_done
 
     done("a.xlsx")
     old = idempotent_once(JOB, KEY, subject="a.xlsx")
-    with pytest.raises(Superseded), old:
+    with pytest.raises(SupersededError), old:
         cut_the_lock(old)
         done("b.xlsx")
         assert not overtaken(), "one was done before it, and one of another subject"
@@ -449,7 +449,7 @@ def test_a_takeover_waits_for_a_transaction_that_then_rolls_back_and_goes_on(led
 
     old = idempotent_once(JOB, KEY)
     successor = threading.Thread(target=take_over)
-    with pytest.raises(Superseded), old, waiting_backend(ledger) as until_somebody_waits:
+    with pytest.raises(SupersededError), old, waiting_backend(ledger) as until_somebody_waits:
         with engine().connect() as connection:
             old.check_owner(connection)
             cut_the_lock(old)
@@ -509,10 +509,10 @@ def test_a_commit_whose_answer_was_lost_is_recognised(ledger: str) -> None:
 
 
 def test_a_unit_whose_row_is_gone_is_superseded(database: str) -> None:
-    with pytest.raises(Superseded), idempotent_once(JOB, KEY):
+    with pytest.raises(SupersededError), idempotent_once(JOB, KEY):
         with engine().begin() as connection:
             connection.execute(text("DELETE FROM task_runs"))
-        with engine().begin() as connection, pytest.raises(Superseded):
+        with engine().begin() as connection, pytest.raises(SupersededError):
             check_owner(connection, Claim(1, 1, uuid.uuid4()))
 
 
@@ -525,14 +525,14 @@ def test_a_key_used_for_other_bytes_is_refused_naming_what_used_it(database: str
     for fingerprint, done in (("aa", True), (None, True)):
         with idempotent_once(JOB, KEY, fingerprint=fingerprint) as once:
             assert once.done is done
-    with pytest.raises(KeyReused, match=r"first\.xlsx"), idempotent_once(JOB, KEY, fingerprint="bb"):
+    with pytest.raises(KeyReusedError, match=r"first\.xlsx"), idempotent_once(JOB, KEY, fingerprint="bb"):
         pytest.fail("reused")
 
 
 def test_a_key_held_for_other_bytes_is_refused_naming_them_too(database: str) -> None:
     with other_process(HOLD.replace("subject=", "fingerprint='aa', subject=")) as holder:
         assert heard(holder) == "1"
-        with pytest.raises(KeyReused, match=r"contacts\.xlsx"), idempotent_once(JOB, KEY, fingerprint="bb"):
+        with pytest.raises(KeyReusedError, match=r"contacts\.xlsx"), idempotent_once(JOB, KEY, fingerprint="bb"):
             pytest.fail("reused")
 
 
@@ -542,7 +542,7 @@ def test_a_key_whose_first_user_came_to_nothing_may_be_used_for_a_repaired_input
     with idempotent_once(JOB, KEY, subject="repaired.xlsx", fingerprint="bb") as second:
         assert (second.done, second.attempts) == (False, 2)
         assert second.token != first.token, "what was cached for the other input must not be met"
-    with pytest.raises(KeyReused, match=r"repaired\.xlsx"), idempotent_once(JOB, KEY, fingerprint="aa"):
+    with pytest.raises(KeyReusedError, match=r"repaired\.xlsx"), idempotent_once(JOB, KEY, fingerprint="aa"):
         pytest.fail("reused")
 
 
@@ -573,7 +573,7 @@ def test_names_and_keys_may_be_as_long_as_the_columns_and_in_any_language(databa
 async def test_async_with_gives_the_same_guarantees(database: str) -> None:
     async with idempotent_once(JOB, KEY) as once:
         assert once.attempts == 1
-        with pytest.raises(AlreadyRunning):
+        with pytest.raises(AlreadyRunningError):
             async with idempotent_once(JOB, KEY):
                 pytest.fail("two are in")
         raised = False
@@ -694,7 +694,7 @@ def test_a_restart_of_the_database_while_the_lock_is_held(
                 successor.result = "theirs"
         once.result = "ours"
         if taken_over:
-            with pytest.raises(Superseded):
+            with pytest.raises(SupersededError):
                 once.__exit__(None, None, None)
         else:
             once.__exit__(None, None, None)

@@ -26,7 +26,7 @@ import pytest
 
 from db import embedded
 from deployments import up
-from deployments.processes import MARK, Child, KeepsDying, end, marked
+from deployments.processes import MARK, Child, CrashLoopError, end, marked
 
 ROOT = Path(__file__).resolve().parents[1]
 GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_")
@@ -300,7 +300,7 @@ def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
         each.embedded = True
         each.use_server(given)
     ours.expect_no_other_database()
-    with pytest.raises(up.CannotGoOn, match=ours.worker_name):
+    with pytest.raises(up.StartError, match=ours.worker_name):
         theirs.expect_no_other_database()
     theirs.embedded = False
     theirs.expect_no_other_database()
@@ -531,7 +531,7 @@ def test_a_child_that_keeps_dying_is_given_up_with_the_place_of_its_log(tmp_path
     def given_up() -> str:
         try:
             child.watch(lambda _name, text: said.append(text))
-        except KeepsDying as error:
+        except CrashLoopError as error:
             return str(error)
         return ""
 

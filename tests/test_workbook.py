@@ -29,8 +29,9 @@ from test_opendocument import cell as ods_cell
 from test_opendocument import document, table
 from test_opendocument import row as ods_row
 
+from db.errors import JobError
 from tasks.crm import download
-from tasks.crm.download import WorkbookUnreachable, addresses, fetch, fetching_settings, redacted
+from tasks.crm.download import WorkbookUnreachableError, addresses, fetch, fetching_settings, redacted
 from tasks.crm.readers import workbook
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.number_formats import as_shown
@@ -490,12 +491,12 @@ def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(download._Kept, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
-    assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachable, True)
+    assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachableError, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005
 
 
 def refused(address: str, into: Path) -> tuple[type[Exception], str]:
-    with pytest.raises(WorkbookError) as caught:
+    with pytest.raises(JobError) as caught:
         fetch(address, into)
     assert not list(into.glob("workbook-*"))
     shown = "".join(traceback.format_exception(caught.value))
@@ -521,7 +522,7 @@ def test_what_is_no_file_is_refused_in_one_sentence(tmp_path: Path, monkeypatch:
 
 
 def _refused_into(address: str) -> str:
-    with pytest.raises(WorkbookError) as caught:
+    with pytest.raises(JobError) as caught:
         fetch(address, Path("/dev/null/x"))
     return str(caught.value)
 
@@ -694,10 +695,10 @@ def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_p
         ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404): check the address"),
         ("/token/book.csv?token=not-s3cret", WorkbookError, "may not be read (403): check the user, password or token"),
         ("/status/410/b?x=s3cret", WorkbookError, "the server answers 410: check the address"),
-        ("/status/503/b", WorkbookUnreachable, "the server answers 503: try again later"),
-        ("/status/429/b", WorkbookUnreachable, "the server answers 429: try again later"),
-        ("/short/book.csv?k=s3cret", WorkbookUnreachable, "the transfer broke off after"),
-        ("/silent/book.csv?k=s3cret", WorkbookUnreachable, "the server does not answer in time"),
+        ("/status/503/b", WorkbookUnreachableError, "the server answers 503: try again later"),
+        ("/status/429/b", WorkbookUnreachableError, "the server answers 429: try again later"),
+        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "the transfer broke off after"),
+        ("/silent/book.csv?k=s3cret", WorkbookUnreachableError, "the server does not answer in time"),
     ],
 )
 def test_http_failures_are_told_in_plain_words(
@@ -718,7 +719,7 @@ def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None
     with serving() as host:
         pass
     assert refused(f"http://ada:s3cret@{host}/b.csv", tmp_path) == (
-        WorkbookUnreachable,
+        WorkbookUnreachableError,
         f"http://{host}/b.csv: the server does not take the connection: is it running?",
     )
 
@@ -767,7 +768,7 @@ def test_a_workbook_comes_from_s3(tmp_path: Path) -> None:
     [
         ("s3://bucket/no.csv", WorkbookError, "does not exist: check bucket and key"),
         ("s3://bucket/denied.csv", WorkbookError, "may not be read: check AWS_ACCESS_KEY_ID"),
-        ("s3://bucket/changing/book.csv", WorkbookUnreachable, "try again"),
+        ("s3://bucket/changing/book.csv", WorkbookUnreachableError, "try again"),
         ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv is not a valid address"),
     ],
 )

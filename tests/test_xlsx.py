@@ -23,7 +23,7 @@ from tasks.crm.readers import xlsx_bytes, xlsx_parser
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.table import HALF_A_CHARACTER, Block
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
-from tasks.crm.readers.xlsx_bytes import Unusual, windows
+from tasks.crm.readers.xlsx_bytes import UnusualXmlError, windows
 from tasks.crm.readers.xlsx_cells import Search
 from tasks.crm.readers.xlsx_parser import Parser
 from tasks.crm.readers.xlsx_strings import SharedStrings, shared_strings
@@ -232,7 +232,7 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("rows", OTHERWISE.values(), ids=OTHERWISE)
 def test_what_only_a_parser_can_place_is_read_by_one(tmp_path: Path, rows: str) -> None:
-    with pytest.raises(Unusual):
+    with pytest.raises(UnusualXmlError):
         searched(sheet_xml(rows))
     assert rows_of(by_hand(tmp_path / "a.xlsx", rows)) == [(1, ["x"]), (2, ["x"]), (4, ["x"])]
 
@@ -263,7 +263,7 @@ def test_a_window_that_begins_with_a_row_that_was_read_is_no_usual_one() -> None
     search = Search(values(), STRINGS)
     assert [len(block) for block in search.blocks(numbered([1, 2, 5]).encode())] == [3]
     for late in (3, 5):
-        with pytest.raises(Unusual):
+        with pytest.raises(UnusualXmlError):
             list(search.blocks(numbered([late, 6]).encode()))
     stream = io.BytesIO(sheet_xml(numbered([1, 2, 5, 3, 6])))
     with pytest.raises(ValueError, match="in no order"):

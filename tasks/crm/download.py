@@ -21,11 +21,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from db.errors import JobError, TransientError
 from db.settings import ProjectSettings
 from tasks.crm.readers.workbook import WorkbookError
 
 
-class WorkbookUnreachable(WorkbookError):  # noqa: N818 - it says what to do: reach it later
+class WorkbookUnreachableError(TransientError):
     """The network or the other side failed: the same address may work in a minute."""
 
 
@@ -111,8 +112,8 @@ def redacted(address: str) -> str:
 def fetch(address: str, into: Path) -> Copy:
     """Copy the workbook at `address` (one of `addresses`) into the folder `into`; nothing is left there on failure.
 
-    Raises WorkbookUnreachable when trying again may help, else WorkbookError: no such file, not allowed, too large,
-    no room on the disk.
+    Raises WorkbookUnreachableError when trying again may help, else WorkbookError: no such file, not allowed, too
+    large, no room on the disk.
     """
     shown, scheme = redacted(address), _scheme(address)
     if scheme and (scheme not in _SCHEMES or not _parts(address).netloc):
@@ -205,9 +206,9 @@ def _copy_file(path: Path, kept: _Kept) -> None:
     except ValueError as error:  # a NUL
         raise WorkbookError(f"{shown!r} is no path: check it") from error
     except OSError as error:
-        raise WorkbookUnreachable(f"{shown} cannot be read: {error.strerror}") from error
+        raise WorkbookUnreachableError(f"{shown} cannot be read: {error.strerror}") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or kept.length != after.st_size:
-        raise WorkbookUnreachable(f"{shown} was being written while it was copied: try again when it is complete")
+        raise WorkbookUnreachableError(f"{shown} was being written while it was copied: try again when it is complete")
 
 
 def _copy_http(address: str, shown: str, kept: _Kept) -> None:
@@ -224,7 +225,7 @@ def _copy_http(address: str, shown: str, kept: _Kept) -> None:
         raise _http_problem(error, shown, kept.length) from None
 
 
-def _http_problem(error: Exception, shown: str, length: int) -> WorkbookError:
+def _http_problem(error: Exception, shown: str, length: int) -> JobError:
     import aiohttp  # noqa: PLC0415 - see _copy_http
 
     if isinstance(error, FileNotFoundError):
@@ -235,21 +236,29 @@ def _http_problem(error: Exception, shown: str, length: int) -> WorkbookError:
                 f"{shown} may not be read ({error.status}): check the user, password or token in the address",
             )
         if error.status in _TRY_AGAIN_STATUS or error.status >= 500:  # noqa: PLR2004 - all of HTTP's 5xx
-            return WorkbookUnreachable(f"{shown}: the server answers {error.status}: try again later")
+            return WorkbookUnreachableError(f"{shown}: the server answers {error.status}: try again later")
         return WorkbookError(f"{shown}: the server answers {error.status}: check the address")
-    kinds: list[tuple[type[Exception], type[WorkbookError], str]] = [  # the first that fits
+    kinds: list[tuple[type[Exception], type[JobError], str]] = [  # the first that fits
         (
             aiohttp.ClientConnectorCertificateError,
             WorkbookError,
             "the server's certificate cannot be trusted: renew it, or name your own authority in SSL_CERT_FILE",
         ),
         (aiohttp.ClientSSLError, WorkbookError, "the server speaks no TLS there: check the port, or write http://"),
-        (aiohttp.ClientConnectorDNSError, WorkbookUnreachable, "no server of this name is known: check the address"),
-        (aiohttp.ClientConnectorError, WorkbookUnreachable, "the server does not take the connection: is it running?"),
+        (
+            aiohttp.ClientConnectorDNSError,
+            WorkbookUnreachableError,
+            "no server of this name is known: check the address",
+        ),
+        (
+            aiohttp.ClientConnectorError,
+            WorkbookUnreachableError,
+            "the server does not take the connection: is it running?",
+        ),
         (ValueError, WorkbookError, "this is not a valid address: check it"),
-        (TimeoutError, WorkbookUnreachable, "the server does not answer in time: try again later"),
+        (TimeoutError, WorkbookUnreachableError, "the server does not answer in time: try again later"),
     ]
-    broken_off = (WorkbookUnreachable, f"the transfer broke off after {length:,} bytes: try again")
+    broken_off = (WorkbookUnreachableError, f"the transfer broke off after {length:,} bytes: try again")
     found, what = next(((found, what) for kind, found, what in kinds if isinstance(error, kind)), broken_off)
     return found(f"{shown}: {what}")
 
@@ -278,4 +287,6 @@ def _copy_s3(address: str, shown: str, kept: _Kept) -> None:
     except (s3.ParamValidationError, ValueError):
         raise WorkbookError(f"{shown} is not a valid address: write s3://bucket/key") from None
     except (s3.BotoCoreError, OSError) as error:
-        raise WorkbookUnreachable(f"{shown}: the storage cannot be read ({type(error).__name__}): try again") from None
+        raise WorkbookUnreachableError(
+            f"{shown}: the storage cannot be read ({type(error).__name__}): try again"
+        ) from None

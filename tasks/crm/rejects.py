@@ -26,6 +26,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
+from db.errors import UserError
 from tasks.crm.headings import REASON_HEADING
 
 _LONGEST_CELL = 32_767  # Excel's limit, in UTF-16 units
@@ -268,19 +269,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         print(_run(sys.argv[1:] if argv is None else list(argv)))
-    except _Refused as refused:
+    except UserError as refused:
         print(refused, file=sys.stderr)
         return 1
     return 0
 
 
-class _Refused(Exception):  # noqa: N818 - an answer to a person, not a fault
-    """One sentence: why nothing was written."""
-
-
 def _run(arguments: Sequence[str]) -> str:
     for problem in _problems(arguments):
-        raise _Refused(problem)
+        raise UserError(problem)
     # Here and not above, so that the writer stays pure.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
@@ -292,14 +289,14 @@ def _run(arguments: Sequence[str]) -> str:
         with engine().connect() as connection:
             found = list(rejects_of(connection, number))
         if not found:
-            raise _Refused(f"Import {number} has no rejected rows, or there is no such import: nothing written.")
+            raise UserError(f"Import {number} has no rejected rows, or there is no such import: nothing written.")
         count = write(out, found)
     except DatabaseError as error:
-        raise _Refused(str(error)) from error
+        raise UserError(str(error)) from error
     except SQLAlchemyError as error:
-        raise _Refused(str(explain(error))) from error
+        raise UserError(str(explain(error))) from error
     except OSError as error:
-        raise _Refused(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise UserError(f"{out} cannot be written: {error.strerror or error}.") from error
     return f"{count:,} {'row' if count == 1 else 'rows'} written to {out}"
 
 

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Thread
@@ -31,13 +30,14 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
 from db import contacts, matching, staging
-from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.engine import DatabaseUnavailableError, transaction
+from db.errors import UserError
 from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.crm import download
 from tasks.crm.collapse import TellingColumn, collapse
 from tasks.crm.contact import RULES_VERSION
-from tasks.crm.download import Copy, WorkbookUnreachable
+from tasks.crm.download import Copy
 from tasks.crm.headings_error import column_option
 from tasks.crm.progress import Progress, asked_by
 from tasks.crm.readers.workbook import WorkbookError
@@ -48,7 +48,7 @@ from tasks.crm.worker_client import ReadingProcess
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
 from tasks.slot import asked_for, slot
-from tasks.step import RESULTS, Refused, run, step
+from tasks.step import RESULTS, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
@@ -56,8 +56,6 @@ PREVIEW = f"{JOB}.preview"
 READING_VERSION = 5  # raised when rows are read otherwise, or come to lie in other batches or at other positions
 ROOM = f"import-crm-{os.getuid()}-"
 JUST_MADE = 60  # seconds: a room may not be locked yet
-REFUSALS = (Refused, SettingsError, WorkbookError, DatabaseError)
-_step = partial(step, refusals=REFUSALS, may_heal=(WorkbookUnreachable, DatabaseUnavailable, DatabaseConflict))
 
 
 # ---------------------------------------------------------------------- gather
@@ -76,15 +74,15 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
     """The addresses to import, each a unit of its own.
 
     Raises:
-        Refused: neither the parameter nor CRM_WORKBOOK names one; one key for several files.
+        UserError: neither the parameter nor CRM_WORKBOOK names one; one key for several files.
         WorkbookError: nothing there.
     """
     asked = workbook or import_settings().crm_workbook
     if not asked:
-        raise Refused("no workbook: give the parameter workbook, or set CRM_WORKBOOK where the worker runs")
+        raise UserError("no workbook: give the parameter workbook, or set CRM_WORKBOOK where the worker runs")
     found = download.addresses(asked)
     if idempotency_key and len(found) > 1:
-        raise Refused(
+        raise UserError(
             f"the key {idempotency_key!r} stands for one workbook, but {asked} matches {len(found)}: "
             "leave the key out (each version of a file is imported once), or name one file"
         )
@@ -100,7 +98,7 @@ def private_room() -> Iterator[str]:
     try:
         made = tempfile.TemporaryDirectory(prefix=ROOM, ignore_cleanup_errors=True)
     except OSError as error:
-        raise Refused(f"no directory for the copy of the workbook: {error.strerror}; TMPDIR names another") from error
+        raise UserError(f"no directory for the copy of the workbook: {error.strerror}; TMPDIR names another") from error
     with made as room, _locked(Path(room)):
         for left in Path(room).parent.glob(f"{ROOM}*"):
             with suppress(OSError):
@@ -127,7 +125,7 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(opened)
 
 
-@_step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
+@step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
 def fetch_workbook(address: str, room: str) -> Copy:
     """A private copy of the workbook in the directory `room`."""
     return download.fetch(address, Path(room))
@@ -164,7 +162,7 @@ def once(copy: Copy, how: HowToRead, key: str | None, preview: bool) -> idempote
             resume_cancelled=asked_for(),
         )
     except ValueError as error:  # a key too long for its column
-        raise Refused(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 def _digest(*parts: Any) -> str:
@@ -187,7 +185,7 @@ def gather(copy: Copy, claim: Claim, how: HowToRead, process: ReadingProcess) ->
 
     Raises:
         WorkbookError: it cannot be read, or not understood.
-        Superseded: another attempt took over.
+        SupersededError: another attempt took over.
     """
     logger = get_run_logger()
     settings = import_settings()
@@ -249,7 +247,7 @@ def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
     return f"{RESULTS}/{batch}"
 
 
-@_step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)
+@step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)
 def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:  # noqa: ARG001 - in its key
     """Stage one batch; `reading` says how it was read, for the cache. Returns the rows staged."""
     with transaction() as connection:
@@ -279,13 +277,13 @@ def _complete_staging(staged: Staged, claim: Claim) -> None:
 # ---------------------------------------------------------------------- judge and apply
 
 
-@_step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
+@step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
 def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, Any]:
     """Give every row its verdict and, unless it is a preview, write the people, the rejects and the completion.
 
     Raises:
-        Refused: too many rejects (they are kept all the same).
-        Superseded: another attempt took over.
+        UserError: too many rejects (they are kept all the same).
+        SupersededError: another attempt took over.
     """
     # The report needs pandas: it is imported while the database works, now that the reading process has ended.
     Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
@@ -311,12 +309,12 @@ def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, An
         else:
             staging.discard_rows(connection, claim.id)  # they can be judged only once
     # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
-    with suppress(DatabaseUnavailable), transaction() as connection:
+    with suppress(DatabaseUnavailableError), transaction() as connection:
         if not committed(connection, claim):
             check_owner(connection, claim)
         staging.drop_staging(connection, claim.id)
     if too_many and not preview:
-        raise Refused(
+        raise UserError(
             f"{report.workbook} is refused: {too_many}. Nothing was imported. "
             f"All of them with their reasons: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
         )
@@ -344,7 +342,7 @@ def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) 
         **books,
     )
     if report.rows < staged.end.rows:
-        raise DatabaseUnavailable("the database crashed and lost rows that were staged: start the job again")
+        raise DatabaseUnavailableError("the database crashed and lost rows that were staged: start the job again")
     if not report.balances or report.rows != staged.end.rows:
         raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
     return report

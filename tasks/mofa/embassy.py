@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from db.errors import JobError
+
 RULES_VERSION = 1
 
 # Every field that is compared, most important first: the order in which people are told.
@@ -37,7 +39,7 @@ _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
 
 
-class DoubleError(ValueError):
+class DuplicateMissionError(JobError, ValueError):
     """Two different missions claim one key; the message names the key and where they differ."""
 
 
@@ -132,8 +134,8 @@ def differences(old: Embassy, new: Embassy) -> list[str]:
 def one_each(records: Iterable[Embassy]) -> dict[str, Embassy]:
     """Every mission once, by key, in order of the keys: the same one listed under several countries is one.
 
-    Sets in `extra` (the countries it serves) are united. Raises DoubleError when records of one key differ otherwise:
-    either the key does not tell them apart, or the ministry edited its pages while they were read.
+    Sets in `extra` (the countries it serves) are united. Raises DuplicateMissionError when records of one key differ
+    otherwise: either the key does not tell them apart, or the ministry edited its pages while they were read.
     """
     found: dict[str, Embassy] = {}
     for record in records:
@@ -142,7 +144,7 @@ def one_each(records: Iterable[Embassy]) -> dict[str, Embassy]:
             continue
         if unlike := differences(first, record):
             field = unlike[0]
-            raise DoubleError(
+            raise DuplicateMissionError(
                 f"two records of {record.key!r} differ in {', '.join(unlike)} ({getattr(first, field)!r} and "
                 f"{getattr(record, field)!r}): run again; if it stays, the key of this source must tell them apart"
             )

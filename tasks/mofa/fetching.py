@@ -35,10 +35,11 @@ from protego import Protego
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from db.errors import JobError, TransientError, UserError
 from db.settings import ProjectSettings
 
 
-class FetchError(Exception):
+class FetchError(JobError):
     """A page could not be had; the message is one plain sentence with its address."""
 
     def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
@@ -47,11 +48,11 @@ class FetchError(Exception):
         self.retry_after = retry_after  # seconds the server asked to be left alone
 
 
-class FetchFailed(FetchError):  # noqa: N818 - it says what to do: try again later
+class FetchFailedError(FetchError, TransientError):
     """May heal by itself: the network, a server in trouble, a maintenance page, half a page."""
 
 
-class FetchRefused(FetchError):  # noqa: N818 - the opposite of FetchFailed
+class FetchRefusedError(FetchError, UserError):
     """Trying again does not help: forbidden, gone, kept out by robots.txt, too large, led to another host."""
 
 
@@ -209,8 +210,8 @@ class Fetcher:
     def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
         """The page at `url`, or that it has not changed since `earlier`.
 
-        Waits its turn first, at most MOFA_LONGEST_WAIT. Raises FetchFailed when trying again may help, else
-        FetchRefused.
+        Waits its turn first, at most MOFA_LONGEST_WAIT. Raises FetchFailedError when trying again may help, else
+        FetchRefusedError.
         """
         conditions = _conditions(earlier) if earlier else {}
         answer = self._portal.call(self._follow, url, conditions)
@@ -221,11 +222,13 @@ class Fetcher:
         content_type = answer.headers.get("content-type")
         text = decoded(answer.body, content_type)
         if text is None:
-            raise FetchFailed(f"{url}: what the server sends is no text in any known charset ({content_type})", 200)
+            raise FetchFailedError(
+                f"{url}: what the server sends is no text in any known charset ({content_type})", 200
+            )
         if excuse := excuse_for_a_page(text, content_type):
-            raise FetchFailed(f"{url}: instead of the page the server sends {excuse}: try again later", 200)
+            raise FetchFailedError(f"{url}: instead of the page the server sends {excuse}: try again later", 200)
         if _has_no_end(answer, text):
-            raise FetchFailed(f"{url}: the page breaks off before its end: try again", 200)
+            raise FetchFailedError(f"{url}: the page breaks off before its end: try again", 200)
         sha256 = hashlib.sha256(answer.body).hexdigest()
         return Page(url, answer.url, answer.status, text, sha256, etag, last_modified, _kept(content_type), self._now())
 
@@ -237,28 +240,28 @@ class Fetcher:
                 wire, server = self._aim(at)
                 if not robots:
                     await self._obey(at, wire, server)
-            except FetchRefused as refusal:
+            except FetchRefusedError as refusal:
                 if at == url:
                     raise
-                raise FetchRefused(f"{url} redirects: {refusal}") from refusal
+                raise FetchRefusedError(f"{url} redirects: {refusal}") from refusal
             answer = await self._ask(at, wire, server, conditions, robots=robots)
             if answer.status == httpx.codes.NOT_MODIFIED and not conditions:
-                raise FetchFailed(f"{at}: the server answers 304 although it was not asked for changes", 304)
+                raise FetchFailedError(f"{at}: the server answers 304 although it was not asked for changes", 304)
             if answer.status not in _REDIRECTS:
                 return answer
             at = self._led_to(answer)
             conditions = {}  # they are about the page that was redirected, and could match another by chance
-        raise FetchRefused(f"{url}: more than {_MOST_REDIRECTS} redirects, the last to {at}: check the address")
+        raise FetchRefusedError(f"{url}: more than {_MOST_REDIRECTS} redirects, the last to {at}: check the address")
 
     def _aim(self, url: str) -> tuple[httpx.URL, _Server]:
         """Where a request for the source's address `url` really goes, and what is known of that server."""
         try:
             wire = httpx.URL(url).copy_with(fragment=None, username=None, password=None)
         except (httpx.InvalidURL, ValueError) as error:
-            raise FetchRefused(f"{url!r} is no valid address: check the source") from error
+            raise FetchRefusedError(f"{url!r} is no valid address: check the source") from error
         host = wire.netloc.decode("ascii").rpartition("@")[2]
         if wire.scheme not in {"http", "https"} or host not in self._hosts:
-            raise FetchRefused(f"{url} leads out of the source's hosts ({', '.join(sorted(self._hosts))})")
+            raise FetchRefusedError(f"{url} leads out of the source's hosts ({', '.join(sorted(self._hosts))})")
         if self._base:
             wire = wire.copy_with(scheme=self._base.scheme, netloc=self._base.netloc)
         key = (wire.scheme, wire.host, wire.port)
@@ -270,12 +273,14 @@ class Fetcher:
     def _led_to(self, answer: _Answer) -> str:
         location = answer.headers.get("location", "").strip()
         if not location:
-            raise FetchFailed(f"{answer.url}: the server answers {answer.status} without saying where", answer.status)
+            raise FetchFailedError(
+                f"{answer.url}: the server answers {answer.status} without saying where", answer.status
+            )
         here = httpx.URL(answer.url)
         try:
             there = here.join(location)
         except (httpx.InvalidURL, ValueError) as error:
-            raise FetchRefused(f"{answer.url} leads to {location[:200]!r}, which is no address") from error
+            raise FetchRefusedError(f"{answer.url} leads to {location[:200]!r}, which is no address") from error
         base = self._base
         if base and (there.scheme, there.host, there.port) == (base.scheme, base.host, base.port):
             there = there.copy_with(scheme=here.scheme, netloc=here.netloc)  # the mirror's name for the same server
@@ -284,7 +289,7 @@ class Fetcher:
         return str(there)
 
     async def _obey(self, url: str, wire: httpx.URL, server: _Server) -> None:
-        """Raise FetchRefused unless robots.txt allows `wire`; learn how long to wait between requests."""
+        """Raise FetchRefusedError unless robots.txt allows `wire`; learn how long to wait between requests."""
         async with server.reading_rules:
             if server.rules is None:
                 try:
@@ -292,7 +297,9 @@ class Fetcher:
                     rules = answer.body.decode("utf-8-sig", "replace")
                     if rules.lstrip().startswith("<"):  # a page in its place, whatever type it is sent as
                         rules = ""
-                except FetchRefused:  # RFC 9309, 2.3.1.3: 4xx means that there are no rules; 5xx is FetchFailed
+                except (
+                    FetchRefusedError
+                ):  # RFC 9309, 2.3.1.3: 4xx means that there are no rules; 5xx is FetchFailedError
                     rules = ""
                 server.rules = Protego.parse(rules)
                 rate = server.rules.request_rate(PRODUCT)
@@ -300,12 +307,12 @@ class Fetcher:
                 server.delay = max(server.delay, server.rules.crawl_delay(PRODUCT) or 0, by_rate)
                 server.not_before = max(server.not_before, self._clock() + server.delay)
         if server.delay > self._settings.longest_wait:
-            raise FetchRefused(
+            raise FetchRefusedError(
                 f"{url}: robots.txt asks for {server.delay:g} seconds between requests: "
                 "if the run may take that long, raise MOFA_LONGEST_WAIT",
             )
         if not server.rules.can_fetch(str(wire), PRODUCT):
-            raise FetchRefused(f"{url} is closed to us by robots.txt: ask the ministry, or take the page out")
+            raise FetchRefusedError(f"{url} is closed to us by robots.txt: ask the ministry, or take the page out")
 
     async def _ask(
         self, url: str, wire: httpx.URL, server: _Server, conditions: dict[str, str], *, robots: bool
@@ -325,21 +332,23 @@ class Fetcher:
                         body = b"" if redirect else await _unpacked(response, url, most, cut=robots)
                         return _Answer(url, response.status_code, response.headers, body)
             except (TimeoutError, httpx.TimeoutException) as error:
-                raise FetchFailed(f"{url}: the server does not answer in time: try again later") from error
+                raise FetchFailedError(f"{url}: the server does not answer in time: try again later") from error
             except httpx.ConnectError as error:
-                raise FetchFailed(f"{url}: {_why_not_connected(error)}") from error
+                raise FetchFailedError(f"{url}: {_why_not_connected(error)}") from error
             except socket.gaierror as error:
-                raise FetchFailed(f"{url}: no server of this name is known: check the network and the name") from error
+                raise FetchFailedError(
+                    f"{url}: no server of this name is known: check the network and the name"
+                ) from error
             except (httpx.HTTPError, OSError) as error:
-                raise FetchFailed(f"{url}: the transfer broke off: try again") from error
+                raise FetchFailedError(f"{url}: the transfer broke off: try again") from error
             except zlib.error as error:
-                raise FetchFailed(f"{url}: the server sends broken gzip: try again later") from error
+                raise FetchFailedError(f"{url}: the server sends broken gzip: try again later") from error
 
     async def _wait_for_turn(self, url: str, server: _Server) -> None:
         async with server.turn:
             while (wait := server.not_before - self._clock()) > 0:
                 if wait > self._settings.longest_wait:
-                    raise FetchFailed(
+                    raise FetchFailedError(
                         f"{url}: the server asked to be left alone for another {wait:.0f} seconds: "
                         "try again then, or raise MOFA_LONGEST_WAIT",
                         retry_after=wait,
@@ -353,18 +362,18 @@ class Fetcher:
             return
         answers = f"{url}: the server answers {status} {response.reason_phrase[:80]}".rstrip()
         if status < httpx.codes.BAD_REQUEST:
-            raise FetchFailed(f"{answers}, not the page: try again later", status)
+            raise FetchFailedError(f"{answers}, not the page: try again later", status)
         if status in _MAY_HEAL or response.is_server_error:
             wait = _retry_after(response.headers, self._now())
             if wait is not None:
                 server.not_before = max(server.not_before, self._clock() + wait)
             then = "later" if wait is None else f"in {wait:.0f} seconds, as it asks"
-            raise FetchFailed(f"{answers}: try again {then}", status, wait)
+            raise FetchFailedError(f"{answers}: try again {then}", status, wait)
         if status in {httpx.codes.NOT_FOUND, httpx.codes.GONE}:
-            raise FetchRefused(f"{answers}: look for the page's new address", status)
+            raise FetchRefusedError(f"{answers}: look for the page's new address", status)
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            raise FetchRefused(f"{answers}: it keeps us out; ask the ministry, or set MOFA_CONTACT", status)
-        raise FetchRefused(f"{answers}: check the address", status)
+            raise FetchRefusedError(f"{answers}: it keeps us out; ask the ministry, or set MOFA_CONTACT", status)
+        raise FetchRefusedError(f"{answers}: check the address", status)
 
     async def _refuse_private_name(self, url: str, wire: httpx.URL, server: _Server) -> None:
         """A ministry's name that leads into the network of this machine is an attack or a mistake."""
@@ -394,9 +403,11 @@ def _base(base_url: str) -> httpx.URL:
     try:
         base = httpx.URL(base_url)
     except (httpx.InvalidURL, ValueError) as error:
-        raise FetchRefused(f"base_url {base_url!r} is no address: write for example http://127.0.0.1:8000") from error
+        raise FetchRefusedError(
+            f"base_url {base_url!r} is no address: write for example http://127.0.0.1:8000"
+        ) from error
     if base.scheme not in {"http", "https"} or not base.host or base.path not in {"", "/"} or base.query:
-        raise FetchRefused("base_url replaces scheme and host only: write for example http://127.0.0.1:8000")
+        raise FetchRefusedError("base_url replaces scheme and host only: write for example http://127.0.0.1:8000")
     return base
 
 
@@ -411,7 +422,7 @@ def _refuse_private(url: str, address: str) -> None:
     ip = ipaddress.ip_address(address.partition("%")[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if not ip.is_global:
-        raise FetchRefused(f"{url} leads to {ip}, an address inside a private network: check the name server")
+        raise FetchRefusedError(f"{url} leads to {ip}, an address inside a private network: check the name server")
 
 
 def _conditions(earlier: Validators) -> dict[str, str]:
@@ -463,10 +474,12 @@ async def _unpacked(response: httpx.Response, url: str, most: int, *, cut: bool)
     """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        raise FetchFailed(f"{url}: the server packs the page as {encoding[:40]!r} although only gzip was asked for")
+        raise FetchFailedError(
+            f"{url}: the server packs the page as {encoding[:40]!r} although only gzip was asked for"
+        )
     packed = encoding in {"gzip", "x-gzip"}
     inflate = zlib.decompressobj(_GZIP)
-    too_large = FetchRefused(f"{url} has more than {most / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES")
+    too_large = FetchRefusedError(f"{url} has more than {most / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES")
     length = response.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length) > most and not cut:
         raise too_large
@@ -487,7 +500,7 @@ async def _unpacked(response: httpx.Response, url: str, most: int, *, cut: bool)
                     return bytes(body[:most])
                 raise too_large
     if packed and any_bytes and not inflate.eof:
-        raise FetchFailed(f"{url}: the page breaks off before its end: try again")
+        raise FetchFailedError(f"{url}: the page breaks off before its end: try again")
     return bytes(body)
 
 

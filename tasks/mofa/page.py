@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PageElement
 from pydantic import BaseModel, ValidationError
 
+from db.errors import JobError
 from tasks.mofa.embassy import RULES_VERSION, Embassy
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -38,7 +39,7 @@ _REFUSALS = re.compile(
 )
 
 
-class PageError(Exception):
+class PageError(JobError):
     """A page is not what its parser knows: the message names the page, and what was expected."""
 
     def __init__(self, url: str, problem: str) -> None:

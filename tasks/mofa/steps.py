@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from prefect import get_run_logger
@@ -22,16 +21,16 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection, RowMapping
 
 from db import embassies as table
-from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
-from db.settings import SettingsError
+from db.engine import transaction
+from db.errors import UserError
 from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
 from tasks.mofa.changes import Change, Known, diff
-from tasks.mofa.embassy import COMPARED, DoubleError, Embassy, one_each
+from tasks.mofa.embassy import COMPARED, DuplicateMissionError, Embassy, one_each
 from tasks.mofa.fetching import (
     Fetcher,
     FetchError,
-    FetchFailed,
-    FetchRefused,
+    FetchFailedError,
+    FetchRefusedError,
     NotModified,
     Validators,
     fetching_settings,
@@ -41,15 +40,13 @@ from tasks.mofa.guard import reasons_to_hold
 from tasks.mofa.page import Page, PageError, Source
 from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import monitor_settings
-from tasks.mofa.sources import UnknownSourceError, source
+from tasks.mofa.sources import source
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, run_page, tell_people, working
 from tasks.slot import asked_for, by_schedule, slot
-from tasks.step import Refused, run, step
+from tasks.step import run, step
 
 JOB = "mofa_monitoring"
-REFUSALS = (Refused, SettingsError, FetchError, PageError, DoubleError, UnknownSourceError, DatabaseError)
-_step = partial(step, refusals=REFUSALS, may_heal=(FetchFailed, DatabaseUnavailable, DatabaseConflict))
 NOT_FOUND = 404
 PATIENCE = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
 BREATH = 5  # seconds a server is left alone that failed between pages which it gave
@@ -116,12 +113,12 @@ def gather(source_name: str, base_url: str | None) -> Candidate:
     """Ask for all pages of the source; half a crawl is never a candidate.
 
     Raises:
-        Refused: a page could not be had or is not what its parser knows.
+        UserError: a page could not be had or is not what its parser knows.
     """
     return run(crawl_pages, source_name, base_url, Crawl())
 
 
-@_step(delays=PATIENCE, task_run_name="crawl-{source_name}", cache_policy=NO_CACHE, persist_result=False)
+@step(delays=PATIENCE, task_run_name="crawl-{source_name}", cache_policy=NO_CACHE, persist_result=False)
 def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candidate:
     """Ask for what is not read yet, following links; a page is kept as soon as it is read.
 
@@ -138,15 +135,15 @@ def crawl_pages(source_name: str, base_url: str | None, crawl: Crawl) -> Candida
             try:
                 _follow(ministry, crawl, earlier, fetcher, pool)
                 break
-            except FetchFailed as failure:
+            except FetchFailedError as failure:
                 if (failure.retry_after or 0) > settings.longest_wait:  # nobody waits for that: the next run asks
-                    raise FetchRefused(str(failure), failure.status, failure.retry_after) from failure
+                    raise FetchRefusedError(str(failure), failure.status, failure.retry_after) from failure
                 crawl.retried += 1
                 crawl.not_before = time.monotonic() + max(failure.retry_after or 0, BREATH)
                 if len(crawl.read) == read:
                     raise
                 get_run_logger().warning("%s: %s", source_name, failure)
-            except FetchRefused as refusal:
+            except FetchRefusedError as refusal:
                 start = ministry.routes[crawl.route].start
                 more = crawl.route + 1 < len(ministry.routes)
                 if refusal.status != NOT_FOUND or not more or any(url in crawl.read for url in start):
@@ -221,7 +218,7 @@ def _read(
         _renew(known, page)
         return _reread(ministry, known)
     if isinstance(page, NotModified):
-        raise FetchFailed(f"{page.url}: the server says it is unchanged, but it was never read")
+        raise FetchFailedError(f"{page.url}: the server says it is unchanged, but it was never read")
     links, records = _parsed(ministry, Page(page.url, page.text, page.status, page.content_type or ""))
     new = table.NewPage(
         url=page.url,
@@ -290,20 +287,24 @@ def held_set(source_name: str, number: int) -> Candidate:
     """A held set that a person accepts.
 
     Raises:
-        Refused: there is none of this number, it was applied already, or something else was applied since.
+        UserError: there is none of this number, it was applied already, or something else was applied since.
     """
     with transaction() as connection:
         held = table.candidate(connection, number)
         last = table.last_applied(connection, JOB, source_name)
         pages = table.pages_of_held(connection, number)
     if held is None or held["source"] != source_name:
-        raise Refused(f"there is no held set {number} of {source_name}: its number stands in the alert and on the run")
+        raise UserError(
+            f"there is no held set {number} of {source_name}: its number stands in the alert and on the run"
+        )
     if held["applied_at"]:
-        raise Refused(f"the held set {number} of {source_name} was applied on {held['applied_at']:%Y-%m-%d %H:%M}")
+        raise UserError(f"the held set {number} of {source_name} was applied on {held['applied_at']:%Y-%m-%d %H:%M}")
     if held["compared_with"] != (last["id"] if last else None):
-        raise Refused(f"the held set {number} of {source_name} is stale: another set was applied since; run it again")
+        raise UserError(f"the held set {number} of {source_name} is stale: another set was applied since; run it again")
     if held["version"] != source(source_name).version:
-        raise Refused(f"the held set {number} of {source_name} was read by another version of its parser; run it again")
+        raise UserError(
+            f"the held set {number} of {source_name} was read by another version of its parser; run it again"
+        )
     missions = [Embassy.model_validate(record) for record, _ in held["records"]]
     return Candidate(
         missions={each.key: each for each in missions},
@@ -328,12 +329,12 @@ class Outcome:
     changes: list[dict[str, Any]]
 
 
-@_step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
+@step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
 def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: str | None) -> Outcome:
     """Hold the set, or write what changed, what is to be told and the completion, all in one transaction.
 
     Raises:
-        Superseded: another attempt took over.
+        SupersededError: another attempt took over.
     """
     ministry, at = source(source_name), moment()
     channels = channel_ids()
@@ -344,7 +345,7 @@ def judge_and_apply(source_name: str, found: Candidate, claim: Claim, base_url: 
         check_owner(connection, claim)
         last = table.last_applied(connection, JOB, source_name)
         if found.number is not None and table.is_stale(connection, found.number, last["id"] if last else None):
-            raise Refused(f"the held set {found.number} of {source_name} is stale: another set was applied meanwhile")
+            raise UserError(f"the held set {found.number} of {source_name} is stale: another set was applied meanwhile")
         rebased, why = connection.begin_nested(), []
         if last and last["result"]["version"] != ministry.version:
             why = _rebase(connection, ministry, last)
@@ -403,7 +404,7 @@ def _rebase(connection: Connection, ministry: Source, last: RowMapping) -> list[
                 records.append(record)
                 proof.setdefault(record.key, snapshot)
         now = one_each(records)
-    except (PageError, DoubleError) as error:
+    except (PageError, DuplicateMissionError) as error:
         return [f"The parser is another, and it cannot read the stored pages to compare with them: {error}."]
     known, at = _known(connection, ministry.name), last["updated_at"]
     # What a new parser reads otherwise or does not see is no news of the ministry: the keys follow it, and what it does

@@ -17,10 +17,11 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from db.errors import TransientError
 from db.settings import ProjectSettings
 
 
-class ChannelFailed(Exception):  # noqa: N818 - it says what happened
+class ChannelError(TransientError):
     """A channel did not take a message; the message is one plain sentence without secrets. Trying again may help."""
 
 
@@ -85,7 +86,7 @@ def channels(settings: NotifySettings | None = None) -> Channels:
 def send(channel: Channel, title: str, plain: str, markdown: str, settings: NotifySettings | None = None) -> None:
     """Deliver one message, as one message: what is too long for the channel loses lines before its last paragraph.
 
-    Channels that show HTML or Markdown get `markdown`, the others `plain`. Raises ChannelFailed. A channel that took
+    Channels that show HTML or Markdown get `markdown`, the others `plain`. Raises ChannelError. A channel that took
     the message but said so too late gets it again.
     """
     timeout = (settings or notify_settings()).notify_timeout
@@ -98,7 +99,7 @@ def send(channel: Channel, title: str, plain: str, markdown: str, settings: Noti
     thread.join(_OVERALL * timeout)
     reason = outcome[0] if outcome else f"it did not finish within {_OVERALL * timeout:g} seconds"
     if reason:
-        raise ChannelFailed(f"{channel.name} did not take the message: {reason}")
+        raise ChannelError(f"{channel.name} did not take the message: {reason}")
 
 
 def fitted(body: str, most: int) -> str:

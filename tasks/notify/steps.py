@@ -16,11 +16,12 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
 from db import episodes, notifications
-from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.engine import DatabaseError, transaction
+from db.errors import JobError
 from db.settings import SettingsError
 from tasks.notify import message
-from tasks.notify.channels import ChannelFailed, channels, send
-from tasks.step import Refused, run, step
+from tasks.notify.channels import ChannelError, channels, send
+from tasks.step import run, step
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,6 @@ def tell_people(what: Callable[[Connection], bool]) -> bool:
 
 
 @step(
-    refusals=(DatabaseError, SettingsError),
-    may_heal=(DatabaseUnavailable, DatabaseConflict),
     task_run_name="deliver-notifications",
     cache_policy=NO_CACHE,
     persist_result=False,
@@ -113,7 +112,7 @@ def deliver_outbox() -> Delivered:
             break
         try:
             send(usable[due.channel], due.title, due.body["plain"], due.body["markdown"])
-        except ChannelFailed as failure:
+        except ChannelError as failure:
             failed += 1
             logger.warning("%s (attempt %s)", failure, due.attempts)
             try_next = due.attempts >= notifications.ATTEMPTS_IN_FRONT and due.channel not in doubtful
@@ -134,5 +133,5 @@ def deliver() -> None:
     """Send what is due; what cannot be sent now waits for the next run and changes nothing about this one."""
     try:
         run(deliver_outbox)
-    except Refused as refusal:
+    except JobError as refusal:
         get_run_logger().warning("nothing could be delivered: %s", refusal)

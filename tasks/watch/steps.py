@@ -41,7 +41,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import RowMapping
 
 from db import embassies, episodes, notifications, staging, task_runs
-from db.engine import DatabaseConflict, DatabaseError, DatabaseUnavailable, transaction
+from db.engine import DatabaseError, transaction
+from db.errors import JobError
 from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
@@ -49,20 +50,13 @@ from tasks.mofa import steps as mofa
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, working
 from tasks.slot import SCHEDULED, slot_of, tag
-from tasks.step import RESULTS, Refused, step
+from tasks.step import RESULTS, step
 from tasks.watch.settings import watch_settings
 from tasks.watch.slots import AT_WORK, HELD, MOST_ATTEMPTS, Lost, Run, lost_again, lost_slot, silent_since, trouble
 
 S = TypeVar("S")
 T = TypeVar("T")
-REFUSALS = (Refused, SettingsError, DatabaseError)
-_step = partial(
-    step,
-    refusals=REFUSALS,
-    may_heal=(DatabaseUnavailable, DatabaseConflict),
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+_step = partial(step, cache_policy=NO_CACHE, persist_result=False)
 WATCHDOG = "watchdog"
 RUNS_LOOKED_AT = 100  # of a deployment, the newest; more than a day of a job that runs every quarter of an hour
 REMIND_AFTER = timedelta(days=1)
@@ -228,13 +222,13 @@ def _prefect() -> Iterator[SyncPrefectClient]:
     """Prefect's server.
 
     Raises:
-        Refused: it does not answer as it should.
+        JobError: it does not answer as it should.
     """
     try:
         with get_client(sync_client=True) as client:
             yield client
     except (httpx.HTTPError, PrefectException) as error:
-        raise Refused(f"Prefect's server does not answer as it should: {error}") from error
+        raise JobError(f"Prefect's server does not answer as it should: {error}") from error
 
 
 # ---------------------------------------------------------------------- what was lost is started again
@@ -267,15 +261,15 @@ def _for_each(watched: Iterable[S], name: Callable[[S], str], act: Callable[[S],
     for each in watched:
         try:
             done.append(act(each))
-        except Refused as refusal:
-            problems.append(f"{name(each)}: {refusal}")
-        except REFUSALS:  # the database's and the settings' are of all of them
+        except (DatabaseError, SettingsError):  # these are of all of them
             raise
+        except JobError as refusal:
+            problems.append(f"{name(each)}: {refusal}")
         except Exception as fault:  # noqa: BLE001 - ours, or a deployment's: it keeps no other from being watched
             get_run_logger().exception("%s cannot be watched", name(each))
             problems.append(f"{name(each)}: {type(fault).__name__}: {fault}")
     if problems:
-        raise Refused("; ".join(problems))
+        raise JobError("; ".join(problems))
     return done
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 
 _PIECE = 1 << 20
 _LISTED = 10
@@ -18,24 +18,24 @@ _DAMAGED = "is a compressed file that is damaged or incomplete: fetch it again"
 def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int) -> tuple[Path, str]:
     """The only file of the archive, unpacked to a file beside `path`, and its name.
 
-    Folders, hidden files and what macOS adds do not count. Raises RefusedError: none, several, with a password,
+    Folders, hidden files and what macOS adds do not count. Raises UnreadableError: none, several, with a password,
     damaged, or of more than `most` bytes; OSError if there is no room.
     """
     members = [member for member in archive.infolist() if _counts(member.filename) and not member.is_dir()]
     if not members:
-        raise RefusedError("is a compressed file with nothing in it: compress the table again")
+        raise UnreadableError("is a compressed file with nothing in it: compress the table again")
     names = [PurePosixPath(member.filename).name for member in members]
     if len(members) > 1:
         more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-        raise RefusedError(
+        raise UnreadableError(
             f"is a compressed file that holds {len(names):,} files ({', '.join(names[:_LISTED])}{more}): "
             "unpack it and import the one you mean"
         )
     member = members[0]
     if member.flag_bits & 1:
-        raise RefusedError("is a compressed file with a password: unpack it and import what is inside")
+        raise UnreadableError("is a compressed file with a password: unpack it and import what is inside")
     if member.file_size > most:
-        raise RefusedError(_too_large(member.file_size))
+        raise UnreadableError(_too_large(member.file_size))
     with _in_our_words(), archive.open(member) as stream:
         return _copied(stream, path, most), names[0]
 
@@ -62,7 +62,7 @@ def _copied(stream: _Readable, path: Path, most: int) -> Path:
         while piece := stream.read(_PIECE):
             size += len(piece)
             if size > most:
-                raise RefusedError(_too_large(size))
+                raise UnreadableError(_too_large(size))
             file.write(piece)
     return into
 
@@ -76,4 +76,4 @@ def _in_our_words() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise RefusedError(_DAMAGED) from error
+        raise UnreadableError(_DAMAGED) from error

@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from tasks.crm.readers.csv_records import Record, is_formula_text, patterns, recovered
 from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 
 LINES = 10_000  # looked at together
 _MOST_CHARACTERS = 8 << 20
@@ -102,7 +102,9 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
 def _check_widths(found: Survey) -> None:
     if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
         row = found.widths.index(widest) + 1
-        raise RefusedError(f"has {widest:,} cells in row {row:,}, more than a sheet can have: is it a table of text?")
+        raise UnreadableError(
+            f"has {widest:,} cells in row {row:,}, more than a sheet can have: is it a table of text?"
+        )
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:

@@ -24,7 +24,7 @@ from tasks.crm.readers.csv_dialect import Dialect, Traits, beginning_of, dialect
 from tasks.crm.readers.csv_records import STRAY
 from tasks.crm.readers.csv_survey import LINES, Part, Survey, records, survey, survey_broken
 from tasks.crm.readers.encoding import find_encoding
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, Fault
 
 _MOST_CELLS = 500_000  # held as Python's objects at once
@@ -41,7 +41,7 @@ class DelimitedText:
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
         """Go through the text once; `encoding` is the one that the user names.
 
-        Raises RefusedError: binary, of no or an undecided encoding, or with headings whose quotation marks are not
+        Raises UnreadableError: binary, of no or an undecided encoding, or with headings whose quotation marks are not
         in order.
         """
         self._path = path
@@ -103,7 +103,9 @@ class DelimitedText:
         found = self._survey
         broken = min((number for number in found.faults if number <= max(found.shape.first, 1)), default=0)
         if broken:
-            raise RefusedError(f"has a quotation mark in row {broken:,} that never closes: correct it and import again")
+            raise UnreadableError(
+                f"has a quotation mark in row {broken:,} that never closes: correct it and import again"
+            )
 
     def _by_arrow(self, text: bytes, part: Part, before: int) -> Block | None:
         """The block of lines each of which is a whole record of the table's width."""
@@ -180,7 +182,7 @@ def _understood(path: Path, codec: str, traits: Traits) -> tuple[Dialect, Survey
             return dialect, found
         first = first or (dialect, found)
     if first is None:
-        raise RefusedError("has no rows: was the right file exported?")
+        raise UnreadableError("has no rows: was the right file exported?")
     dialect, found = first
     if found.broken:
         found = survey_broken(dialect.lines(path, codec, traits), dialect.delimiter, dialect.quote, found)

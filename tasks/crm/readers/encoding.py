@@ -22,7 +22,7 @@ from tasks.crm.readers.encoding_guess import (
     words_beyond_ascii,
 )
 from tasks.crm.readers.languages import FREQUENT
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 
 
 class Encoding(NamedTuple):
@@ -60,7 +60,7 @@ _MOSTLY = 0.5
 def find_encoding(path: Path, given: str | None = None) -> Encoding:
     """The encoding that decodes all of the file; `given` is the one that the user names.
 
-    Raises RefusedError for binary files, for letters that were lost before, for text of no, several or an undecided
+    Raises UnreadableError for binary files, for letters that were lost before, for text of no, several or an undecided
     encoding, and for a `given` that is unknown or does not fit.
     """
     with path.open("rb") as file:
@@ -71,7 +71,7 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
         if beginning.startswith(mark):
             doubled = codec == "utf-16" and beginning.count(0) > _SPARSE * len(beginning)  # UTF-32 with a wrong mark
             if doubled or _undecodable(path, codec) is not None:
-                raise RefusedError(
+                raise UnreadableError(
                     f"begins as {codec.removesuffix('-sig').upper()} text but does not go on so: {_SAVE_AS}"
                 )
             return _checked(path, Encoding(codec))
@@ -83,7 +83,7 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
             return _checked(path, Encoding(codec))
     control = sum(beginning.rstrip(b"\0").count(code) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
     if control > max(_BINARY_SHARE * len(beginning), 8):
-        raise RefusedError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
+        raise UnreadableError("is neither a workbook nor a table of text: export it as .xlsx or .csv and import that")
     if any(mark in beginning for mark in _SHIFTED) and _undecodable(path, "iso2022_jp") is None:
         return Encoding("iso2022_jp", "ISO-2022-JP")
     try:
@@ -98,11 +98,11 @@ def _as_said(path: Path, given: str) -> Encoding:
         codec = codecs.lookup(name)
         "".encode(codec.name)  # LookupError for what is no encoding of text: "hex"
     except (LookupError, ValueError):
-        raise RefusedError(
+        raise UnreadableError(
             f"cannot be read as {name!r}, which is no encoding: say one that Python knows, such as utf-8 or cp1250"
         ) from None
     if (line := _undecodable(path, codec.name)) is not None:
-        raise RefusedError(
+        raise UnreadableError(
             f"is no text in {name}: line {line:,} cannot be decoded; say another encoding, or leave it out"
         )
     return Encoding(codec.name)
@@ -130,7 +130,7 @@ def _undecodable(path: Path, codec: str) -> int | None:
 
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
-    """The encoding; raises RefusedError where letters were lost before, or most of them were taken for others."""
+    """The encoding; raises UnreadableError where letters were lost before, or most of them were taken for others."""
     lost = twice = cyrillic = beyond = 0
     for piece in pieces(path, encoding.codec):
         if piece.isascii():
@@ -145,17 +145,17 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
             cyrillic += garbled_places(piece, "cp1251")
     if lost:
         line = _line_of_loss(path, encoding.codec)
-        raise RefusedError(
+        raise UnreadableError(
             f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
             "export it again as UTF-8"
         )
     if cyrillic:
-        raise RefusedError(
+        raise UnreadableError(
             'is UTF-8 text that was taken for Windows-1251 ("П" reads "Рџ"): export it again as UTF-8, and leave the '
             "encoding out where you said one"
         )
     if twice > _MOSTLY * beyond:
-        raise RefusedError(
+        raise UnreadableError(
             'is UTF-8 text that was taken for Windows-1252 ("ü" reads "Ã¼"): export it again as UTF-8, and leave the '
             "encoding out where you said one"
         )
@@ -172,19 +172,21 @@ def _guessed(path: Path) -> Encoding:
     tokens = _tokens(path)
     found = candidates(lines, heading, [token for token in tokens if not _is_utf8(token)])
     if len(found) > 1:
-        raise RefusedError(_undecided(found, heading))
+        raise UnreadableError(_undecided(found, heading))
     broken, whole, first = _broken_characters(path)
     is_other = whole <= broken or found[0].codec in FREQUENT if found else False  # two letters of those may look so
     if is_other and not _mixed(tokens, found[0].codec):
         return Encoding(found[0].codec, found[0].label)
     if whole > broken:
-        raise RefusedError(f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}")
+        raise UnreadableError(
+            f"is UTF-8 text with {broken:,} broken characters, the first in line {first:,}: {_SAVE_AS}"
+        )
     if whole:
-        raise RefusedError(
+        raise UnreadableError(
             f"mixes UTF-8 with another encoding, the first time in line {first:,}: import the parts that were put "
             "together one by one"
         )
-    raise RefusedError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
+    raise UnreadableError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
 
 
 def _tokens(path: Path) -> list[bytes]:

@@ -16,7 +16,7 @@ from lxml import etree, html
 from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
 from tasks.crm.readers.encoding import Encoding, find_encoding
 from tasks.crm.readers.file_kinds import SAVE_AS
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
@@ -39,7 +39,7 @@ class HtmlTables:
     """A web page: a sheet for each table."""
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
-        """Parse the page. Raises RefusedError: no table, a form to sign in, broken off, or of no known encoding."""
+        """Parse the page. Raises UnreadableError: no table, a form to sign in, broken off, or of no known encoding."""
         self._encoding = _encoding_of(path, encoding)
         self.encoding = self._encoding.label
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
@@ -50,9 +50,9 @@ class HtmlTables:
         lower = text.lower()
         self._tables = _data_tables(text)
         if not self._tables:
-            raise RefusedError(_SIGN_IN if _asks_to_sign_in(lower) else _NO_TABLE)
+            raise UnreadableError(_SIGN_IN if _asks_to_sign_in(lower) else _NO_TABLE)
         if lower.count("<table") > lower.count("</table"):
-            raise RefusedError(_CUT)
+            raise UnreadableError(_CUT)
         stem, several = PurePosixPath(name).stem, len(self._tables) > 1
         names = [f"Table {number}" if several else stem for number in range(1, len(self._tables) + 1)]
         self.sheets = [SheetInfo(each, visible=True) for each in names]
@@ -96,7 +96,7 @@ def _encoding_of(path: Path, given: str | None) -> Encoding:
         codec = stated[1].decode("ascii").lower()
         try:
             return find_encoding(path, said.get(codec, codec))
-        except RefusedError:
+        except UnreadableError:
             pass  # many pages are not what they say
     return find_encoding(path, given)
 

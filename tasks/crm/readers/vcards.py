@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tasks.crm.readers.arrow_columns import number_column, text_column
 from tasks.crm.readers.cell import Merge, SheetInfo
 from tasks.crm.readers.encoding import Encoding, find_encoding
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block, Fault
 from tasks.crm.readers.vcard_fields import LEFT_OUT, other_kind, values_of
 from tasks.crm.readers.vcard_text import Card, cards, letters_of_unknown_encoding, properties
@@ -42,14 +42,14 @@ class VCards:
     hidden_columns: frozenset[int] = frozenset()
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
-        """Read all cards. Raises RefusedError for a text of no or an undecided encoding, and if no card can be read."""
+        """Read all cards. Raises UnreadableError: the encoding is not known or undecided, or no card can be read."""
         content, found = _decodable(path, encoding)
         self.encoding = found.label
         self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
         self._rows = [_row(card, found.codec) for card in cards(content)]
         if all(row.fault for row in self._rows):
             first = self._rows[0]
-            raise RefusedError(f"holds no card that can be read: the first, in line {first.line:,}, {first.fault}")
+            raise UnreadableError(f"holds no card that can be read: the first, in line {first.line:,}, {first.fault}")
         headings = dict.fromkeys(_FIRST) | dict.fromkeys(heading for row in self._rows for heading in row.values)
         self._headings = [heading for heading in headings if any(heading in row.values for row in self._rows)]
         pictures = sum(row.pictures for row in self._rows)
@@ -82,8 +82,8 @@ def _decodable(path: Path, given: str | None) -> tuple[bytes, Encoding]:
             letters.write(letters_of_unknown_encoding(content))
             letters.flush()
             return content, find_encoding(Path(letters.name), given)
-    except RefusedError as error:
-        raise RefusedError(str(error).replace(_OF_TABLES, _OF_CARDS)) from error
+    except UnreadableError as error:
+        raise UnreadableError(str(error).replace(_OF_TABLES, _OF_CARDS)) from error
 
 
 def _row(card: Card, codec: str) -> _Row:

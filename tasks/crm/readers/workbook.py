@@ -12,15 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
 
+from db.errors import UserError
 from tasks.crm.readers import ods, xls, xlsb, xlsx, xlsx_package
 from tasks.crm.readers.archives import unpacked_gzip, unpacked_zip
 from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, GZIP, HTML, SAVE_AS, VCARD, XML_SPREADSHEET, kind_of
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
 
-class WorkbookError(Exception):
+class WorkbookError(UserError):
     """A workbook that cannot be fetched or read: one plain sentence that says what to do. Trying again is no use."""
 
 
@@ -119,7 +120,7 @@ def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Wo
 def _unpacked(unpack: Callable[[], tuple[Path, str]], name: str, encoding: str | None) -> Workbook:
     try:
         path, inside = unpack()
-    except RefusedError as error:
+    except UnreadableError as error:
         raise WorkbookError(f"{name} {error}") from error
     except OSError as error:
         raise WorkbookError(f"{name} cannot be unpacked: {error.strerror}") from error
@@ -335,5 +336,5 @@ class _Text(Workbook):
         with _in_our_words(f"{self._name} {_DAMAGED}"):
             try:
                 yield
-            except RefusedError as error:
+            except UnreadableError as error:
                 raise WorkbookError(f"{self._name} {error}") from error

@@ -17,7 +17,7 @@ import numpy as np
 from tasks.crm.readers.cell import Merge
 from tasks.crm.readers.table import ROWS_IN_BLOCK, Block
 from tasks.crm.readers.xlsx_blocks import LAST_COLUMN
-from tasks.crm.readers.xlsx_bytes import WINDOW, Unusual, windows
+from tasks.crm.readers.xlsx_bytes import WINDOW, UnusualXmlError, windows
 from tasks.crm.readers.xlsx_cells import Search
 from tasks.crm.readers.xlsx_package import Package, column_index, reference, relations
 from tasks.crm.readers.xlsx_parser import Parser
@@ -131,7 +131,7 @@ class Sheets:
                     for block in search.blocks(window):
                         self.hidden_rows = search.hidden
                         yield block
-        except Unusual:
+        except UnusualXmlError:
             with self._archive.open(part) as stream:
                 for block in parser.blocks(stream, search.count, search.last):
                     self.hidden_rows = search.hidden + parser.hidden

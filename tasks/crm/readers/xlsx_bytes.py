@@ -1,8 +1,8 @@
 """The XML of a sheet or of the shared strings as windows of bytes, and arrays of positions in them.
 
 Excel, LibreOffice and the libraries that write .xlsx all write the same few forms of a tag. numpy finds these in the
-bytes an order of magnitude faster than an XML parser does. Whatever is written in another way raises `Unusual`, and an
-XML parser reads it: the rows are the same, only later.
+bytes an order of magnitude faster than an XML parser does. Any other form raises `UnusualXmlError`, and an XML
+parser reads the sheet: the rows are the same, only later.
 """
 
 import re
@@ -30,14 +30,14 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _PRESERVED = b' xml:space="preserve">'
 
 
-class Unusual(Exception):  # noqa: N818 - control flow between the readers of .xlsx
+class UnusualXmlError(Exception):
     """Only an XML parser can tell what is meant."""
 
 
 def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int) -> Iterator[bytes]:
     """Whole items (`row`) of the container (`sheetData`), about so many at a time, without a prefix of their tags.
 
-    Raises Unusual. The first window is smaller.
+    Raises UnusualXmlError. The first window is smaller.
     """
     rest = stream.read(WINDOW)
     start = _start(rest, container)
@@ -60,7 +60,7 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
             size = len(window) * items_at_once // window.count(end_of_item)
         more = stream.read(min(max(size, WINDOW), _LARGEST_WINDOW))
         if not more or len(rest) - cut > _LONGEST_ITEM:
-            raise Unusual
+            raise UnusualXmlError
         rest = rest[cut:] + more
 
 
@@ -68,16 +68,16 @@ def _start(head: bytes, container: bytes) -> re.Match[bytes]:
     """Where the container begins."""
     start = re.search(rb"<((?:\w+:)?)%s(?:\s[^<>]*?)?(/?)>" % container, head)
     if not start or head.startswith(_UTF_16) or _ENCODING.match(head.removeprefix(b"\xef\xbb\xbf")):
-        raise Unusual
+        raise UnusualXmlError
     if b"<!" in head[: start.start()]:
-        raise Unusual
+        raise UnusualXmlError
     return start
 
 
 class Tags:
     """The tags of a window, in their order; behind the last stand some that are none.
 
-    Raises Unusual where there is a comment or the like, in which any tag may stand.
+    Raises UnusualXmlError where there is a comment or the like, in which any tag may stand.
     """
 
     def __init__(self, window: bytes) -> None:
@@ -89,7 +89,7 @@ class Tags:
         self.first: Bytes = self.bytes[self.at + 1]  # character of the name
         self.second: Bytes = self.bytes[self.at + 2]
         if ((self.first == ord("!")) | (self.first == ord("?"))).any():
-            raise Unusual
+            raise UnusualXmlError
 
     def named(self, name: bytes) -> Positions:
         """Indexes of the opening tags with a name of one or more letters."""

@@ -1,7 +1,7 @@
 """The rows of a sheet of an .xlsx, found in its bytes: an order of magnitude faster than an XML parser.
 
 All cells of a window are looked at together, as arrays. A few that are written in another way are parsed one by one;
-what cannot be placed at all raises `Unusual`, and `xlsx_parser` reads the sheet.
+what cannot be placed at all raises `UnusualXmlError`, and `xlsx_parser` reads the sheet.
 """
 
 import re
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from tasks.crm.readers.table import Block
 from tasks.crm.readers.xlsx_blocks import LAST_COLUMN, LAST_ROW, Cells, blocks_of_cells, shown_in
-from tasks.crm.readers.xlsx_bytes import Mask, Positions, Tags, Unusual
+from tasks.crm.readers.xlsx_bytes import Mask, Positions, Tags, UnusualXmlError
 from tasks.crm.readers.xlsx_package import reference
 from tasks.crm.readers.xlsx_strings import SharedStrings
 from tasks.crm.readers.xlsx_values import Values, raw_cell, unescaped
@@ -38,7 +38,7 @@ class Search:
         self.hidden = 0  # rows that hold something
 
     def blocks(self, window: bytes) -> Iterator[Block]:
-        """The blocks of whole rows of XML. Raises Unusual before the first one."""
+        """The blocks of whole rows of XML. Raises UnusualXmlError before the first one."""
         tags = Tags(window)
         rows = tags.named(b"row")
         numbers = self._row_numbers(tags, rows)
@@ -56,10 +56,10 @@ class Search:
         usual = tags.follows(at, b' r="') & (tags.bytes[ends] == ord('"')) & (ends > at + 4)
         for index in np.flatnonzero(~usual).tolist():
             if not (found := _ROW.match(tags.window, int(at[index]) - 4)):
-                raise Unusual
+                raise UnusualXmlError
             numbers[index] = int(found[1])
         if len(numbers) and (numbers[0] <= self.last or numbers[-1] > LAST_ROW or (np.diff(numbers) <= 0).any()):
-            raise Unusual
+            raise UnusualXmlError
         return numbers
 
     def _hidden(self, tags: Tags, rows: Positions, numbers: Positions) -> Positions:
@@ -73,7 +73,7 @@ class Search:
         cells = tags.named(b"c")
         owner = np.searchsorted(rows, cells) - 1
         if len(owner) and owner[0] < 0:
-            raise Unusual
+            raise UnusualXmlError
         number = numbers[owner]
         usual, column, style, kind, ends, closed = _attributes(tags, cells, number)
         value, formula, blank = _children(tags, cells, ends, closed)
@@ -99,22 +99,22 @@ class Search:
         return _joined(parts, number, column)
 
     def _account(self, tags: Tags, rows: int, cells: Positions, usual: Mask, of_usual: Positions) -> None:
-        """Raises Unusual if any tag belongs neither to a row nor to a cell."""
+        """Raises UnusualXmlError if any tag belongs neither to a row nor to a cell."""
         ends = np.flatnonzero((tags.first == ord("/")) & (tags.second == ord("r")))
         known = rows + np.count_nonzero(tags.follows(tags.at[ends] + 3, b"ow")) + of_usual[usual].sum()
         for begin, end in self._spans(tags, cells, np.flatnonzero(~usual)):
             known += tags.window.count(b"<", begin, end)
         if known != tags.count:
-            raise Unusual
+            raise UnusualXmlError
 
     def _shared(self, tags: Tags, cells: Positions, starts: Positions, ends: Positions) -> "_Part":
         try:
             index = tags.slices(starts[cells], ends[cells]).cast(pa.int32())
         except pa.ArrowInvalid as error:
-            raise Unusual from error
+            raise UnusualXmlError from error
         found = np.asarray(index).astype(np.int64)
         if len(found) and not 0 <= found.min() <= found.max() < len(self._strings.texts):
-            raise Unusual
+            raise UnusualXmlError
         return _Part(cells, found)
 
     def _texts(self, tags: Tags, cells: Positions, starts: Positions, ends: Positions, kept: Mask) -> "_Part":
@@ -165,7 +165,7 @@ class Search:
             if tags.window[end - 1] != ord("/"):
                 end = tags.window.find(b"</c>", begin, limit) + 3
             if end < begin:
-                raise Unusual
+                raise UnusualXmlError
             spans.append((begin, end + 1))
         return spans
 
@@ -176,10 +176,10 @@ class Search:
             try:
                 cell = raw_cell(ET.fromstring(tags.window[begin:end]))  # noqa: S314 - see the import
             except ET.ParseError as error:
-                raise Unusual from error
+                raise UnusualXmlError from error
             placed = reference(cell.reference)
             if not placed or placed[0] != number[at] or placed[1] > LAST_COLUMN:
-                raise Unusual
+                raise UnusualXmlError
             column[at] = placed[1]
             text, fault = shown_in(cell, self._values, self._strings)
             texts.append(text)

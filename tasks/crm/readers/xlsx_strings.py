@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.crm.readers.xlsx_bytes import Mask, Positions, Tags, Unusual, windows
+from tasks.crm.readers.xlsx_bytes import Mask, Positions, Tags, UnusualXmlError, windows
 from tasks.crm.readers.xlsx_package import local_name
 from tasks.crm.readers.xlsx_values import decoded, string
 
@@ -34,7 +34,7 @@ def shared_strings(archive: zipfile.ZipFile, member: str | None) -> SharedString
     try:
         with archive.open(member) as stream:
             return _joined([_searched(window) for window in windows(stream, b"sst", b"si", _AT_ONCE)])
-    except Unusual:
+    except UnusualXmlError:
         with archive.open(member) as stream:
             return _joined(_parsed(stream))
 
@@ -68,7 +68,7 @@ def _with_the_rest(
         try:
             shown[index] = decoded(string(ET.fromstring(tags.window[borders[index] : borders[index + 1]])))  # noqa: S314
         except ET.ParseError as error:
-            raise Unusual from error
+            raise UnusualXmlError from error
     found = pc.replace_with_mask(texts, pa.array(~usual), pa.array([text for text, _ in shown.values()], pa.string()))
     return found, faults | {index: fault for index, (_, fault) in shown.items() if fault}
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown, makes_text
-from tasks.crm.readers.refused import RefusedError
+from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
 _NAMESPACE = "{urn:schemas-microsoft-com:office:spreadsheet}"
@@ -34,7 +34,7 @@ class XmlSpreadsheet:
     assumptions: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
-        """Look for the sheets. Raises RefusedError when the XML is damaged or holds no sheet."""
+        """Look for the sheets. Raises UnreadableError when the XML is damaged or holds no sheet."""
         self._path = path
         self.merged: list[Merge] = []
         self.hidden_rows = 0
@@ -42,10 +42,10 @@ class XmlSpreadsheet:
         self._formats: dict[str, str] = {}
         self.sheets = list(self._look_through())
         if not self.sheets:
-            raise RefusedError("has no sheet: was the right file exported?")
+            raise UnreadableError("has no sheet: was the right file exported?")
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        """Blocks of the rows of a sheet. Raises RefusedError, also half-way."""
+        """Blocks of the rows of a sheet. Raises UnreadableError, also half-way."""
         self.merged, self.hidden_rows, self.hidden_columns = [], 0, frozenset()
         return blocks_of(self._rows(sheet))
 
@@ -148,7 +148,7 @@ def _in_our_words(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, An
     try:
         yield from elements
     except etree.XMLSyntaxError as error:
-        raise RefusedError(_DAMAGED) from error
+        raise UnreadableError(_DAMAGED) from error
 
 
 def _skip_blanks(file: IO[bytes]) -> None:
@@ -167,7 +167,7 @@ def _number(element: Any, name: str, default: int, most: int) -> int:
     if said is None or not said.isascii() or not said.isdigit():
         return default
     if int(said[:9]) > most:
-        raise RefusedError(_DAMAGED)
+        raise UnreadableError(_DAMAGED)
     return int(said)
 
 

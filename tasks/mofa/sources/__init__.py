@@ -6,10 +6,11 @@ A new one is one file here and one test; it is found by its name.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from db.errors import UserError
 from tasks.mofa.page import Source
 
 
-class UnknownSourceError(ValueError):
+class UnknownSourceError(UserError, ValueError):
     """No module has this name; the message lists those that exist."""
 
 
