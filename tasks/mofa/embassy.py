@@ -8,6 +8,7 @@ RULES_VERSION is the version of the key rule and of the comparison; raising it r
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,6 +83,15 @@ class Embassy(BaseModel):
             name: tidy(value) if isinstance(value, str) else tuple(tidy(each) for each in value)
             for name, value in extra.items()
         }
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A mission that the page shows but that could not be read: it is kept as last known, and reported."""
+
+    row: str  # by what a person finds it on the page: its name, or "row 12"
+    reason: str
+    key: str | None = None  # of the mission, if the row says enough for it
 
 
 def tidy(text: str) -> str:
