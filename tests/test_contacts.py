@@ -259,7 +259,7 @@ def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_
             text("UPDATE task_runs SET updated_at = :then WHERE id = :id"), {"then": now - timedelta(days=9), "id": old}
         )
         holder.execute(text("SELECT pg_advisory_lock(:lock_class, :id)"), {"lock_class": LOCK_CLASS, "id": held})
-        assert staging.forget_staging(connection, "p", now - timedelta(days=8)) == 2
+        assert staging.drop_abandoned_staging(connection, "p", now - timedelta(days=8)) == 2
         left = connection.scalars(
             text("SELECT relname FROM pg_class WHERE relname LIKE 'import_staging__' AND relkind = 'r'")
         )

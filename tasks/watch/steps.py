@@ -45,6 +45,7 @@ from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
+from tasks.crm import reporting as crm_reporting
 from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
 from tasks.notify import message
@@ -65,7 +66,7 @@ _SCHEDULE: TypeAdapter[Any] = TypeAdapter(SCHEDULE_TYPES)
 
 # Jobs that tell their own failures, and what a run of theirs is about.
 SUBJECTS: Mapping[str, Callable[[dict[str, Any]], str]] = {
-    crm.JOB: crm.subject,
+    crm.JOB: crm_reporting.subject,
     mofa.JOB: lambda parameters: str(parameters.get("source")),
 }
 
@@ -480,7 +481,7 @@ def remove_old_traces(now: datetime) -> int:
         removed = notifications.forget_sent(connection, before) + task_runs.forget_not_run(connection, before)
         removed += episodes.forget(connection, before)
     with transaction() as connection:
-        removed += staging.forget_staging(connection, crm.PREVIEW, before)
+        removed += staging.drop_abandoned_staging(connection, crm.PREVIEW, before)
     storage = PREFECT_LOCAL_STORAGE_PATH.value()
     for file in (storage / RESULTS).rglob("*") if storage else ():
         try:

@@ -1,4 +1,4 @@
-"""The error that says why headings cannot be used, in the words of whoever asked: command line or UI."""
+"""The error for headings that cannot be used. It names the options of the command line or the parameters of the UI."""
 
 import json
 import re
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tasks.crm.cell_kind import looks_like_data
-from tasks.crm.heading_table import FIELDS, heading_table
-from tasks.crm.heading_text import column_letter, is_known, quoted
+from tasks.crm.headings.table import FIELDS, heading_table
+from tasks.crm.headings.text import column_letter, is_known, quoted
 
-EXTRA = "extra"  # what a user writes to keep a column out of every field
-IGNORE = "ignore"  # what a user writes to leave a column out entirely
+EXTRA = "extra"  # a user maps a column to it to keep it out of all fields
+IGNORE = "ignore"  # a user maps a column to it to leave it out of the import
 AskedBy = Literal["ui", "command line"]
 _LISTED = 500  # headings in an error; a sheet may have 16,384 columns
-_ALL_LISTED = 2  # known headings that are enough to take a row for headings, and no person's
+_ENOUGH_KNOWN = 2  # known headings that show that a row has no data of a person
 
 
-_GENERATED = re.compile("Column [A-Z]{1,3}")  # what a blank heading is called
+_GENERATED = re.compile("Column [A-Z]{1,3}")  # the name of a blank heading
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong: a clause with the name of a parameter in it."""
+    """One problem: a clause that contains the name of a parameter."""
 
     before: str
     option: str  # "columns", "system", "heading_row"
     after: str = ""
 
     def text(self, asked_by: AskedBy) -> str:
-        """The clause; the parameter as a command line or the UI calls it."""
+        """The clause with the option of the command line or the parameter of the UI."""
         option = self.option if asked_by == "ui" else _SWITCHES[self.option]
         return f"{self.before}{option}{self.after}"
 
@@ -37,13 +37,13 @@ _SWITCHES = {"columns": "--column", "system": "--system", "heading_row": "--head
 
 
 class HeadingsError(ValueError):
-    """The headings cannot be used: says everything that is wrong with them, lists them all, and what to do now.
+    """The headings cannot be used. The message has all problems, all headings, and the next action.
 
-    The text never shows the cells of a row that can be a person's. `str` of the error speaks to the user of the UI.
+    It never has the cells of a row that can be data of a person. `str` of the error names the parameters of the UI.
     """
 
     def __init__(self, problems: Sequence[str | Problem], shown: Sequence[str], *, advise: bool = True) -> None:
-        """The problems, the cells of the row, and whether it helps to say which column is which."""
+        """Take the problems, the cells of the row, and whether the user can solve them by mapping columns."""
         self._problems = tuple(problems)
         self._advise = advise
         self.headings = tuple(shown) if is_shown(shown) else ()
@@ -52,16 +52,16 @@ class HeadingsError(ValueError):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One clause each, as the UI words it."""
+        """The problems, one clause each, with the parameters of the UI."""
         return tuple(_text(problem, "ui") for problem in self._problems)
 
     @property
     def parts(self) -> tuple[str | Problem, ...]:
-        """The problems, for another error that says more."""
+        """The problems as they were given, to add others."""
         return self._problems
 
     def message(self, asked_by: AskedBy = "ui") -> str:
-        """The text of the error, as `asked_by` calls the parameters."""
+        """The message, with the parameters or options of `asked_by`."""
         problems = "; ".join(_text(problem, asked_by) for problem in self._problems)
         if not self._advise:
             return f"The headings cannot be used: {problems}."
@@ -73,8 +73,8 @@ class HeadingsError(ValueError):
         example = 'columns={"heading": "field"}' if asked_by == "ui" else "--column HEADING=FIELD"
         return (
             f"The headings cannot be used: {problems}. Headings found: {found}. "
-            f"Say which column is which with {example}; fields: "
-            f'{", ".join(FIELDS)}; "{EXTRA}" keeps a column out of them, "{IGNORE}" leaves it out entirely.'
+            f"Map the columns to fields with {example}. Fields: "
+            f'{", ".join(FIELDS)}; "{EXTRA}" keeps a column out of all fields, "{IGNORE}" leaves it out entirely.'
         )
 
 
@@ -84,24 +84,24 @@ def _text(problem: str | Problem, asked_by: AskedBy) -> str:
 
 def _why_hidden(cells: Sequence[str]) -> str:
     if any(map(looks_like_data, cells)):
-        return "none, but a person's row: write a row of headings above it"
-    return "none that are known, and what stands there is not shown because it can be a person's row"
+        return "none; the row looks like data of a person: write a row of headings above it"
+    return "none that are known; the row is not shown because it may be data of a person"
 
 
 def is_shown(cells: Sequence[str]) -> bool:
-    """Whether a row can be shown as headings: errors are stored, sent and logged, and no place for people's data.
+    """Whether a message may show a row as headings: messages are stored, sent and logged, so they must have no data.
 
-    It holds nothing that looks like data, and two known headings, or half of its cells are known.
+    It may if no cell looks like data, and if two cells, or half of the cells, are known headings.
     """
     filled = [cell for cell in cells if cell and not _GENERATED.fullmatch(cell)]
     if any(map(looks_like_data, filled)):
         return False
     known = sum(is_known(cell, heading_table()) for cell in filled)
-    return known >= _ALL_LISTED or known * 2 >= len(filled)
+    return known >= _ENOUGH_KNOWN or known * 2 >= len(filled)
 
 
 def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
-    """How a user says where a column goes."""
+    """The option or parameter that maps a heading to a field."""
     if asked_by == "command line":
         return f"--column {shlex.quote(f'{heading}={field}')}"
     return f"columns={json.dumps({heading: field}, ensure_ascii=False)}"
