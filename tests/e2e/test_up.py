@@ -1,7 +1,7 @@
 """`make up` for real: `python -m deployments.up` with its server, worker and database, broken on purpose.
 
 One `make up` (module scope) serves the tests that only look; those that kill share a data directory, so that each
-start after the first is quick. `--dist loadfile` keeps them in one worker of pytest-xdist.
+start after the first is quick. pytest-xdist keeps a file in one worker.
 """
 
 import contextlib
