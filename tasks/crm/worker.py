@@ -31,11 +31,11 @@ def main() -> None:
     if sys.platform != "darwin":  # macOS has no such limit that works
         limit = request.memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    _answer_request(request)
+    answer(request)
     _exit()
 
 
-def _answer_request(request: ReadRequest) -> None:
+def answer(request: ReadRequest) -> None:
     """Write the answers, or the sentence of a refusal."""
     try:
         for event in read(request):

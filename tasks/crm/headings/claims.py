@@ -77,7 +77,7 @@ def find_claims(
     texts: Sequence[str],
     overrides: abc.Mapping[str, str],
     system: str | None,
-    problems: list[str | Problem],
+    problems: list[Problem],
     *,
     letters: bool = True,
 ) -> Claims:
@@ -132,7 +132,7 @@ def _family(system: str | None) -> str | None:
 
 
 def _given(
-    texts: Sequence[str], overrides: abc.Mapping[str, str], problems: list[str | Problem], *, letters: bool
+    texts: Sequence[str], overrides: abc.Mapping[str, str], problems: list[Problem], *, letters: bool
 ) -> dict[int, str]:
     """Column -> field, "extra" or "ignore"."""
     given: dict[int, str] = {}
@@ -147,16 +147,20 @@ def _given(
     for heading, target in overrides.items():
         name = _TARGETS.get(key(str(target)))
         if name is None:
-            problems.append(Problem("", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is not a field"))
+            problems.append(
+                Problem(
+                    "no_such_field", "", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is not a field"
+                )
+            )
         wanted = clean_heading(heading)
         # The same heading, else one with the same key, else a letter ("Column D"), or both: "Phone (D)".
         columns = exact.get(wanted) or alike.get(key(wanted)) or _by_letter(wanted, texts, letters=letters)
         if not columns:
-            problems.append(Problem("", "columns", f": there is no heading {quoted(heading)}"))
+            problems.append(Problem("no_such_heading", "", "columns", f": there is no heading {quoted(heading)}"))
         for column in columns:
             if name and given.setdefault(column, name) != name:
                 after = f": {quoted(shown[column])} is mapped to two fields, {given[column]} and {name}"
-                problems.append(Problem("", "columns", after))
+                problems.append(Problem("mapped_twice", "", "columns", after))
     return given
 
 
@@ -199,7 +203,7 @@ def _settled(
     keys: set[str],
     texts: Sequence[str],
     table: HeadingTable,
-    problems: list[str | Problem],
+    problems: list[Problem],
 ) -> dict[int, Claim]:
     """The claims after the rules for names that depend on the other headings."""
     present = Counter(claim.alias.field for claim in columns.values())
@@ -208,9 +212,10 @@ def _settled(
     for column, claim in columns.items():
         name = _settled_name(claim.alias, present, makes_last=makes_last, keys=keys, table=table)
         if name == "unclear":
-            problems.append(
+            clause = (
                 f"{quoted(texts[column])} beside a first name can be the full or the last name: map it to one of them"
             )
+            problems.append(Problem("name_or_last_name", clause))
             name = claim.alias.field
         if name is not None:
             settled[column] = claim._replace(alias=claim.alias._replace(field=name))

@@ -116,16 +116,22 @@ def map_columns(
     """
     texts = [clean_heading(cell) for cell in headings]
     shown = shown_headings(texts)
-    problems: list[str | Problem] = []
+    problems: list[Problem] = []
     claims = find_claims(texts, overrides or {}, system, problems)
     fields = _fields(claims, shown, problems)
     if "external_id" in claims.fields and claims.system is None:
         named = next(quoted(shown[column]) for column, name in fields.items() if name == "external_id")
         problems.append(
-            Problem(f"{named} is an id, but its system is not known: give ", "system", ", for example hubspot")
+            Problem(
+                "unknown_system",
+                f"{named} is an id, but its system is not known: give ",
+                "system",
+                ", for example hubspot",
+            )
         )
     if not identifies(claims.fields):
-        problems.append("none of them identifies a row (an e-mail address, a last or full name, or an organization)")
+        clause = "none of them identifies a row (an e-mail address, a last or full name, or an organization)"
+        problems.append(Problem("nothing_identifies", clause))
     if problems:
         raise HeadingsError(problems, shown)
     return _mapping(claims, fields, shown)
@@ -136,7 +142,7 @@ def identifies(fields: abc.Set[str]) -> bool:
     return bool(IDENTIFYING & fields) or fields >= _REACHABLE
 
 
-def _fields(claims: Claims, shown: Sequence[str], problems: list[str | Problem]) -> dict[int, str]:
+def _fields(claims: Claims, shown: Sequence[str], problems: list[Problem]) -> dict[int, str]:
     """Column -> field: of several columns that claim a field, the one with the best rank."""
     claimed = defaultdict[str, list[int]](list)
     for column in sorted(claims.columns):
@@ -152,9 +158,8 @@ def _fields(claims: Claims, shown: Sequence[str], problems: list[str | Problem])
             more = f" and {len(best) - _LISTED} more" if len(best) > _LISTED else ""
             clause = f"two columns for one field: {name} is in {' and '.join(named)}{more}"
             last = f"{shown[best[-1]]} ({column_letter(best[-1])})"
-            problems.append(
-                Problem(f"{clause}: map one of them, for example {quoted(last)}, to {EXTRA} with ", "columns")
-            )
+            clause += f": map one of them, for example {quoted(last)}, to {EXTRA} with "
+            problems.append(Problem("two_columns", clause, "columns"))
         fields[best[0]] = name
     return fields
 

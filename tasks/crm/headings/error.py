@@ -20,16 +20,38 @@ _ENOUGH_KNOWN = 2  # known headings that show that a row has no data of a person
 _GENERATED = re.compile("Column [A-Z]{1,3}")  # the name of a blank heading
 
 
-class Problem(NamedTuple):
-    """One problem: a clause that contains the name of a parameter."""
+ProblemCode = Literal[
+    "below_data",  # the rows above the headings look like data
+    "blank_row",  # the given row is blank, or does not exist
+    "blank_sheet",  # the top rows are blank
+    "looks_like_data",  # no row looks like headings
+    "mapped_twice",  # the user mapped one column to two fields
+    "merged_name",  # a heading of names is merged over several columns
+    "name_or_last_name",  # "Name" can be the full or the last name
+    "no_such_field",
+    "no_such_heading",
+    "not_headings",  # the likeliest row is not good enough
+    "not_split",  # column A holds whole rows
+    "nothing_identifies",  # no column identifies a row
+    "on_its_side",  # the headings are below each other
+    "personal_row",  # the given row holds data of a person
+    "searched_rows",  # no problem, but the advice to give the heading row
+    "two_columns",  # two columns for one field
+    "unknown_system",  # an id without a system
+]
 
+
+class Problem(NamedTuple):
+    """One problem: a clause that may contain the name of a parameter."""
+
+    code: ProblemCode
     before: str
-    option: str  # "columns", "system", "heading_row"
+    option: str = ""  # "columns", "system", "heading_row", or none
     after: str = ""
 
     def text(self, asked_by: AskedBy) -> str:
         """The clause with the option of the command line or the parameter of the UI."""
-        option = self.option if asked_by == "ui" else _SWITCHES[self.option]
+        option = self.option if asked_by == "ui" else _SWITCHES.get(self.option, "")
         return f"{self.before}{option}{self.after}"
 
 
@@ -42,27 +64,22 @@ class HeadingsError(ValueError):
     It never has the cells of a row that can be data of a person. `str` of the error names the parameters of the UI.
     """
 
-    def __init__(self, problems: Sequence[str | Problem], shown: Sequence[str], *, advise: bool = True) -> None:
+    def __init__(self, problems: Sequence[Problem], shown: Sequence[str], *, advise: bool = True) -> None:
         """Take the problems, the cells of the row, and whether the user can solve them by mapping columns."""
-        self._problems = tuple(problems)
+        self.problems = tuple(problems)
         self._advise = advise
         self.headings = tuple(shown) if is_shown(shown) else ()
         self._hidden = _why_hidden(shown) if shown and not self.headings else ""
         super().__init__(self.message())
 
     @property
-    def problems(self) -> tuple[str, ...]:
-        """The problems, one clause each, with the parameters of the UI."""
-        return tuple(_text(problem, "ui") for problem in self._problems)
-
-    @property
-    def parts(self) -> tuple[str | Problem, ...]:
-        """The problems as they were given, to add others."""
-        return self._problems
+    def codes(self) -> tuple[ProblemCode, ...]:
+        """The codes of the problems, in the order of the message."""
+        return tuple(problem.code for problem in self.problems)
 
     def message(self, asked_by: AskedBy = "ui") -> str:
         """The message, with the parameters or options of `asked_by`."""
-        problems = "; ".join(_text(problem, asked_by) for problem in self._problems)
+        problems = "; ".join(problem.text(asked_by) for problem in self.problems)
         if not self._advise:
             return f"The headings cannot be used: {problems}."
         listed = [f"{column_letter(i)} {quoted(heading)}" for i, heading in enumerate(self.headings[:_LISTED])]
@@ -76,10 +93,6 @@ class HeadingsError(ValueError):
             f"Map the columns to fields with {example}. Fields: "
             f'{", ".join(FIELDS)}; "{EXTRA}" keeps a column out of all fields, "{IGNORE}" leaves it out entirely.'
         )
-
-
-def _text(problem: str | Problem, asked_by: AskedBy) -> str:
-    return problem if isinstance(problem, str) else problem.text(asked_by)
 
 
 def _why_hidden(cells: Sequence[str]) -> str:

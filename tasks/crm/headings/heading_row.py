@@ -96,12 +96,13 @@ def is_on_its_side(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str],
 
 def _given_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
     """The number of the row that the user gave. Raises HeadingsError."""
-    fault = f": row {heading_row} is blank, or the sheet has no such row"
+    fault = Problem("blank_row", "", "heading_row", f": row {heading_row} is blank, or the sheet has no such row")
     for number, cells in rows:
         if number == heading_row and any(map(clean_heading, cells)):
             if not SheetRow(number, cells, frozenset()).is_personal:
                 return number
-            fault = f": row {number} holds an e-mail address or a telephone number, so it is not a row of headings"
+            after = f": row {number} holds an e-mail address or a telephone number, so it is not a row of headings"
+            fault = Problem("personal_row", "", "heading_row", after)
         if number >= heading_row:
             break
-    raise HeadingsError([Problem("", "heading_row", fault)], [], advise=False)
+    raise HeadingsError([fault], [], advise=False)

@@ -26,7 +26,7 @@ def refuse_divided_names(
     """
     filled = {column for cells in below for column, cell in enumerate(cells) if cell is not None}
     mapped = set(map(key, overrides))
-    problems: list[str | Problem] = []
+    problems: list[Problem] = []
     for first, last, left, right in merged:
         if not first <= heading_row <= last or mapping.fields.get(left) not in _NAMES:
             continue
@@ -34,6 +34,7 @@ def refuse_divided_names(
         if unnamed := [quoted(name) for name in names if key(name) not in mapped]:
             problems.append(
                 Problem(
+                    "merged_name",
                     f"{quoted(mapping.headings[left])} is merged over several columns that hold cells: map with ",
                     "columns",
                     f" this heading (column {column_letter(left)}), and {' and '.join(unnamed)}",

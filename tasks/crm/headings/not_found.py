@@ -12,6 +12,7 @@ from tasks.crm.headings.text import clean_heading, shown_headings
 
 _DELIMITERS = ";,\t|"
 _SEARCHED = Problem(
+    "searched_rows",
     f"headings are searched for in rows 1 to {HEADING_ROWS}: if they are in another row, give its number with ",
     "heading_row",
 )
@@ -29,12 +30,14 @@ def headings_not_found(
     """
     filled = filled_rows(list(rows), overrides or {}, system)
     if not filled:
-        return HeadingsError([f"the first {HEADING_ROWS} rows are blank", _SEARCHED], [], advise=False)
+        problem = Problem("blank_sheet", f"the first {HEADING_ROWS} rows are blank")
+        return HeadingsError([problem, _SEARCHED], [], advise=False)
     if fault := _fault_of_sheet(filled, overrides or {}, system):
         return HeadingsError([fault], [], advise=False)
     likeliest = likeliest_row(filled)
     if likeliest is None:
-        return HeadingsError(["no row looks like headings, and the rows look like data", _SEARCHED], [], advise=False)
+        problem = Problem("looks_like_data", "no row looks like headings, and the rows look like data")
+        return HeadingsError([problem, _SEARCHED], [], advise=False)
     # Below another row of the same columns it is a record, though some of its words are headings: do not show it.
     above = (row for row in filled if row.number < likeliest.number and len(row.kinds) > 1)
     is_record = any(row.kinds.keys() == likeliest.kinds.keys() for row in above)
@@ -42,24 +45,24 @@ def headings_not_found(
     try:
         map_columns(likeliest.cells, overrides, system=system)
     except HeadingsError as error:
-        return HeadingsError([*error.parts, _SEARCHED], shown)
-    return HeadingsError([f"no row looks like headings; the likeliest is row {likeliest.number}", _SEARCHED], shown)
+        return HeadingsError([*error.problems, _SEARCHED], shown)
+    problem = Problem("not_headings", f"no row looks like headings; the likeliest is row {likeliest.number}")
+    return HeadingsError([problem, _SEARCHED], shown)
 
 
-def _fault_of_sheet(
-    filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None
-) -> str | Problem | None:
+def _fault_of_sheet(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> Problem | None:
     """What is wrong with the sheet as a whole, and what to do; None if nothing is."""
     if delimiter := _delimiter_in_cells(filled):
         name = {"\t": "tabs"}.get(delimiter, f'"{delimiter}"')
         clause = f"the sheet is not split into columns: column A holds whole rows, separated by {name}: "
-        return f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv"
+        return Problem("not_split", f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv")
     if is_on_its_side(filled, overrides, system):
         clause = "the headings are below each other in the first column, but each record needs a row of its own"
-        return f"{clause}: turn the table with Paste Special > Transpose in Excel"
+        return Problem("on_its_side", f"{clause}: turn the table with Paste Special > Transpose in Excel")
     if below := _headings_below_data(filled):
         clause = f"row {below.number} holds headings, but the rows above it look like data and would be left out"
-        return Problem(f"{clause}: move the headings to the top, or confirm them with ", "heading_row")
+        advice = "move the headings to the top, or confirm them with "
+        return Problem("below_data", f"{clause}: {advice}", "heading_row")
     return None
 
 

@@ -153,7 +153,7 @@ def test_reasons_that_name_their_cell_are_counted_together() -> None:
                 UPDATE import_staging_{import_id} SET identity_hash = NULL, name_hash = NULL, raw = '[]', problems =
                     jsonb_build_array(jsonb_build_array('Email', '#REF!', 'D' || row_number || ' shows #REF!'))""")
         )
-        assert matching.judge(connection, import_id)["reject_reasons"] == [["Email", "shows #REF!", 3]]
+        assert matching.evaluate(connection, import_id).details["reject_reasons"] == [["Email", "shows #REF!", 3]]
 
 
 # --- what nobody goes on with
@@ -200,7 +200,7 @@ def test_a_table_that_the_planner_takes_for_empty_is_not_read_again_for_every_ro
         connection.execute(text("VACUUM contacts"))
     import_id, _, _ = staged(some_rows(3000))
     with transaction() as connection:
-        matching.judge(connection, import_id)
+        matching.evaluate(connection, import_id)
         assert contacts.merge(connection, import_id) == {"inserted": 3000, "updated": 0}
         scans = "SELECT seq_scan, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'contacts'"
         assert connection.execute(text(scans)).one() <= (10, 30_000)
@@ -820,7 +820,7 @@ def test_one_workbook_after_the_other_equals_both_in_one(rows: list[dict[str, st
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(database: str) -> Iterator[None]:
-    """Temporary tables of one judgement must not be in the way of the next on the same connection."""
+    """The temporary tables of one evaluation must not be in the way of the next one on the same connection."""
     yield
     with engine().connect() as connection:
         assert not connection.scalar(text("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"))

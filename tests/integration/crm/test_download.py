@@ -55,15 +55,15 @@ def test_the_digest_is_of_the_bytes_kept(tmp_path: Path) -> None:
 
 def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = text_file(tmp_path / "book.csv", b"a,b\n" * 1000)
-    write = download._Kept.write
+    write = download.HashingWriter.write
 
-    def write_and_grow(kept: download._Kept, piece: bytes) -> int:
+    def write_and_grow(writer: download.HashingWriter, piece: bytes) -> int:
         with source.open("ab") as file:
             file.write(b"more\n")
-        monkeypatch.setattr(download._Kept, "write", write)
-        return write(kept, piece)
+        monkeypatch.setattr(download.HashingWriter, "write", write)
+        return write(writer, piece)
 
-    monkeypatch.setattr(download._Kept, "write", write_and_grow)
+    monkeypatch.setattr(download.HashingWriter, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
     assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachableError, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005

@@ -36,7 +36,7 @@ from support.settings import forget_settings
 
 from db import contacts, staging
 from db.engine import DatabaseUnavailableError, engine
-from tasks.crm.rejects import write as write_rejects
+from tasks.crm.rejects_workbook import write as write_rejects
 from tasks.crm.settings import import_settings
 
 CELL = "Xyzzy-Plugh"  # a cell that must not be seen in the log

@@ -313,7 +313,7 @@ def test_weak_rows_on_several_sheets_name_the_sheet() -> None:
     import_id, headings, _ = staged([{**ADA, "phone": "111"}, {**ADA, "phone": "222"}])
     with transaction() as connection:
         connection.execute(text(f"UPDATE import_staging_{import_id} SET sheet = 'Old' WHERE row_number = 3"))
-        books = matching.judge(connection, import_id, headings.fields)
+        books = matching.evaluate(connection, import_id, headings.fields).counts
         contacts.keep_rejects(connection, import_id)
     assert books["rejected"] == 2
     assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by organisation and name")
@@ -420,7 +420,7 @@ def test_judging_writes_nothing_but_staging() -> None:
         before = connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all()
     import_id, headings, _ = staged([{**MAIL, "external_id": "7"}, {"organization": "X", "external_id": "8"}])
     with transaction() as connection:
-        books = matching.judge(connection, import_id, headings.fields)
+        books = matching.evaluate(connection, import_id, headings.fields).counts
     assert (books["updated"], books["inserted"]) == (1, 1)
     with engine().connect() as connection:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
