@@ -358,7 +358,7 @@ def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> 
     assert verdicts(books)["rejected"] == 1
     [reject] = rejects(books["import_id"])
     assert (reject.row_number, reject.column_name, reject.value) == (2, "Last Contact", "03/04/2024")
-    assert reject.reason.startswith("has the day or the month first")
+    assert reject.reason.startswith("can be read with the day or with the month first")
     assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
     assert len(stored()) == len(proofs)
 

@@ -146,8 +146,8 @@ def test_the_encoding_that_the_user_says_is_used(file: Path) -> None:
     for encoding in ("cp1250", "Windows-1250", "iso-8859-2", "utf-16"):
         assert read(file, text.encode(encoding), encoding) == (cells_of(text), None)
     assert "'klingon', which is not an encoding" in refusal(file, b"a,b\n", "klingon")
-    assert "which is no encoding" in refusal(file, b"a,b\n", "hex")
-    assert refusal(file, b"a,b\n1,2\ncaf\xe9,1\n", "utf-8").startswith("list.csv is no text in utf-8: line 3 cannot")
+    assert "which is not an encoding" in refusal(file, b"a,b\n", "hex")
+    assert refusal(file, b"a,b\n1,2\ncaf\xe9,1\n", "utf-8").startswith("list.csv is not text in utf-8: line 3 cannot")
 
 
 # --- words that read differently in encodings that most of the list fits
