@@ -23,7 +23,9 @@ from sqlalchemy import Connection, RowMapping
 from db import embassies as table
 from db.engine import transaction
 from db.errors import UserError
-from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
+from db.task_run_status import failed_in
+from db.task_runs import Claim, check_owner, committed, complete, idempotent_once
+from tasks.markdown import escape_for_channels
 from tasks.mofa.changes import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, DuplicateMissionError, Embassy, one_each
 from tasks.mofa.fetching import (
@@ -42,7 +44,15 @@ from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import monitor_settings
 from tasks.mofa.sources import source
 from tasks.notify import message
-from tasks.notify.steps import Failure, channel_ids, enqueue, failing, run_page, tell_people, working
+from tasks.notify.steps import (
+    Failure,
+    channel_ids,
+    enqueue,
+    report_failure,
+    report_recovery,
+    run_page,
+    try_to_report,
+)
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import run, step
 
@@ -570,7 +580,7 @@ def _tell_applied(
         told = message.changes_digest(report.source, news, missions=report.missions, run=run_page())
         enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", channels, told)
         digest = f"{told.title}\n\n{told.plain()}"
-    working(connection, JOB, report.source, channels)
+    report_recovery(connection, JOB, report.source, channels)
     return digest
 
 
@@ -581,13 +591,13 @@ def tell_failure(source_name: str, sentence: str) -> None:
     these is a failure of the job.
     """
     failure = Failure(JOB, source_name, sentence, flow_run.id, run_page())
-    tell_people(lambda each: failed_in(each, JOB, source_name, flow_run.id) and failing(each, failure))
+    try_to_report(lambda each: failed_in(each, JOB, source_name, flow_run.id) and report_failure(each, failure))
 
 
 def tell(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, message.in_markdown, base_url)
+    shown = markdown(report, outcome.changes, escape_for_channels, base_url)
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report
