@@ -30,7 +30,7 @@ from support.make_up import Started, environment, new_data_dir, processes_of, st
 from support.project import ROOT
 from support.receivers import Webhook, a_webhook
 
-from deployments.processes import is_flow_run, marked
+from deployments.processes import is_flow_run, marked_processes
 
 KILL_SECONDS = 30
 DROP_SECONDS = 60
@@ -113,7 +113,7 @@ class Soak:
         ]
 
     def runs(self) -> list[psutil.Process]:
-        return [each for each in marked(str(self.data_dir)) if is_flow_run(each)]
+        return [each for each in marked_processes(str(self.data_dir)) if is_flow_run(each)]
 
     def child(self, name: str) -> list[psutil.Process]:
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):

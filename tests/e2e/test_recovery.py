@@ -26,7 +26,7 @@ from support.receivers import Webhook, a_webhook
 from support.waiting import until
 
 from db import embedded
-from deployments.processes import is_flow_run, marked
+from deployments.processes import is_flow_run, marked_processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recovery"), pytest.mark.timeout(600)]
 
@@ -95,7 +95,7 @@ class Site:
 
     def flow_run(self, run: str) -> psutil.Process:
         """The process of this run; every quarter of an hour there is one of the watchdog, too."""
-        runs = [each for each in marked(str(self.data_dir)) if is_flow_run(each)]
+        runs = [each for each in marked_processes(str(self.data_dir)) if is_flow_run(each)]
         [process] = [each for each in runs if each.environ().get("PREFECT__FLOW_RUN_ID") == run]
         return process
 

@@ -22,8 +22,11 @@ from support.project import ROOT
 from support.waiting import until
 
 from db import embedded
-from deployments import up
-from deployments.processes import MARK, Child, CrashLoopError, end, marked
+from deployments.processes import MARK, Child, CrashLoopError, end_processes, marked_processes
+from deployments.up.ports import FIRST_PORT
+from deployments.up.settings import SAMPLE, StartError, UpSettings
+from deployments.up.start import Up
+from deployments.up.stopping import Signals
 
 
 def refused(*arguments: str, **settings: str) -> str:
@@ -52,7 +55,7 @@ def running() -> Iterator[Started]:
     with new_data_dir() as data_dir, socket.socket() as other, contextlib.suppress(OSError):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # then somebody else has it, which is as good
-            other.bind(("127.0.0.1", up.FIRST_PORT))
+            other.bind(("127.0.0.1", FIRST_PORT))
             other.listen()
         started = start(data_dir)
         try:
@@ -76,9 +79,9 @@ def used_data_dir() -> Iterator[Path]:
 
 
 def test_a_port_in_use_is_left_alone_and_the_ui_works_on_the_next(running: Started) -> None:
-    assert f"port {up.FIRST_PORT} is in use by another" in running.text()
+    assert f"port {FIRST_PORT} is in use by another" in running.text()
     address = running.state()["ui_url"]
-    assert address != f"http://127.0.0.1:{up.FIRST_PORT}"
+    assert address != f"http://127.0.0.1:{FIRST_PORT}"
     assert f"UI at {address}" in running.text()
     with running.api() as api:
         assert "<html" in api.get(address).text
@@ -142,7 +145,7 @@ def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, t
         copied = ("flow_id", "entrypoint", "parameters", "pull_steps", "path")
         copy = {"name": "elsewhere", "work_pool_name": "elsewhere"} | {name: given[name] for name in copied}
         deployment = api.post("/deployments/", json=copy).raise_for_status().json()["id"]
-        body = {"parameters": {"workbook": str(up.SAMPLE)}, "idempotency_key": "elsewhere"}
+        body = {"parameters": {"workbook": str(SAMPLE)}, "idempotency_key": "elsewhere"}
 
         def created() -> str | None:
             """Prefect's server answers 503 while its SQLite file is locked."""
@@ -181,7 +184,7 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
 def test_an_embedded_database_is_refused_where_another_worker_would_take_its_runs(running: Started) -> None:
     given = running.state()["api_url"]
     sentence = refused(PREFECT_API_URL=given)
-    assert up.Up(up.UpSettings(), running.data_dir, up.Signals()).worker_name in sentence
+    assert Up(UpSettings(), running.data_dir, Signals()).worker_name in sentence
     assert given in sentence
     assert "Set DATABASE_URL" in sentence
     assert "unset PREFECT_API_URL" in sentence
@@ -193,7 +196,7 @@ def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
     """The server counts it as online for a minute, but it has the name of the one to come."""
     monkeypatch.setattr("deployments.prefect_api.POOL", "another-pool")
     given = running.state()["api_url"]
-    ours, theirs = (up.Up(up.UpSettings(prefect_api_url=given), tmp_path / name, up.Signals()) for name in "ab")
+    ours, theirs = (Up(UpSettings(prefect_api_url=given), tmp_path / name, Signals()) for name in "ab")
     with running.api() as api:
         api.post("/work_pools/", json={"name": "another-pool", "type": "process"}).raise_for_status()
         heartbeat = "/work_pools/another-pool/workers/heartbeat"
@@ -202,7 +205,7 @@ def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
         each.embedded = True
         each.use_server(given)
     ours.expect_no_other_database()
-    with pytest.raises(up.StartError, match=ours.worker_name):
+    with pytest.raises(StartError, match=ours.worker_name):
         theirs.expect_no_other_database()
     theirs.embedded = False
     theirs.expect_no_other_database()
@@ -305,7 +308,7 @@ def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -
     with socket.socket() as free:  # far from where the other tests of this file look for a port
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    there = f"-c from deployments import up; up.FIRST_PORT = {port}; exit(up.main())"
+    there = f"-c from deployments.up import __main__, ports; ports.FIRST_PORT = {port}; exit(__main__.main())"
     with new_data_dir() as data_dir, socket.socket() as faster:
         started = start(data_dir, program=there)
         log = data_dir / "logs" / "server.log"
@@ -376,10 +379,10 @@ def test_processes_are_found_by_their_mark_when_their_parent_is_gone(tmp_path: P
     mark = str(tmp_path)
     grandchild = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
     subprocess.run([sys.executable, "-c", grandchild], env=os.environ | {MARK: mark}, check=True, timeout=30)
-    found = marked(mark)
+    found = marked_processes(mark)
     assert len(found) == 1
-    assert end(found, lambda: 5.0) == 1
-    assert not marked(mark)
+    assert end_processes(found, lambda: 5.0) == 1
+    assert not marked_processes(mark)
 
 
 def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: Path) -> None:
@@ -402,7 +405,7 @@ def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, m
     old = tmp_path / "chatty.old.log"
 
     def put_aside() -> bool:
-        child.watch(lambda _name, _text: None)
+        child.revive(lambda _name, _text: None)
         return old.exists()
 
     until(put_aside, "the log is put aside", 20)
@@ -419,7 +422,7 @@ def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path:
     child.start()
     assert child.process is not None
     child.process.wait(20)
-    assert (child.said(), child.reason()) == (["it is late"], "it is late")
+    assert (child.last_lines(), child.reason()) == (["it is late"], "it is late")
     (tmp_path / "log").write_text("ValueError: a new one\nend\n")  # put aside meanwhile: shorter than it was
     assert child.reason() == "ValueError: a new one"
 
@@ -432,7 +435,7 @@ def test_a_child_that_keeps_dying_is_given_up_with_the_place_of_its_log(tmp_path
 
     def given_up() -> str:
         try:
-            child.watch(lambda _name, text: said.append(text))
+            child.revive(lambda _name, text: said.append(text))
         except CrashLoopError as error:
             return str(error)
         return ""

@@ -21,7 +21,7 @@ from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from support.settings import forget_settings
 
-from db import embedded, task_runs
+from db import embedded, task_run_status, task_runs
 from db.engine import DatabaseError, engine, lock_engine, upgrade
 from db.settings import ROOT
 from db.task_runs import (
@@ -385,7 +385,7 @@ def test_a_unit_that_nobody_holds_is_failed_once_another_of_its_subject_was_done
 ) -> None:
     def overtaken() -> bool:
         with engine().begin() as connection:
-            return task_runs.fail_overtaken(connection, old.id)
+            return task_run_status.fail_overtaken(connection, old.id)
 
     def done(subject: str) -> None:
         with idempotent_once(JOB, f"of {subject}", subject=subject):
@@ -411,7 +411,7 @@ def test_a_unit_that_somebody_holds_is_not_failed_by_another_of_its_subject(data
         with idempotent_once(JOB, "newer", subject="a.xlsx"):
             pass
         with engine().begin() as connection:
-            assert not task_runs.fail_overtaken(connection, held.id)
+            assert not task_run_status.fail_overtaken(connection, held.id)
 
 
 def test_a_takeover_waits_for_a_commit_under_way_and_finds_the_unit_done(ledger: str) -> None:

@@ -75,7 +75,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ran.clear()
     working.clear()
     finish.clear()
-    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     yield
     finish.set()
 
@@ -182,9 +182,9 @@ def hand(**parameters: Any) -> FlowRun:
 def busy() -> Iterator[Instance]:
     """Another run of the job is at work."""
     other = Instance(JOB, ABOUT, "another-run")
-    assert other.take(1)
+    assert other.acquire(1)
     yield other
-    other.leave()
+    other.release()
 
 
 # ---------------------------------------------------------------------- late
@@ -202,7 +202,7 @@ def test_a_slot_may_be_as_late_as_the_grace_and_no_second_more(
         assert (state.name, ran, rows(database)) == ("Completed", [ABOUT], [])
         return
     assert (state.name, state.type.value, ran) == ("Missed", "CANCELLED", [])
-    assert "due at 2026-01-05 03:00:00 UTC and is 301 s late" in (state.message or "")
+    assert "due at 2026-01-05 03:00 UTC and is 301 s late" in (state.message or "")
     [row] = rows(database)
     assert (row["name"], row["status"], row["subject"]) == (JOB, "missed", ABOUT)
     assert (row["flow_run_id"], row["last_error"]) == (run.id, state.message)
@@ -283,7 +283,7 @@ def test_a_slot_is_skipped_while_another_run_is_at_work(job: Flow[..., Any], dat
     assert "another-run" in (state.message or "")
     [row] = rows(database)
     assert (row["status"], row["subject"], row["last_error"]) == ("skipped", ABOUT, state.message)
-    busy.leave()
+    busy.release()
     assert start(job, Deployment().slot(datetime.now(UTC))).name == "Completed"
 
 
@@ -294,7 +294,7 @@ def test_a_run_by_hand_waits_its_turn_and_shows_it(job: Flow[..., Any], database
     assert shown.type.value == "RUNNING"
     assert "another-run" in (shown.message or "")
     assert not ran
-    busy.leave()
+    busy.release()
     assert started.ended().name == "Completed"
     assert ran == [ABOUT]
     assert rows(database) == []
@@ -341,7 +341,7 @@ def test_a_run_that_is_cancelled_while_it_waits_ends(job: Flow[..., Any], busy: 
         client.set_flow_run_state(started.flow_run.id, Cancelling())
     assert started.ended().type.value == "CANCELLED"
     assert started.shown().type.value == "CANCELLED"
-    busy.leave()
+    busy.release()
     assert not ran
 
 
@@ -356,7 +356,7 @@ def test_a_run_whose_connection_is_cut_while_it_waits_connects_again(database: s
         alive = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
         until(lambda: connection.execute(alive, [mine]).fetchone(), "it connects again", 60)
     assert not ran
-    busy.leave()
+    busy.release()
     assert started.ended().name == "Completed"
 
 

@@ -16,7 +16,7 @@ from support.settings import forget_settings
 
 from db import notifications
 from db.engine import DatabaseError, transaction
-from deployments.doctor import Doctor
+from deployments.doctor.checks import Setup, check_outbox
 from tasks.notify import redirect, steps
 from tasks.notify.channels import notify_settings
 
@@ -176,7 +176,7 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_comes_
 
 
 def messages_of_doctor() -> list[tuple[str, str]]:
-    return [(found.verdict, found.text.partition(" ")[0]) for found in Doctor(Path()).outbox()]
+    return [(found.verdict, found.text.partition(" ")[0]) for found in check_outbox(Setup(Path(), None))]
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(told_to,
     with logged(monkeypatch) as lines:
         assert len(steps.channel_ids()) == 1
     [warning] = lines
-    assert warning.startswith("Address 1 of NOTIFY_URLS is none that Apprise understands")
+    assert warning.startswith("Address 1 of NOTIFY_URLS is not one that Apprise understands")
     assert SECRET not in warning
     assert enqueue("a") == 1
     assert deliver() == (1, 0)
@@ -342,7 +342,7 @@ def test_nothing_overtakes_what_a_channel_did_not_take_while_it_was_away(told_to
     enqueue("fails")
     assert deliver() == (0, 1)
     enqueue("held for review")
-    for _ in range(2 * notifications.ATTEMPTS_IN_FRONT):
+    for _ in range(2 * notifications.ATTEMPTS_BEFORE_NEXT):
         passes(outbox, 86_400)
         assert deliver()[0] == 0
     assert deliver() == (0, 0), "both wait"
@@ -360,7 +360,7 @@ def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(tol
     for key in keys:
         enqueue(key)
     for attempts in range(1, 12):
-        assert deliver() == (0, 1 if attempts < notifications.ATTEMPTS_IN_FRONT else 2)
+        assert deliver() == (0, 1 if attempts < notifications.ATTEMPTS_BEFORE_NEXT else 2)
         assert deliver() == (0, 0), "it was asked again at once"
         passes(outbox, 86_400)
     webhook.status = 200

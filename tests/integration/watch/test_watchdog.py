@@ -27,18 +27,19 @@ from support.receivers import a_webhook
 from support.settings import forget_settings
 from support.watchdog import HOUR, IMPORT, MONITOR, Office
 
-from db import episodes, notifications
+from db import incidents, notifications
 from db.engine import transaction
-from deployments.doctor import Doctor
+from deployments.doctor.job_checks import check_last_success
 from deployments.prefect_api import AT_START, POOL, PrefectApi
 from flows.import_crm_data import import_crm_data
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
-from tasks.notify.steps import deliver_outbox, working
+from tasks.notify.steps import deliver_outbox, report_recovery
 from tasks.step import RESULTS
 from tasks.watch import steps
+from tasks.watch.prefect_runs import jobs
 from tasks.watch.settings import watch_settings
 
 pytestmark = [pytest.mark.xdist_group("watchdog"), pytest.mark.timeout(300)]
@@ -97,8 +98,8 @@ def test_a_killed_import_is_gone_on_with_once_and_both_ends_are_told(office: Off
     office.kill(IMPORT, first, GATHERED)
     assert units(office) == [("processing", 1)]
 
-    assert office.watch()["imports gone on with"] == 1
-    assert office.watch()["imports gone on with"] == 0, "one is on its way"
+    assert office.watch()["imports resumed"] == 1
+    assert office.watch()["imports resumed"] == 0, "one is on its way"
     [second] = office.started(deployment)
     assert second.parameters == {"workbook": str(workbook), "sheet": "Sheet"}
     outcome = office.process(IMPORT, second).outcome()
@@ -119,7 +120,7 @@ def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -
     process = office.process(IMPORT, first, GATHERED)
     process.reach(120)
     office.a_minute_later()
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     process.release()
     assert process.outcome().state == "COMPLETED"
     assert office.heard() == []
@@ -132,14 +133,14 @@ def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office
     office.kill(IMPORT, run, GATHERED)
     for attempt in range(1, 4):
         office.set(run.id, crashed())
-        assert office.watch()["imports gone on with"] == 1
+        assert office.watch()["imports resumed"] == 1
         run = office.started(deployment)[-1]
         assert len(office.started(deployment)) == attempt
         office.kill(IMPORT, run, GATHERED)
     office.set(run.id, crashed())
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails"] * 2, "one episode: that it fails, and in the end"
-    assert "started again 3 times in vain" in office.webhook.got[-1]["message"]
+    assert "restarted 3 times without success" in office.webhook.got[-1]["message"]
     assert contacts(office) == 0
 
 
@@ -150,7 +151,7 @@ def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) ->
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
     office.kill(IMPORT, first, GATHERED)
     office.set(first.id, State(type=StateType.CANCELLED))
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     assert units(office) == [("cancelled", 1)]
     nightly = office.slot(deployment, ago=timedelta(0))
     assert "was cancelled" in office.process(IMPORT, nightly).outcome().message
@@ -169,7 +170,7 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(offic
             run = office.slot(deployment, by_hand=True)
             client.update_flow_run(run.id, infrastructure_pid="999999999")  # no process has it
             office.set(run.id, State(type=kind))
-        assert len(server.report_cut_off_runs()) == 2
+        assert len(server.end_interrupted_runs()) == 2
         client.delete_work_pool(POOL)
     assert [run.state_type for run in office.runs(deployment)] == [StateType.CANCELLED, StateType.CRASHED]
 
@@ -219,14 +220,14 @@ def test_an_import_that_was_given_up_is_not_told_again_once_another_version_over
     office.database.query(insert, "old", str(workbook), "processing", run.id, 61)
     office.set(run.id, crashed())
     for _ in range(3):
-        assert office.watch()["imports gone on with"] == 1
+        assert office.watch()["imports resumed"] == 1
         office.set(office.started(deployment)[-1].id, crashed())
     office.watch()
     heard = [f"import_crm_data {workbook} fails"] * 2
     assert office.heard() == heard
     office.database.query(insert, "new", str(workbook), "completed", None, 0)
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
     for _ in range(2):
         office.watch()
     assert office.heard() == [*heard, f"import_crm_data {workbook} works again"]
@@ -256,7 +257,7 @@ def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: O
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (crashed(), "was broken off"),
+        (crashed(), "crashed: its process died"),
         (State(type=StateType.CANCELLED, name="Missed"), "was missed"),
         (State(type=StateType.PENDING), "is stuck before its start"),
     ],
@@ -266,16 +267,16 @@ def test_a_lost_slot_is_made_up_for_by_one_run(office: Office, workbook: Path, l
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     lost = office.slot(deployment, left)
     if left.type == StateType.PENDING:  # the server stamps the state with its own time
-        assert office.watch()["slots made up for"] == 0
+        assert office.watch()["runs backfilled"] == 0
         office.grace(0)
         time.sleep(1)
-    assert office.watch()["slots made up for"] == 1
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 1
+    assert office.watch()["runs backfilled"] == 0
     [again] = office.started(deployment)
     assert again.tags == [f"slot:{lost.expected_start_time.isoformat()}"]
     assert words in office.webhook.got[0]["message"]
     assert office.process(IMPORT, again).outcome().state == "COMPLETED"
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(lost.id).state.type in {StateType.CRASHED, StateType.CANCELLED}
@@ -287,7 +288,7 @@ def test_a_slot_that_no_worker_takes_is_told_and_made_up_for_once_one_is_back(of
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     waiting = office.slot(deployment, ago=6 * HOUR)
     for _ in range(2):
-        assert office.watch()["slots made up for"] == 0
+        assert office.watch()["runs backfilled"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails"]
     assert "no worker has taken it" in office.webhook.got[0]["message"]
     assert office.process(IMPORT, waiting).outcome().state == "CANCELLED"  # the worker is back: it is missed
@@ -295,7 +296,7 @@ def test_a_slot_that_no_worker_takes_is_told_and_made_up_for_once_one_is_back(of
         office.watch()
     [again] = office.started(deployment)
     assert office.process(IMPORT, again).outcome().state == "COMPLETED"
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
     assert contacts(office) == 30
     assert office.heard()[1:] == [f"import_crm_data {workbook} works again"]
 
@@ -307,7 +308,7 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
 ) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, State(type=StateType(state)))
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
 
 
 def test_a_deployment_that_nobody_could_watch_keeps_no_other_from_being_watched(office: Office, workbook: Path) -> None:
@@ -335,7 +336,7 @@ def test_a_slot_of_a_paused_deployment_is_not_lost(office: Office, workbook: Pat
     office.slot(deployment, crashed())
     with get_client(sync_client=True) as client:
         client.pause_deployment(deployment)
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
 
 
 @pytest.fixture(scope="module")
@@ -350,7 +351,7 @@ def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(
     world.reset(missions())
     deployment = office.deploy(MONITOR, {"source": "testland", "base_url": world.ministry.url})
     lost = office.slot(deployment, crashed())
-    assert office.watch()["slots made up for"] == 1
+    assert office.watch()["runs backfilled"] == 1
     [again] = office.started(deployment)
     assert office.process(MONITOR, again).outcome().state == "COMPLETED"
     [row] = office.database.query("SELECT idempotency_key, status FROM task_runs")
@@ -370,8 +371,8 @@ def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(
 def later(office: Office, days: float) -> tuple[int, list[str]]:
     """How many jobs are late when so many days have passed, and what was heard by then."""
     with disable_run_logger():
-        watched = [job for job in steps.jobs() if job.id in office.deployments]
-        late = steps.listen_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
+        watched = [job for job in jobs() if job.id in office.deployments]
+        late = steps.check_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
         deliver_outbox.fn()
     return late, office.heard()
 
@@ -382,7 +383,7 @@ def test_silence_is_told_once_when_a_slot_has_passed_without_success_and_not_bef
     assert later(office, 0.9) == (0, [])  # due in 23 hours
     assert later(office, 1) == (1, ["import_crm_data /srv/people.xlsx fails"])
     assert later(office, 2) == (1, ["import_crm_data /srv/people.xlsx fails"])
-    assert "it has never had one" in office.webhook.got[0]["message"]
+    assert "it has never succeeded" in office.webhook.got[0]["message"]
     office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
     assert later(office, 0.5) == (0, [f"import_crm_data /srv/people.xlsx {what}" for what in ("fails", "works again")])
 
@@ -407,7 +408,7 @@ def test_one_that_is_at_work_has_until_the_next_slot(office: Office) -> None:
 def test_a_file_of_the_pattern_that_is_told_already_is_not_told_as_silence_too(office: Office) -> None:
     office.deploy(IMPORT, {"workbook": "/srv/*.xlsx"})
     with transaction() as connection:
-        episodes.begin(connection, "import_crm_data", "/srv/bad.xlsx")
+        incidents.open_incident(connection, "import_crm_data", "/srv/bad.xlsx")
     assert later(office, 1) == (1, [])
 
 
@@ -434,7 +435,7 @@ def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: 
         str(workbook),
     )
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
     office.watch()
     assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
 
@@ -450,7 +451,7 @@ def done_in_the_foreground(office: Office, workbook: Path, at: datetime, run: UU
         at,
     )
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
 
 
 @pytest.mark.slow
@@ -460,7 +461,7 @@ def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_to
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, crashed())
     for _ in range(3):
-        assert office.watch()["slots made up for"] == 1
+        assert office.watch()["runs backfilled"] == 1
         office.set(office.started(deployment)[-1].id, crashed())
     office.watch()
     done_in_the_foreground(office, workbook, datetime.now(UTC))
@@ -478,7 +479,7 @@ def test_a_slot_is_not_made_good_by_what_another_deployment_did_with_the_same_wo
     office.slot(lost, crashed())
     run = office.slot(other, State(type=StateType.COMPLETED), ago=timedelta(0))
     done_in_the_foreground(office, workbook, datetime.now(UTC), run.id)
-    assert office.watch()["slots made up for"] == 1
+    assert office.watch()["runs backfilled"] == 1
 
 
 def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once_that_ends(
@@ -502,11 +503,11 @@ def test_a_job_that_seems_late_cannot_be_judged_without_the_database(
 ) -> None:
     """Which knows of runs in the foreground; that it is gone doctor says by itself."""
     office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
-    [job] = [job for job in steps.jobs() if job.id in office.deployments]
+    [job] = [job for job in jobs() if job.id in office.deployments]
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/gone")
     forget_settings()
     later = datetime.now(UTC) + timedelta(days=2)
-    assert Doctor(tmp_path).freshness(steps, job, later).verdict == "unknown"
+    assert check_last_success(job, later).verdict == "unknown"
 
 
 def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
@@ -514,7 +515,7 @@ def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
         with get_client(sync_client=True) as client:
             client.update_deployment(office.deploy(entrypoint, {}), DeploymentUpdate(tags=[AT_START]))
     ours = office.deployments[1:]
-    assert [job.id for job in steps.jobs() if job.id in office.deployments] == ours
+    assert [job.id for job in jobs() if job.id in office.deployments] == ours
     at_start = PrefectApi(str(PREFECT_API_URL.value()), ours=True).at_start()
     assert [each for _, each in at_start] == [str(each) for each in ours]
 
@@ -532,7 +533,7 @@ def test_a_held_set_is_reminded_of_once_after_a_day(office: Office) -> None:
 
     def reminded(after: timedelta) -> tuple[int, list[str]]:
         with disable_run_logger():
-            sources = steps.remind_of_held.fn(now + after)
+            sources = steps.remind_of_held_sets.fn(now + after)
             deliver_outbox.fn()
         return sources, office.heard()
 
@@ -576,7 +577,7 @@ def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, t
             '{}', status, now() - age * interval '1 day' FROM unnest(ARRAY['sent', 'pending']) status,
             unnest(ARRAY[1, 91]) age""")
     with disable_run_logger():
-        assert steps.remove_old_traces.fn(datetime.now(UTC)) == 5
+        assert steps.remove_old_data.fn(datetime.now(UTC)) == 5
     assert sorted(path.name for path in storage.rglob("*") if path.is_file()) == ["young"]
     kept = office.database.query("SELECT idempotency_key AS key FROM task_runs ORDER BY 1")
     assert [row["key"] for row in kept] == ["completed1", "completed91", "missed1", "skipped1"]
@@ -596,5 +597,5 @@ def test_old_results_of_imports_go_and_those_of_other_projects_stay(
     assert state.is_completed(), state.message
     assert [path for path in storage.rglob("*") if path.is_file()] != [storage / "theirs"], "the import left some"
     with disable_run_logger():
-        steps.remove_old_traces.fn(datetime.now(UTC) + timedelta(days=91))
+        steps.remove_old_data.fn(datetime.now(UTC) + timedelta(days=91))
     assert [path for path in storage.rglob("*") if path.is_file()] == [storage / "theirs"]

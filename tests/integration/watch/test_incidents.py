@@ -1,4 +1,4 @@
-"""An episode: told when a job begins to fail, told when it works again, and nothing in between."""
+"""An incident: reported when a job starts to fail and when it works again, and not in between."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from support.receivers import Webhook, a_webhook
 from support.settings import forget_settings
 from support.watchdog import IMPORT, Office
 
-from db import episodes
+from db import incidents
 from db.engine import transaction
 from flows.import_crm_data import import_crm_data
 from tasks.crm import steps
@@ -58,34 +58,34 @@ def heard(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
 # ---------------------------------------------------------------------- in the database
 
 
-def test_many_who_notice_the_same_begin_one_episode(database: str) -> None:
+def test_many_who_notice_the_same_open_one_incident(database: str) -> None:
     def notice(_: int) -> int:
         with transaction() as connection:
-            return episodes.begin(connection, "job", "subject", uuid.uuid4()).id
+            return incidents.open_incident(connection, "job", "subject", uuid.uuid4()).id
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(notice, range(16)))) == 1
     with transaction() as connection:
-        ended = episodes.end(connection, "job", "subject")
-        assert ended is not None
-        assert ended.failures == 16
-        assert episodes.end(connection, "job", "subject") is None
+        closed = incidents.close_incident(connection, "job", "subject")
+        assert closed is not None
+        assert closed.failures == 16
+        assert incidents.close_incident(connection, "job", "subject") is None
 
 
 def test_a_run_counts_once_however_often_it_is_looked_at(database: str) -> None:
     run = uuid.uuid4()
     with transaction() as connection:
         for seen in (run, run, None, uuid.uuid4()):
-            episodes.begin(connection, "job", "subject", seen)
-        assert [each.failures for each in episodes.still_open(connection, "job")] == [2]
+            incidents.open_incident(connection, "job", "subject", seen)
+        assert [each.failures for each in incidents.open_incidents(connection, "job")] == [2]
 
 
-def test_the_next_episode_is_another(database: str) -> None:
+def test_the_next_incident_is_another(database: str) -> None:
     with transaction() as connection:
-        first = episodes.begin(connection, "job", "subject")
-        episodes.end(connection, "job", "subject")
-        assert episodes.begin(connection, "job", "subject").id != first.id
-        assert episodes.begin(connection, "job", "another subject").id != first.id
+        first = incidents.open_incident(connection, "job", "subject")
+        incidents.close_incident(connection, "job", "subject")
+        assert incidents.open_incident(connection, "job", "subject").id != first.id
+        assert incidents.open_incident(connection, "job", "another subject").id != first.id
 
 
 # ---------------------------------------------------------------------- of the import
@@ -108,7 +108,7 @@ def test_a_refused_workbook_is_told_once_and_so_is_its_recovery(
     path.write_bytes(good)
     assert heard(webhook, run, run) == [f"import_crm_data {path} works again"]
     write(path, [*NOBODY, ["blue", "5"]])
-    assert heard(webhook, run) == [f"import_crm_data {path} fails"], "another episode"
+    assert heard(webhook, run) == [f"import_crm_data {path} fails"], "another incident"
     assert "failed 2 times" in next(each["message"] for each in webhook.got if "again" in each["title"])
 
 
