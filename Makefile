@@ -24,10 +24,10 @@ install: $(STAMP) ## make .venv, with exactly the packages of requirements.lock 
 up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 	@exec $(PY) -m deployments.up
 
-doctor: $(STAMP) ## is everything there that the jobs rely on? fails if not; what should only be looked at is said
+doctor: $(STAMP) ## check everything that the jobs need; fails if a check fails, not for a warning
 	@$(PY) -m deployments.doctor || [ $$? = 1 ]
 
-service: $(STAMP) ## start it with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
+service: $(STAMP) ## start make up with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
 	@$(PY) -m deployments.service $(if $(TO),--to "$(TO)")
 
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)

@@ -36,7 +36,7 @@ def step(*, delays: Sequence[float] = DELAYS, **options: Any) -> Callable[[Calla
                     raise
                 return Failed(message=str(error))
 
-        made: Task[..., T] = task(  # type: ignore[call-overload]
+        made: Task[..., T] = task(  # type: ignore[call-overload]  # options are passed through
             with_sentence,
             retries=len(delays),
             retry_delay_seconds=list(delays),
