@@ -57,7 +57,7 @@ def check_last_success(job: Job, now: datetime) -> Finding:
     except DatabaseError:  # it knows what runs in the foreground have done
         return unknown(check, "the database does not answer")
     last = last_success(job, now)
-    text = f"{job.deployment}: last success {f'of {time_text(last)}' if last else 'none yet'}"
+    text = f"{job.deployment}: {f'last success at {time_text(last)}' if last else 'no success yet'}"
     if silent is None:
         return Finding(check, "ok", text, alert=is_watchdog)
     advice = f"look at its last runs: prefect flow-run ls --flow-name {job.name}"
