@@ -52,7 +52,7 @@ from db.instances import Instance
 from db.settings import SettingsError
 from db.times import duration_text, time_text
 from tasks.admission_settings import admission_settings
-from tasks.slot import by_schedule
+from tasks.slot import SCHEDULED, by_schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -213,7 +213,7 @@ class AdmissionGate:
             return None
         later = FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
-            tags=FlowRunFilterTags(all_=["auto-scheduled"]),
+            tags=FlowRunFilterTags(all_=[SCHEDULED]),
             expected_start_time=FlowRunFilterExpectedStartTime(after_=slot, before_=taken),
             state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.CANCELLED])),
         )

@@ -100,11 +100,11 @@ def test_cron_deployments_really_have_scheduled_runs(running: Started) -> None:
             until(lambda deployment=deployment: scheduled_runs(api, deployment["id"]), wait, 120)
 
 
-def test_the_first_import_is_told_to_its_end(running: Started) -> None:
+def test_the_first_import_is_printed_until_its_end(running: Started) -> None:
     running.expect("import      Completed after", 60)
 
 
-def test_a_second_make_up_is_refused_and_told_where_the_first_is(running: Started) -> None:
+def test_a_second_make_up_is_refused_and_names_the_first(running: Started) -> None:
     sentence = refused(DATA_DIR=str(running.data_dir))
     assert str(running.process.pid) in sentence
     assert running.state()["ui_url"] in sentence
@@ -190,7 +190,7 @@ def test_an_embedded_database_is_refused_where_another_worker_would_take_its_run
     assert "unset PREFECT_API_URL" in sentence
 
 
-def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
+def test_its_own_worker_that_was_killed_a_moment_ago_does_not_count(
     running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server counts it as online for a minute, but it has the name of the one to come."""
@@ -303,7 +303,7 @@ def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
 
 
 @pytest.mark.slow
-def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -> None:
+def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start() -> None:
     """Taken between Prefect's own look at the port and its bind, and free again before make up looks."""
     with socket.socket() as free:  # far from where the other tests of this file look for a port
         free.bind(("127.0.0.1", 0))
@@ -327,7 +327,7 @@ def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -
 # --- what it cannot do, in one sentence
 
 
-def test_a_database_that_does_not_answer_is_said() -> None:
+def test_a_database_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -336,14 +336,14 @@ def test_a_database_that_does_not_answer_is_said() -> None:
     assert "secret-word" not in sentence
 
 
-def test_a_prefect_server_that_does_not_answer_is_said() -> None:
+def test_a_prefect_server_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
     assert url in refused(PREFECT_API_URL=url)
 
 
-def test_a_port_asked_for_that_is_in_use_is_said() -> None:
+def test_a_wanted_port_that_is_in_use_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -367,7 +367,7 @@ def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     assert value in sentence
 
 
-def test_a_data_dir_that_is_a_file_is_said(tmp_path: Path) -> None:
+def test_a_data_dir_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refused(DATA_DIR=str(tmp_path / "file"))
 
@@ -397,7 +397,7 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: P
     assert time.monotonic() - started < 5
 
 
-def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_moved_aside_while_its_process_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deployments.processes.LOG_BYTES", 1000)
     chatty = "import time\nfor n in range(10**6): print(f'line {n}', flush=True); time.sleep(0.001)"
     child = Child("chatty", [sys.executable, "-c", chatty], dict(os.environ), tmp_path, tmp_path / "chatty.log")
@@ -414,7 +414,7 @@ def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, m
     child.stop(lambda: 5.0)
 
 
-def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path: Path) -> None:
+def test_the_reason_of_a_death_is_looked_for_in_what_that_process_wrote(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("OSError: an old one\n" * 9)
     child = Child(
         "server", [sys.executable, "-c", "print('it is late', '----', sep='\\n')"], {}, tmp_path, tmp_path / "log"
@@ -428,7 +428,7 @@ def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_child_that_keeps_dying_is_given_up_with_the_place_of_its_log(tmp_path: Path) -> None:
+def test_a_child_that_dies_again_and_again_is_given_up_and_its_log_is_named(tmp_path: Path) -> None:
     said: list[str] = []
     child = Child("server", [sys.executable, "-c", "exit(3)"], dict(os.environ), tmp_path, tmp_path / "server.log")
     child.start()

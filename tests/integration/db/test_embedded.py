@@ -193,7 +193,7 @@ def test_a_container_has_no_more_memory_than_its_limit(data_dir: Path, monkeypat
     assert query(url, "SHOW wal_buffers") == "32MB"
 
 
-def test_there_is_room_for_16_processes_at_once_and_a_full_server_counts_as_running(
+def test_16_processes_can_connect_at_once_and_a_full_server_counts_as_running(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert int(embedded.SETTINGS["max_connections"]) >= 16 * 10
@@ -214,7 +214,7 @@ def test_there_is_room_for_16_processes_at_once_and_a_full_server_counts_as_runn
 # ---------------------------------------------------------------------- killed
 
 
-def test_a_server_whose_owner_was_killed_goes_on_and_is_found(data_dir: Path) -> None:
+def test_a_server_whose_owner_was_killed_runs_on_and_is_found(data_dir: Path) -> None:
     owner = python("print(embedded.start(data_dir), flush=True); time.sleep(120)", data_dir)
     assert owner.stdout is not None
     url = owner.stdout.readline().strip()
@@ -522,7 +522,7 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
 
 
 @as_root_only
-def test_a_user_is_told_that_the_database_is_roots(data_dir: Path) -> None:
+def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
     embedded.start(data_dir)
     assert as_nobody(lambda: str(embedded.is_running(data_dir))) == "False"
     assert "may not be written by this user: change DATA_DIR" in as_nobody(lambda: embedded.start(data_dir))

@@ -143,7 +143,7 @@ def enter(connection: Any, entry: str) -> None:
 # ---------------------------------------------------------------------- done
 
 
-def test_the_line_of_the_design_works_as_it_stands(database: str) -> None:
+def test_the_lines_of_the_documentation_work(database: str) -> None:
     worked = []
 
     def job() -> object:
@@ -283,7 +283,7 @@ def test_a_cancelled_unit_is_resumed_only_when_asked_for(database: str) -> None:
     assert row()["status"] == "completed"
 
 
-def test_a_stop_by_the_system_leaves_the_unit_to_whoever_comes_next(database: str) -> None:
+def test_a_stop_by_the_system_leaves_the_unit_to_the_next_run(database: str) -> None:
     class Terminated(BaseException):
         """As Prefect raises it on SIGTERM."""
 
@@ -440,7 +440,7 @@ def test_a_takeover_waits_for_a_commit_under_way_and_finds_the_unit_done(ledger:
     assert (row()["status"], row()["attempts"]) == ("completed", 1)
 
 
-def test_a_takeover_waits_for_a_transaction_that_then_rolls_back_and_goes_on(ledger: str) -> None:
+def test_a_takeover_waits_for_a_transaction_that_rolls_back_and_then_works(ledger: str) -> None:
     attempts: list[int] = []
 
     def take_over() -> None:
@@ -589,7 +589,7 @@ async def test_async_with_gives_the_same_guarantees(database: str) -> None:
     assert locks(database) == 0
 
 
-async def test_a_cancelled_async_unit_is_left_for_whoever_comes_next(database: str) -> None:
+async def test_a_cancelled_async_unit_is_left_to_the_next_run(database: str) -> None:
     inside = asyncio.Event()
 
     async def work() -> None:

@@ -47,7 +47,7 @@ def listeners(*hooks: Webhook) -> Channels:
 # ---------------------------------------------------------------------- nothing there
 
 
-def test_where_nothing_runs_everything_is_said_in_one_line_each_and_nothing_is_started(tmp_path: Path) -> None:
+def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_path: Path) -> None:
     code, found = doctor(tmp_path)
     assert code == 2
     assert failed(found) == ["database", "server"]
@@ -67,7 +67,7 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- telling
 
 
-def test_what_is_gone_is_told_once_and_once_that_it_is_back(tmp_path: Path, webhook: Webhook) -> None:
+def test_a_failure_is_reported_once_and_its_recovery_once(tmp_path: Path, webhook: Webhook) -> None:
     for findings in (WELL, DEAD, DEAD, WELL, WELL, DEAD):
         memory = AlertMemory(tmp_path)
         assert send_alerts(findings, memory, listeners(webhook), NOW) == []
@@ -77,7 +77,7 @@ def test_what_is_gone_is_told_once_and_once_that_it_is_back(tmp_path: Path, webh
     assert "start it" in webhook.got[0]["message"]
 
 
-def test_what_cannot_be_seen_is_neither_gone_nor_back(tmp_path: Path, webhook: Webhook) -> None:
+def test_a_check_that_cannot_be_made_has_neither_failed_nor_passed(tmp_path: Path, webhook: Webhook) -> None:
     lost_worker = [WELL[0], Finding("worker", "failed", "none", "start one")]
     for findings in (lost_worker, DEAD, lost_worker, WELL):
         memory = AlertMemory(tmp_path)
@@ -105,13 +105,13 @@ def test_a_channel_that_did_not_take_it_gets_it_the_next_time_and_no_other_twice
         assert len(webhook.got) == len(other.got) == 1
 
 
-def test_what_the_watchdog_tells_is_not_told_here_too(tmp_path: Path, webhook: Webhook) -> None:
+def test_what_the_watchdog_reports_is_not_reported_by_doctor_too(tmp_path: Path, webhook: Webhook) -> None:
     late = Finding("jobs", "failed", "one was due", "see its runs", alert=False)
     assert send_alerts([late], AlertMemory(tmp_path), listeners(webhook), NOW) == []
     assert webhook.got == []
 
 
-def test_a_memory_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+def test_a_damaged_memory_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "doctor.json").write_text("{half")
     assert AlertMemory(tmp_path).reported == {}
 
@@ -127,7 +127,7 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "full"
 
 
-def test_on_a_full_disk_it_is_told_once_too(full: Path, webhook: Webhook) -> None:
+def test_on_a_full_disk_it_is_reported_once_too(full: Path, webhook: Webhook) -> None:
     for findings in (DEAD, DEAD, WELL, WELL, DEAD):
         memory = AlertMemory(full)
         send_alerts(findings, memory, listeners(webhook), NOW)
@@ -219,7 +219,7 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
 
 
 @pytest.mark.parametrize(("given", "seconds"), [({}, 30), ({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "45"}, 45)])
-def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
+def test_a_run_in_the_foreground_sends_heartbeats_as_often_as_the_automation_expects(
     given: dict[str, str],
     seconds: int,
     database: str,

@@ -275,7 +275,7 @@ def test_a_slot_that_came_due_after_a_worker_took_this_one_does_not_take_its_pla
 
 
 @each_kind
-def test_a_slot_is_skipped_while_another_run_is_at_work(job: Flow[..., Any], database: str, busy: Instance) -> None:
+def test_a_slot_is_skipped_while_another_run_is_running(job: Flow[..., Any], database: str, busy: Instance) -> None:
     run = Deployment().slot(datetime.now(UTC))
     state = start(job, run)
     assert (state.name, state.type.value, ran) == ("Skipped", "CANCELLED", [])
@@ -288,7 +288,7 @@ def test_a_slot_is_skipped_while_another_run_is_at_work(job: Flow[..., Any], dat
 
 
 @each_kind
-def test_a_run_by_hand_waits_its_turn_and_shows_it(job: Flow[..., Any], database: str, busy: Instance) -> None:
+def test_a_run_by_hand_waits_and_shows_it(job: Flow[..., Any], database: str, busy: Instance) -> None:
     started = Started(job, hand())
     shown = started.waits()
     assert shown.type.value == "RUNNING"
@@ -311,7 +311,7 @@ def test_other_subjects_and_other_jobs_do_not_wait(busy: Instance) -> None:
 
 
 @pytest.mark.slow
-def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
+def test_an_instance_counts_to_the_end_of_the_run_and_no_longer() -> None:
     first = Started(a_long_job, hand())
     assert working.wait(60)
     assert start(a_job, Deployment().slot(datetime.now(UTC))).name == "Skipped"
@@ -360,7 +360,7 @@ def test_a_run_whose_connection_is_cut_while_it_waits_connects_again(database: s
     assert started.ended().name == "Completed"
 
 
-def test_a_run_stuck_in_pending_blocks_nobody() -> None:
+def test_a_run_stuck_in_pending_blocks_no_other() -> None:
     """A worker took it and died: it is at work nowhere, whatever its state says."""
     deployment = Deployment()
     stuck = deployment.slot(datetime.now(UTC) - timedelta(seconds=60))
@@ -371,7 +371,7 @@ def test_a_run_stuck_in_pending_blocks_nobody() -> None:
 
 
 @pytest.mark.slow
-def test_of_sixteen_slots_at_the_same_instant_one_is_at_work_at_a_time(database: str) -> None:
+def test_of_sixteen_slots_at_the_same_instant_one_runs_at_a_time(database: str) -> None:
     deployments = [Deployment() for _ in range(16)]
     now = datetime.now(UTC)
     runs = [deployment.slot(now) for deployment in deployments]

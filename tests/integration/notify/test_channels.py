@@ -179,7 +179,7 @@ def test_a_refusal_is_one_sentence_without_secrets(webhook, code, root_log, capf
     assert SECRET not in root_log.getvalue() + "".join(capfd.readouterr())
 
 
-def test_a_receiver_that_is_not_there_is_told():
+def test_a_receiver_that_does_not_exist_is_named():
     with pytest.raises(ChannelError, match="cannot be reached, or closed the connection") as caught:
         send(one(f"json://user:{SECRET}@127.0.0.1:9/"), "t", "p", "m", settings())
     assert SECRET not in str(caught.value)
@@ -223,7 +223,7 @@ def test_a_slow_receiver_hears_it_once(webhook):
 @pytest.mark.parametrize(
     ("reply", "reason"), [("452 4.2.2 mailbox full", "it answers 452"), ("550 5.7.1 no", "it answers 550")]
 )
-def test_a_mail_server_that_refuses_is_told(mailbox, reply, reason):
+def test_a_mail_server_that_refuses_is_named(mailbox, reply, reason):
     mailbox.reply = reply
     with pytest.raises(
         ChannelError, match=rf"^Channel 1 of NOTIFY_URLS \(mailto\) did not accept the message: {reason}$"
@@ -244,7 +244,7 @@ def test_a_long_message_stays_one_message_with_its_links(webhook):
 
 
 @pytest.mark.parametrize("most", [1, 10, 60, 80, 100, 150, 1000])
-def test_a_message_fits_whatever_the_room(most):
+def test_a_message_fits_into_any_length(most):
     body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
     assert len(fitted(body, most)) <= most
     assert fitted("short", 5) == "short"
@@ -266,7 +266,7 @@ def test_a_channel_is_its_digest_and_its_place_never_its_address(webhook):
     "wrong",
     [f"nosuch://{SECRET}", SECRET, f"{SECRET}://x", "json://", "mailto://", f"slack://{SECRET}", "http//x", ","],
 )
-def test_a_wrong_address_is_told_by_its_place_and_stops_no_other(webhook, wrong, root_log, capfd):
+def test_a_wrong_address_is_named_by_its_position_and_stops_no_other(webhook, wrong, root_log, capfd):
     found = channels(settings(wrong, webhook.url))
     assert [channel.name for channel in found.usable] == ["Channel 2 of NOTIFY_URLS (json)"]
     (problem,) = found.problems

@@ -91,7 +91,7 @@ def test_the_next_incident_is_another(database: str) -> None:
 # ---------------------------------------------------------------------- of the import
 
 
-def test_a_refused_workbook_is_told_once_and_so_is_its_recovery(
+def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
     """Also when what works again is a version that was imported before: no row tells that."""
@@ -126,7 +126,7 @@ def test_a_path_through_a_parent_directory_is_one_subject(
     assert titles == [f"import_crm_data {path} works again"]
 
 
-def test_each_file_of_a_pattern_is_told_for_itself(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
+def test_each_file_of_a_pattern_is_reported_separately(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
     write(tmp_path / "a.xlsx", PEOPLE)
     bad = write(tmp_path / "b.xlsx", NOBODY)
 
@@ -138,7 +138,9 @@ def test_each_file_of_a_pattern_is_told_for_itself(webhook: Webhook, prefect_ser
     assert heard(webhook, run, run) == [f"import_crm_data {worse} fails"]
 
 
-def test_a_preview_and_an_address_mistyped_alarm_nobody(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
+def test_a_preview_and_a_mistyped_address_raise_no_alert(
+    webhook: Webhook, prefect_server: None, tmp_path: Path
+) -> None:
     bad = write(tmp_path / "bad.xlsx", NOBODY)
     for arguments in ({"workbook": bad, "preview": True}, {"workbook": str(tmp_path / "no.xlsx")}, {}):
         state: Any = import_crm_data(**arguments, return_state=True)
@@ -146,7 +148,7 @@ def test_a_preview_and_an_address_mistyped_alarm_nobody(webhook: Webhook, prefec
     assert webhook.got == []
 
 
-def test_a_workbook_that_the_schedule_does_not_find_is_told(
+def test_a_workbook_that_the_schedule_does_not_find_is_reported(
     webhook: Webhook, database: str, prefect_server: None, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone.xlsx"
@@ -160,7 +162,7 @@ def test_a_workbook_that_the_schedule_does_not_find_is_told(
     office.close()
 
 
-def test_a_fault_of_ours_is_told_and_keeps_its_traceback(
+def test_a_bug_is_reported_and_keeps_its_traceback(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "people.xlsx", PEOPLE)
@@ -175,7 +177,7 @@ def test_a_fault_of_ours_is_told_and_keeps_its_traceback(
     assert "ZeroDivisionError: a fault" in webhook.got[0]["message"]
 
 
-def test_a_fault_of_ours_with_one_file_keeps_no_other_from_its_turn(
+def test_a_bug_with_one_file_does_not_stop_the_import_of_the_others(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     books = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]

@@ -91,7 +91,9 @@ def units(office: Office, name: str = "import_crm_data") -> list[tuple[str, int]
 # ---------------------------------------------------------------------- an import that was killed
 
 
-def test_a_killed_import_is_gone_on_with_once_and_both_ends_are_told(office: Office, workbook: Path) -> None:
+def test_a_killed_import_is_resumed_once_and_the_incident_is_reported_at_both_ends(
+    office: Office, workbook: Path
+) -> None:
     """Killed by SIGKILL, and Prefect still believes that it runs: the lock that nobody holds is enough."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0), parameters={"sheet": "Sheet"})
@@ -176,7 +178,7 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(offic
 
 
 @pytest.mark.slow
-def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office, workbook: Path) -> None:
+def test_an_import_of_a_server_that_does_not_exist_any_more_is_reported(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
     office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
@@ -187,7 +189,7 @@ def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office,
 
 
 @pytest.mark.slow
-def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing(
+def test_an_import_that_another_version_overtook_is_reported_once_and_leaves_nothing(
     office: Office, workbook: Path
 ) -> None:
     """Nobody can go on with it: its server is no more, and the workbook was replaced."""
@@ -210,7 +212,7 @@ def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing
 
 
 @pytest.mark.slow
-def test_an_import_that_was_given_up_is_not_told_again_once_another_version_overtook_it(
+def test_an_import_that_was_given_up_is_not_reported_again_after_another_version_overtook_it(
     office: Office, workbook: Path
 ) -> None:
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, status, flow_run_id, updated_at)
@@ -234,7 +236,7 @@ def test_an_import_that_was_given_up_is_not_told_again_once_another_version_over
     assert units(office) == [("failed", 0), ("completed", 0)]
 
 
-def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: Office, workbook: Path) -> None:
+def test_an_import_that_cannot_be_resumed_does_not_delay_the_others(office: Office, workbook: Path) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, attempts, flow_run_id, updated_at)
         VALUES ('import_crm_data', %s, %s, 1, %s, now() - interval '61 seconds')"""
@@ -263,7 +265,7 @@ def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: O
     ],
     ids=["crashed", "missed", "stuck in pending"],
 )
-def test_a_lost_slot_is_made_up_for_by_one_run(office: Office, workbook: Path, left: State[Any], words: str) -> None:
+def test_a_lost_slot_is_backfilled_by_one_run(office: Office, workbook: Path, left: State[Any], words: str) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     lost = office.slot(deployment, left)
     if left.type == StateType.PENDING:  # the server stamps the state with its own time
@@ -283,7 +285,9 @@ def test_a_lost_slot_is_made_up_for_by_one_run(office: Office, workbook: Path, l
 
 
 @pytest.mark.slow
-def test_a_slot_that_no_worker_takes_is_told_and_made_up_for_once_one_is_back(office: Office, workbook: Path) -> None:
+def test_a_slot_that_no_worker_takes_is_reported_and_backfilled_when_a_worker_is_back(
+    office: Office, workbook: Path
+) -> None:
     """Lost for six hours: while it waits for a worker a run in its place would only wait beside it."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     waiting = office.slot(deployment, ago=6 * HOUR)
@@ -311,7 +315,9 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
     assert office.watch()["runs backfilled"] == 0
 
 
-def test_a_deployment_that_nobody_could_watch_keeps_no_other_from_being_watched(office: Office, workbook: Path) -> None:
+def test_a_deployment_that_cannot_be_watched_does_not_stop_the_watch_of_the_others(
+    office: Office, workbook: Path
+) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     strange = office.deploy(IMPORT, {"workbook": 5})
     office.slot(strange, State(type=StateType.COMPLETED))
@@ -377,7 +383,7 @@ def later(office: Office, days: float) -> tuple[int, list[str]]:
     return late, office.heard()
 
 
-def test_silence_is_told_once_when_a_slot_has_passed_without_success_and_not_before(office: Office) -> None:
+def test_silence_is_reported_once_when_a_slot_has_passed_without_success_and_not_before(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     assert later(office, 0) == (0, [])
     assert later(office, 0.9) == (0, [])  # due in 23 hours
@@ -388,7 +394,7 @@ def test_silence_is_told_once_when_a_slot_has_passed_without_success_and_not_bef
     assert later(office, 0.5) == (0, [f"import_crm_data /srv/people.xlsx {what}" for what in ("fails", "works again")])
 
 
-def test_a_deployment_paused_for_longer_than_its_schedule_is_told(office: Office) -> None:
+def test_a_deployment_paused_for_longer_than_its_schedule_is_reported(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
     with get_client(sync_client=True) as client:
@@ -398,21 +404,21 @@ def test_a_deployment_paused_for_longer_than_its_schedule_is_told(office: Office
     assert "Its deployment is paused" in office.webhook.got[0]["message"]
 
 
-def test_one_that_is_at_work_has_until_the_next_slot(office: Office) -> None:
+def test_a_running_job_has_until_the_next_slot(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     office.slot(deployment, State(type=StateType.RUNNING), ago=timedelta(0))
     assert later(office, 1) == (0, [])
     assert later(office, 2)[0] == 1
 
 
-def test_a_file_of_the_pattern_that_is_told_already_is_not_told_as_silence_too(office: Office) -> None:
+def test_a_file_of_the_pattern_that_was_reported_is_not_reported_as_silence_too(office: Office) -> None:
     office.deploy(IMPORT, {"workbook": "/srv/*.xlsx"})
     with transaction() as connection:
         incidents.open_incident(connection, "import_crm_data", "/srv/bad.xlsx")
     assert later(office, 1) == (1, [])
 
 
-def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office) -> None:
+def test_a_job_that_does_not_report_itself_is_reported_by_the_watchdog(office: Office) -> None:
     """Any flow with an entry in prefect.yaml."""
     deployment = office.deploy("flows.weekly_letter.weekly_letter", {})
     office.slot(deployment, State(type=StateType.FAILED), ago=timedelta(0))
@@ -423,7 +429,9 @@ def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office)
     assert later(office, 0)[1][1].endswith(" works again")
 
 
-def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: Office, workbook: Path) -> None:
+def test_a_run_after_which_a_person_succeeded_in_another_way_is_not_reported_again(
+    office: Office, workbook: Path
+) -> None:
     """As in the foreground, of which the deployment knows nothing."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, crashed(), by_hand=True, ago=timedelta(minutes=30))
@@ -455,7 +463,7 @@ def done_in_the_foreground(office: Office, workbook: Path, at: datetime, run: UU
 
 
 @pytest.mark.slow
-def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_told_again(
+def test_a_slot_that_was_given_up_and_then_done_in_the_foreground_is_not_reported_again(
     office: Office, workbook: Path
 ) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
@@ -470,7 +478,7 @@ def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_to
     assert office.heard() == [f"import_crm_data {workbook} {what}" for what in ("fails", "fails", "works again")]
 
 
-def test_a_slot_is_not_made_good_by_what_another_deployment_did_with_the_same_workbook(
+def test_a_slot_is_not_done_by_what_another_deployment_did_with_the_same_workbook(
     office: Office, workbook: Path
 ) -> None:
     """It may be another sheet of it."""
@@ -561,7 +569,7 @@ def test_what_could_not_be_delivered_is_delivered_by_the_watchdog(office: Office
     assert office.heard() == ["news"]
 
 
-def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
+def test_old_data_are_removed_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
     storage = tmp_path / "storage" / RESULTS
     (storage / "below").mkdir(parents=True)
     for name, age in (("old", 91), ("below/old", 91), ("young", 1)):

@@ -101,7 +101,7 @@ def test_one_change_of_each_kind_in_its_exact_words(news, title, heading, plain,
     )
 
 
-def test_the_most_important_stands_first_with_its_own_page():
+def test_the_most_important_is_first_with_its_own_page():
     fields = ["opening_hours", "website", "head_of_mission", "email", "colour", "phone", "address"]
     news = [paris("changed", field=field, old="1", new="2", page=f"{PARIS}/{field}") for field in fields]
     news += [paris("added", key="b", page=f"{PARIS}/b"), paris("closed", key="c", name="Nice", page=f"{PARIS}/c")]

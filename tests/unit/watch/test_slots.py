@@ -82,7 +82,7 @@ def test_nothing_more_is_started_while_one_is_backfill_or_once_it_ended(state: s
     assert lost(run("CRASHED"), instead(state, at=58 * MINUTE)) is None
 
 
-def test_a_stand_in_that_waits_for_a_worker_is_told_and_not_doubled() -> None:
+def test_a_backfill_that_waits_for_a_worker_is_late_and_not_doubled() -> None:
     found = lost(run("CRASHED"), instead("SCHEDULED", "Late", at=MINUTE))
     assert found is not None
     assert found.trouble == "late"
@@ -96,7 +96,7 @@ def test_only_the_last_slot_counts() -> None:
     assert found.run.slot == SLOT + DAY
 
 
-def test_what_somebody_ran_by_hand_since_makes_up_for_the_slot_if_it_is_the_same() -> None:
+def test_a_success_by_hand_replaces_the_slot_if_it_did_the_same() -> None:
     by_hand = {"scheduled": False, "at": MINUTE}
     assert lost(run("CRASHED"), run("COMPLETED", **by_hand)) is None
     assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **by_hand)) is not None
@@ -114,7 +114,7 @@ def test_a_job_is_silent_once_its_slot_and_the_grace_are_over() -> None:
     assert silent_since(due, SLOT + GRACE + MINUTE, GRACE, in_work=False) == SLOT
 
 
-def test_a_job_at_work_has_until_the_slot_after() -> None:
+def test_a_running_job_has_until_the_slot_after() -> None:
     due = [SLOT, SLOT + DAY]
     assert silent_since(due, SLOT + DAY, GRACE, in_work=True) is None
     assert silent_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, in_work=True) == SLOT
