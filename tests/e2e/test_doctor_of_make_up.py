@@ -13,7 +13,7 @@ from support.waiting import until
 
 @pytest.mark.slow
 def test_doctor_passes_for_make_up_and_reports_what_was_killed_and_what_works_again() -> None:
-    """Database and server gone: nobody else could tell. Nothing is set here: it looks at what make up was given."""
+    """Without database and server only doctor can report. Nothing is set here: it uses the settings of make up."""
     with a_webhook() as webhook, new_data_dir() as data_dir:
         started: Started = start(data_dir, NOTIFY_URLS=webhook.url)
         started.expect("import      Completed", 180)

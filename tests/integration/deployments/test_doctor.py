@@ -1,4 +1,4 @@
-"""doctor: what it sees of a real `make up`, and what it tells a real webhook when that is gone."""
+"""doctor: its findings, and the alerts that it sends to a real webhook."""
 
 import json
 import os
@@ -192,7 +192,7 @@ def test_automations_are_brought_once_however_often_they_are_deployed(prefect_se
 
 @pytest.mark.slow
 def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str, prefect_server: None) -> None:
-    """At all that the server is told of their runs: one event left out, and a run that is alive would be silent."""
+    """All events of its runs count: with one left out, a living run would seem silent."""
 
     @flow(name="somebody-elses")
     def other() -> None:
@@ -227,7 +227,7 @@ def test_a_run_in_the_foreground_sends_heartbeats_as_often_as_the_automation_exp
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Else it would be taken for crashed while it works, or waits for its turn."""
+    """Otherwise it would be marked as crashed while it works or waits."""
 
     @flow
     def job() -> State[Any]:

@@ -164,7 +164,7 @@ class Started(threading.Thread):
         return state
 
     def waits(self) -> State[Any]:
-        """Once it waits its turn: the state on its page."""
+        """The state on its page, once it waits."""
         return until(lambda: (state := self.shown()).name == "Waiting" and state, "it waits", 60)
 
 

@@ -48,7 +48,7 @@ def write(path: Path, rows: list[list[str]]) -> str:
 
 
 def heard(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
-    """What people hear of this."""
+    """The titles of the messages that these calls cause."""
     before = len(webhook.got)
     for each in act:
         each()
@@ -94,7 +94,7 @@ def test_the_next_incident_is_another(database: str) -> None:
 def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
-    """Also when what works again is a version that was imported before: no row tells that."""
+    """Also if the version that works again was imported before: then no row is written."""
     path = tmp_path / "people.xlsx"
 
     def run() -> Any:
@@ -115,7 +115,7 @@ def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
 def test_a_path_through_a_parent_directory_is_one_subject(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
-    """Else its failure would be told to nobody, and its recovery every night."""
+    """Otherwise its failure would never be reported, and its recovery every night."""
     (tmp_path / "jobs").mkdir()
     write(tmp_path / "bad.xlsx", NOBODY)
     path = f"{tmp_path}/jobs/../bad.xlsx"

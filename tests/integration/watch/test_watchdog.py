@@ -1,4 +1,4 @@
-"""The watchdog with a real Prefect server, a real database and a real webhook: what was lost comes back, once.
+"""The watchdog with a real Prefect server, a real database and a real webhook: what was lost is restarted, once.
 
 Runs are put into the state in which a dead worker, process or server leaves them; imports and watches are real
 processes that are killed. What the watchdog starts is run as a worker would run it.
@@ -94,7 +94,7 @@ def units(office: Office, name: str = "import_crm_data") -> list[tuple[str, int]
 def test_a_killed_import_is_resumed_once_and_the_incident_is_reported_at_both_ends(
     office: Office, workbook: Path
 ) -> None:
-    """Killed by SIGKILL, and Prefect still believes that it runs: the lock that nobody holds is enough."""
+    """After SIGKILL Prefect still shows it as running; that no process holds its lock is enough."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0), parameters={"sheet": "Sheet"})
     office.kill(IMPORT, first, GATHERED)
@@ -148,7 +148,7 @@ def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office
 
 @pytest.mark.slow
 def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) -> None:
-    """Cancelling in the UI kills the process too: nobody may mistake that for a crash, nor the schedule go on."""
+    """Cancelling in the UI kills the process too: that is not a crash, and the schedule must not resume it."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
     office.kill(IMPORT, first, GATHERED)
@@ -375,7 +375,7 @@ def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(
 
 
 def later(office: Office, days: float) -> tuple[int, list[str]]:
-    """How many jobs are late when so many days have passed, and what was heard by then."""
+    """How many jobs are silent after so many days, and the titles of the messages by then."""
     with disable_run_logger():
         watched = [job for job in jobs() if job.id in office.deployments]
         late = steps.check_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
@@ -509,7 +509,7 @@ def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once
 def test_a_job_that_seems_late_cannot_be_judged_without_the_database(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which knows of runs in the foreground; that it is gone doctor says by itself."""
+    """The database knows the runs in the foreground; doctor has another check for it."""
     office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     [job] = [job for job in jobs() if job.id in office.deployments]
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/gone")

@@ -22,7 +22,7 @@ def run(state: str, name: str | None = None, *, at: timedelta = timedelta(0), **
 
 
 def instead(state: str, name: str | None = None, *, at: timedelta) -> Run:
-    """A run that stands in for the slot's."""
+    """A backfill run of the slot."""
     return run(state, name, at=at, scheduled=False, is_backfill=True, slot=SLOT)
 
 
