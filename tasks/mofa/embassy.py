@@ -74,7 +74,7 @@ class Embassy(BaseModel):
         limit = _LONGEST.get(info.field_name, _LONG)
         if len(text) > limit:
             raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
-        return None if not text or text.casefold().translate(_DASHES) in _NOTHING else text
+        return None if is_blank(text) else text
 
     @field_validator("extra")
     @classmethod
@@ -98,6 +98,11 @@ def tidy(text: str) -> str:
     """Text as written but for what nobody sees: composed (NFC), one blank for many, no blank lines, no NUL."""
     text = unicodedata.normalize("NFC", text).replace("\0", "").encode("utf-8", "replace").decode()
     return "\n".join(line for each in text.splitlines() if (line := " ".join(each.split())))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a page writes so that it has no value: nothing, "n/a", or signs alone."""
+    return not re.search(r"\w", text) or " ".join(text.split()).casefold().translate(_DASHES) in _NOTHING
 
 
 def key_of(*parts: str) -> str:

@@ -6,9 +6,9 @@ as "this ministry has no missions".
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
@@ -16,7 +16,7 @@ from bs4.element import NavigableString, PageElement
 from pydantic import BaseModel, ValidationError
 
 from db.errors import JobError
-from tasks.mofa.embassy import RULES_VERSION, Embassy
+from tasks.mofa.embassy import RULES_VERSION, Embassy, Unreadable
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -67,8 +67,8 @@ class Page:
 class Route:
     """One way to the missions of a ministry."""
 
-    start: tuple[str, ...]  # absolute addresses; when one answers 404, the source's next route is tried
-    proven: bool  # whether the parser of this route has read saved real pages: FACTS, tests/test_sources.py
+    start: tuple[str, ...]  # addresses (Request.address); when one answers 404, the source's next route is tried
+    proven: bool = False  # whether the parser of this route has read saved real pages: FACTS, tests/test_sources.py
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,13 @@ class Source:
     parser_version: int  # raise it whenever the same page would give other records
     routes: tuple[Route, ...]
     follow: Callable[[Page], list[str]]  # absolute addresses; [] for a page that leads nowhere
-    parse: Callable[[Page], list[Embassy]]  # [] for a page that only leads on; raises PageError
+    parse: Callable[[Page], Sequence[Embassy | Unreadable]]  # [] for a page that only leads on; raises PageError
+    direction: Literal["abroad", "host"] = "abroad"  # host: missions of other countries in this one
+    language: str = "en"  # of its pages: what is asked for
+    time_zone: str = "UTC"  # of the ministry
+    javascript: bool = False  # its pages are made by JavaScript: a browser reads them
+    may_be_same: frozenset[str] = frozenset()  # fields that may have one value on all missions
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # of its own, in place of the settings'
 
     @property
     def version(self) -> str:

@@ -1,11 +1,12 @@
 """Settings of the monitor's judgement; how pages are asked for is in fetching.py."""
 
 from functools import cache
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from db.settings import ProjectSettings
+from db.settings import ROOT, ProjectSettings
 from tasks.mofa.guard import Thresholds
 
 _DEFAULT = Thresholds()
@@ -24,6 +25,13 @@ class MonitorSettings(ProjectSettings):
     changed: float = Field(_DEFAULT.changed, ge=0, le=1, description="Hold a set where a contact field changes on more")
     compared_days: int = Field(30, ge=1, description="Days back to the largest set that a new one is measured against")
     snapshot_days: int = Field(90, ge=1, description="Days that pages which prove nothing are kept")
+
+    sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")
+
+    @field_validator("sources")
+    @classmethod
+    def _from_project(cls, value: Path | None) -> Path | None:
+        return ROOT / value.expanduser() if value else None
 
     def thresholds(self) -> Thresholds:
         """For the guard."""
