@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString, PageElement
@@ -125,7 +126,7 @@ def of_text(
                 found.values[-1] = (label, f"{value}\n{lead}", ())
             else:
                 found.rest.append(lead)
-        for hit, after in zip(hits, [*hits[1:], None], strict=True):
+        for hit, after in zip_longest(hits, hits[1:]):
             found.values.append((hit[1], line[hit.end() : after.start() if after else len(line)].strip(), ()))
     found.before = "\n".join(before)
     for line in [*before, *found.rest]:
