@@ -1,24 +1,22 @@
 """What a mission is, when two spellings of it are the same, and which mission it is.
 
-Texts are stored as written, but for blanks; they are compared normalised, because a ministry that retypes "vacant" as
-"VACANT" or a hyphen as a dash has told nobody anything. A mission is known by its key, which survives such cosmetics.
+Texts are stored as written, but for whitespace; they are compared normalised, because "vacant" retyped as "VACANT" or a
+hyphen as a dash is no news. A mission is identified by its key, which such differences do not change.
 RULES_VERSION is the version of the key rule and of the comparison; raising it re-baselines every source.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from db.errors import JobError
-
 RULES_VERSION = 1
 
-# Every field that is compared, most important first: the order in which people are told.
+# Every field that is compared, most important first: the order of a report.
 COMPARED = (
     "address",
     "phone",
@@ -38,10 +36,6 @@ _LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
-
-
-class DuplicateMissionError(JobError, ValueError):
-    """Two different missions claim one key; the message names the key and where they differ."""
 
 
 class Embassy(BaseModel):
@@ -92,6 +86,19 @@ class Unreadable:
     row: str  # by what a person finds it on the page: its name, or "row 12"
     reason: str
     key: str | None = None  # of the mission, if the row says enough for it
+
+
+Entry: TypeAlias = Embassy | Unreadable  # what a parser finds in one place of a page
+
+
+def to_json(entry: Entry) -> dict[str, Any]:
+    """How an entry is stored; of a mission its fields."""
+    return {"unreadable": asdict(entry)} if isinstance(entry, Unreadable) else entry.model_dump(mode="json")
+
+
+def from_json(stored: Mapping[str, Any]) -> Entry:
+    """The entry that was stored."""
+    return Unreadable(**stored["unreadable"]) if "unreadable" in stored else Embassy.model_validate(stored)
 
 
 def tidy(text: str) -> str:
@@ -146,25 +153,29 @@ def differences(old: Embassy, new: Embassy) -> list[str]:
     ]
 
 
-def one_each(records: Iterable[Embassy]) -> dict[str, Embassy]:
-    """Every mission once, by key, in order of the keys: the same one listed under several countries is one.
+def merge_by_key(records: Iterable[Embassy]) -> tuple[dict[str, Embassy], list[Unreadable]]:
+    """Every mission once, by key, in order of the keys, and those whose records contradict each other.
 
-    Sets in `extra` (the countries it serves) are united. Raises DuplicateMissionError when records of one key differ
-    otherwise: either the key does not tell them apart, or the ministry edited its pages while they were read.
+    The same mission listed under several countries is one: sets in `extra` (the countries it serves) are united.
+    Records of one key that differ otherwise are none: either the key does not distinguish two missions, or the ministry
+    edited its pages while they were read.
     """
     found: dict[str, Embassy] = {}
+    contradicting: dict[str, Unreadable] = {}
     for record in records:
         first = found.setdefault(record.key, record)
         if first is record:
             continue
         if unlike := differences(first, record):
             field = unlike[0]
-            raise DuplicateMissionError(
+            reason = (
                 f"two records of {record.key!r} differ in {', '.join(unlike)} ({getattr(first, field)!r} and "
-                f"{getattr(record, field)!r}): run again; if it stays, the key of this source must tell them apart"
+                f"{getattr(record, field)!r}): if it stays, the key of this source must distinguish them"
             )
+            contradicting.setdefault(record.key, Unreadable(record.name, reason, record.key))
+            continue
         found[record.key] = first.model_copy(update={"extra": _united(first.extra, record.extra)})
-    return {key: found[key] for key in sorted(found)}
+    return {key: found[key] for key in sorted(found) if key not in contradicting}, [*contradicting.values()]
 
 
 def _united(

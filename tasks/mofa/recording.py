@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from db.errors import UserError
+from tasks.mofa.crawl import read_page
 from tasks.mofa.embassy import Embassy, Unreadable
-from tasks.mofa.page import Page, PageError, Source
+from tasks.mofa.page import Page, PageError, Source, refusal
 
 _INDEX = "fixture.json"
 _ENDINGS = {"{": "json", "[": "json", "<": "html"}
@@ -25,7 +26,7 @@ class FixtureError(UserError, ValueError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class PageResult:
     """What the parser of a source makes of a page."""
 
     page: Page
@@ -56,20 +57,17 @@ class Fixture:
     expected: Sequence[Mapping[str, Any]] = field(default=())  # of each page
 
 
-def read_page(source: Source, page: Page) -> Reading:
+def result_of(source: Source, page: Page) -> PageResult:
     """Links and missions of a page; a page that cannot be read has its problem."""
     try:
-        links = source.follow(page)
-        found = source.parse(page)
+        read = read_page(source, page)
     except PageError as error:
-        return Reading(page, problem=error.problem)
-    except ValueError as error:
-        return Reading(page, problem=str(error))
-    missions = [each for each in found if isinstance(each, Embassy)]
-    return Reading(page, links, missions, [each for each in found if isinstance(each, Unreadable)])
+        return PageResult(page, problem=refusal(page) or error.problem)
+    missions = [each for each in read.entries if isinstance(each, Embassy)]
+    return PageResult(page, read.links, missions, [each for each in read.entries if isinstance(each, Unreadable)])
 
 
-def write(directory: Path, readings: Iterable[Reading], day: date, origin: str = "saved") -> int:
+def write(directory: Path, results: Iterable[PageResult], day: date, origin: str = "saved") -> int:
     """Write a fixture, in place of the one that is there; returns the number of pages. Raises FixtureError."""
     if directory.exists() and not (directory / _INDEX).exists() and any(directory.iterdir()):
         raise FixtureError(f"{directory} has other files: name an empty or a new directory")
@@ -77,12 +75,12 @@ def write(directory: Path, readings: Iterable[Reading], day: date, origin: str =
     for old in directory.glob("page-*"):
         old.unlink()
     pages = []
-    for number, reading in enumerate(readings, 1):
-        text = reading.page.text
+    for number, result in enumerate(results, 1):
+        text = result.page.text
         file = f"page-{number:03}.{_ENDINGS.get(text.lstrip()[:1], 'txt')}"
         (directory / file).write_text(text, encoding="utf-8", newline="")
-        about = {"url": reading.page.url, "file": file, "content_type": reading.page.content_type}
-        pages.append({**about, **reading.as_json()})
+        about = {"url": result.page.url, "file": file, "content_type": result.page.content_type}
+        pages.append({**about, **result.as_json()})
     content = {"day": day.isoformat(), "origin": origin, "pages": pages}
     (directory / _INDEX).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return len(pages)
@@ -122,7 +120,7 @@ def replay(source: Source, fixture: Fixture) -> list[str]:
     """A sentence for each page of which the source reads something else than recorded; none: the source is proven."""
     problems = []
     for page, expected in zip(fixture.pages, fixture.expected, strict=True):
-        found = read_page(source, page).as_json()
+        found = result_of(source, page).as_json()
         if found != expected:
             problems.append(f"{page.url}: {_difference(found, expected)}")
     return problems

@@ -23,13 +23,15 @@ from db import embassies, embedded
 from db.engine import DatabaseError, database_settings, database_url, transaction
 from db.errors import JobError
 from tasks.mofa import recording, sources
-from tasks.mofa.changes import Change, Known, diff
+from tasks.mofa.charset import decode
+from tasks.mofa.diff import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, Embassy, differences
-from tasks.mofa.fetching import Fetcher, NotModified, decoded, fetching_settings
 from tasks.mofa.file_parser import same_on_all
+from tasks.mofa.http import Fetcher, NotModified
 from tasks.mofa.page import Page, Source
-from tasks.mofa.recording import Reading, read_page
+from tasks.mofa.recording import PageResult, result_of
 from tasks.mofa.request import Request
+from tasks.mofa.settings import fetching_settings
 from tasks.mofa.table_file import as_text
 
 _COLUMNS = ("key", "kind", "country", "city", "address", "phone", "email", "head_of_mission")
@@ -43,12 +45,12 @@ class Trial:
     """Everything that was read."""
 
     source: Source
-    readings: Sequence[Reading]
+    results: Sequence[PageResult]
 
     @property
     def missions(self) -> list[Embassy]:
         """All that can be read, a mission that is on several pages several times."""
-        return [each for reading in self.readings for each in reading.missions]
+        return [each for result in self.results for each in result.missions]
 
     def by_key(self) -> dict[str, Embassy]:
         """Each mission once, the first of those with one key."""
@@ -56,10 +58,10 @@ class Trial:
 
     def problems(self) -> list[str]:
         """A sentence for each thing that a person should look at, all at once."""
-        told = [f"{each.page.url}: {each.problem}" for each in self.readings if each.problem]
-        told += [f"{each.row}: {each.reason}" for reading in self.readings for each in reading.unreadable]
+        told = [f"{each.page.url}: {each.problem}" for each in self.results if each.problem]
+        told += [f"{each.row}: {each.reason}" for result in self.results for each in result.unreadable]
         told += [*_doubles(self.missions), *same_on_all(self.missions, self.source.may_be_same)]
-        if self.readings and not self.missions:
+        if self.results and not self.missions:
             told.append("no mission was read")
         return told
 
@@ -77,25 +79,28 @@ def _doubles(missions: Iterable[Embassy]) -> list[str]:
 # ---------------------------------------------------------------------- pages
 
 
-def crawl(source: Source, fetch: Callable[[str], Page], most: int | None, tell: Callable[[str], None]) -> list[Reading]:
+def crawl(
+    source: Source, fetch: Callable[[str], Page], most: int | None, tell: Callable[[str], None]
+) -> list[PageResult]:
     """Read the pages of the first route that answers, and those they lead to, each once; at most `most` pages."""
     waiting, met = [*source.routes[0].start], {*source.routes[0].start}
-    readings: list[Reading] = []
-    while waiting and (most is None or len(readings) < most):
+    results: list[PageResult] = []
+    while waiting and (most is None or len(results) < most):
         address = waiting.pop(0)
-        reading = read_page(source, fetch(address))
-        readings.append(reading)
-        new = [link for link in reading.links if link not in met]
+        result = result_of(source, fetch(address))
+        results.append(result)
+        new = [link for link in result.links if link not in met]
         met.update(new)
         waiting += new
-        tell(f"{len(readings)} of {len(met)} pages: {address}")
-    return readings
+        tell(f"{len(results)} of {len(met)} pages: {address}")
+    return results
 
 
 def saved(file: Path, address: str) -> Page:
     """A saved page, as if it had been requested at this address."""
     body = file.read_bytes()
-    return Page(address, as_text(body) or decoded(body, None) or "")
+    decoded = decode(body, None)
+    return Page(address, as_text(body) or (decoded.text if decoded else ""))
 
 
 # ---------------------------------------------------------------------- output
@@ -108,7 +113,7 @@ def show(console: Console, trial: Trial) -> None:
     for each in missions:
         table.add_row(*(_cell(getattr(each, name)) for name in _COLUMNS))
     console.print(table)
-    console.print(f"{len(missions)} missions on {len(trial.readings)} pages")
+    console.print(f"{len(missions)} missions on {len(trial.results)} pages")
     for name in COMPARED:
         filled = sum(getattr(one, name) is not None for one in missions)
         console.print(f"  {name:<16} filled on {filled:>5} ({filled / max(len(missions), 1):.0%})", highlight=False)
@@ -158,7 +163,7 @@ def against_database(trial: Trial) -> list[Change] | None:
         )
         for row in rows
     }
-    return diff(known, trial.by_key(), at=datetime.now(UTC), scheduled=False) if known else None
+    return diff(known, trial.by_key(), at=datetime.now(UTC)) if known else None
 
 
 # ---------------------------------------------------------------------- command
@@ -182,21 +187,21 @@ def main(given: Sequence[str] | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=_PIPED)
     try:
         source = sources.of_file(Path(asked.source)) if asked.source.endswith(".toml") else sources.source(asked.source)
-        trial = Trial(source, _readings(source, asked))
+        trial = Trial(source, _results(source, asked))
     except (JobError, DatabaseError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command
         return 1
     show(console, trial)
     show_changes(console, trial)
     if asked.record:
-        pages = recording.write(asked.record, trial.readings, datetime.now(UTC).date())
+        pages = recording.write(asked.record, trial.results, datetime.now(UTC).date())
         console.print(f"{pages} pages recorded in {asked.record}", highlight=False)
     return 1 if trial.problems() else 0
 
 
-def _readings(source: Source, asked: argparse.Namespace) -> list[Reading]:
+def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:
     if asked.page and urlsplit(asked.page).scheme not in {"http", "https"}:
-        return [read_page(source, saved(Path(asked.page), asked.address or source.routes[0].start[0]))]
+        return [result_of(source, saved(Path(asked.page), asked.address or source.routes[0].start[0]))]
 
     def tell(text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201 - a command
@@ -207,8 +212,8 @@ def _readings(source: Source, asked: argparse.Namespace) -> list[Reading]:
             page = fetcher.fetch(address)
             if isinstance(page, NotModified):  # nothing was said about an earlier page
                 raise JobError(f"{address}: the server says it is unchanged")
-            return Page(address, page.text, page.status, page.content_type or "")
+            return page
 
         if asked.page:
-            return [read_page(source, fetch(Request.of(asked.page).address))]
+            return [result_of(source, fetch(Request.of(asked.page).address))]
         return crawl(source, fetch, asked.pages, tell)

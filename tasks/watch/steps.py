@@ -46,7 +46,7 @@ from db.errors import JobError
 from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
-from tasks.mofa import steps as mofa
+from tasks.mofa.steps import digest as mofa
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, working
 from tasks.slot import SCHEDULED, slot_of, tag
@@ -464,7 +464,7 @@ def remind_of_held(now: datetime) -> int:
                 known=each["known"],
                 since=each["since"].astimezone(UTC),
             )
-            key = f"{mofa.held_episode(each['source'], each['compared_with'])}:reminder"
+            key = f"{mofa.held_incident(each['source'], each['compared_with'])}:reminder"
             enqueue(connection, key, channel_ids(), told)
     return len(held)
 
