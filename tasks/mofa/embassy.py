@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.mofa.numbers import comparable_numbers
+
 RULES_VERSION = 1
 
 # Every field that is compared, most important first: the order of a report.
@@ -138,8 +140,8 @@ def comparable(field: str, value: str | None) -> str:
     if field == "website":
         parts = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
         return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
-    if field in {"phone", "fax"}:  # separators do not matter, nor does the order of the lines
-        return " ".join(sorted(filter(None, (re.sub(r"[^\w+]|_", "", line) for line in text.splitlines()))))
+    if field in {"phone", "fax"}:
+        return comparable_numbers(text)
     return _BLANKS_AND_SIGNS.sub(" ", text).strip()
 
 

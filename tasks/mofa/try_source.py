@@ -54,7 +54,10 @@ class Trial:
 
     def by_key(self) -> dict[str, Embassy]:
         """Each mission once, the first of those with one key."""
-        return {each.key: each for each in reversed(self.missions)}
+        found: dict[str, Embassy] = {}
+        for each in self.missions:
+            found.setdefault(each.key, each)
+        return found
 
     def problems(self) -> list[str]:
         """A sentence for each thing that a person should look at, all at once."""

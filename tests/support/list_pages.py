@@ -15,20 +15,37 @@ from tasks.mofa.request import Request
 
 KOREA = "https://www.mofa.go.kr/www/pgm/m_4073/uss/cnsrshp/inKoEmblgbdAdres.do"
 _KOREAN = [  # name, website, head, credentials, postcode, address, e-mail, telephone, fax; kind, country
-    ("아틀란티스", "", "Ada EXAMPLE", "2025.12.11.", "04999", "서울특별시 용산구 가상로 1", "a@atlantis.example / b@atlantis.example",
-     "700-1001/ 700-2002/3", "700-1009", "embassy", "아틀란티스"),
-    ("루리타니아", "http://", "Bob EXAMPLE", "대사대리 (Charge d'Affaires a.i.)", "04998", "서울특별시 중구 가상로 2, 예시빌딩 4층",
-     "ruritania@mission.example", "700-3814~6", "-", "embassy", "루리타니아"),
-    ("주부산엘도니아총영사관", "http://https://busan.eldonia.example", "Cy EXAMPLE", "총영사 (consul general)", "48999",
-     "부산광역시 가상구 해변로 3", "busan@eldonia.example", "(051) 700-5104~6", "(051) 700-1630", "consulate general", "엘도니아"),
-    ("주제주엘도니아영사관", "http://.", ".", ".", "63999", "제주도 가상시 4", "-", ".", ".", "consulate", "엘도니아"),
-    ("유엔가상센터", "http://www.centre.example/ko", "Di EXAMPLE", "Director", "22999", "인천시 가상구 5 & 6", "x@centre.example",
-     "032)700-6570/6551", "N/A", "international organisation", "유엔가상센터"),
-    ("유럽연합", "", "Ed EXAMPLE", "2024.05.21.", "04997", "서울특별시 중구 가상로 7", "", "700-3700", "700-1211", "delegation",
-     "유럽연합"),
-    ("콩고(D.R.)", "http://-", "Flo EXAMPLE", "2023.05.12.", "04996", "서울특별시 종로구 가상로 8", "c@congo.example", "700-7958",
-     "700-7998", "embassy", "콩고(D.R.)"),
-]  # fmt: skip
+    (
+        *("아틀란티스", "", "Ada EXAMPLE", "2025.12.11.", "04999", "서울특별시 용산구 가상로 1"),
+        *("a@atlantis.example / b@atlantis.example", "700-1001/ 700-2002/3", "700-1009", "embassy", "아틀란티스"),
+    ),
+    (
+        *("루리타니아", "http://", "Bob EXAMPLE", "대사대리 (Charge d'Affaires a.i.)", "04998"),
+        *("서울특별시 중구 가상로 2, 예시빌딩 4층", "ruritania@mission.example", "700-3814~6", "-"),
+        *("embassy", "루리타니아"),
+    ),
+    (
+        *("주부산엘도니아총영사관", "http://https://busan.eldonia.example", "Cy EXAMPLE", "총영사 (consul general)"),
+        *("48999", "부산광역시 가상구 해변로 3", "busan@eldonia.example", "(051) 700-5104~6", "(051) 700-1630"),
+        *("consulate general", "엘도니아"),
+    ),
+    (
+        *("주제주엘도니아영사관", "http://.", ".", ".", "63999", "제주도 가상시 4", "-", ".", "."),
+        *("consulate", "엘도니아"),
+    ),
+    (
+        *("유엔가상센터", "http://www.centre.example/ko", "Di EXAMPLE", "Director", "22999", "인천시 가상구 5 & 6"),
+        *("x@centre.example", "032)700-6570/6551", "N/A", "international organisation", "유엔가상센터"),
+    ),
+    (
+        *("유럽연합", "", "Ed EXAMPLE", "2024.05.21.", "04997", "서울특별시 중구 가상로 7", "", "700-3700", "700-1211"),
+        *("delegation", "유럽연합"),
+    ),
+    (
+        *("콩고(D.R.)", "http://-", "Flo EXAMPLE", "2023.05.12.", "04996", "서울특별시 종로구 가상로 8"),
+        *("c@congo.example", "700-7958", "700-7998", "embassy", "콩고(D.R.)"),
+    ),
+]
 _KOREAN_LABELS = ("공관장 성명", "신임장제정일", "우편번호", "주소", "이메일", "전화번호", "팩스번호")
 
 
@@ -36,7 +53,8 @@ def korea_page(number: int, items: list[tuple[str, ...]]) -> Page:
     """A page of the list: name, website and the seven labelled values of each mission."""
     missions = ""
     for name, website, *values in items:
-        title = f'<a href="{escape(website)}" target="_blank">{escape(name)}</a>' if website else f"<strong>{name}</strong>"
+        link = f'<a href="{escape(website)}" target="_blank">{escape(name)}</a>'
+        title = link if website else f"<strong>{escape(name)}</strong>"
         lines = "".join(
             f"<li><b>{label} : </b> {escape(value)}</li>" for label, value in zip(_KOREAN_LABELS, values, strict=True)
         )
@@ -53,7 +71,10 @@ def korea_page(number: int, items: list[tuple[str, ...]]) -> Page:
 def korea() -> tuple[list[Page], list[Embassy]]:
     """Two pages, of five and of two missions."""
     pages = [korea_page(1, [row[:9] for row in _KOREAN[:5]]), korea_page(2, [row[:9] for row in _KOREAN[5:]])]
-    websites = {"주부산엘도니아총영사관": "https://busan.eldonia.example", "유엔가상센터": "http://www.centre.example/ko"}
+    websites = {
+        "주부산엘도니아총영사관": "https://busan.eldonia.example",
+        "유엔가상센터": "http://www.centre.example/ko",
+    }
     keys = {"콩고(D.R.)": "콩고-d-r"}
 
     def given(text: str) -> str | None:
@@ -92,8 +113,8 @@ _GERMAN = {  # id of the country: id of the address: what the interface says of 
         },
         "1002": {
             "title": "Honorarkonsul der Bundesrepublik Deutschland", "country": "Atlantis", "zip": "", "city": "Süddorf",
-            "street": "Ringstraße 4", "telefone": "+00 100 30 31, +00 100 30 32", "type": "Honorarkonsul",
-            "mail": "sued[at]port-example.example",
+            "street": "Ringstraße 4", "telefone": "+00 100 30 31, +00 100 30 32",
+            "type": "Honorarkonsul", "mail": "sued[at]port-example.example",
         },
     },
     "200": {
@@ -101,7 +122,9 @@ _GERMAN = {  # id of the country: id of the address: what the interface says of 
             "title": "Generalkonsulat der Bundesrepublik Deutschland", "country": "Ruritanien", "zip": "2000",
             "city": "Strelsau", "street": "Schlossplatz", "number": "1", "type": "Generalkonsulat",
         },
-        "2002": {"title": "Goethe-Treff", "country": "Ruritanien", "city": "Zenda", "street": "Burg 2", "type": "Lesesaal"},
+        "2002": {
+            "title": "Goethe-Treff", "country": "Ruritanien", "city": "Zenda", "street": "Burg 2", "type": "Lesesaal",
+        },
     },
 }  # fmt: skip
 
@@ -212,14 +235,14 @@ def japan_page(*missions: str, name: str = "europe.html") -> Page:
     )
 
 
-JAPANESE = (
-    "<h3>アトランティス大使館</h3><h4>Embassy of the Republic of Atlantis in Japan</h4>"
-    "<p>〒108-0099 東京都港区架空1-2-3<br>電話:03-0000-1944、03-0000-1945<br>(土日祝日は休館)<br>管轄区域:日本全国</p>",
-    "<h3>在大阪ルリタニア総領事館</h3><h4>Consulate-General of Ruritania in Osaka</h4>"
-    "<p>〒530-0099 大阪府大阪市架空区4-5</p><p>TEL 06-0000-5820 FAX番号:06-0000-5830</p>",
-    "<h3>エルドニア代表事務所</h3><h4>Eldonia Representative Office</h4>"
-    "<dl><dt>所在地</dt><dd>〒１０８－００９８ 東京都架空区6</dd><dt>電話番号</dt><dd>03-0000-1111</dd></dl>",
-)  # fmt: skip
+JAPANESE = [
+    """<h3>アトランティス大使館</h3><h4>Embassy of the Republic of Atlantis in Japan</h4>
+    <p>〒108-0099 東京都港区架空1-2-3<br>電話:03-0000-1944、03-0000-1945<br>(土日祝日は休館)<br>管轄区域:日本全国</p>""",
+    """<h3>在大阪ルリタニア総領事館</h3><h4>Consulate-General of Ruritania in Osaka</h4>
+    <p>〒530-0099 大阪府大阪市架空区4-5</p><p>TEL 06-0000-5820 FAX番号:06-0000-5830</p>""",
+    """<h3>エルドニア代表事務所</h3><h4>Eldonia Representative Office</h4>
+    <dl><dt>所在地</dt><dd>〒１０８－００９８ 東京都架空区6</dd><dt>電話番号</dt><dd>03-0000-1111</dd></dl>""",
+]
 
 
 def japan() -> tuple[list[Page], list[Embassy]]:
@@ -250,3 +273,218 @@ def japan() -> tuple[list[Page], list[Embassy]]:
             extra={"name_ja": "エルドニア代表事務所"},
         ),
     ]  # fmt: skip
+
+
+# --- Ireland
+
+IRELAND = "https://www.ireland.ie"
+
+
+def ireland_page(path: str, name: str, address: list[str], phone: str, head: str) -> Page:
+    """The page of a mission: head of mission, then the block with its address."""
+    lines = "".join(f"\n                    \n                        {line} <br/>\n" for line in address)
+    person = f'<div class="story__image_margin"><h3>{head}</h3></div>' if head else ""
+    text = f"""<!DOCTYPE html><html lang="en"><head><title>{name} | Ireland.ie</title></head>
+<body class="template-mission-page"><h1>{name}</h1><div class="block-person"><div class="story">
+<h2>Contact Details</h2>{person}<div class="story__alignm story__content"><div class="story__copy1">
+<div class="rich-text"><div style="font-size: 20px;"><div id="x"><h3>{name}</h3><div>
+<address style="font-style: normal;">{lines}</address></div>
+<div><a aria-label="Telephone" href="tel:{phone}">Tel: {phone}</a></div>
+<div class="rich-text"><p><a href="{path}contact/"><b>Contact us</b></a></p></div></div></div>
+<p><a href="{path}about/">Opening hours</a></p></div></div></div></div></div></body></html>"""
+    return Page(f"{IRELAND}{path}", text, content_type="text/html; charset=utf-8")
+
+
+def ireland() -> tuple[list[Page], list[Embassy]]:
+    """The list of countries and two missions; a country without an embassy has that of another."""
+    countries = "".join(
+        f"""<div class="accordion" id="{country}"><span class="embassy_accordion__title">{country}</span>
+        <div class="rich-text"><h3>{title}</h3><p><a href="{path}"><b>{kind} Website</b></a></p></div></div>"""
+        for country, title, kind, path in [
+            ("Atlantis", "Embassy of Ireland, Atlantis", "Embassy", "/en/atlantis/portexample/"),
+            ("Eldonia", "Embassy of Ireland, Atlantis", "Embassy", "/en/atlantis/portexample/"),
+            ("Ruritania", "Consulate General of Ireland, Zenda", "Consulate", "/en/ruritania/zenda/"),
+        ]
+    )
+    start = Page(
+        f"{IRELAND}/en/dfa/embassies/",
+        f"<!DOCTYPE html><html lang='en'><head><title>Embassies</title></head><body><a href='/en/dfa/'><b>Home</b></a>"
+        f"{countries}</body></html>",
+        content_type="text/html; charset=utf-8",
+    )
+    embassy = (
+        "/en/atlantis/portexample/",
+        "Embassy of Ireland, Atlantis",
+        ["2nd Floor,", "1 Harbour Road,", "Port Example"],
+    )
+    consulate = ("/en/ruritania/zenda/", "Consulate General of Ireland, Zenda", ["3 Castle Street"])
+    return [start, ireland_page(*embassy, "+00 12 000 1000", "Ada Example"), ireland_page(*consulate, "+00 15 000 2000", "")], [
+        Embassy(
+            key="atlantis-portexample", kind="embassy", name="Embassy of Ireland, Atlantis", country="Atlantis",
+            address="2nd Floor,\n1 Harbour Road,\nPort Example", phone="+00 12 000 1000", head_of_mission="Ada Example",
+            website=f"{IRELAND}/en/atlantis/portexample/", extra={"page": "atlantis/portexample"},
+        ),
+        Embassy(
+            key="ruritania-zenda", kind="consulate general", name="Consulate General of Ireland, Zenda", city="Zenda",
+            address="3 Castle Street", phone="+00 15 000 2000", website=f"{IRELAND}/en/ruritania/zenda/",
+            extra={"page": "ruritania/zenda"},
+        ),
+    ]  # fmt: skip
+
+
+# --- Australia
+
+AUSTRALIA = "https://protocol.dfat.gov.au/Public/"
+
+
+def hidden(address: str, key: int = 0x5A) -> str:
+    """An e-mail address as Cloudflare hides it."""
+    code = f"{key:02x}" + "".join(f"{each ^ key:02x}" for each in address.encode())
+    return f'<a href="/cdn-cgi/l/email-protection#{code}"><span class="__cf_email__" data-cfemail="{code}">[email&#160;protected]</span></a>'
+
+
+def australia() -> tuple[list[Page], list[Embassy]]:
+    """Two lists, a country's missions and its consulates."""
+
+    def page(path: str, content: str) -> Page:
+        head = "<!DOCTYPE html><html lang='en'><head><title>Protocol</title></head><body id='bodyContent'>"
+        return Page(f"{AUSTRALIA}{path}", f"{head}{content}</body></html>", content_type="text/html; charset=utf-8")
+
+    def office(title: str, address: str, **labels: str) -> str:
+        rows = "".join(
+            f'<div class="form-group row"><div class="col-sm-4">{label.replace("_", " ")}</div>'
+            f'<div class="col-sm-8">{value}</div></div>'
+            for label, value in labels.items()
+        )
+        where = f'<p><label for="address_Formatted">Details</label> {address}</p>'
+        return f'<div class="col-lg-6 col-md-12"><p class="h5">{title}</p>{where}</div>{rows}'
+
+    missions = '<h3 id="ACT">Australian Capital Territory</h3><h4 class="text-primary">Embassy of Atlantis</h4>' + office(
+        "Chancery", "1 Example Street, YARRALUMLA, ACT 2600", Telephone="(02) 6000 1000", Facsimile="(02) 6000 1001",
+        Email=hidden("chancery@atlantis.example"), Web_Site_Url='<a href="http://atlantis.example">atlantis.example</a>',
+        Hours_of_Business="Monday to Friday<br>9 am to 5 pm",
+    ) + office("Residence", "9 Private Road, ACT") + office(
+        "Trade Office", "2 Example Street, BARTON, ACT 2600", Telephone="(02) 6000 2000",
+        Email=hidden("trade@atlantis.example", 0x11),
+    )  # fmt: skip
+    consulates = (
+        '<h3 id="NSW">New South Wales</h3><h4 class="text-primary">Honorary Consulate of Atlantis</h4>'
+        + office("Consulate", "3 Example Road, SYDNEY, NSW 2000", Telephone="(02) 9000 3000")
+    )
+    pages = [
+        page("MissionsInAustralia", "<p><a href='/Public/Missions/4'>Atlantis</a></p><a href='/Home'>Home</a>"),
+        page("ConsulatesInAustralia", "<p><a href='/Public/Consulates/4/State'>Atlantis</a></p>"),
+        page("Missions/4", missions),
+        page("Consulates/4/State", consulates),
+    ]
+    act = {"country_id": "4", "state": "Australian Capital Territory"}
+    return pages, [
+        Embassy(
+            key="4/embassy-of-atlantis/australian-capital-territory/chancery", kind="embassy", name="Embassy of Atlantis",
+            country="Atlantis", address="1 Example Street, YARRALUMLA, ACT 2600", phone="(02) 6000 1000",
+            fax="(02) 6000 1001", email="chancery@atlantis.example", website="atlantis.example",
+            opening_hours="Monday to Friday\n9 am to 5 pm", extra={**act, "office": "Chancery"},
+        ),
+        Embassy(
+            key="4/embassy-of-atlantis/australian-capital-territory/trade-office", kind="embassy",
+            name="Embassy of Atlantis", country="Atlantis", address="2 Example Street, BARTON, ACT 2600",
+            phone="(02) 6000 2000", email="trade@atlantis.example", extra={**act, "office": "Trade Office"},
+        ),
+        Embassy(
+            key="4/honorary-consulate-of-atlantis/new-south-wales/consulate", kind="honorary consulate",
+            name="Honorary Consulate of Atlantis", country="Atlantis", address="3 Example Road, SYDNEY, NSW 2000",
+            phone="(02) 9000 3000",
+            extra={"country_id": "4", "state": "New South Wales", "office": "Consulate"},
+        ),
+    ]  # fmt: skip
+
+
+# --- GOV.UK
+
+
+def govuk() -> tuple[list[Page], list[Embassy]]:
+    """A search and an organisation with two offices."""
+    home = "https://www.gov.uk"
+    query = "filter_format=worldwide_organisation&fields=title,link&count=1000&start=0"
+    search = {"results": [{"title": "x", "link": "/world/organisations/british-embassy-port-example"}], "total": 1}
+
+    def contact(number: str, **details: object) -> dict[str, object]:
+        return {"content_id": number, "details": {"title": "x", **details}}
+
+    embassy, office = (
+        {
+            "content_id": f"office-{number}",
+            "title": title,
+            "base_path": f"/world/organisations/british-embassy-port-example/office/{slug}",
+            "details": {"access_and_opening_times": hours, "type": kind},
+            "links": {},
+        }
+        for number, title, slug, hours, kind in [
+            (1, "British Embassy Port Example", "british-embassy", "<p>Mon to Fri:<br>9am to 5pm</p>", "Embassy"),
+            (2, "British Mission South", "mission-south", None, "Mission"),
+        ]
+    )
+    content = {
+        "document_type": "worldwide_organisation",
+        "title": "British Embassy Port Example",
+        "details": {
+            "office_contact_associations": [
+                {"office_content_id": f"office-{each}", "contact_content_id": f"contact-{each}"} for each in (1, 2)
+            ]
+        },
+        "links": {
+            "main_office": [embassy],
+            "home_page_offices": [office],
+            "world_locations": [{"title": "Atlantis"}],
+            "primary_role_person": [{"title": "Ada Example"}],
+            "contacts": [
+                contact(
+                    "contact-1",
+                    post_addresses=[
+                        {"street_address": "1 Harbour Road", "locality": "Port Example", "world_location": "Atlantis"}
+                    ],
+                    email_addresses=[{"email": "info@port.example"}],
+                    phone_numbers=[
+                        {"title": "Telephone", "number": "+00 10 000 1000"},
+                        {"title": "Fax", "number": "+00 10 000 1001"},
+                    ],
+                ),
+                contact("contact-2", email_addresses=[{"email": "south@port.example"}]),
+            ],
+        },
+    }
+    pages = [
+        Page(f"{home}/api/search.json?{query}", json.dumps(search), content_type="application/json"),
+        Page(
+            f"{home}/api/content/world/organisations/british-embassy-port-example",
+            json.dumps(content, indent=1),
+            content_type="application/json",
+        ),
+    ]
+    extra = {"organisation": "British Embassy Port Example", "countries": ("Atlantis",)}
+    address = f"{home}/world/organisations/british-embassy-port-example/office/"
+    return pages, [
+        Embassy(
+            key="british-embassy-port-example/british-embassy", kind="embassy", name="British Embassy Port Example",
+            country="Atlantis", city="Port Example", address="1 Harbour Road\nPort Example\nAtlantis",
+            phone="+00 10 000 1000", fax="+00 10 000 1001", email="info@port.example",
+            website=f"{address}british-embassy", head_of_mission="Ada Example",
+            opening_hours="Mon to Fri:\n9am to 5pm", extra=extra,
+        ),
+        Embassy(
+            key="british-embassy-port-example/mission-south", kind="other", name="British Mission South",
+            email="south@port.example", website=f"{address}mission-south", extra={**extra, "kind": "Mission"},
+        ),
+    ]  # fmt: skip
+
+
+LISTS = {
+    "australia": australia,
+    "germany": germany,
+    "germany-host": lambda: germany("Germany"),
+    "govuk": govuk,
+    "ireland": ireland,
+    "japan": japan,
+    "korea": korea,
+    "russia": russia,
+}
