@@ -101,7 +101,7 @@ def korea() -> tuple[list[Page], list[Embassy]]:
 # --- Germany
 
 GERMANY = "https://www.auswaertiges-amt.de/opendata/representativesIn"
-_GERMAN = {  # id of the country: id of the address: what the interface says of it
+_GERMAN: dict[str, dict[str, dict[str, object]]] = {  # ids of country and address
     "100": {
         "1001": {
             "title": "Botschaft der Bundesrepublik Deutschland", "leader": "Ada Beispiel, Botschafterin",
@@ -112,8 +112,8 @@ _GERMAN = {  # id of the country: id of the address: what the interface says of 
             "locales": "Deutsch", "lastModified": 1499681492000,
         },
         "1002": {
-            "title": "Honorarkonsul der Bundesrepublik Deutschland", "country": "Atlantis", "zip": "", "city": "Süddorf",
-            "street": "Ringstraße 4", "telefone": "+00 100 30 31, +00 100 30 32",
+            "title": "Honorarkonsul der Bundesrepublik Deutschland", "country": "Atlantis", "zip": "",
+            "city": "Süddorf", "street": "Ringstraße 4", "telefone": "+00 100 30 31, +00 100 30 32",
             "type": "Honorarkonsul", "mail": "sued[at]port-example.example",
         },
     },
@@ -237,7 +237,8 @@ def japan_page(*missions: str, name: str = "europe.html") -> Page:
 
 JAPANESE = [
     """<h3>アトランティス大使館</h3><h4>Embassy of the Republic of Atlantis in Japan</h4>
-    <p>〒108-0099 東京都港区架空1-2-3<br>電話:03-0000-1944、03-0000-1945<br>(土日祝日は休館)<br>管轄区域:日本全国</p>""",
+    <p>〒108-0099 東京都港区架空1-2-3<br>
+    電話:03-0000-1944、03-0000-1945<br>(土日祝日は休館)<br>管轄区域:日本全国</p>""",
     """<h3>在大阪ルリタニア総領事館</h3><h4>Consulate-General of Ruritania in Osaka</h4>
     <p>〒530-0099 大阪府大阪市架空区4-5</p><p>TEL 06-0000-5820 FAX番号:06-0000-5830</p>""",
     """<h3>エルドニア代表事務所</h3><h4>Eldonia Representative Office</h4>
@@ -318,7 +319,11 @@ def ireland() -> tuple[list[Page], list[Embassy]]:
         ["2nd Floor,", "1 Harbour Road,", "Port Example"],
     )
     consulate = ("/en/ruritania/zenda/", "Consulate General of Ireland, Zenda", ["3 Castle Street"])
-    return [start, ireland_page(*embassy, "+00 12 000 1000", "Ada Example"), ireland_page(*consulate, "+00 15 000 2000", "")], [
+    missions = [
+        ireland_page(*embassy, "+00 12 000 1000", "Ada Example"),
+        ireland_page(*consulate, "+00 15 000 2000", ""),
+    ]
+    return [start, *missions], [
         Embassy(
             key="atlantis-portexample", kind="embassy", name="Embassy of Ireland, Atlantis", country="Atlantis",
             address="2nd Floor,\n1 Harbour Road,\nPort Example", phone="+00 12 000 1000", head_of_mission="Ada Example",
@@ -340,7 +345,8 @@ AUSTRALIA = "https://protocol.dfat.gov.au/Public/"
 def hidden(address: str, key: int = 0x5A) -> str:
     """An e-mail address as Cloudflare hides it."""
     code = f"{key:02x}" + "".join(f"{each ^ key:02x}" for each in address.encode())
-    return f'<a href="/cdn-cgi/l/email-protection#{code}"><span class="__cf_email__" data-cfemail="{code}">[email&#160;protected]</span></a>'
+    shown = f'<span class="__cf_email__" data-cfemail="{code}">[email&#160;protected]</span>'
+    return f'<a href="/cdn-cgi/l/email-protection#{code}">{shown}</a>'
 
 
 def australia() -> tuple[list[Page], list[Embassy]]:
@@ -359,7 +365,8 @@ def australia() -> tuple[list[Page], list[Embassy]]:
         where = f'<p><label for="address_Formatted">Details</label> {address}</p>'
         return f'<div class="col-lg-6 col-md-12"><p class="h5">{title}</p>{where}</div>{rows}'
 
-    missions = '<h3 id="ACT">Australian Capital Territory</h3><h4 class="text-primary">Embassy of Atlantis</h4>' + office(
+    embassy = '<h3 id="ACT">Australian Capital Territory</h3><h4 class="text-primary">Embassy of Atlantis</h4>'
+    missions = embassy + office(
         "Chancery", "1 Example Street, YARRALUMLA, ACT 2600", Telephone="(02) 6000 1000", Facsimile="(02) 6000 1001",
         Email=hidden("chancery@atlantis.example"), Web_Site_Url='<a href="http://atlantis.example">atlantis.example</a>',
         Hours_of_Business="Monday to Friday<br>9 am to 5 pm",
@@ -380,9 +387,9 @@ def australia() -> tuple[list[Page], list[Embassy]]:
     act = {"country_id": "4", "state": "Australian Capital Territory"}
     return pages, [
         Embassy(
-            key="4/embassy-of-atlantis/australian-capital-territory/chancery", kind="embassy", name="Embassy of Atlantis",
-            country="Atlantis", address="1 Example Street, YARRALUMLA, ACT 2600", phone="(02) 6000 1000",
-            fax="(02) 6000 1001", email="chancery@atlantis.example", website="atlantis.example",
+            key="4/embassy-of-atlantis/australian-capital-territory/chancery", kind="embassy",
+            name="Embassy of Atlantis", country="Atlantis", address="1 Example Street, YARRALUMLA, ACT 2600",
+            phone="(02) 6000 1000", fax="(02) 6000 1001", email="chancery@atlantis.example", website="atlantis.example",
             opening_hours="Monday to Friday\n9 am to 5 pm", extra={**act, "office": "Chancery"},
         ),
         Embassy(

@@ -1,13 +1,11 @@
-"""Writes the fixtures that ship beside the sources: python tests/support/record_fixtures.py, after a change of either.
+"""Writes the fixtures that ship beside the sources; for use after a change of a source or of its pages.
+
+PYTHONPATH=.:tests .venv/bin/python -m support.record_fixtures
 
 The pages are made in the layout of real ones with invented values (list_pages.py), so nobody's data are in them.
 """
 
-import sys
 from datetime import date
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from support.list_pages import LISTS
 

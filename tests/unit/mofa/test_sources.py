@@ -6,7 +6,6 @@ Every expected count is made here from the raw files, in another way than the pa
 import json
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 from support.list_pages import JAPAN
@@ -15,8 +14,8 @@ from support.project import SHARED
 from tasks.mofa import sources
 from tasks.mofa.diff import Known, match_renamed
 from tasks.mofa.embassy import Embassy, Unreadable, differences, merge_by_key
-from tasks.mofa.plausibility import find_anomalies
 from tasks.mofa.page import Page, PageError, html, lines, refusal
+from tasks.mofa.plausibility import find_anomalies
 
 DATA = SHARED / "missions"
 GOVUK = DATA / "govuk-fco-worldwide"
