@@ -80,7 +80,11 @@ class HtmlRow:
             raise ValueError(f"the label {found[0][0].strip()!r} was expected once, found {len(found)}")
         if rule.attribute is not None:
             tags = [
-                tag for _, _, nodes in found for node in nodes if isinstance(node, Tag) for tag in [node, *node("*")]
+                tag
+                for _, _, nodes in found
+                for node in nodes
+                if isinstance(node, Tag)
+                for tag in [node, *node.find_all(True)]
             ]
             return next((str(tag[rule.attribute]) for tag in tags if tag.has_attr(rule.attribute)), None)
         return "\n".join(text for _, text, _ in found) if found else None
@@ -102,9 +106,7 @@ class HtmlRow:
                 for label in each.label
                 if each.continues
             }
-            return labels.of_text(
-                [each for each in self.nodes if each is not self.at], named, continues, self.rules.skip
-            )
+            return labels.of_text(self.nodes[1:] if self.rules.until else self.nodes, named, continues, self.rules.skip)
         tags = [each for each in self.nodes if isinstance(each, Tag)]
         if isinstance(how, Pairs):
             parts = [labels.of_pairs(each, how.css, how.label, how.value) for each in tags]

@@ -185,7 +185,7 @@ class FieldRule(_Strict):
 
     css: Css | None = Field(None, description="In the mission")
     inside: Css | None = Field(None, description="With css: in the element around the mission that this selects")
-    attribute: str | None = Field(None, description="With css: this attribute in place of the text")
+    attribute: str | None = Field(None, description="With css or label: this attribute")
     above: Css | None = Field(None, description="The nearest element before the mission")
     json_: Json | None = Field(None, alias="json", description="In the JSON object of the mission")
     outer: Json | None = Field(None, description="In the objects around it, the nearest first")
@@ -201,7 +201,7 @@ class FieldRule(_Strict):
     otherwise: list["FieldRule"] = Field(default_factory=list, description="Places to look where nothing was found")
     prefix: str = Field("", description="What is written before each line")
     optional: bool = Field(False, description="A mission may have none; without it, such a mission is unreadable")
-    several: bool = Field(False, description="css may find several; each is a line")
+    several: bool = Field(False, description="There may be several; each is a line")
     pattern: Regex | None = Field(None, description="What is taken: its group, or all of it; it must match")
     remove: Regex | None = Field(None, description="What is removed first")
     separator: str | None = Field(None, description="Between the parts of one line; each becomes a line")
@@ -216,8 +216,10 @@ class FieldRule(_Strict):
         if len(found) != 1:
             written = f", not {' and '.join(found)}" if found else ""
             raise ValueError(f"write exactly one of {', '.join(_PLACES)}{written}")
-        if (self.inside or self.attribute or self.several) and not self.css:
-            raise ValueError("inside, attribute and several need css")
+        if self.inside and not self.css:
+            raise ValueError("inside needs css")
+        if (self.attribute or self.several) and not (self.css or self.label):
+            raise ValueError("attribute and several need css or label")
         if self.address and not self.pattern:
             raise ValueError("address needs a pattern")
         return self
