@@ -1,5 +1,7 @@
 """What tests share: a real PostgreSQL built by the real migrations, a database of its own for each test, a Prefect."""
 
+# ruff: noqa: E402 - what is to be rewritten must not be imported before
+
 import os
 import tempfile
 import uuid
@@ -8,8 +10,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+pytest.register_assert_rewrite("support")  # before any of it is imported
+
 from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
+from support.databases import renamed
+from support.project import ROOT
+from support.settings import forget_settings
 
 from db import embedded
 from db import engine as database_module
@@ -22,7 +30,7 @@ SETTINGS = (
 GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None
 
 # Where `make up` of this checkout keeps what it has: nothing for tests to touch.
-DEVELOPERS_OWN = Path(__file__).resolve().parents[1] / "var"
+DEVELOPERS_OWN = ROOT / "var"
 
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
@@ -37,20 +45,6 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 
-def forget_settings() -> None:
-    """What was read once from the environment is read again."""
-    from tasks.admission_settings import admission_settings
-    from tasks.crm.download import fetching_settings
-    from tasks.crm.settings import import_settings
-
-    for cached in (database_module.engine, database_module.lock_engine):
-        if cached.cache_info().currsize:
-            cached().dispose()
-        cached.cache_clear()
-    for each in (database_module.database_settings, admission_settings, import_settings, fetching_settings):
-        each.cache_clear()
-
-
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The URL of a server where databases may be made: the one of DATABASE_URL, else an embedded one."""
@@ -63,11 +57,6 @@ def server_url() -> Iterator[str]:
         home.chmod(0o755)
         yield embedded.start(home)
         embedded.stop(home)
-
-
-def renamed(url: str, database: str) -> str:
-    """The URL of another database of the same server, as libpq takes it."""
-    return make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ class Route:
     """One way to the missions of a ministry."""
 
     start: tuple[str, ...]  # absolute addresses; when one answers 404, the source's next route is tried
-    proven: bool  # whether the parser of this route has read saved real pages: FACTS, tests/test_sources.py
+    proven: bool  # whether the parser of this route has read saved real pages: FACTS, tests/unit/mofa/test_sources.py
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,10 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from monitoring import Webhook, a_webhook
 from openpyxl import Workbook
-from test_up import ROOT, Started, environment, new_data_dir, processes_of, start
+from support.make_up import Started, environment, new_data_dir, processes_of, start
+from support.project import ROOT
+from support.receivers import Webhook, a_webhook
 
 from deployments.processes import is_flow_run, marked
 

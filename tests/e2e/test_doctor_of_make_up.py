@@ -1,0 +1,41 @@
+"""`make doctor` beside a running `make up`."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+from support.doctor import doctor, failed
+from support.make_up import Started, new_data_dir, processes_of, start
+from support.receivers import a_webhook
+from support.waiting import until
+
+
+@pytest.mark.slow
+def test_it_is_green_for_make_up_and_tells_what_of_it_is_killed_and_what_is_back() -> None:
+    """Database and server gone: nobody else could tell. Nothing is set here: it looks at what make up was given."""
+    with a_webhook() as webhook, new_data_dir() as data_dir:
+        started: Started = start(data_dir, NOTIFY_URLS=webhook.url)
+        started.expect("import      Completed", 180)
+        # The server plans the first runs some seconds after it was told of the schedules.
+        until(lambda: doctor(data_dir)[0] == 0, "doctor is green", 60)
+        assert webhook.got == []
+
+        for process in processes_of(data_dir):  # a power cut, but for the disk
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        started.process.kill()
+        started.process.wait(10)
+        urls = {"NOTIFY_URLS": webhook.url}
+        for _ in range(2):
+            code, found = doctor(data_dir, "--notify", **urls)
+            assert code == 2
+            assert failed(found) == ["database", "server"]
+        assert [each["title"] for each in webhook.got] == ["embassy-jobs: database, server not as promised"]
+
+        again = start(data_dir, **urls)
+        again.expect("import      Completed", 180)
+        until(lambda: doctor(data_dir, "--notify", **urls)[0] == 0, "doctor is green again", 90)
+        assert [each["title"] for each in webhook.got[1:]] == ["embassy-jobs: database, server well again"]
+
+        again.stop()

@@ -1,0 +1,366 @@
+"""Workbooks fetched from directories, over real sockets and from S3, and why one cannot be."""
+
+import hashlib
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from support.cells import rows_of, text_file
+
+from db.errors import JobError
+from tasks.crm import download
+from tasks.crm.download import WorkbookUnreachableError, addresses, fetch, fetching_settings, redacted
+from tasks.crm.readers.workbook import WorkbookError
+
+
+@pytest.fixture(autouse=True)
+def _settings_read_anew() -> Iterator[None]:
+    fetching_settings.cache_clear()
+    yield
+    fetching_settings.cache_clear()
+
+
+def test_a_glob_is_its_files_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b.xlsx", "a.xlsx", "~$a.xlsx", "c.csv", "[x].csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.xlsx").mkdir()
+    assert addresses(f"{tmp_path}/*.xlsx") == [f"{tmp_path}/a.xlsx", f"{tmp_path}/b.xlsx"]
+    assert addresses(f"{tmp_path}/[x].csv") == [f"{tmp_path}/[x].csv"]
+    assert addresses("https://example.org/a*?b=[c]") == ["https://example.org/a*?b=[c]"]
+    with pytest.raises(WorkbookError, match=r"No file matches .*/\*\.ods"):
+        addresses(f"{tmp_path}/*.ods")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert addresses("~/c.csv") == addresses("c.csv") == [f"{tmp_path}/c.csv"]
+    assert addresses("~/nowhere.csv") == [f"{tmp_path}/nowhere.csv"]
+
+
+def test_the_digest_is_of_the_bytes_kept(tmp_path: Path) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 500_000)
+    copy = fetch(str(source), tmp_path / "copies")
+    source.write_bytes(b"changed")
+    assert copy.path.parent == tmp_path / "copies"
+    assert (copy.name, copy.size, copy.address) == ("book.csv", 2_000_000, str(source))
+    assert copy.sha256 == hashlib.sha256(copy.path.read_bytes()).hexdigest()
+    assert copy.path.read_bytes() == b"a,b\n" * 500_000
+
+
+def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 1000)
+    write = download._Kept.write
+
+    def write_and_grow(kept: download._Kept, piece: bytes) -> int:
+        with source.open("ab") as file:
+            file.write(b"more\n")
+        monkeypatch.setattr(download._Kept, "write", write)
+        return write(kept, piece)
+
+    monkeypatch.setattr(download._Kept, "write", write_and_grow)
+    kind, sentence = refused(str(source), tmp_path / "copies")
+    assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachableError, True)
+    assert fetch(str(source), tmp_path / "copies").size == 4005
+
+
+def refused(address: str, into: Path) -> tuple[type[Exception], str]:
+    with pytest.raises(JobError) as caught:
+        fetch(address, into)
+    assert not list(into.glob("workbook-*"))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "s3cret" not in shown
+    assert "\n" not in str(caught.value)
+    return type(caught.value), str(caught.value)
+
+
+def test_what_is_no_file_is_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = tmp_path / "copies"
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("WORKBOOK_MAX_BYTES", str(2**20))
+    text_file(tmp_path / "large.csv", b"x" * (2**20 + 1))
+    assert refused(f"{tmp_path}/no.xlsx", into) == (
+        WorkbookError,
+        f"There is no file {tmp_path}/no.xlsx on this machine: check the path",
+    )
+    assert "is a folder: give a file in it" in refused(str(tmp_path), into)[1]
+    assert "is not a file" in refused(f"{tmp_path}/pipe", into)[1]
+    assert "has more than 1 MB" in refused(f"{tmp_path}/large.csv", into)[1]
+    assert "is no address of a workbook" in refused("ftp://ada:s3cret@example.org/a.xlsx", into)[1]
+    assert "cannot be copied into /dev/null/x: Not a directory" in _refused_into(f"{tmp_path}/large.csv")
+
+
+def _refused_into(address: str) -> str:
+    with pytest.raises(JobError) as caught:
+        fetch(address, Path("/dev/null/x"))
+    return str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    text_file(tmp_path / "book.csv", "a,b").chmod(0)
+    assert "may not be read by this user" in refused(f"{tmp_path}/book.csv", tmp_path / "copies")[1]
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    source = text_file(tmp_path / "book.csv", b"a,b\n" * 300_000)
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from tasks.crm.download import fetch\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "try: fetch(sys.argv[1], Path(sys.argv[2]))\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, source, tmp_path / "copies"],
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == f"{source} cannot be copied into {tmp_path / 'copies'}: File too large"
+    assert not list((tmp_path / "copies").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("/home/a@b/x?y=1.csv", "/home/a@b/x?y=1.csv"),
+        ("https://ada:s3cret@example.org:8443/a/b.xlsx", "https://example.org:8443/a/b.xlsx"),
+        ("https://ada:s3@cret@example.org/b.xlsx#s3cret", "https://example.org/b.xlsx"),
+        ("https://e.org/b.xlsx?id=7&X-Amz-Signature=s3cret&x", "https://e.org/b.xlsx?id=***&X-Amz-Signature=***&***"),
+        ("https://e.org/b.xlsx?s3cret", "https://e.org/b.xlsx?***"),
+        ("s3://key:s3cret@bucket/b.xlsx", "s3://bucket/b.xlsx"),
+        ("http://[s3cret", "http://..."),
+        ("https://ada:s3c/ret@e.org/b.xlsx", "https://e.org/b.xlsx"),
+        ("https://ada:s3c#ret@e.org/b.xlsx", "https://e.org/b.xlsx"),
+        ("https://ada:s3c?ret@e.org:80/b.xlsx", "https://e.org:80/b.xlsx"),
+        ("https://e.org:8443/people/@ada/b.xlsx", "https://e.org:8443/people/@ada/b.xlsx"),
+        ("http://[::1]:80/@ada.xlsx", "http://[::1]:80/@ada.xlsx"),
+        ("webdav+https://ada:s3cret@e.org/b.xlsx", "webdav+https://e.org/b.xlsx"),
+        ("simplecache::https://ada:s3cret@e.org/b.xlsx", "simplecache::https://e.org/b.xlsx"),
+        ("/data/ada/b\udcfc.csv", "/data/ada/b?.csv"),
+    ],
+)
+def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
+    assert redacted(address) == shown
+
+
+CONTENT = b"Name,Mail\nAda,a@b.c\n" * 1000
+
+
+class Loopback(BaseHTTPRequestHandler):
+    """Answers by the path's first part; below /bucket/ it is a small S3."""
+
+    released = threading.Event()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:  # noqa: PLR0911 - a table of answers
+        path, _, query = self.path.partition("?")
+        if path.startswith("/bucket/"):
+            return self.s3(path)
+        if path.startswith("/bucket"):
+            return self.answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
+        if path.startswith("/status/"):
+            return self.answer(int(path.split("/")[2]))
+        if path.startswith("/token/"):
+            allowed = query == "token=s3cret" or self.headers.get("Authorization") == "Basic YWRhOnMzY3JldA=="
+            return self.answer(200 if allowed else 403, CONTENT)
+        if path.startswith("/chunked/"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+            return None
+        if path.startswith("/short/"):
+            self.answer(200, CONTENT[:99], Content_Length=str(len(CONTENT)))
+            return None
+        if path.startswith("/silent/"):
+            self.released.wait(30)
+            return None
+        if path.startswith("/moved/"):
+            return self.answer(302, Location="/files/b%C3%BCcher.csv")
+        return self.answer(200, CONTENT) if path.startswith("/files/") else self.answer(404)
+
+    def do_HEAD(self) -> None:
+        if self.path.startswith("/bucket/"):
+            self.s3(self.path)
+        else:
+            self.answer(405)  # as presigned addresses do: only GET is signed
+
+    def s3(self, path: str) -> None:
+        if "denied" in path:
+            return self.answer(403, b"<Error><Code>AccessDenied</Code><Message>s3cret</Message></Error>")
+        if "book.csv" not in path:
+            return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        common = {"ETag": '"v1"', "Last_Modified": "Mon, 02 Nov 2026 10:00:00 GMT", "Accept_Ranges": "bytes"}
+        if "changing" in path and self.command == "GET":
+            return self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+        wanted = self.headers.get("Range")
+        if not wanted:
+            return self.answer(200, CONTENT, **common)
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        piece = CONTENT[int(first) : int(last or len(CONTENT)) + 1]
+        end = int(first) + len(piece) - 1
+        return self.answer(206, piece, Content_Range=f"bytes {first}-{end}/{len(CONTENT)}", **common)
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Loopback)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    Loopback.released.clear()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        Loopback.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with serving() as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/files/b%C3%BCcher.csv", "bücher.csv"),
+        ("/chunked/book.csv", "book.csv"),
+        ("/moved/book.csv", "book.csv"),
+        ("/token/book.csv?token=s3cret", "book.csv"),
+        ("/files/..%2F..%2Fetc%2Fpasswd.csv", "passwd.csv"),
+    ],
+)
+def test_a_workbook_comes_over_http(host: str, tmp_path: Path, path: str, name: str) -> None:
+    copy = fetch(f"http://{host}{path}", tmp_path)
+    assert copy.path.parent == tmp_path
+    assert copy.path.read_bytes() == CONTENT
+    assert (copy.name, copy.sha256) == (name, hashlib.sha256(CONTENT).hexdigest())
+    assert "s3cret" not in repr(copy)
+    assert rows_of(copy.path)[1] == (2, ["Ada", "a@b.c"])
+
+
+def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_path: Path) -> None:
+    copy = fetch(f"http://ada:s3cret@{host}/token/book.csv", tmp_path)
+    assert copy.address == f"http://{host}/token/book.csv"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "says"),
+    [
+        ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404): check the address"),
+        ("/token/book.csv?token=not-s3cret", WorkbookError, "may not be read (403): check the user, password or token"),
+        ("/status/410/b?x=s3cret", WorkbookError, "the server answers 410: check the address"),
+        ("/status/503/b", WorkbookUnreachableError, "the server answers 503: try again later"),
+        ("/status/429/b", WorkbookUnreachableError, "the server answers 429: try again later"),
+        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "the transfer broke off after"),
+        ("/silent/book.csv?k=s3cret", WorkbookUnreachableError, "the server does not answer in time"),
+    ],
+)
+def test_http_failures_are_told_in_plain_words(
+    host: str, tmp_path: Path, path: str, kind: type, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "silent" in path:
+        monkeypatch.setenv("WORKBOOK_READ_TIMEOUT", "0.5")
+    found, sentence = refused(f"http://{host}{path}", tmp_path)
+    assert (found, says in sentence) == (kind, True), sentence
+
+
+def test_too_much_over_http_is_cut_off(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBOOK_MAX_BYTES", "10000")
+    assert "raise WORKBOOK_MAX_BYTES" in refused(f"http://{host}/chunked/book.csv", tmp_path)[1]
+
+
+def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None:
+    with serving() as host:
+        pass
+    assert refused(f"http://ada:s3cret@{host}/b.csv", tmp_path) == (
+        WorkbookUnreachableError,
+        f"http://{host}/b.csv: the server does not take the connection: is it running?",
+    )
+
+
+def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
+    kind, sentence = refused(f"https://{host}/files/b.csv?k=s3cret", tmp_path)
+    assert (kind, "speaks no TLS" in sentence) == (WorkbookError, True), sentence
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2",
+         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("no openssl to make a certificate with")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with serving(context) as self_signed:
+        kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
+    assert (kind, "certificate cannot be trusted" in sentence) == (WorkbookError, True), sentence
+
+
+@pytest.fixture
+def s3(host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}",
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_workbook_comes_from_s3(tmp_path: Path) -> None:
+    copy = fetch("s3://bucket/in/book.csv", tmp_path)
+    assert copy.path.read_bytes() == CONTENT
+    assert (copy.name, copy.address) == ("book.csv", "s3://bucket/in/book.csv")
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize(
+    ("address", "kind", "says"),
+    [
+        ("s3://bucket/no.csv", WorkbookError, "does not exist: check bucket and key"),
+        ("s3://bucket/denied.csv", WorkbookError, "may not be read: check AWS_ACCESS_KEY_ID"),
+        ("s3://bucket/changing/book.csv", WorkbookUnreachableError, "try again"),
+        ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv is not a valid address"),
+    ],
+)
+def test_s3_failures_are_told_in_plain_words(tmp_path: Path, address: str, kind: type, says: str) -> None:
+    found, sentence = refused(address, tmp_path)
+    assert (found, says in sentence) == (kind, True), sentence
+
+
+@pytest.mark.usefixtures("s3")
+def test_s3_without_keys_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    kind, sentence = refused("s3://bucket/book.csv", tmp_path)
+    assert (kind, "check AWS_ACCESS_KEY_ID" in sentence) == (WorkbookError, True), sentence
+
+
+def test_s3_without_its_extra_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    assert refused("s3://bucket/book.csv", tmp_path)[1] == (
+        's3://bucket/book.csv needs the extra "s3": pip install "embassy-jobs[s3]"'
+    )

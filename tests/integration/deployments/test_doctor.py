@@ -1,0 +1,241 @@
+"""doctor: what it sees of a real `make up`, and what it tells a real webhook when that is gone."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import State, flow
+from prefect.client.orchestration import get_client
+from prefect.server.events.schemas.automations import EventTrigger
+from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
+from prefect.states import Completed
+from pydantic import SecretStr
+from support.doctor import doctor, failed
+from support.receivers import Webhook, a_webhook
+from support.waiting import until
+
+from deployments import automations
+from deployments.doctor import Finding, Memory, elsewhere, notify
+from deployments.prefect_api import PrefectApi
+from flows.foreground import run_in_foreground
+from flows.watchdog import watchdog
+from tasks.notify.channels import Channels, NotifySettings, channels
+
+NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
+DEAD = [Finding("server", "failed", "does not answer", "start it"), Finding("worker", "unknown", "cannot be seen")]
+WELL = [Finding("server", "ok", "is well"), Finding("worker", "ok", "alive")]
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with a_webhook() as webhook:
+        yield webhook
+
+
+def listeners(*hooks: Webhook) -> Channels:
+    return channels(NotifySettings(notify_urls=SecretStr(" ".join(hook.url for hook in hooks)), notify_timeout=5))
+
+
+# ---------------------------------------------------------------------- nothing there
+
+
+def test_where_nothing_runs_everything_is_said_in_one_line_each_and_nothing_is_started(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path)
+    assert code == 2
+    assert failed(found) == ["database", "server"]
+    assert found["worker"][0]["verdict"] == "unknown"
+    assert "make up" in found["server"][0]["advice"]
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path, DATABASE_URL="mysql://a:secret-word@b/c", NOTIFY_URLS="jsn://secret-word@x/")
+    assert code == 2
+    assert "only PostgreSQL" in found["database"][0]["text"]
+    assert "Address 1 of NOTIFY_URLS" in found["channels"][0]["text"]
+    assert "secret-word" not in str(found)
+
+
+# ---------------------------------------------------------------------- telling
+
+
+def test_what_is_gone_is_told_once_and_once_that_it_is_back(tmp_path: Path, webhook: Webhook) -> None:
+    for findings in (WELL, DEAD, DEAD, WELL, WELL, DEAD):
+        memory = Memory(tmp_path)
+        assert notify(findings, memory, listeners(webhook), NOW) == []
+        memory.save()
+    told = [each["title"] for each in webhook.got]
+    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    assert "start it" in webhook.got[0]["message"]
+
+
+def test_what_cannot_be_seen_is_neither_gone_nor_back(tmp_path: Path, webhook: Webhook) -> None:
+    lost_worker = [WELL[0], Finding("worker", "failed", "none", "start one")]
+    for findings in (lost_worker, DEAD, lost_worker, WELL):
+        memory = Memory(tmp_path)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    assert [each["title"].partition(": ")[2] for each in webhook.got] == [
+        "worker not as promised",
+        "server not as promised",
+        "server well again",
+        "worker well again",
+    ]
+
+
+def test_a_channel_that_did_not_take_it_gets_it_the_next_time_and_no_other_twice(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    with a_webhook() as other:
+        other.status = 503
+        memory = Memory(tmp_path)
+        assert len(notify(DEAD, memory, listeners(webhook, other), NOW)) == 1
+        other.status = 200
+        other.got.clear()
+        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert len(webhook.got) == len(other.got) == 1
+
+
+def test_what_the_watchdog_tells_is_not_told_here_too(tmp_path: Path, webhook: Webhook) -> None:
+    late = Finding("jobs", "failed", "one was due", "see its runs", told_here=False)
+    assert notify([late], Memory(tmp_path), listeners(webhook), NOW) == []
+    assert webhook.got == []
+
+
+def test_a_memory_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "doctor.json").write_text("{half")
+    assert Memory(tmp_path).told == {}
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DATA_DIR whose disk is full for what doctor writes; the other disks are here too."""
+    for name in ("full", "tmp", "shm"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "doctor.new").symlink_to("/dev/full")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr("deployments.doctor.SHARED_MEMORY", tmp_path / "shm")
+    return tmp_path / "full"
+
+
+def test_on_a_full_disk_it_is_told_once_too(full: Path, webhook: Webhook) -> None:
+    for findings in (DEAD, DEAD, WELL, WELL, DEAD):
+        memory = Memory(full)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    told = [each["title"] for each in webhook.got]
+    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    (full / "doctor.new").unlink()  # room again: what stands elsewhere is read once more, and then it is old
+    for findings in (DEAD, WELL, WELL):
+        memory = Memory(full)
+        notify(findings, memory, listeners(webhook), NOW)
+        memory.save()
+    assert [each["title"] for each in webhook.got[3:]] == ["embassy-jobs: server well again"]
+    assert json.loads((full / "doctor.json").read_text()) == {}
+
+
+def test_where_every_disk_is_full_there_is_still_memory(full: Path) -> None:
+    [place, _] = elsewhere(full)
+    place.mkdir(mode=0o700)
+    (place / "doctor.new").symlink_to("/dev/full")
+    memory = Memory(full)
+    memory.told = {"server": {"since": "then", "channels": []}}
+    memory.save()
+    assert Memory(full).told == memory.told
+
+
+@pytest.mark.parametrize("trap", ["open to others", "a link"])
+def test_what_others_may_have_written_is_neither_read_nor_written_to(full: Path, tmp_path: Path, trap: str) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "doctor.json").write_text('{"server": {"since": "never", "channels": []}}')
+    for place in elsewhere(full):
+        place.symlink_to(theirs) if trap == "a link" else shutil.copytree(theirs, place)
+        place.chmod(0o700 if trap == "a link" else 0o770)
+    memory = Memory(full)
+    assert memory.told == {}
+    with pytest.raises(OSError, match="No space left"):
+        memory.save()
+    assert not list(tmp_path.glob("*/*/doctor.new"))
+    assert not (theirs / "doctor.new").exists()
+
+
+# ---------------------------------------------------------------------- automations
+
+
+def test_automations_are_brought_once_however_often_they_are_deployed(prefect_server: None) -> None:
+    with get_client(sync_client=True) as client:
+        server = PrefectApi(str(client.api_url).rstrip("/"), ours=True)
+    [wanted] = automations.AUTOMATIONS
+    for there in server.automations(wanted["name"]):
+        server.delete_automation(there["id"])
+    assert automations.missing(server) == [wanted["name"]]
+    assert automations.apply(server) == 1
+    assert automations.apply(server) == 0
+    assert automations.missing(server) == []
+    server.put_automation(wanted, None)  # as `prefect automation create` does it
+    server.put_automation(wanted | {"enabled": False}, server.automations(wanted["name"])[0]["id"])
+    assert len(server.automations(wanted["name"])) == 2
+    assert automations.apply(server) == 1
+    assert len(server.automations(wanted["name"])) == 1
+    assert automations.missing(server) == []
+
+
+@pytest.mark.slow
+def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str, prefect_server: None) -> None:
+    """At all that the server is told of their runs: one event left out, and a run that is alive would be silent."""
+
+    @flow(name="somebody-elses")
+    def other() -> None:
+        """Of another project, whose runs send a heartbeat every three minutes."""
+
+    trigger = EventTrigger.model_validate(automations.AUTOMATIONS[0]["trigger"])
+    since = datetime.now(UTC)
+    watchdog(return_state=True)
+    other()
+
+    def heard() -> dict[str, set[str]]:
+        """Of each flow the names of the events that the trigger takes, or does not take."""
+        with get_client(sync_client=True) as client:
+            said = client.request("POST", "/events/filter", json={"filter": {"occurred": {"since": f"{since}"}}}).json()
+        found: dict[str, set[str]] = {}
+        for event in map(ReceivedEvent.model_validate, said["events"]):
+            if event.event.startswith("prefect.flow-run."):
+                [name] = [each.name for each in event.related if each.role == "flow"]
+                found.setdefault(f"{name} {trigger.covers(event)}", set()).add(event.event.rpartition(".")[2])
+        return found
+
+    expected = {"Pending", "Running", "heartbeat", "Completed"}
+    until(lambda: heard() == {"watchdog True": expected, "somebody-elses False": expected}, "the events are there")
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 30), ({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "45"}, 45)])
+def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
+    given: dict[str, str],
+    seconds: int,
+    database: str,
+    prefect_server: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else it would be taken for crashed while it works, or waits for its turn."""
+
+    @flow
+    def job() -> State[Any]:
+        return Completed(message=f"every {PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()} s")
+
+    server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
+    monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "INFO"} | given)
+    assert run_in_foreground(job, {}) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"every {seconds} s"
+
+
+# ---------------------------------------------------------------------- a real make up

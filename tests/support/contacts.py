@@ -1,0 +1,115 @@
+"""Rows imported into a real database without Prefect, and what is stored then."""
+
+import csv
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import text
+
+from db import contacts, matching, staging
+from db.engine import engine, transaction
+from db.tables import CONTACT_FIELDS
+from tasks.crm.worker import read
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
+
+Row = Mapping[str, str]
+BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
+ADA = {"organization": "ACME", "first_name": "Ada", "last_name": "Lovelace"}
+
+
+def staged(
+    rows: Sequence[Row], *, columns: Sequence[str] = (), batch_rows: int = 1000, system: str | None = "crm"
+) -> tuple[int, Headings, End]:
+    """Read the rows as the import does and stage them; the import's id and what the reading said."""
+    names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
+    with TemporaryDirectory() as room, transaction() as connection:
+        path = Path(room, "rows.csv")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        import_id = connection.scalar(
+            text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
+        )
+        staging.prepare_staging(connection, import_id)
+        told = {"external_id": "external_id"} if "external_id" in names else {}
+        request = ReadRequest(str(path), "rows.csv", room, None, told, batch_rows, 2048, system=system)
+        for event in read(request):
+            if isinstance(event, Headings):
+                headings = event
+            elif isinstance(event, Batch):
+                staging.stage(connection, import_id, event.first, event.last, [Path(event.path).read_bytes()])
+            else:
+                end = event
+    return import_id, headings, end
+
+
+def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
+    """Import the rows; the books."""
+    import_id, headings, end = staged(rows, **how)
+    with transaction() as connection:
+        if end.lone_names_are_remarks:
+            staging.reject_lone_names(connection, import_id)
+        if end.lone_organizations_are_sections:
+            staging.reject_lone_organizations(connection, import_id)
+        staging.settle_dates(connection, import_id, end.day_first, headings.days)
+        books = matching.judge(connection, import_id, headings.fields)
+        contacts.merge(connection, import_id)
+        contacts.keep_rejects(connection, import_id)
+        connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
+        staging.drop_staging(connection, import_id)
+    assert books["rows"] == len(rows) == sum(books[verdict] for verdict in BOOKS)
+    return {**books, "import_id": import_id}
+
+
+def verdicts(books: Mapping[str, Any]) -> dict[str, int]:
+    return {verdict: books[verdict] for verdict in BOOKS if books[verdict]}
+
+
+def stored() -> list[dict[str, Any]]:
+    """All contacts without ids, hashes and clocks; only what is filled."""
+    with engine().connect() as connection:
+        rows = connection.execute(
+            text(f"SELECT {', '.join(CONTACT_FIELDS)}, extra FROM contacts ORDER BY import_id, source_row")
+        ).mappings()
+        return [
+            {name: str(value) if isinstance(value, dt.date) else value for name, value in row.items() if value}
+            for row in rows
+        ]
+
+
+def people() -> list[tuple[tuple[str, str], ...]]:
+    return flat(stored())
+
+
+def flat(everybody: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, str], ...]]:
+    """Contacts as they can be compared and sorted; the order of `extra` is nothing."""
+    return sorted(
+        tuple(sorted((k, str(sorted(v.items())) if k == "extra" else str(v)) for k, v in each.items()))
+        for each in everybody
+    )
+
+
+def rejects(import_id: int) -> list[contacts.Reject]:
+    with engine().connect() as connection:
+        return contacts.rejects_of(connection, import_id)
+
+
+def empty_tables() -> None:
+    with transaction() as connection:
+        connection.execute(text("TRUNCATE contacts, contact_changes, import_rejects"))
+
+
+def partitions() -> set[str]:
+    with engine().connect() as connection:
+        return set(
+            connection.scalars(
+                text(
+                    "SELECT relname FROM pg_class JOIN pg_inherits ON oid = inhrelid "
+                    "WHERE inhparent = 'import_staging'::regclass AND relkind = 'r'"
+                )
+            )
+        )

@@ -1,0 +1,82 @@
+"""Databases of the tests, and what tests read from them."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy import make_url
+
+_RUN_PAGE = re.compile(r"flow-run/[0-9a-f-]{36}")
+
+
+def renamed(url: str, database: str) -> str:
+    """The URL of another database of the same server, as libpq takes it."""
+    return make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+
+
+@dataclass
+class Database:
+    """One of the tests' databases."""
+
+    url: str
+
+    def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row, connect_timeout=5) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def outbox(self) -> list[dict[str, Any]]:
+        return self.query("SELECT * FROM notifications ORDER BY id")
+
+    def expire_leases(self) -> None:
+        """Time passes: whatever waits or is leased is due."""
+        self.query("UPDATE notifications SET leased_until = now() - interval '1 second' WHERE status = 'pending'")
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """What must be equal, however a run was disturbed: all but ids, the server's clock, and how often was asked.
+
+        Clocks of missions and changes are those of the slot, so that they must be equal too.
+        """
+        embassies = self.query("""
+            SELECT e.*, p.url, p.sha256 FROM embassies e JOIN page_snapshots p ON p.id = e.snapshot_id
+            ORDER BY e.key""")
+        changes = self.query("""
+            SELECT c.*, e.key, p.url, p.sha256, r.idempotency_key FROM embassy_changes c
+            JOIN embassies e ON e.id = c.embassy_id JOIN task_runs r ON r.id = c.task_run_id
+            LEFT JOIN page_snapshots p ON p.id = c.snapshot_id ORDER BY c.id""")
+        pages = self.query("""
+            SELECT source, url, sha256, etag, content_type, body, version, links, records FROM page_snapshots
+            ORDER BY url, id""")
+        runs = self.query("""
+            SELECT name, idempotency_key, status, last_error, subject, result -> 'told' AS told,
+                   result - '{run,snapshots,unchanged,retried,told}'::text[] AS result
+            FROM task_runs ORDER BY idempotency_key""")
+        told = self.query("""
+            SELECT coalesce(r.idempotency_key, n.dedup_key) AS what, n.channel, n.title, n.body::text AS body, n.status,
+                   n.last_error FROM notifications n
+            LEFT JOIN task_runs r ON n.dedup_key = r.name || ':' || r.subject || ':set:' || r.id ORDER BY 1, 2""")
+        for row in (*embassies, *changes):
+            for id_ in ("id", "snapshot_id", "embassy_id", "task_run_id"):
+                row.pop(id_, None)
+        for row in (*runs, *told):
+            for name in ("told", "body"):
+                if row.get(name):
+                    row[name] = _RUN_PAGE.sub("this run", row[name])
+        return {"embassies": embassies, "changes": changes, "pages": pages, "runs": runs, "told": told}
+
+
+@contextmanager
+def clone(server: str, template: str) -> Iterator[Database]:
+    """A database of its own, made from a template and dropped at the end."""
+    name = f"watch_{uuid.uuid4().hex[:12]}"
+    admin = Database(server)
+    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield Database(renamed(server, name))
+    finally:
+        admin.query(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

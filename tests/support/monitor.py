@@ -1,0 +1,142 @@
+"""The monitor in real processes (processes.py) that are killed at exact places, with receivers of its notifications.
+
+It monitors the source testland of ministry.py, at the slot that the test gives.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from support.databases import Database
+from support.ministry import Ministry, Rows, a_ministry, missions, serve
+from support.processes import Job, Outcome, Process, Stop
+from support.receivers import Mailbox, Webhook, a_mailbox, a_webhook
+
+FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)  # the slot of the baseline
+SECOND = FIRST + timedelta(days=1)
+
+
+def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, return_state: bool) -> Any:
+    """In the process: one run of the flow, for a slot as Prefect's scheduler makes it, or by hand."""
+    from prefect import get_client
+    from prefect.flow_engine import run_flow
+    from prefect.states import Scheduled
+
+    from flows.mofa_monitoring import mofa_monitoring
+    from tasks.mofa import steps
+
+    assert return_state
+    vars(steps)["source"] = lambda _name: a_ministry()
+    parameters = {"source": "testland", "base_url": base_url, "accept": accept}
+    if slot is None:
+        return mofa_monitoring(**parameters, return_state=True)
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(
+            mofa_monitoring, parameters=parameters, state=Scheduled(scheduled_time=slot), tags=["auto-scheduled"]
+        )
+    return run_flow(mofa_monitoring, flow_run=run, parameters=parameters, return_type="state")
+
+
+# ---------------------------------------------------------------------- receivers
+
+
+# ---------------------------------------------------------------------- what is watched, and where
+
+
+def later(rows: Rows) -> Rows:
+    """The ministry's list a day on: three pages of four differ."""
+    rows = {key: dict(row) for key, row in rows.items() if key != "m8"}
+    rows["m1"]["phone"] = "+33 2 000001"
+    rows["m4"]["address"] = "1 Avenue Foch"
+    rows["m5"]["opening_hours"] = "10-16"
+    rows["m42"] = {**rows["m1"], "name": "Embassy 42", "phone": "+42", "address": "42", "email": "m42@mofa.example"}
+    return rows
+
+
+@dataclass
+class World:
+    """A ministry and two receivers."""
+
+    ministry: Ministry
+    webhook: Webhook
+    mailbox: Mailbox
+
+    def reset(self, rows: Rows) -> None:
+        self.webhook.reset()
+        self.mailbox.reset()
+        self.ministry.answers.clear()
+        self.ministry.show(rows)
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    ministry, stop = serve()
+    try:
+        with a_webhook() as webhook, a_mailbox() as mailbox:
+            world = World(ministry, webhook, mailbox)
+            world.reset(missions())
+            yield world
+    finally:
+        stop()
+
+
+@dataclass
+class Watcher:
+    """A machine that watches: its database, its Prefect and what runs there."""
+
+    database: Database
+    api: str
+    room: Path
+    world: World
+    environment: dict[str, str] = field(default_factory=dict)
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, slot: datetime | None, *stops: Stop, accept: int | None = None) -> Process:
+        home = self.room / "prefect-home"
+        ours = {
+            "DATABASE_URL": self.database.url,
+            "DATA_DIR": str(self.room),
+            "NOTIFY_URLS": f"{self.world.webhook.url} {self.world.mailbox.url}",
+            "TASK_MISFIRE_GRACE": "1000000000",  # the slots are of long ago
+            "TASK_MAX_INSTANCES": "16",
+        }
+        process = Process(
+            Job(
+                function="support.monitor:watch",
+                arguments={"base_url": self.world.ministry.url, "slot": slot, "accept": accept},
+                environment={**os.environ, **ours, **self.environment},
+                log=self.room / f"process-{len(self.started)}.log",
+                prefect={
+                    "PREFECT_API_URL": self.api,
+                    "PREFECT_HOME": str(home),
+                    "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
+                },
+                stops=stops,
+            )
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, slot: datetime | None, accept: int | None = None) -> Outcome:
+        """One run, to its end."""
+        return self.start(slot, accept=accept).outcome()
+
+    def kill_at(self, stop: Stop, slot: datetime | None) -> None:
+        """Start a run and kill it where it stops."""
+        process = self.start(slot, stop)
+        process.reach()
+        process.kill()
+
+
+@contextmanager
+def a_watcher(database: Database, api: str, room: Path, world: World) -> Iterator[Watcher]:
+    watcher = Watcher(database, api, room, world)
+    try:
+        yield watcher
+    finally:
+        for process in watcher.started:
+            process.kill()

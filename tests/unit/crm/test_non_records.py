@@ -1,0 +1,178 @@
+"""Rows that are no record, and cells that stand in for a name: each beside records that have to arrive."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+from support.reading import read
+from support.staged import stage
+
+from tasks.crm.readers.cell import Cell
+
+HEADINGS = ["Company", "First Name", "Last Name", "City"]
+ANN, BOB = ["Acme", "Ann", "Lee", "Bonn"], ["Beta", "Bob", "Ray", "Ulm"]
+
+
+def staged(headings: Sequence[str], *rows: Sequence[Cell]) -> list[dict[str, Any]]:
+    return stage(headings, *rows).table.to_pylist()
+
+
+def reasons(headings: Sequence[str], *rows: Sequence[Cell]) -> list[str]:
+    """Why each row is rejected; "" of those that are stored."""
+    return [" ".join(reason for *_, reason in json.loads(row["problems"] or "[]")) for row in staged(headings, *rows)]
+
+
+def people(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    fields = ("organization", "first_name", "last_name", "city")
+    return [[row[name] for name in fields] for row in rows if not row["problems"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (["(1)", "(2)", "(3)", "(4)"], "numbers the columns"),
+        ([1, 2, 3, 4], "numbers the columns"),
+        (["A", "B", "C", "D"], "numbers the columns"),
+        (["Account.Name", "FirstName", "LastName", "MailingCity"], "repeats the headings in other words"),
+        (["company_name", "first_name", "last_name", "city"], "repeats the headings in other words"),
+        (["Firma", "Vorname", "Name", "Ort"], "repeats the headings in other words"),
+        (["Legal name", "Given name as in passport", "Family name", "City of residence"], "describes the columns"),
+    ],
+)
+def test_rows_about_the_columns_are_no_people(row: Sequence[Cell], reason: str) -> None:
+    rows = staged(HEADINGS, row, ANN, BOB)
+    assert reason in rows[0]["problems"]
+    assert people(rows) == [ANN, BOB]
+
+
+def test_headings_in_a_second_language_are_no_person_although_a_column_is_unknown() -> None:
+    rows = staged([*HEADINGS, "Table"], ["Компания", "Имя", "Фамилия", "Город", "Стол"], [*ANN, "1"])
+    assert "repeats the headings in other words" in rows[0]["problems"]
+    assert people(rows) == [ANN]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["Phone House", "Ann", "Lee", "Mexico City"],
+        ["Company Company", "Max", "Name", "City of London"],
+        ["acme", "ann", "lee", "city"],
+        ["1", "B", "C", "4"],
+    ],
+)
+def test_the_first_record_is_one_although_it_has_words_of_headings(row: list[str]) -> None:
+    assert people(staged(HEADINGS, row)) == [row]
+
+
+def test_notes_that_speak_of_columns_are_those_of_a_person() -> None:
+    assert reasons(["Name", "Notes", "Tags"], ["ann lee", "call by phone", "email"]) == [""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Report run by: Jane Doe", "Ende der Liste", "Hinweis: Angaben ohne Gewähr", "Filter: Country = Germany"),
+        *("Filtered By", "Show: All contacts", "My Contacts Report", "Count: 2", "Insgesamt: 2 Gäste"),
+        *("https://crm.example.com/report/123", "A", "Ä"),
+    ],
+)
+def test_a_remark_in_a_row_of_its_own_is_no_organization(text: str) -> None:
+    company = ["Acme", "Bonn", "0228 1111111"]
+    rows = staged(["Company", "City", "Phone"], company, [text, None, None], ["Endress", None, None])
+    assert "section" in rows[1]["problems"] or "remark" in rows[1]["problems"]
+    assert [row["organization"] for row in rows] == ["Acme", None, "Endress"]
+
+
+@pytest.mark.parametrize("word", ["المجموع", 'סה"כ', "Total"])
+def test_totals_are_no_organization(word: str) -> None:
+    assert reasons(HEADINGS, ANN, [word, None, None, 2])[1] == "is a row of totals"
+
+
+def test_a_telephone_number_is_no_sum() -> None:
+    headings = ["Company", "City", "Phone"]
+    rows = staged(headings, ["Total", None, "+33 1 4744 4546"], ["Total", None, 2])
+    assert [row["organization"] for row in rows] == ["Total", None]
+    assert "is a row of totals" in rows[1]["problems"]
+
+
+@pytest.mark.parametrize("name", ["TBC", "tbc", "N.N.", "+1", "-", "n/a", "(deleted)", "Unknown", ".", "k.A."])
+def test_a_placeholder_is_nobodys_name(name: str) -> None:
+    guests = stage(["Name", "Diet", "Table"], ["Ann Lee", "vegan", 1], [name, "vegan", 1])
+    rows = guests.table.to_pylist()
+    assert [row["last_name"] for row in rows] == ["Lee", None]
+    assert "nobody can be told from it" in rows[1]["problems"]
+    assert json.loads(rows[1]["raw"])[0] == ["Name", name]
+    assert guests.null_words == {0: 1}
+
+
+def test_a_placeholder_beside_what_tells_the_row_is_a_blank_cell() -> None:
+    headings = ["Name", "Company", "City", "Email"]
+    rows = staged(headings, ["-", "Acme", "Ulm", "a@x.org"], ["Ann Lee", "n/a", "Ulm", None])
+    assert people(rows) == [["Acme", None, None, "Ulm"], [None, "Ann", "Lee", "Ulm"]]
+    names = staged(
+        ["First Name", "Last Name", "Email"], ["N/A", "N/A", "a@x.org"], ["Ann", "[not provided]", "b@x.org"]
+    )
+    assert [(row["first_name"], row["last_name"], row["email"]) for row in names] == [
+        (None, None, "a@x.org"),
+        ("Ann", None, "b@x.org"),
+    ]
+
+
+def test_words_that_are_names_too_stay() -> None:
+    rows = staged(["First Name", "Last Name", "Diet"], ["Nan", "None", "-"], ["Na", "Guest", "unknown"])
+    assert [(row["first_name"], row["last_name"], json.loads(row["extra"])) for row in rows] == [
+        ("Nan", "None", {"Diet": "-"}),
+        ("Na", "Guest", {"Diet": "unknown"}),
+    ]
+
+
+@pytest.mark.parametrize("mark", ['"', "dto.", "ditto", "〃", "s.o."])
+def test_a_ditto_mark_is_a_fault_of_its_cell(mark: str) -> None:
+    rows = staged(["Name", "Company", "City"], ["Ann Lee", "Acme", "Ulm"], ["Bob Ray", mark, "Bonn"])
+    assert json.loads(rows[1]["problems"]) == [["Company", mark, "B3 is a ditto mark: write out what it repeats"]]
+    assert [row["organization"] for row in rows] == ["Acme", None]
+
+
+def test_a_footer_of_a_text_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    path.write_text("Company,City,Phone\nAcme,Bonn,0228 1111111\nConfidential Information - Do Not Distribute\n")
+    said = read(path)
+    assert said.problems[1] == [[None, None, "is a remark of the report, no record"]]
+
+
+def test_headings_in_another_order_begin_another_list() -> None:
+    found = reasons(HEADINGS, ANN, ["Company", "Last Name", "First Name", "City"], BOB)
+    assert found[0] == ""
+    assert "other headings" in found[1]
+    assert "stands below other headings" in found[2]
+
+
+def test_rows_that_look_blank_are_blank(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    lines = [
+        ["\u00a0", "\u200b", "\ufeff"],
+        [None, None, False],
+        [None, None, 0],
+        ["0", None, None],
+        [None, None, True],
+    ]
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(
+            [["Name", "City", "Speaks"], ["Ann Lee", "Ulm", False], *lines, ["Bob Ray", "Bonn"]]
+        ):
+            sheet.write_row(number, 0, row)
+    said = read(path)
+    assert [(row["row_number"], row["last_name"], row["extra"]) for row in said.rows if not row["problems"]] == [
+        ("2", "Lee", {"Speaks": "FALSE"}),
+        ("8", "Ray", {}),
+    ]
+    assert [row["row_number"] for row in said.rows if row["problems"]] == ["6", "7"]
+
+
+@pytest.mark.parametrize("name", ["0", "(null)", "TBC"])
+def test_a_row_of_nothing_but_a_placeholder_below_the_headings_is_a_reject(name: str) -> None:
+    assert ["nobody" in reason for reason in reasons(HEADINGS, [None, None, name, None], ANN)] == [True, False]
