@@ -80,7 +80,10 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         if text is not None and not _is_garbled(text, charset):
             return Decoded(text, charset)
     for charset in declared:
-        if charset != "utf-8" and _has_few_faults(text := _replacing(body, charset)):
+        if charset == "utf-8":
+            continue
+        text = _replacing(body, charset)
+        if _has_few_faults(text) and not _is_garbled(text, charset):
             return Decoded(text, charset, f"read as {charset}, though some of its bytes are not")
     return _guessed(body)
 
