@@ -19,6 +19,7 @@ from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
 from tasks.mofa.progress import listener
 from tasks.mofa.report import summary
+from tasks.mofa.sources import source as find_source
 from tasks.notify.steps import deliver
 from tasks.step import run
 
@@ -33,7 +34,7 @@ def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: 
         base_url: scheme and host of a mirror or test server, in place of the ministry's.
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
-    return watch(source, lambda: steps.this_run(source, base_url), accept)
+    return watch(source, lambda: steps.this_run(find_source(source), base_url), accept)
 
 
 def watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | None) -> State[Any]:

@@ -37,7 +37,7 @@ _GUESSED = {  # charsets of pages that name none; the others are older than the 
     *(f"cp125{number}" for number in range(9)),
     *(f"iso8859-{number}" for number in (2, 5, 6, 7, 8, 15)),
 }
-_FAULTS = 200  # one broken character in so many is the page's fault and not the charset's
+_FAULTS = 20  # one broken character in so many beyond ASCII is the page's fault and not the charset's
 _MOSTLY = 4  # so many valid sequences of UTF-8 for each invalid byte: it is UTF-8 all the same
 _TAGS = re.compile(
     rb"<(?:script|style)\b.{0,100000}?</(?:script|style)|<[^>]{0,2000}>|&[#\w]{1,10};", re.IGNORECASE | re.DOTALL
@@ -79,7 +79,13 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         text = _strict(body, charset)
         if text is not None and not _is_garbled(text, charset):
             return Decoded(text, charset)
-    return _guessed(body, declared)
+    for charset in declared:
+        if charset == "utf-8":
+            continue
+        text = _replacing(body, charset)
+        if _has_few_faults(text) and not _is_garbled(text, charset):
+            return Decoded(text, charset, f"read as {charset}, though some of its bytes are not")
+    return _guessed(body)
 
 
 def _declared(body: bytes, content_type: str | None) -> list[str]:
@@ -156,16 +162,16 @@ def _is_garbled(text: str, charset: str) -> bool:
     return sum(len(word) for word in _GARBLED.findall(text)) >= _GARBLED_SHARE * foreign
 
 
-def _guessed(body: bytes, declared: list[str]) -> Decoded | None:
-    """What the bytes look like, if the whole body can be read so; else what was declared, if little of it cannot."""
+def _has_few_faults(text: str) -> bool:
+    return text.count("\ufffd") * _FAULTS <= sum(not each.isascii() for each in text)
+
+
+def _guessed(body: bytes) -> Decoded | None:
+    """What the bytes look like, if the whole body can be read so."""
     text = b" ".join(line for line in _TAGS.sub(b"\n", body).splitlines() if not line.isascii())
     found = chardet.detect_all(text, encoding_era=EncodingEra.ALL)
     for each in found:
         charset = _charset(str(each["encoding"] or ""))
         if charset in _GUESSED and (read := _strict(body, charset)) is not None and not _is_garbled(read, charset):
             return Decoded(read, charset, f"read as {charset}, guessed from its bytes: no charset that it names fits")
-    for charset in declared:
-        read = _replacing(body, charset)
-        if read.count("\ufffd") * _FAULTS <= len(read):
-            return Decoded(read, charset, f"read as {charset}, though some of its bytes are not")
     return None

@@ -183,7 +183,7 @@ class Crawl:
             for page in fetched(missing, lambda url: self._fetch(url, earlier.get(url), fetcher), pool):
                 self.read[page.url] = self._read(page, earlier.get(page.url))
             if missing:
-                self._report(f"{len(self.read):,} pages read, {len(self.unchanged):,} of them unchanged")
+                self._report(f"{self.source.name}: pages read: {len(self.read):,}, unchanged: {len(self.unchanged):,}")
             leads_to = dict.fromkeys(
                 link for url in wave for link in self.read[url].reading.links if link not in reached
             )

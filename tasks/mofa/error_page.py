@@ -9,8 +9,7 @@ import re
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
 
-_TINY = 600  # characters of text: below it the whole text is looked at, else only titles and first headings
-_SHORT = 2_000  # characters of text: a page with a password field is a login page, not a list with a login box
+_SHORT = 600  # characters of text: below it the whole text is looked at, else only titles and first headings
 _TITLE = 300  # characters of all titles and first headings that are looked at
 _UNSEEN = ("script", "style", "noscript", "template", "title")
 _PHRASES = {  # what real error pages say, in the languages of those who write them
@@ -45,7 +44,7 @@ def detect_error_page(tree: BeautifulSoup) -> str | None:
     text = _visible([tree], without=_UNSEEN)
     if not text and not titles:
         return "nothing"
-    about = f"{titles} {text}" if len(text) < _TINY else titles
+    about = f"{titles} {text}" if len(text) < _SHORT else titles
     for name, phrases in _COMPILED.items():
         if phrases.search(about):
             return name

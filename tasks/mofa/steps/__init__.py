@@ -26,7 +26,6 @@ from tasks.mofa.page import Source
 from tasks.mofa.progress import listener
 from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import fetching_settings
-from tasks.mofa.sources import source
 from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
@@ -56,15 +55,15 @@ class Monitoring:
     pause: float = PAUSE_AFTER_FAILURE  # seconds without requests after a failed one
 
 
-def this_run(source_name: str, base_url: str | None) -> Monitoring:
-    """What the run of the flow that calls this watches. Raises UserError when there is no such source.
-
-    The clock of a run that the scheduler started is its slot. A backfill run uses the current time: it sees the pages
-    of today.
-    """
+def this_run(watched: Source, base_url: str | None) -> Monitoring:
+    """The run of the flow that calls this."""
     planned = slot()
-    now = datetime.now(UTC)
-    return Monitoring(source(source_name), planned if planned and by_schedule() else now, planned, base_url)
+    return Monitoring(watched, time_of_run(planned, datetime.now(UTC), scheduled=by_schedule()), planned, base_url)
+
+
+def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> datetime:
+    """What the clock of a run says: its slot if it was `scheduled`; a backfill run sees the pages of now."""
+    return planned if planned and scheduled else now
 
 
 def run_name() -> str:

@@ -14,7 +14,7 @@ from support.project import SHARED
 from tasks.mofa import sources
 from tasks.mofa.diff import Known, match_renamed
 from tasks.mofa.embassy import Embassy, Unreadable, differences, merge_by_key
-from tasks.mofa.page import Page, PageError, html, lines, refusal
+from tasks.mofa.page import Page, PageError, refusal
 from tasks.mofa.plausibility import find_anomalies
 
 DATA = SHARED / "missions"
@@ -495,28 +495,3 @@ def test_a_page_of_another_kind_raises(source, text):
     address = {"govuk": govuk.routes[0].start[0], "russia": russia.home, "japan": f"{JAPAN}europe.html"}[source.name]
     with pytest.raises(PageError):
         [*source.follow(Page(address, text)), *source.parse(Page(address, text))]
-
-
-def test_another_status_than_200_is_no_page():
-    assert refusal(Page("x", RUSSIAN, status=503)) == "the server answered 503, a page (200) was expected"
-    assert refusal(Page("x", RUSSIAN)) is None
-
-
-def test_a_page_that_cannot_be_read_and_has_no_end_was_cut_short():
-    assert "cut short" in refusal(Page(russia.home, RUSSIAN[: RUSSIAN.index("</table>")]))
-
-
-def test_a_real_page_with_a_login_box_or_the_word_in_its_text_is_a_page():
-    text = RUSSIAN.replace("</body>", "<p>Our blog in Vienna. Maintenance is done.</p>" + "<p>text</p>" * 500)
-    assert refusal(Page("x", text + "<input type=password></body></html>")) is None
-
-
-def test_a_page_nested_deeper_than_the_stack_is_read():
-    depth = 5_000
-    page = Page("x", f"<html><body>{'<div>' * depth}deep{'</div>' * depth}</body></html>")
-    assert lines(html(page)) == "deep"
-
-
-def test_lines_are_what_a_reader_sees():
-    page = Page("x", "<html><p>a\n b<br>c <b>d</b></p><!-- no --><script>no</script><ul><li>e<li>f</ul></html>")
-    assert lines(html(page)) == "a b\nc d\ne\nf"
