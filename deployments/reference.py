@@ -20,7 +20,7 @@ from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import FetchingSettings as DownloadSettings
 from tasks.crm.heading_table import FIELDS, TableRow, heading_table
 from tasks.crm.settings import ImportSettings
-from tasks.mofa.fetching import FetchingSettings as PageSettings
+from tasks.mofa.settings import FetchingSettings as PageSettings
 from tasks.mofa.settings import MonitorSettings
 from tasks.notify.channels import NotifySettings
 from tasks.watch.settings import WatchSettings

@@ -1,6 +1,6 @@
 """Sets of missions as tables: which missions two sets share, which fields differ, which share a value.
 
-`changes` and `guard` decide what these tables mean. Both import this module in their functions and not at their top:
+`diff` and `plausibility` decide what these tables mean. Both import this module in their functions, not at their top:
 pandas would make the import of the flow a fifth slower.
 """
 

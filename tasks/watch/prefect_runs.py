@@ -33,7 +33,7 @@ from pydantic import TypeAdapter
 from db.errors import JobError
 from db.times import time_text
 from tasks.crm import steps as crm
-from tasks.mofa import steps as mofa
+from tasks.mofa.steps import digest as mofa
 from tasks.slot import SCHEDULED, slot_of, tag
 from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run
 

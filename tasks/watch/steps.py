@@ -14,7 +14,7 @@ from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
 from tasks.crm import steps as crm
-from tasks.mofa import steps as mofa
+from tasks.mofa.steps import digest as mofa
 from tasks.notify import message
 from tasks.notify.steps import channel_ids, enqueue
 from tasks.step import RESULTS, step
@@ -64,7 +64,7 @@ def remind_of_held_sets(now: datetime) -> int:
                 known=each["known"],
                 since=each["since"].astimezone(UTC),
             )
-            key = f"{mofa.held_episode(each['source'], each['compared_with'])}:reminder"
+            key = f"{mofa.held_incident(each['source'], each['compared_with'])}:reminder"
             enqueue(connection, key, channel_ids(), reminder)
     return len(held)
 

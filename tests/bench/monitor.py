@@ -150,9 +150,10 @@ def bare(base_url: str) -> dict[str, float]:
 
 def watched(base_url: str) -> dict[str, float]:
     """Seconds of the crawl in one run of the flow, and of the whole run; its peak memory in MB."""
+    from tasks.mofa.fetching import Fetcher
+
     from flows.mofa_monitoring import mofa_monitoring
     from tasks.mofa import steps
-    from tasks.mofa.fetching import Fetcher
 
     gather, crawls = steps.gather, []
 
@@ -224,8 +225,9 @@ def milliseconds(work: Callable[[], object], rounds: int = 7) -> float:
 
 
 def parsing() -> list[str]:
-    from tasks.mofa import steps
     from tasks.mofa.fetching import excuse_for_a_page
+
+    from tasks.mofa import steps
     from tasks.mofa.page import Page
     from tasks.mofa.sources import source
 

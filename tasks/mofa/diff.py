@@ -1,7 +1,7 @@
-"""What changed at a ministry: the difference between the missions we know and those its pages show now.
+"""What changed at a ministry: the difference between the known missions and those that its pages show now.
 
-A pure function of two sets and of the time, so that any history can be replayed. It decides what is told, in which
-order, and that a mission is not declared closed because it was missing once.
+A pure function of two sets and of the time, so that any history can be replayed. It decides what is reported, in which
+order, and that a mission is not closed because it was missing once.
 """
 
 from collections import Counter, defaultdict
@@ -45,32 +45,28 @@ class Change:
 
     @property
     def importance(self) -> tuple[int, int, str]:
-        """What to sort by: the smallest is told first."""
+        """What to sort by: the smallest is reported first."""
         place = COMPARED.index(self.field) if self.field in COMPARED else len(COMPARED)
         return (_ORDER.index(self.kind), place, self.key)
 
 
-def diff(
-    known: Mapping[str, Known], found: Mapping[str, Embassy], *, at: datetime, scheduled: bool = True
-) -> list[Change]:
-    """What has to be told and stored, most important first.
+def diff(known: Mapping[str, Known], found: Mapping[str, Embassy], *, at: datetime) -> list[Change]:
+    """What has to be reported and stored, most important first.
 
     Args:
         known: every mission of this source in the database, closed ones too, by key.
         found: the accepted set, by key.
-        at: the slot of this run, or, of a manual one, its start; with time zone.
-        scheduled: whether this run has a slot. Only such a run can close a mission: somebody who runs the job by hand
-            twice in a row has not waited for the ministry to repair its page.
+        at: when the pages were read: the slot of this run, or, of a manual one, its start; with time zone.
 
-    A mission renamed or moved also has a "changed" for each other field that differs. Nothing is said about a mission
-    that stays missing or closed.
+    A mission renamed or moved also has a "changed" for each other field that differs. A mission that stays missing or
+    closed is no change. A missing one is closed by any later run, CLOSED_AFTER after the first that missed it.
     """
     from tasks.mofa.tables import compared, differences_by_key  # noqa: PLC0415 - see there
 
     sets = compared({key: each.embassy for key, each in known.items()}, found)
     gone, new, kept = (sets[sets["_merge"] == side] for side in ("left_only", "right_only", "both"))
     still_open = {key: known[key].embassy for key in gone.index if known[key].status == "open"}
-    again = same_missions(still_open, {key: found[key] for key in new.index})
+    again = match_renamed(still_open, {key: found[key] for key in new.index})
     changes = [Change("reopened", key, found[key].name) for key in kept.index if known[key].status != "open"]
     for key, field in differences_by_key(kept):
         changes += _changed(known[key].embassy, found[key], [field])
@@ -81,7 +77,7 @@ def diff(
         before = known[key]
         if before.status == "open":
             changes.append(Change("missing", key, before.embassy.name))
-        elif before.status == "missing" and scheduled and _waited(before, at):
+        elif before.status == "missing" and _waited(before, at):
             changes.append(Change("closed", key, before.embassy.name))
     return sorted(changes, key=lambda change: change.importance)
 
@@ -107,7 +103,7 @@ def _rekeyed(before: Embassy, now: Embassy) -> list[Change]:
     return [first, *_changed(before, now, [each for each in fields if each != field])]
 
 
-def same_missions(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> dict[str, str]:
+def match_renamed(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> dict[str, str]:
     """Which new key is which mission that is gone: new key -> old key, each at most once.
 
     They must agree in address, phone or e-mail. Where several would do (a trade office in the embassy's house), more

@@ -1,23 +1,24 @@
-"""Is a set of missions believable? Decides whether it may be applied or is held for a person to look at.
+"""Decides whether a candidate is plausible: it is applied, or held for a person to look at.
 
 A redesign, a half-empty page or a maintenance notice must not close an embassy in anybody's database. Pure: the known
 missions, the candidate and the thresholds go in, the reasons to hold it come out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.mofa.changes import Known
+from tasks.mofa.diff import Known
 from tasks.mofa.embassy import COMPARED, Embassy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# A yearly holiday table changes on most missions at once and a ministry moves all its sites: neither is suspicious.
-CONTACT_FIELDS = tuple(field for field in COMPARED if field not in {"website", "opening_hours", "kind"})
+# A yearly holiday table changes on most missions at once, and so does a new web address: neither is an anomaly.
+WATCHED_FIELDS = tuple(field for field in COMPARED if field not in {"website", "opening_hours", "kind"})
 
+_FEWEST_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
 _ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
 
 
@@ -46,25 +47,33 @@ class Thresholds(BaseModel):
         description="Hold a set in which one contact field changes on more than this share: in fourteen months at "
         "GOV.UK none changed on more than 25 %",
     )
+    unreadable: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Hold a set in which more than this share of the missions, and at least three, cannot be read",
+    )
 
 
-def reasons_to_hold(
+def find_anomalies(
     known: Mapping[str, Known],
     candidate: Mapping[str, Embassy],
     *,
     highest: int,
     proven: bool,
     thresholds: Thresholds | None = None,
+    unreadable: Sequence[str] = (),
 ) -> list[str]:
-    """Why this set must not be applied unseen: plain sentences with numbers; none: it may be.
+    """Why this set must not be applied before a person has seen it: plain sentences with numbers; none: it may be.
 
     Args:
         known: every mission of the source in the database by key; empty: nothing was ever accepted.
-        candidate: the set in question by key.
+        candidate: the set in question by key; missions that could not be read are as last known.
         highest: the highest number of missions in a set accepted in the last 30 days, so that a slow drain of 5 % a
             day is measured against where it began; 0: none was.
         proven: whether a saved real page has proven the parser that made the set.
         thresholds: None for the defaults.
+        unreadable: every mission that could not be read, with the reason.
 
     A mission counts as found again only under its own key: a set in which most keys changed at once is looked at by a
     person even when addresses and numbers would tell who is who.
@@ -73,14 +82,14 @@ def reasons_to_hold(
     before = {key: each.embassy for key, each in known.items() if each.status == "open"}
     if not candidate:
         return [f"The pages hold no mission at all, {len(before):,} are open."]
+    reasons = _unreadable(unreadable, len(candidate), limits)
     if not known:
         reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
-        return [] if proven else [reason]
+        return reasons if proven else [reason, *reasons]
     from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
 
     sets = compared(before, candidate)
     again = sets[sets["_merge"] == "both"]
-    reasons = []
     expected = max(highest, len(before))
     if len(again) + _ROUNDING < limits.found_again * expected:
         reasons.append(
@@ -91,6 +100,16 @@ def reasons_to_hold(
         reasons += _emptied(sets, len(before), len(candidate), limits)
     reasons += _changed(again, limits)
     return reasons
+
+
+def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:
+    """`readable`: missions of the set, some of which may be kept as last known."""
+    whole = max(readable, len(rows))
+    if len(rows) < _FEWEST_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
+        return []
+    share = f"{_percent(len(rows), whole)} of {whole:,}"
+    limit = f"at most {limits.unreadable:.0%} are accepted"
+    return [f"{len(rows):,} missions cannot be read ({share}); {limit}. The first of them: {rows[0]}."]
 
 
 def _emptied(sets: "pd.DataFrame", before: int, after: int, limits: Thresholds) -> list[str]:
@@ -114,7 +133,7 @@ def _changed(again: "pd.DataFrame", limits: Thresholds) -> list[str]:
     `filled` of them is not watched.
     """
     reasons = []
-    for field in CONTACT_FIELDS:
+    for field in WATCHED_FIELDS:
         count = int(again[field].sum())
         filled = int(again[[f"{field}_old", f"{field}_new"]].notna().any(axis="columns").sum())
         if count > limits.changed * filled and filled >= limits.filled * len(again):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks.mofa.changes import Known
+from tasks.mofa.diff import Known
 from tasks.mofa.embassy import Embassy
-from tasks.mofa.guard import Thresholds, reasons_to_hold
+from tasks.mofa.plausibility import Thresholds, find_anomalies
 
 
 def missions(count, **fields):
@@ -23,7 +23,7 @@ def known(records, status="open"):
 
 
 def reasons(before, after, *, highest=None, proven=True, **thresholds):
-    return reasons_to_hold(
+    return find_anomalies(
         known(before),
         after,
         highest=len(before) if highest is None else highest,
@@ -65,7 +65,7 @@ def test_a_slow_drain_is_a_drain():
 
 def test_missions_already_missing_or_closed_are_not_expected():
     before = {**known(missions(10)), **{f"x{key}": each for key, each in known(missions(90), "closed").items()}}
-    assert reasons_to_hold(before, missions(10), highest=10, proven=True) == []
+    assert find_anomalies(before, missions(10), highest=10, proven=True) == []
 
 
 def test_a_field_that_falls_by_half_is_held():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.mofa.changes import CLOSED_AFTER, Change, Known, diff, same_missions
+from tasks.mofa.diff import CLOSED_AFTER, Change, Known, diff, match_renamed
 from tasks.mofa.embassy import Embassy
 
 NIGHT = datetime(2026, 3, 1, 3, tzinfo=UTC)
@@ -62,18 +62,18 @@ def test_closures_are_told_first():
 
 
 @pytest.mark.parametrize(
-    ("after", "scheduled", "expected"),
+    ("after", "expected"),
     [
-        (timedelta(hours=24), True, ["closed"]),
-        (CLOSED_AFTER, True, ["closed"]),
-        (CLOSED_AFTER - timedelta(seconds=1), True, []),
-        (timedelta(days=9), False, []),
-        (timedelta(0), True, []),
+        (timedelta(hours=24), ["closed"]),
+        (CLOSED_AFTER, ["closed"]),
+        (CLOSED_AFTER - timedelta(seconds=1), []),
+        (timedelta(days=9), ["closed"]),
+        (timedelta(0), []),
     ],
 )
-def test_a_missing_mission_is_closed_only_by_a_slot_twenty_hours_on(after, scheduled, expected):
+def test_a_missing_mission_is_closed_only_twenty_hours_on(after, expected):
     before = known(mission(), status="missing", missing_since=NIGHT)
-    assert [each.kind for each in diff(before, {}, at=NIGHT + after, scheduled=scheduled)] == expected
+    assert [each.kind for each in diff(before, {}, at=NIGHT + after)] == expected
 
 
 def test_twenty_hours_are_twenty_hours():
@@ -130,13 +130,13 @@ def test_a_mission_that_was_already_missing_or_is_still_there_is_not_renamed():
 def test_of_several_in_one_house_each_finds_its_own():
     gone = by_key(mission("uk-trade/tokyo", address="1 A St"), mission("embassy/tokyo", address="1 A St", phone="9"))
     new = by_key(mission("trade-dept/tokyo", address="1 A St"), mission("mission/tokyo", address="1 A St", phone="9"))
-    assert same_missions(gone, new) == {"trade-dept/tokyo": "uk-trade/tokyo", "mission/tokyo": "embassy/tokyo"}
+    assert match_renamed(gone, new) == {"trade-dept/tokyo": "uk-trade/tokyo", "mission/tokyo": "embassy/tokyo"}
 
 
 def test_what_cannot_be_decided_is_not_guessed():
     gone = by_key(mission("a1", name="E", phone="1"))
     new = by_key(mission("b1", name="E", phone="1"), mission("c1", name="E", phone="1"))
-    assert same_missions(gone, new) == {}
+    assert match_renamed(gone, new) == {}
     assert sorted(kinds(diff(known(gone["a1"]), new, at=NIGHT))) == [
         ("added", "b1", None),
         ("added", "c1", None),
@@ -147,8 +147,8 @@ def test_what_cannot_be_decided_is_not_guessed():
 def test_the_switchboard_of_the_whole_ministry_is_no_evidence():
     gone = by_key(*(mission(f"a{n}", phone="1") for n in range(1_500)))
     new = by_key(*(mission(f"b{n}", phone="1") for n in range(1_500)))
-    assert same_missions(gone, new) == {}
+    assert match_renamed(gone, new) == {}
 
 
 def test_blanks_are_no_evidence():
-    assert same_missions(by_key(mission("a")), by_key(mission("b"))) == {}
+    assert match_renamed(by_key(mission("a")), by_key(mission("b"))) == {}
