@@ -4,6 +4,7 @@ For admission (a run that did not start), for the watchdog (work that a process 
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select, text, update
@@ -20,6 +21,13 @@ def failed_in(connection: Connection, name: str, subject: str, flow_run_id: UUID
     )
     failed = select(task_runs.c.id).where(ours, task_runs.c.status == "failed").limit(1)
     return connection.execute(failed).first() is not None
+
+
+def result_of(connection: Connection, flow_run_id: UUID | str) -> dict[str, Any] | None:
+    """The result of the unit that this flow run has completed; None if there is none."""
+    done = select(task_runs.c.result).where(task_runs.c.flow_run_id == UUID(str(flow_run_id)))
+    result: dict[str, Any] | None = connection.scalar(done.where(task_runs.c.status.in_(DONE)).limit(1))
+    return result
 
 
 def record_decision(

@@ -9,6 +9,7 @@ import base64
 import os
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from tasks.prefect_server import server_of_make_up, server_settings
 
 POOL = "crm-pool"
 IMPORT = "import-crm-data"
+MONITOR = "mofa_monitoring/mofa-monitoring"  # flow/deployment
 AT_START = "at-start"  # tag of deployments: `make up` starts a run whenever it starts
 FIRST_RUN = "first-run"  # tag of that run
 BUSY = {408, 429, 502, 503}  # a server on SQLite answers 503 while another transaction holds its file
@@ -139,9 +141,26 @@ class PrefectApi:
         )
         if waiting:
             return str(waiting[0]["id"])
+        return self.create_run(deployment, tags=[FIRST_RUN])
+
+    def has_run(self, tag: str) -> bool:
+        """Whether there is a run with this tag, in whatever state."""
+        return bool(self._call("POST", "/flow_runs/filter", flow_runs={"tags": {"all_": [tag]}}, limit=1))
+
+    def deployment_id(self, name: str) -> str | None:
+        """The id of a deployment by its name, flow/deployment; None if there is none."""
+        try:
+            return str(self._call("GET", f"/deployments/name/{name}")["id"])
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def create_run(self, deployment: str, *, tags: Sequence[str], parameters: Mapping[str, Any] | None = None) -> str:
+        """Create a run of the deployment and return its id; `parameters` replace those of the deployment."""
         key = str(uuid.uuid4())  # after a 503 the request is repeated; the server still creates one run
-        run = self._call("POST", f"/deployments/{deployment}/create_flow_run", tags=[FIRST_RUN], idempotency_key=key)
-        return str(run["id"])
+        wanted = {"tags": list(tags), "parameters": dict(parameters or {}), "idempotency_key": key}
+        return str(self._call("POST", f"/deployments/{deployment}/create_flow_run", **wanted)["id"])
 
     def run_state(self, run_id: str) -> RunState:
         """The state of the run."""

@@ -18,7 +18,8 @@ from db.engine import database_url, engine, explain, upgrade
 from db.settings import env_file
 from db.times import duration_text
 from deployments import automations, sqlite_turns
-from deployments.prefect_api import IMPORT, POOL, PrefectApi
+from deployments.demo import ministry as demo
+from deployments.prefect_api import IMPORT, MONITOR, POOL, PrefectApi
 from deployments.processes import Child, end_processes, is_flow_run, marked_processes
 from deployments.up.first_run import FirstRun
 from deployments.up.ports import free_ports
@@ -43,6 +44,7 @@ class Up:
         self.env: dict[str, str] = {}  # of the children
         self.embedded = False  # whether the database is the embedded one
         self.state = State(data_dir)  # what up.json says
+        self.cleanup = contextlib.ExitStack()  # what ends with this object, beside processes and database
         self._server: PrefectApi | None = None
 
     @property
@@ -81,7 +83,7 @@ class Up:
             self.expect_no_other_database()
             self.deploy()
             self.start_worker()
-            first_runs = self.start_first_runs()
+            first_runs = [*self.start_first_runs(), *self.start_demo()]
             ui, logs = self.state["ui_url"], self.data_dir / "logs"
             print_line("ready", f"UI at {ui} - logs in {logs} - Ctrl-C stops everything")
             self.supervise(first_runs)
@@ -231,6 +233,21 @@ class Up:
             runs.append(FirstRun(job, self.server, run_id))
         return runs
 
+    def start_demo(self) -> list[FirstRun]:
+        """On the embedded database, once: start the first run of the monitor, of a small ministry served here.
+
+        Its website is there until `make up` ends, so that the run can be retried.
+        """
+        deployment = self.server.deployment_id(MONITOR)
+        if not self.embedded or deployment is None or self.server.has_run(demo.FIRST_DAY):
+            return []
+        ministry = self.cleanup.enter_context(demo.serving())
+        run_id = self.server.create_run(
+            deployment, parameters={"source": demo.SOURCE, "base_url": ministry.url}, tags=[demo.FIRST_DAY]
+        )
+        print_line("monitor", f"a demo ministry, its first day: {self.state['ui_url']}/runs/flow-run/{run_id}")
+        return [FirstRun("monitor", self.server, run_id)]
+
     # --- supervise
 
     def supervise(self, first_runs: Sequence[FirstRun]) -> None:
@@ -259,6 +276,7 @@ class Up:
                 embedded.stop(self.data_dir)
             except EmbeddedError as error:
                 print_line("database", str(error))
+        self.cleanup.close()
         self.state.remove()
         if anything:
             took = duration_text(time.monotonic() - started)
