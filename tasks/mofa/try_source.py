@@ -26,9 +26,9 @@ from tasks.mofa import recording, sources
 from tasks.mofa.charset import decode
 from tasks.mofa.diff import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, Embassy, differences
-from tasks.mofa.file_parser import same_on_all
 from tasks.mofa.http import Fetcher, NotModified
 from tasks.mofa.page import Page, Source
+from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.recording import PageResult, result_of
 from tasks.mofa.request import Request
 from tasks.mofa.settings import fetching_settings
@@ -190,6 +190,8 @@ def main(given: Sequence[str] | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=_PIPED)
     try:
         source = sources.of_file(Path(asked.source)) if asked.source.endswith(".toml") else sources.source(asked.source)
+        if asked.record:
+            recording.require_place(asked.record)
         trial = Trial(source, _results(source, asked))
     except (JobError, DatabaseError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command
