@@ -66,7 +66,7 @@ _SCHEDULE: TypeAdapter[Any] = TypeAdapter(SCHEDULE_TYPES)
 # Jobs that tell their own failures, and what a run of theirs is about.
 SUBJECTS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     crm.JOB: crm.subject,
-    mofa.JOB: lambda parameters: str(parameters.get("source")),
+    mofa.JOB: mofa.subject,
 }
 
 

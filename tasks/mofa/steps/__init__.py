@@ -3,7 +3,8 @@
 This package is what of the monitor uses the database and Prefect; the modules beside it are pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from prefect.runtime import flow_run, task_run
 from db import embassies as table
 from db.engine import transaction
 from db.errors import JobError, UserError
+from db.settings import SettingsError
 from db.task_runs import Claim, failed_in, idempotent_once
 from tasks.mofa.candidate import Candidate, candidate_of, merged
 from tasks.mofa.crawl import PAUSE_AFTER_FAILURE, Crawl
@@ -25,7 +27,7 @@ from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Source
 from tasks.mofa.progress import listener
 from tasks.mofa.report import MonitorReport, markdown, summary
-from tasks.mofa.settings import fetching_settings
+from tasks.mofa.settings import fetching_settings, monitor_settings
 from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
@@ -66,9 +68,16 @@ def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> 
     return planned if planned and scheduled else now
 
 
+def subject(parameters: Mapping[str, Any]) -> str:
+    """The source that a run with these parameters monitors: the one they name, or MOFA_SOURCE."""
+    with suppress(SettingsError):
+        return str(parameters.get("source") or monitor_settings().source)
+    return "(no source)"
+
+
 def run_name() -> str:
     """The run's name in the UI: watch-japan."""
-    return f"watch-{flow_run.parameters.get('source')}"
+    return f"watch-{subject(flow_run.parameters)}"
 
 
 def once(monitoring: Monitoring) -> idempotent_once:
