@@ -136,6 +136,20 @@ def _cell(value: str | None) -> str:
     return text if len(text) <= _WIDE else f"{text[: _WIDE - 1]}…"
 
 
+def show_fixture(console: Console, source: Source, directory: Path) -> list[str]:
+    """Print how old the fixture of the source is, and what is read otherwise than recorded; returns the latter."""
+    fixture = recording.read(directory)
+    if fixture is None:
+        console.print("no fixture: --record keeps one")
+        return []
+    problems = recording.replay(source, fixture)
+    state = "as recorded" if not problems else "read otherwise than recorded"
+    console.print(f"fixture of {fixture.day} ({fixture.origin}): {state}", highlight=False)
+    for problem in problems:
+        console.print(f"  {problem}", highlight=False, markup=False)
+    return problems
+
+
 def show_changes(console: Console, trial: Trial) -> None:
     """Print what would change against the database, if one can be reached."""
     try:
@@ -189,7 +203,8 @@ def main(given: Sequence[str] | None = None) -> int:
     asked = arguments().parse_args(given)
     console = Console() if sys.stdout.isatty() else Console(width=_PIPED)
     try:
-        source = sources.of_file(Path(asked.source)) if asked.source.endswith(".toml") else sources.source(asked.source)
+        file = Path(asked.source) if asked.source.endswith(".toml") else None
+        source = sources.of_file(file) if file else sources.source(asked.source)
         if asked.record:
             recording.require_place(asked.record)
         trial = Trial(source, _results(source, asked))
@@ -198,10 +213,11 @@ def main(given: Sequence[str] | None = None) -> int:
         return 1
     show(console, trial)
     show_changes(console, trial)
+    problems = show_fixture(console, source, sources.fixture_directory(source.name, file))
     if asked.record:
         pages = recording.write(asked.record, trial.results, datetime.now(UTC).date())
         console.print(f"{pages} pages recorded in {asked.record}", highlight=False)
-    return 1 if trial.problems() else 0
+    return 1 if problems or trial.problems() else 0
 
 
 def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:

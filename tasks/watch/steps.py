@@ -46,6 +46,7 @@ from db.errors import JobError
 from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
+from tasks.mofa import steps as monitor
 from tasks.mofa.steps import digest as mofa
 from tasks.notify import message
 from tasks.notify.steps import Failure, channel_ids, enqueue, failing, working
@@ -66,7 +67,7 @@ _SCHEDULE: TypeAdapter[Any] = TypeAdapter(SCHEDULE_TYPES)
 # Jobs that tell their own failures, and what a run of theirs is about.
 SUBJECTS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     crm.JOB: crm.subject,
-    mofa.JOB: mofa.subject,
+    mofa.JOB: monitor.subject,
 }
 
 
