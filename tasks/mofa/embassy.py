@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.mofa.numbers import comparable_numbers
+
 RULES_VERSION = 1
 
 # Every field that is compared, most important first: the order of a report.
@@ -68,7 +70,7 @@ class Embassy(BaseModel):
         limit = _LONGEST.get(info.field_name, _LONG)
         if len(text) > limit:
             raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
-        return None if not text or text.casefold().translate(_DASHES) in _NOTHING else text
+        return None if is_blank(text) else text
 
     @field_validator("extra")
     @classmethod
@@ -107,6 +109,11 @@ def tidy(text: str) -> str:
     return "\n".join(line for each in text.splitlines() if (line := " ".join(each.split())))
 
 
+def is_blank(text: str) -> bool:
+    """Whether a page writes so that it has no value: nothing, "n/a", or signs alone."""
+    return not re.search(r"\w", text) or " ".join(text.split()).casefold().translate(_DASHES) in _NOTHING
+
+
 def key_of(*parts: str) -> str:
     """The key made of these texts, outermost first ("Austria", "Embassy in Vienna") -> "austria/embassy-in-vienna".
 
@@ -133,8 +140,8 @@ def comparable(field: str, value: str | None) -> str:
     if field == "website":
         parts = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
         return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
-    if field in {"phone", "fax"}:  # separators do not matter, nor does the order of the lines
-        return " ".join(sorted(filter(None, (re.sub(r"[^\w+]|_", "", line) for line in text.splitlines()))))
+    if field in {"phone", "fax"}:
+        return comparable_numbers(text)
     return _BLANKS_AND_SIGNS.sub(" ", text).strip()
 
 

@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
@@ -24,7 +24,7 @@ import anyio.from_thread
 import httpx
 
 from tasks.mofa.addresses import Addresses, refuse_private
-from tasks.mofa.charset import decode
+from tasks.mofa.charset import Decoded, decode
 from tasks.mofa.content_encoding import read_body
 from tasks.mofa.fetch_errors import (
     MAY_HEAL,
@@ -35,10 +35,13 @@ from tasks.mofa.fetch_errors import (
     status_problem,
 )
 from tasks.mofa.page import Page
+from tasks.mofa.request import Request
 from tasks.mofa.robots import MAX_BYTES, NO_RULES, PRODUCT, Robots
 from tasks.mofa.settings import FetchingSettings
+from tasks.mofa.table_file import as_text
 
 _REDIRECTS = {301, 302, 303, 307, 308}
+_SAME_METHOD = {307, 308}  # of these; after the others a browser requests by GET
 _MOST_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
 
 
@@ -149,13 +152,14 @@ class Fetcher:
             raise proxy_problem(str(url), self._addresses.proxy(url), reason) from error
 
     def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
-        """The page at `url`, or that it has not changed since `earlier`.
+        """The page at `url` (Request.address), or that it has not changed since `earlier`.
 
         Waits for its place in the queue first, at most MOFA_LONGEST_WAIT. Raises FetchFailedError when trying again may
         help, else FetchRefusedError.
         """
-        conditions = _conditions(earlier) if earlier else {}
-        answer = self._portal.call(self._follow_redirects, url, conditions)
+        request = Request.of(url)
+        conditions = _conditions(earlier) if earlier and request.method == "GET" else {}
+        answer = self._portal.call(self._follow_redirects, request, conditions)
         etag, last_modified = (
             _safe_header(answer.headers.get("etag")),
             _safe_header(answer.headers.get("last-modified")),
@@ -164,7 +168,8 @@ class Fetcher:
             before = earlier or Validators()
             return NotModified(url, etag or before.etag, last_modified or before.last_modified, self._now())
         content_type = answer.headers.get("content-type")
-        decoded = decode(answer.body, content_type)
+        table = as_text(answer.body)
+        decoded = Decoded(table, "base64") if table else decode(answer.body, content_type)
         if decoded is None:
             shown = self._addresses.shown(url)
             raise FetchFailedError(
@@ -183,9 +188,13 @@ class Fetcher:
             charset_assumed=decoded.assumed,
         )
 
-    async def _follow_redirects(self, url: str, conditions: dict[str, str], *, robots: bool = False) -> _Answer:
-        """The first answer that is no redirect. Each address on the way must be allowed by hosts and robots.txt."""
-        at = url
+    async def _follow_redirects(self, request: Request, conditions: dict[str, str], *, robots: bool = False) -> _Answer:
+        """The first answer that is no redirect. Each address on the way must be allowed by hosts and robots.txt.
+
+        Cookies that an answer sets are sent from then on, also by later requests of this fetcher. A form is sent again
+        after 307 and 308 only.
+        """
+        url = at = request.url
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 request_url = self._addresses.resolve(at, any_host=robots)
@@ -196,13 +205,15 @@ class Fetcher:
                 if at == url:
                     raise
                 raise FetchRefusedError(f"{url} redirects: {refusal}") from refusal
-            answer = await self._request(at, request_url, server, conditions, robots=robots)
+            answer = await self._request(replace(request, url=at), request_url, server, conditions, robots=robots)
             if answer.status == httpx.codes.NOT_MODIFIED and not conditions:
                 shown = self._addresses.shown(at)
                 raise FetchFailedError(f"{shown}: the server answers 304 although it was not asked for changes", 304)
             if answer.status not in _REDIRECTS:
                 return answer
             at = self._addresses.redirected(at, answer.status, answer.headers.get("location", "").strip())
+            if answer.status not in _SAME_METHOD:
+                request = Request(at)
             conditions = {}  # they are about the page that was redirected, and could match another by chance
         raise FetchRefusedError(f"{url}: more than {_MOST_REDIRECTS} redirects, the last to {at}: check the address")
 
@@ -230,22 +241,25 @@ class Fetcher:
 
     async def _read_robots(self, url: str) -> Robots:
         try:
-            answer = await self._follow_redirects(url, {}, robots=True)
+            answer = await self._follow_redirects(Request(url), {}, robots=True)
         except FetchRefusedError:  # RFC 9309, 2.3.1.3: 4xx means that there are no rules; 5xx is FetchFailedError
             return NO_RULES
         return Robots.parse(answer.body)
 
     async def _request(
-        self, url: str, request_url: httpx.URL, server: _Server, conditions: dict[str, str], *, robots: bool
+        self, request: Request, request_url: httpx.URL, server: _Server, conditions: dict[str, str], *, robots: bool
     ) -> _Answer:
         """One request, after its place in the queue, within MOFA_TOTAL_TIMEOUT."""
+        url, form = request.url, dict(request.form) if request.method == "POST" else None
         shown, proxy = self._addresses.shown(url), self._addresses.proxy(request_url)
         async with server.connections:
             await self._wait_in_queue(url, server)
             try:
                 with anyio.fail_after(self._settings.total_timeout):
                     await self._refuse_private_name(url, request_url, server)
-                    async with self._client.stream("GET", request_url, headers=conditions) as response:
+                    async with self._client.stream(
+                        request.method, request_url, headers=conditions, data=form
+                    ) as response:
                         self._refuse_private_peer(url, request_url, response)
                         self._check_status(shown, server, response, proxy)
                         most = MAX_BYTES if robots else self._settings.max_bytes

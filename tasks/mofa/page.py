@@ -6,11 +6,11 @@ as "this ministry has no missions".
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from db.errors import JobError
 from tasks.mofa.embassy import RULES_VERSION, Embassy, Entry
 from tasks.mofa.error_page import detect_error_page
+from tasks.mofa.hidden_email import may_hide, reveal
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -67,8 +68,11 @@ class Page:
 
     @cached_property
     def tree(self) -> BeautifulSoup:
-        """The parsed HTML, made once. It is shared: parsers must not change it."""
-        return BeautifulSoup(self.text, "lxml")
+        """The parsed HTML with hidden e-mail addresses shown, made once. It is shared: parsers must not change it."""
+        made = BeautifulSoup(self.text, "lxml")
+        if may_hide(self.text):
+            reveal(made)
+        return made
 
     @property
     def is_cut_short(self) -> bool:
@@ -80,8 +84,8 @@ class Page:
 class Route:
     """One way to the missions of a ministry."""
 
-    start: tuple[str, ...]  # absolute addresses; when one answers 404, the source's next route is tried
-    proven: bool  # whether the parser of this route has read saved real pages: FACTS, tests/unit/mofa/test_sources.py
+    start: tuple[str, ...]  # addresses (Request.address); when one answers 404, the source's next route is tried
+    proven: bool = False  # whether its parser has read a saved real page, or one in the layout of it
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,12 @@ class Source:
     routes: tuple[Route, ...]
     follow: Callable[[Page], list[str]]  # absolute addresses; [] for a page that leads nowhere
     parse: Callable[[Page], Sequence[Entry]]  # [] for a page that only leads on; raises PageError
+    direction: Literal["abroad", "host"] = "abroad"  # host: missions of other countries in this one
+    language: str = "en"  # of its pages: what is asked for
+    time_zone: str = "UTC"  # of the ministry
+    javascript: bool = False  # its pages are made by JavaScript: a browser reads them
+    may_be_same: frozenset[str] = frozenset()  # fields that may have one value on all missions
+    thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)  # of its own, in place of the settings'
 
     @property
     def version(self) -> str:

@@ -2,11 +2,12 @@
 
 import re
 from functools import cache
+from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from db.settings import ProjectSettings
+from db.settings import ROOT, ProjectSettings
 from tasks.mofa.plausibility import Thresholds
 
 _DEFAULT = Thresholds()
@@ -61,6 +62,13 @@ class MonitorSettings(ProjectSettings):
     )
     compared_days: int = Field(30, ge=1, description="Days back to the largest set that a new one is measured against")
     snapshot_days: int = Field(90, ge=1, description="Days that pages which prove nothing are kept")
+
+    sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")
+
+    @field_validator("sources")
+    @classmethod
+    def _from_project(cls, value: Path | None) -> Path | None:
+        return ROOT / value.expanduser() if value else None
 
     def thresholds(self) -> Thresholds:
         """The thresholds for plausibility.py."""
