@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from tasks.mofa.embassy import COMPARED, Embassy, Unreadable, is_blank, key_of
 from tasks.mofa.hidden_email import as_email
-from tasks.mofa.html_rows import html_rows, sections_without, tree
+from tasks.mofa.html_rows import html_rows, sections_without
 from tasks.mofa.json_rows import json_content, json_rows, search
 from tasks.mofa.labels import normal
-from tasks.mofa.page import Page, PageError, Route, Source
+from tasks.mofa.page import Page, PageError, Route, Source, html
 from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.request import Request
 from tasks.mofa.rows import Row, count, numbers, table_rows
@@ -107,7 +107,7 @@ def _next(file: SourceFile, pages: Pages, page: Page, number: int) -> list[int]:
 
 def _links(file: SourceFile, rule: Links, page: Page) -> list[str]:
     if rule.css:
-        written = [str(each[rule.attribute]) for each in tree(page).select(rule.css) if each.has_attr(rule.attribute)]
+        written = [str(each[rule.attribute]) for each in html(page).select(rule.css) if each.has_attr(rule.attribute)]
     else:
         listed = search(rule.json_ or "", json_content(page, file))
         written = [str(each) for each in listed] if isinstance(listed, list) else []

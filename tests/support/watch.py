@@ -45,7 +45,7 @@ class Watch:
         def monitor(source: str, accept: int | None) -> Any:
             return watch(source, lambda: self.this_run(source), accept)
 
-        state = monitor(source, accept, return_state=True)
+        state: Any = monitor(source, accept, return_state=True)
         assert len(state.message.splitlines()) == 1, "one clear sentence"
         return state
 
@@ -94,7 +94,7 @@ class Watch:
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """The rows of a query."""
         with psycopg.connect(self.database, row_factory=dict_row) as connection:
-            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query, values).fetchall()
 
     def tables(self) -> list[list[dict[str, Any]]]:
         """All that people rely on: missions and changes."""
