@@ -23,10 +23,11 @@ from db import embassies, embedded
 from db.engine import DatabaseError, database_settings, database_url, transaction
 from db.errors import JobError
 from tasks.mofa import recording, sources
+from tasks.mofa.browser import fetcher_for
 from tasks.mofa.charset import decode
 from tasks.mofa.diff import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, Embassy, differences
-from tasks.mofa.http import Fetcher, NotModified
+from tasks.mofa.http import NotModified
 from tasks.mofa.page import Page, Source
 from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.recording import PageResult, result_of
@@ -227,7 +228,7 @@ def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:
     def tell(text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201 - a command
 
-    with Fetcher(fetching_settings(), source.hosts, asked.base_url) as fetcher:
+    with fetcher_for(source, fetching_settings(), asked.base_url) as fetcher:
 
         def fetch(address: str) -> Page:
             page = fetcher.fetch(address)

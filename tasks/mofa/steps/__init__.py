@@ -19,6 +19,7 @@ from db.engine import transaction
 from db.errors import JobError, UserError
 from db.settings import SettingsError
 from db.task_runs import Claim, failed_in, idempotent_once
+from tasks.mofa.browser import BrowserFetcher, fetcher_for
 from tasks.mofa.candidate import Candidate, candidate_of, merged
 from tasks.mofa.crawl import PAUSE_AFTER_FAILURE, Crawl
 from tasks.mofa.embassy import from_json
@@ -28,6 +29,7 @@ from tasks.mofa.page import Source
 from tasks.mofa.progress import listener
 from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import fetching_settings, monitor_settings
+from tasks.mofa.sources import fixture_date
 from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
@@ -40,9 +42,9 @@ from tasks.step import run, step
 RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
 
 
-def new_fetcher(watched: Source, base_url: str | None) -> Fetcher:
+def new_fetcher(watched: Source, base_url: str | None) -> Fetcher | BrowserFetcher:
     """What requests the pages of a source."""
-    return Fetcher(fetching_settings(), watched.hosts, base_url)
+    return fetcher_for(watched, fetching_settings(), base_url)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Monitoring:
     at: datetime  # what the clock of the run says
     slot: datetime | None = None  # of the schedule; None: a person started the run
     base_url: str | None = None
-    open_fetcher: Callable[[Source, str | None], Fetcher] = new_fetcher
+    open_fetcher: Callable[[Source, str | None], Fetcher | BrowserFetcher] = new_fetcher
     pause: float = PAUSE_AFTER_FAILURE  # seconds without requests after a failed one
 
 
@@ -200,7 +202,7 @@ def report_failure(source_name: str, sentence: str) -> None:
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, message.in_markdown, base_url)
+    shown = markdown(report, outcome.changes, message.in_markdown, base_url, fixture_date(report.source))
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report
