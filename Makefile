@@ -57,7 +57,7 @@ bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers 
 	@$(if $(ARGS),,$(BENCH_VENV)/bin/python tests/bench/monitor.py)
 
 lock: ## choose the versions again and write all locks (needs uv on PATH, or UV=...)
-	@$(LOCK) --extra dev --extra s3 --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
+	@$(LOCK) --extra dev --extra s3 --extra javascript --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
 	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
 	@$(LOCK) --group pyproject.toml:docs --constraints requirements.lock --output-file requirements-docs.lock
 

@@ -74,7 +74,14 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         return Decoded(text, "utf-8")
     if _is_mostly_utf8(body):
         return Decoded(_replacing(body, "utf-8"), "utf-8", "read as UTF-8, though some of its bytes are not")
-    # A charset of single bytes decodes anything; of two declared ones the other is the one that can be wrong.
+    return _as_declared(body, declared) or _guessed(body)
+
+
+def _as_declared(body: bytes, declared: list[str]) -> Decoded | None:
+    """The text in a charset that was declared, if it can be that.
+
+    A charset of single bytes decodes anything; of two declared ones the other is the one that can be wrong.
+    """
     for charset in sorted(declared, key=lambda each: each.startswith(_SINGLE_BYTES)):
         text = _strict(body, charset)
         if text is not None and not _is_garbled(text, charset):
@@ -85,7 +92,7 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         text = _replacing(body, charset)
         if _has_few_faults(text) and not _is_garbled(text, charset):
             return Decoded(text, charset, f"read as {charset}, though some of its bytes are not")
-    return _guessed(body)
+    return None
 
 
 def _declared(body: bytes, content_type: str | None) -> list[str]:

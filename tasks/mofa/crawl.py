@@ -231,7 +231,8 @@ class Crawl:
         except PageError as error:
             self.unread = page
             if problem := refusal(page):
-                raise FetchFailedError(f"{page.url}: {problem}: try again later ({error.problem})") from error
+                because = f" ({error.problem})" if error.problem != problem else ""
+                raise FetchFailedError(f"{page.url}: {problem}: try again later{because}") from error
             if page.url in self._requested_again:
                 raise
             self._requested_again.add(page.url)

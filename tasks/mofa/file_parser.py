@@ -6,7 +6,7 @@ the page raises PageError. A selector that finds nothing where a value must be i
 
 import re
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -14,17 +14,16 @@ from pydantic import ValidationError
 
 from tasks.mofa.embassy import COMPARED, Embassy, Unreadable, is_blank, key_of
 from tasks.mofa.hidden_email import as_email
-from tasks.mofa.html_rows import html_rows, sections_without, tree
+from tasks.mofa.html_rows import html_rows, sections_without
 from tasks.mofa.json_rows import json_content, json_rows, search
 from tasks.mofa.labels import normal
-from tasks.mofa.page import Page, PageError, Route, Source
+from tasks.mofa.page import Page, PageError, Route, Source, html
+from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.request import Request
 from tasks.mofa.rows import Row, count, numbers, table_rows
 from tasks.mofa.source_file import MOST_PAGES, PAGE, FieldRule, Links, Pages, SourceFile
 
 ENGINE_VERSION = 1  # raise it when the same page and the same file would give other records
-MANY = 10  # missions that cannot all have the same value by chance
-OWN_VALUES = ("name", "address", "phone", "fax", "email", "website", "head_of_mission")  # that differ between missions
 _ABOUT = 80  # characters by which a mission is found on its page
 _NUMBER = "\0"  # stands for the number of a page while a pattern is made
 
@@ -108,7 +107,7 @@ def _next(file: SourceFile, pages: Pages, page: Page, number: int) -> list[int]:
 
 def _links(file: SourceFile, rule: Links, page: Page) -> list[str]:
     if rule.css:
-        written = [str(each[rule.attribute]) for each in tree(page).select(rule.css) if each.has_attr(rule.attribute)]
+        written = [str(each[rule.attribute]) for each in html(page).select(rule.css) if each.has_attr(rule.attribute)]
     else:
         listed = search(rule.json_ or "", json_content(page, file))
         written = [str(each) for each in listed] if isinstance(listed, list) else []
@@ -177,25 +176,16 @@ def parse(file: SourceFile, page: Page) -> list[Embassy | Unreadable]:
         )
     readable = [each for each in found if isinstance(each, Embassy)]
     if problems := same_on_all(readable, file.same):
-        raise PageError(page.url, "; ".join(problems))
+        raise PageError(page.url, " ".join(problems))
     return found
-
-
-def same_on_all(missions: Collection[Embassy], may_be_same: Collection[str] = ()) -> list[str]:
-    """A sentence for each field that has one and the same value on all of many missions: the selector is wrong."""
-    problems = []
-    for name in OWN_VALUES:
-        values = [value for each in missions if (value := getattr(each, name)) is not None]
-        if name not in may_be_same and len(values) >= MANY and len(set(values)) == 1:
-            problems.append(f"{name} is the same on all {len(values)} missions that have one: it is not read rightly")
-    return problems
 
 
 def _mission(file: SourceFile, page: Page, row: Row, number: int) -> Embassy | Unreadable:
     values, problems = _values(file, page, row)
     problems += row.problems()
     key = _key(file, values)
-    name = values.get("name") or row.text()[:_ABOUT] or f"mission {number}"
+    named = (values.get(each) for each in ("name", *file.missions.key))
+    name = next(filter(None, named), None) or row.text()[:_ABOUT] or f"mission {number}"
     if key is None and not problems:
         problems.append(
             f"no key can be made of {', '.join(file.missions.key)}: a value has neither a letter nor a digit"

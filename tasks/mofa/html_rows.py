@@ -2,30 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
 from bs4.element import NavigableString, PageElement
 
 from tasks.mofa import labels
-from tasks.mofa.hidden_email import may_hide, reveal
 from tasks.mofa.labels import Labelled, normal
 from tasks.mofa.page import Page, html, lines
 from tasks.mofa.source_file import FieldRule, Missions, Pairs, SourceFile
 
 _CELLS = ("th", "td")
 _WIDEST = 1_000  # columns or rows that a cell may span
-
-
-@lru_cache(maxsize=4)
-def tree(page: Page) -> BeautifulSoup:
-    """The page's tree with hidden e-mail addresses shown; nobody changes it. Raises PageError if it is no page."""
-    content = html(page)
-    if not may_hide(page.text):
-        return content
-    own = BeautifulSoup(page.text, "lxml")
-    reveal(own)
-    return own
 
 
 @dataclass
@@ -143,7 +130,7 @@ def _named(fields: Mapping[str, FieldRule]) -> list[str]:
 
 def html_rows(page: Page, file: SourceFile) -> list[HtmlRow]:
     """The elements that `missions.css` selects, each with what belongs to it."""
-    content, grids = tree(page), Grids()
+    content, grids = html(page), Grids()
     rules = file.missions
     return [
         HtmlRow(at, _until(at, rules.until) if rules.until else (at,), rules, file.fields, grids)
@@ -173,7 +160,7 @@ def _until(heading: Tag, end: str) -> tuple[PageElement, ...]:
 def sections_without(page: Page, file: SourceFile) -> int:
     """How many of the elements that `missions.within` selects have no mission."""
     missions = file.missions
-    return sum(each.select_one(missions.css or "") is None for each in tree(page).select(missions.within or ""))
+    return sum(each.select_one(missions.css or "") is None for each in html(page).select(missions.within or ""))
 
 
 class Grids:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from db.errors import JobError
 from tasks.mofa.embassy import RULES_VERSION, Embassy, Entry
 from tasks.mofa.error_page import detect_error_page
+from tasks.mofa.hidden_email import may_hide, reveal
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -67,8 +68,11 @@ class Page:
 
     @cached_property
     def tree(self) -> BeautifulSoup:
-        """The parsed HTML, made once. It is shared: parsers must not change it."""
-        return BeautifulSoup(self.text, "lxml")
+        """The parsed HTML with hidden e-mail addresses shown, made once. It is shared: parsers must not change it."""
+        made = BeautifulSoup(self.text, "lxml")
+        if may_hide(self.text):
+            reveal(made)
+        return made
 
     @property
     def is_cut_short(self) -> bool:

@@ -4,7 +4,7 @@ A redesign, a half-empty page or a maintenance notice must not close an embassy 
 missions, the candidate and the thresholds go in, the reasons to hold it come out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A yearly holiday table changes on most missions at once, and so does a new web address: neither is an anomaly.
 WATCHED_FIELDS = tuple(field for field in COMPARED if field not in {"website", "opening_hours", "kind"})
 
+OWN_VALUES = ("name", "address", "phone", "fax", "email", "website", "head_of_mission")  # that differ between missions
+MANY = 10  # missions that cannot all have one value by chance
 _FEWEST_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
 _ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
 
@@ -63,6 +65,7 @@ def find_anomalies(
     proven: bool,
     thresholds: Thresholds | None = None,
     unreadable: Sequence[str] = (),
+    may_be_same: Collection[str] = (),
 ) -> list[str]:
     """Why this set must not be applied before a person has seen it: plain sentences with numbers; none: it may be.
 
@@ -74,6 +77,7 @@ def find_anomalies(
         proven: whether a saved real page has proven the parser that made the set.
         thresholds: None for the defaults.
         unreadable: every mission that could not be read, with the reason.
+        may_be_same: fields that may have one value on all missions.
 
     A mission counts as found again only under its own key: a set in which most keys changed at once is looked at by a
     person even when addresses and numbers would tell who is who.
@@ -83,6 +87,8 @@ def find_anomalies(
     if not candidate:
         return [f"The pages hold no mission at all, {len(before):,} are open."]
     reasons = _unreadable(unreadable, len(candidate), limits)
+    accepted = {*may_be_same, *_same_fields(before.values(), may_be_same)}
+    reasons += same_on_all(candidate.values(), accepted)
     if not known:
         reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
         return reasons if proven else [reason, *reasons]
@@ -100,6 +106,25 @@ def find_anomalies(
         reasons += _emptied(sets, len(before), len(candidate), limits)
     reasons += _changed(again, limits)
     return reasons
+
+
+def same_on_all(missions: Collection[Embassy], may_be_same: Collection[str] = ()) -> list[str]:
+    """A sentence for each field that has one and the same value on all of many missions: its selector is wrong."""
+    return [_same(field, count) for field, count in _same_fields(missions, may_be_same).items()]
+
+
+def _same(field: str, count: int) -> str:
+    return f"The field {field} is the same on all {count:,} missions that fill it."
+
+
+def _same_fields(missions: Collection[Embassy], may_be_same: Collection[str]) -> dict[str, int]:
+    """Field -> on how many missions it is filled."""
+    found = {}
+    for field in OWN_VALUES:
+        values = [value for each in missions if (value := getattr(each, field)) is not None]
+        if field not in may_be_same and len(values) >= MANY and len(set(values)) == 1:
+            found[field] = len(values)
+    return found
 
 
 def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:

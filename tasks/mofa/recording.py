@@ -67,10 +67,15 @@ def result_of(source: Source, page: Page) -> PageResult:
     return PageResult(page, read.links, missions, [each for each in read.entries if isinstance(each, Unreadable)])
 
 
-def write(directory: Path, results: Iterable[PageResult], day: date, origin: str = "saved") -> int:
-    """Write a fixture, in place of the one that is there; returns the number of pages. Raises FixtureError."""
+def require_place(directory: Path) -> None:
+    """Raise FixtureError if a fixture cannot be written there without touching other files."""
     if directory.exists() and not (directory / _INDEX).exists() and any(directory.iterdir()):
         raise FixtureError(f"{directory} has other files: name an empty or a new directory")
+
+
+def write(directory: Path, results: Iterable[PageResult], day: date, origin: str = "saved") -> int:
+    """Write a fixture, in place of the one that is there; returns the number of pages. Raises FixtureError."""
+    require_place(directory)
     directory.mkdir(parents=True, exist_ok=True)
     for old in directory.glob("page-*"):
         old.unlink()

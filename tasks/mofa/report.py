@@ -1,6 +1,7 @@
 """The report of a run: what was fetched, what changed, what could not be read, what is held and how to accept it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -52,13 +53,24 @@ def markdown(
     changes: Sequence[Mapping[str, Any]],
     escape: Callable[[str], str],
     base_url: str | None = None,
+    seen: date | None = None,
 ) -> str:
-    """The report for the run's page; `escape` makes values harmless in Markdown."""
+    """The report for the run's page.
+
+    Args:
+        report: what the run found.
+        changes: what changed, most important first.
+        escape: makes values harmless in Markdown.
+        base_url: the mirror that was asked.
+        seen: the day of the source's fixture, if it has one.
+    """
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
     parts = [
         f"# {escape(held if report.held is not None else summary(report))}",
         f"Pages requested: {report.pages:,}; unchanged: {report.unchanged:,}; repeated requests: {report.retried:,}.",
     ]
+    if seen is not None:
+        parts.append(f"The layout that this source reads was recorded on {seen} (python -m tasks.mofa.try --record).")
     if report.held is not None:
         base = f" --base-url {base_url}" if base_url else ""
         parts += [

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.mofa.html_rows import tree
 from tasks.mofa.json_rows import json_content, search
 from tasks.mofa.labels import normal
-from tasks.mofa.page import Page, PageError, lines
+from tasks.mofa.page import Page, PageError, html, lines
 from tasks.mofa.source_file import FieldRule, SourceFile, Where
 from tasks.mofa.table_file import rows_of
 
@@ -77,7 +76,7 @@ def _texts(page: Page, where: Where, file: SourceFile) -> list[str]:
     if where.json_:
         found = search(where.json_, json_content(page, file))
         return [str(each) for each in (found if isinstance(found, list) else [found]) if each is not None]
-    content = tree(page)
+    content = html(page)
     nodes = content.select(where.css) if where.css else [content]
     if where.pattern is None:
         return [lines(each) for each in nodes]

@@ -19,6 +19,7 @@ from support.project import MODULES, PACKAGES, ROOT
 
 from deployments import reference
 from tasks.mofa.page import Page, PageError
+from tasks.mofa.sources import of_file
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -26,6 +27,7 @@ WRITTEN_BY_READERS = {  # files that a page says how to write
     "flows/keep_workbook.py",
     "tasks/crm/readers/ldif.py",
     "tasks/mofa/sources/example.py",
+    "tasks/mofa/sources/example.toml",
     "tasks/notify/example.py",
 }
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -180,6 +182,17 @@ def test_the_source_of_the_docs_reads_a_page_and_refuses_another_one() -> None:
     assert parsed(f'<table class="missions">{row}</table>') == [("name of Sylvania", "+44 20 7946 0958")]
     with pytest.raises(PageError):
         parsed("<p>No table today</p>")
+
+
+def test_the_source_file_of_the_docs_reads_a_page(tmp_path: Path) -> None:
+    [file, *_] = blocks(DOCS / "new-ministry.md", "toml")
+    (tmp_path / "example.toml").write_text(file)
+    source = of_file(tmp_path / "example.toml")
+    heads = "".join(f"<th>{name}</th>" for name in ("Country", "Mission", "Address", "Telephone", "E-mail"))
+    cells = "".join(f"<td>{text}</td>" for text in ("Sylvania", "Embassy in Zenda", "1 Road", "+44 20 7946 0958", "-"))
+    text = f"<html><table class='missions'><tr>{heads}</tr><tr>{cells}</tr></table></html>"
+    [mission] = source.parse(Page(source.home, text))
+    assert (mission.key, mission.kind, mission.email) == ("sylvania/embassy-in-zenda", "embassy", None)
 
 
 # --- links

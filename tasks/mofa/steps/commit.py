@@ -112,7 +112,8 @@ def _anomalies(connection: Connection, request: Request, evaluated: _Evaluated) 
         evaluated.now,
         highest=table.most_missions(connection, JOB, request.source.name, since),
         proven=request.candidate.proven,
-        thresholds=settings.thresholds(),
+        thresholds=settings.thresholds().model_copy(update=dict(request.source.thresholds)),
+        may_be_same=request.source.may_be_same,
         unreadable=[f"{each.row}: {each.reason}" for each in evaluated.unreadable],
     )
 

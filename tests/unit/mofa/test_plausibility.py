@@ -129,3 +129,13 @@ def test_every_reason_is_given():
 
 def test_every_threshold_gives_its_reason():
     assert all(len(field.description or "") > 60 for field in Thresholds.model_fields.values())
+
+
+def test_one_value_on_all_missions_holds_the_set_unless_it_was_accepted_before_or_the_source_allows_it():
+    before, same = missions(20, email=lambda n: f"{n}@a.example"), missions(20, email="all@a.example")
+    said = "The field email is the same on all 20 missions that fill it."
+    assert said in reasons(before, same)
+    assert reasons({}, same) == [said]
+    assert reasons({}, missions(9, email="all@a.example")) == []
+    assert find_anomalies({}, same, highest=0, proven=True, may_be_same={"email"}) == []
+    assert reasons(same, same) == []

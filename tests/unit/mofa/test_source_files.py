@@ -11,8 +11,9 @@ from support.list_pages import hidden
 
 from tasks.mofa import recording, sources
 from tasks.mofa.embassy import Embassy, Unreadable
-from tasks.mofa.file_parser import MANY, source_of
+from tasks.mofa.file_parser import source_of
 from tasks.mofa.page import Page, PageError
+from tasks.mofa.plausibility import MANY
 from tasks.mofa.request import Request
 from tasks.mofa.settings import monitor_settings
 from tasks.mofa.source_file import SourceFileError, load
