@@ -1,6 +1,6 @@
 """The command: python -m deployments.demo.
 
-It serves the demo ministry on loopback and has the worker of `make up` watch it on four days, which pass within seconds:
+It serves the demo ministry on loopback. The worker of `make up` watches it on four days, which pass within seconds:
 each run stands for a slot of the last three days.
 """
 
