@@ -34,6 +34,7 @@ from db.errors import JobError
 from db.times import time_text
 from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
+from tasks.mofa.steps.digest import JOB as MONITOR
 from tasks.slot import SCHEDULED, slot_of, tag
 from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run
 
@@ -44,7 +45,7 @@ _SCHEDULE: TypeAdapter[Any] = TypeAdapter(SCHEDULE_TYPES)
 # Jobs that report their own failures -> the subject of a run, by its parameters.
 SUBJECTS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     crm.JOB: crm.subject,
-    mofa.JOB: mofa.subject,
+    MONITOR: mofa.subject,
 }
 
 
