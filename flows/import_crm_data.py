@@ -23,7 +23,7 @@ from tasks.step import run
 
 
 @flow(name="import_crm_data", flow_run_name=steps.run_name, log_prints=False)
-@admission(subject=reporting.subject)
+@admission(subject=steps.subject)
 def import_crm_data(
     workbook: str | None = None,
     sheet: str | None = None,

@@ -1,6 +1,5 @@
 """Reports the outcome of an import: on the run's page, in the log, and in a message when an incident starts or ends."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,16 +9,16 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
-from db.settings import SettingsError
-from db.task_runs import failed_in, idempotent_once
+from db.task_run_status import failed_in
+from db.task_runs import idempotent_once
 from tasks.crm import download
 from tasks.crm.download import Copy
 from tasks.crm.import_report import ImportReport, unescaped
 from tasks.crm.progress import asked_by
 from tasks.crm.report import markdown, remarks, summary
-from tasks.crm.settings import import_settings
-from tasks.crm.steps import JOB
-from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
+from tasks.crm.steps import JOB, subject
+from tasks.notify import steps as notify
+from tasks.notify.steps import Failure, deliver, report_recovery, run_page, try_to_report
 from tasks.slot import slot
 
 
@@ -73,9 +72,9 @@ def report_failure(address: str | None, sentence: str, *, in_work: bool) -> None
 
     def begins(connection: Connection) -> bool:
         fails = failed_in(connection, JOB, failure.subject, failure.run) if in_work else slot() is not None
-        return fails and failing(connection, failure)
+        return fails and notify.report_failure(connection, failure)
 
-    if tell_people(begins):
+    if try_to_report(begins):
         deliver()
 
 
@@ -89,16 +88,8 @@ def report_pattern_done(workbook: str | None, addresses: list[str]) -> None:
 
 
 def _report_success(of: str) -> None:
-    if tell_people(lambda connection: working(connection, JOB, of)):
+    if try_to_report(lambda connection: report_recovery(connection, JOB, of)):
         deliver()
-
-
-def subject(parameters: dict[str, Any]) -> str:
-    """The subject of a run: the workbook or the pattern that it was asked for, without secrets."""
-    with suppress(SettingsError):
-        if requested := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
-            return download.redacted(download.located(requested))
-    return "(no workbook)"
 
 
 def reports_as_text(results: list[dict[str, Any]]) -> str:

@@ -80,6 +80,14 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
     return found
 
 
+def subject(parameters: dict[str, Any]) -> str:
+    """The subject of a run: the workbook or the pattern that it was asked for, without secrets."""
+    with suppress(SettingsError):
+        if requested := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
+            return download.redacted(download.located(requested))
+    return "(no workbook)"
+
+
 @step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
 def fetch_workbook(address: str, directory: str) -> Copy:
     """A private copy of the workbook in the directory."""

@@ -12,7 +12,7 @@ from tasks.crm.import_report import ImportReport, safe, unescaped
 from tasks.crm.report import markdown, remarks
 from tasks.crm.report_parts import PARTS, fill_rates
 from tasks.crm.reporting import reports_as_text
-from tasks.markdown_table import markdown_table
+from tasks.markdown import markdown_table
 
 BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (
