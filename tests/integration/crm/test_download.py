@@ -312,7 +312,7 @@ def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with serving(context) as self_signed:
         kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "certificate cannot be trusted" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "certificate is not trusted" in sentence) == (WorkbookError, True), sentence
 
 
 @pytest.fixture

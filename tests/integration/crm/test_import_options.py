@@ -116,13 +116,13 @@ def test_a_system_without_an_id_and_an_id_without_a_system_are_told(tmp_path: Pa
     lines = "Customer No.,Member ID,Name,Email\n1,2,Ann Lee,a@x.org\n"
     path = text_file(tmp_path / "a.csv", lines)
     state = run(path, system="sap")
-    assert 'no column holds the ids of sap: if one does, say which, for example columns={"Customer No.": "ext' in (
+    assert 'no column holds the ids of sap: if one does, map it, for example columns={"Customer No.": "ext' in (
         state.message or ""
     )
     assert query("SELECT external_id, extra FROM contacts") == [(None, {"Customer No.": "1", "Member ID": "2"})]
     state = run(text_file(tmp_path / "b.csv", lines.replace("Member ID", "Shoe size").replace("a@", "b@")))
     assert "no column holds" not in (state.message or "")
     told = page(state)
-    assert '"Customer No." is called an id and tells nobody apart.' in told
+    assert '"Customer No." is called an id but identifies no contact' in told
     assert '`{"Customer No.": "external_id"}`' in told
     assert '`{"Shoe size": "notes"}`' in told

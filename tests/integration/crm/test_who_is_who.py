@@ -285,15 +285,15 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
     }
     assert books["reject_reasons"][0][0] is None
     assert books["reject_reasons"][0][1].startswith("is the same person as another row by organisation and name")
-    assert books["late_rejects"].rows == 3
-    assert books["late_rejects"].filled == {
+    assert books["rejected_later"].rows == 3
+    assert books["rejected_later"].filled == {
         "organization": 3,
         "first_name": 3,
         "last_name": 3,
         "phone": 2,
         "city": 1,
     }
-    assert books["late_rejects"].filled_extra == {"Zip": 3}
+    assert books["rejected_later"].filled_extra == {"Zip": 3}
 
 
 def test_what_contradicting_rows_say_is_in_the_rejects_under_the_headings_of_the_file() -> None:
@@ -348,7 +348,7 @@ def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_othe
         7: f"is the same person as row 6 by e-mail, but differs in organization: {advice}",
     }
     assert sorted(contact["organization"] for contact in stored()) == ["Acme", "Beta"]
-    assert books["told_apart_by"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
+    assert books["distinguishing"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
     assert verdicts(imported(rows[6:])) == {"unchanged": 1}
 
 
