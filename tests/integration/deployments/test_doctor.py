@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from deployments.doctor.findings import Finding
 from deployments.prefect_api import PrefectApi
 from flows.foreground import run_in_foreground
 from flows.watchdog import watchdog
+from tasks.mofa import sources
 from tasks.notify.channels import Channels, NotifySettings, channels
 
+SOURCES = ("recorded", "unrecorded", "atlantis")
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 DEAD = [Finding("server", "failed", "does not answer", "start it"), Finding("worker", "unknown", "cannot be seen")]
 WELL = [Finding("server", "ok", "is well"), Finding("worker", "ok", "alive")]
@@ -54,6 +56,23 @@ def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_p
     assert found["worker"][0]["verdict"] == "unknown"
     assert "make up" in found["server"][0]["advice"]
     assert not (tmp_path / "postgres").exists()
+
+
+def test_the_source_of_the_daily_run_exists_and_the_age_of_its_pages_is_shown(tmp_path: Path) -> None:
+    recorded, unrecorded = (tmp_path / name for name in ("recorded.toml", "unrecorded.toml"))
+    shipped = Path(sources.__file__).parent
+    for copy in (recorded, unrecorded):
+        shutil.copy(shipped / "demo.toml", copy)
+    fixture = tmp_path / "recorded" / "recorded"
+    shutil.copytree(shipped / "recorded" / "demo", fixture)
+    head = json.loads((fixture / "fixture.json").read_text())
+    seen = datetime.now(UTC).date() - timedelta(days=400)
+    (fixture / "fixture.json").write_text(json.dumps({**head, "day": f"{seen}"}))
+    found = [doctor(tmp_path, MOFA_SOURCES=str(tmp_path), MOFA_SOURCE=name)[1]["source"][0] for name in SOURCES]
+    assert [each["verdict"] for each in found] == ["ok", "warning", "failed"]
+    assert f"{seen}, 400 days ago" in found[0]["text"]
+    assert "python -m tasks.mofa.try unrecorded --record" in found[1]["advice"]
+    assert "MOFA_SOURCE" in found[2]["advice"]
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
