@@ -56,7 +56,7 @@ def read(path: Path, **parameters: Any) -> ReadResult:
     """Read a workbook as the reading process does, in the process of the test: no limit of memory."""
     answers = StringIO()
     with redirect_stdout(answers):
-        worker._carry_out(request(path, **parameters))
+        worker.answer(request(path, **parameters))
     return result_of(answers.getvalue())
 
 
