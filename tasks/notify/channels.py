@@ -120,6 +120,7 @@ def fitted(body: str, most: int) -> str:
     return "\n".join(lines).rstrip() + f"\n\n{note}\n\n{end}"
 
 
+@cache  # of a few addresses, for each delivery
 def _digest(url: str) -> str:
     """Slow on purpose: who can read the database must not find a short password by trying."""
     return hashlib.scrypt(url.encode(), salt=b"embassy-jobs channel", n=2**14, r=8, p=1, dklen=16).hex()
