@@ -12,6 +12,8 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, se
 
 from db.tables import MISSION_FIELDS, embassies, embassy_candidates, embassy_changes, page_snapshots, task_runs
 
+UNREAD = "unread"  # in place of the parser's version: a page that could not be read, kept for a person to look at
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -25,6 +27,8 @@ class Snapshot:
     version: str  # of the parser that made links and records
     links: list[str]
     records: list[dict[str, Any]]
+    fetched_at: datetime
+    verified_at: datetime  # when the server last said that it is unchanged
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,13 @@ class NewPage:
 
 
 def newest_snapshots(connection: Connection, source: str) -> dict[str, Snapshot]:
-    """The newest snapshot of every address of the source."""
+    """The newest snapshot of every address of the source that could be read."""
     rows = connection.execute(
         text("""
-            SELECT DISTINCT ON (url) id, url, sha256, etag, last_modified, version, links, records
-            FROM page_snapshots WHERE source = :source ORDER BY url, id DESC"""),
-        {"source": source},
+            SELECT DISTINCT ON (url) id, url, sha256, etag, last_modified, version, links, records, fetched_at,
+                   verified_at
+            FROM page_snapshots WHERE source = :source AND version <> :unread ORDER BY url, id DESC"""),
+        {"source": source, "unread": UNREAD},
     )
     return {row["url"]: Snapshot(**row) for row in rows.mappings()}
 
@@ -60,6 +65,11 @@ def body(connection: Connection, snapshot_id: int) -> RowMapping:
     """url, content_type and body of a snapshot."""
     columns = (page_snapshots.c.url, page_snapshots.c.content_type, page_snapshots.c.body)
     return connection.execute(select(*columns).where(page_snapshots.c.id == snapshot_id)).mappings().one()
+
+
+def snapshot(connection: Connection, snapshot_id: int) -> RowMapping | None:
+    """A whole snapshot."""
+    return connection.execute(select(page_snapshots).where(page_snapshots.c.id == snapshot_id)).mappings().one_or_none()
 
 
 def addresses(connection: Connection, ids: Sequence[int | None]) -> dict[int, str]:
@@ -109,16 +119,21 @@ def verify_pages(connection: Connection, ids: Sequence[int], at: datetime) -> No
 
 
 def prune_pages(connection: Connection, source: str, older_than: datetime) -> int:
-    """Remove old snapshots that nothing cites and that are not the newest of their address; returns how many."""
+    """Remove old snapshots that nothing cites and that are not the newest of their address that could be read.
+
+    Returns how many.
+    """
     gone = connection.execute(
         text("""
             DELETE FROM page_snapshots p WHERE source = :source AND fetched_at < :older_than
-            AND EXISTS (SELECT FROM page_snapshots n WHERE n.source = p.source AND n.url = p.url AND n.id > p.id)
+            AND (version = :unread OR EXISTS (
+                SELECT FROM page_snapshots n
+                WHERE n.source = p.source AND n.url = p.url AND n.id > p.id AND n.version <> :unread))
             AND NOT EXISTS (SELECT FROM embassy_changes c WHERE c.snapshot_id = p.id)
             AND NOT EXISTS (SELECT FROM embassies e WHERE e.snapshot_id = p.id)
             AND NOT EXISTS (SELECT FROM embassy_candidates k, jsonb_array_elements(k.records) r
                             WHERE k.source = p.source AND (r ->> 1)::bigint = p.id)"""),
-        {"source": source, "older_than": older_than},
+        {"source": source, "older_than": older_than, "unread": UNREAD},
     )
     return gone.rowcount
 

@@ -1,12 +1,12 @@
-"""mofa_monitoring: what changed at a ministry, proved, told once.
+"""mofa_monitoring: what changed at a ministry, proved, reported once.
 
 python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import State, flow
@@ -16,41 +16,50 @@ from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import HELD, run_in_foreground
 from tasks.mofa import steps
+from tasks.mofa.progress import listener
 from tasks.mofa.report import summary
+from tasks.mofa.sources import source as find_source
 from tasks.notify.steps import deliver
 from tasks.step import run
 
 
 @flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
-@admission(subject=itemgetter("source"))
+@admission(subject=steps.subject)
 def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: int | None = None) -> State[Any]:
     """Watch a ministry's list of missions.
 
     Args:
-        source: its module in tasks/mofa/sources.
+        source: its name, that of its file; empty: MOFA_SOURCE.
         base_url: scheme and host of a mirror or test server, in place of the ministry's.
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
-    state = _watch(source, base_url, accept)
+    name = steps.subject({"source": source})
+    return watch(name, lambda: steps.this_run(find_source(name), base_url), accept)
+
+
+def watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | None) -> State[Any]:
+    """One run: crawl or take a held set, evaluate and commit, report, deliver."""
+    state = _watch(source, this_run, accept)
     deliver()
     return state
 
 
-def _watch(source: str, base_url: str | None, accept: int | None) -> State[Any]:
+def _watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | None) -> State[Any]:
     try:
-        with steps.once(source) as once:
+        monitoring = this_run()
+        with steps.once(monitoring) as once:
             if once.done:
                 return _completed(once.result, steps.already_done(once))
-            found = steps.gather(source, base_url) if accept is None else steps.held_set(source, accept)
-            outcome = run(steps.judge_and_apply, source, found, once.claim, base_url)
+            found = steps.gather(monitoring) if accept is None else steps.held_set(monitoring, accept)
+            outcome = run(steps.evaluate_and_commit, monitoring, found, once.claim)
             once.result = outcome.report
-        report = steps.tell(outcome, base_url)
-    except JobError as refusal:
-        if accept is None:  # what a person asked for in vain is theirs to read here
-            steps.tell_failure(source, str(refusal))
-        return Failed(message=str(refusal))
-    except Exception as error:  # a fault of ours: it is told, and its traceback stays
-        steps.tell_failure(source, f"{type(error).__name__}: {error}")
+        report = steps.report_outcome(outcome, monitoring.base_url)
+    except JobError as error:
+        if accept is None:  # what a person asked for in vain is shown here
+            steps.report_failure(source, str(error))
+        return Failed(message=str(error))
+    except Exception as error:  # a fault of ours: it is reported, and its traceback stays
+        steps.report_failure(source, f"{type(error).__name__}: {error}")
         deliver()
         raise
     return _completed(outcome.report, summary(report))
@@ -60,15 +69,25 @@ def _completed(report: dict[str, Any], message: str) -> State[Any]:
     return Completed(name=HELD if report["held"] is not None else None, message=message, data=report)
 
 
+@contextmanager
+def _printed_progress() -> Iterator[None]:
+    """While the block runs, every line of progress goes to stderr."""
+    token = listener.set(lambda line: print(line, file=sys.stderr, flush=True))
+    try:
+        yield
+    finally:
+        listener.reset(token)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.mofa_monitoring", description="Watch a ministry's missions.")
-    parser.add_argument("source", nargs="?", default="japan", help="its name (japan)")
+    parser.add_argument("source", nargs="?", default="", help="its name; without one, MOFA_SOURCE")
     parser.add_argument("--base-url", help="scheme and host of a mirror, in place of the ministry's")
     parser.add_argument("--accept", type=int, metavar="ID", help="apply the held set of this number")
     given = parser.parse_args(arguments)
     parameters = {"source": given.source, "base_url": given.base_url, "accept": given.accept}
-    return run_in_foreground(mofa_monitoring, parameters, show=steps.shown_report)
+    return run_in_foreground(mofa_monitoring, parameters, listening=_printed_progress, show=steps.text_of_report)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
-"""What a mission is, when two spellings of it are the same, and which mission it is.
+"""What a mission is, and which mission it is.
 
-Texts are stored as written, but for blanks; they are compared normalised, because a ministry that retypes "vacant" as
-"VACANT" or a hyphen as a dash has told nobody anything. A mission is known by its key, which survives such cosmetics.
-RULES_VERSION is the version of the key rule and of the comparison; raising it re-baselines every source.
+Texts are stored as written, but for whitespace and invisible characters; comparison.py decides which differences count.
+A mission is identified by its key, which such differences do not change. RULES_VERSION is the version of the key rule
+and of the comparison; raising it re-baselines every source.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from db.errors import JobError
+from tasks.mofa.comparison import DASHES, comparable, without_invisible
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
-# Every field that is compared, most important first: the order in which people are told.
+# Every field that is compared, most important first: the order of a report.
 COMPARED = (
     "address",
     "phone",
@@ -37,11 +36,6 @@ _NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "
 _LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
-
-
-class DuplicateMissionError(JobError, ValueError):
-    """Two different missions claim one key; the message names the key and where they differ."""
 
 
 class Embassy(BaseModel):
@@ -74,7 +68,7 @@ class Embassy(BaseModel):
         limit = _LONGEST.get(info.field_name, _LONG)
         if len(text) > limit:
             raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
-        return None if not text or text.casefold().translate(_DASHES) in _NOTHING else text
+        return None if is_blank(text) else text
 
     @field_validator("extra")
     @classmethod
@@ -94,10 +88,28 @@ class Unreadable:
     key: str | None = None  # of the mission, if the row says enough for it
 
 
+Entry: TypeAlias = Embassy | Unreadable  # what a parser finds in one place of a page
+
+
+def to_json(entry: Entry) -> dict[str, Any]:
+    """How an entry is stored; of a mission its fields."""
+    return {"unreadable": asdict(entry)} if isinstance(entry, Unreadable) else entry.model_dump(mode="json")
+
+
+def from_json(stored: Mapping[str, Any]) -> Entry:
+    """The entry that was stored."""
+    return Unreadable(**stored["unreadable"]) if "unreadable" in stored else Embassy.model_validate(stored)
+
+
 def tidy(text: str) -> str:
-    """Text as written but for what nobody sees: composed (NFC), one blank for many, no blank lines, no NUL."""
-    text = unicodedata.normalize("NFC", text).replace("\0", "").encode("utf-8", "replace").decode()
+    """Text as written, but composed (NFC), one blank for many, without blank lines and invisible characters."""
+    text = unicodedata.normalize("NFC", without_invisible(text)).replace("\0", "").encode("utf-8", "replace").decode()
     return "\n".join(line for each in text.splitlines() if (line := " ".join(each.split())))
+
+
+def is_blank(text: str) -> bool:
+    """Whether a page writes so that it has no value: nothing, "n/a", or signs alone."""
+    return not re.search(r"\w", text) or " ".join(text.split()).casefold().translate(DASHES) in _NOTHING
 
 
 def key_of(*parts: str) -> str:
@@ -110,25 +122,10 @@ def key_of(*parts: str) -> str:
 
 
 def _key_part(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "").replace("'", "")
-    if part := _BLANKS_AND_SIGNS.sub("-", folded).strip("-"):
+    plain = unicodedata.normalize("NFKC", without_invisible(text)).casefold().replace("’", "").replace("'", "")
+    if part := _BLANKS_AND_SIGNS.sub("-", plain).strip("-"):
         return part
     raise ValueError(f"no mission can be known by {text!r}: it has neither a letter nor a digit")
-
-
-def comparable(field: str, value: str | None) -> str:
-    """The value of a field as it is compared: two values that give the same text say the same. "" for a blank."""
-    if value is None:
-        return ""
-    text = unicodedata.normalize("NFKC", value).casefold().translate(_DASHES)
-    if field == "email":  # dots and hyphens tell mailboxes apart; the order of several does not matter
-        return " ".join(sorted(set(re.split(r"[\s;,]+", text.replace("mailto:", " ").strip(" ;,")))))
-    if field == "website":
-        parts = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
-        return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
-    if field in {"phone", "fax"}:  # separators do not matter, nor does the order of the lines
-        return " ".join(sorted(filter(None, (re.sub(r"[^\w+]|_", "", line) for line in text.splitlines()))))
-    return _BLANKS_AND_SIGNS.sub(" ", text).strip()
 
 
 def differences(old: Embassy, new: Embassy) -> list[str]:
@@ -141,25 +138,29 @@ def differences(old: Embassy, new: Embassy) -> list[str]:
     ]
 
 
-def one_each(records: Iterable[Embassy]) -> dict[str, Embassy]:
-    """Every mission once, by key, in order of the keys: the same one listed under several countries is one.
+def merge_by_key(records: Iterable[Embassy]) -> tuple[dict[str, Embassy], list[Unreadable]]:
+    """Every mission once, by key, in order of the keys, and those whose records contradict each other.
 
-    Sets in `extra` (the countries it serves) are united. Raises DuplicateMissionError when records of one key differ
-    otherwise: either the key does not tell them apart, or the ministry edited its pages while they were read.
+    The same mission listed under several countries is one: sets in `extra` (the countries it serves) are united.
+    Records of one key that differ otherwise are none: either the key does not distinguish two missions, or the ministry
+    edited its pages while they were read.
     """
     found: dict[str, Embassy] = {}
+    contradicting: dict[str, Unreadable] = {}
     for record in records:
         first = found.setdefault(record.key, record)
         if first is record:
             continue
         if unlike := differences(first, record):
             field = unlike[0]
-            raise DuplicateMissionError(
+            reason = (
                 f"two records of {record.key!r} differ in {', '.join(unlike)} ({getattr(first, field)!r} and "
-                f"{getattr(record, field)!r}): run again; if it stays, the key of this source must tell them apart"
+                f"{getattr(record, field)!r}): if it stays, the key of this source must distinguish them"
             )
+            contradicting.setdefault(record.key, Unreadable(record.name, reason, record.key))
+            continue
         found[record.key] = first.model_copy(update={"extra": _united(first.extra, record.extra)})
-    return {key: found[key] for key in sorted(found)}
+    return {key: found[key] for key in sorted(found) if key not in contradicting}, [*contradicting.values()]
 
 
 def _united(

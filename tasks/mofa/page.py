@@ -1,4 +1,4 @@
-"""What a page of a ministry is, when it is not one, and what a source has to say about its pages.
+"""What a page of a ministry and a source are, and strict helpers for parsers.
 
 Strict on purpose: a maintenance notice, a login form or a new layout raises PageError, so that nothing is ever read
 as "this ministry has no missions".
@@ -6,9 +6,11 @@ as "this ministry has no missions".
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
@@ -16,27 +18,18 @@ from bs4.element import NavigableString, PageElement
 from pydantic import BaseModel, ValidationError
 
 from db.errors import JobError
-from tasks.mofa.embassy import RULES_VERSION, Embassy
+from tasks.mofa.embassy import RULES_VERSION, Embassy, Entry, Unreadable
+from tasks.mofa.error_page import detect_error_page
+from tasks.mofa.hidden_email import may_hide, reveal
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _OK = 200
-_SHORT = 2_000  # characters of text: a login form, not a list with a login box somewhere
-_AROUND = "\ufeff \t\r\n\0"  # what can stand around the content of a page
-_SHOWN = 120  # characters of a title in an error
+_AROUND = "\ufeff \t\r\n\0"  # what can be around the content of a page
+_SHOWN = 120  # characters of a page in an error
 _BLOCKS = frozenset({"br", "p", "li", "tr", "div", "h1", "h2", "h3", "h4", "h5", "h6", "dt", "dd", "table", "ul", "ol"})
 _BLANKS = re.compile(r"\s+")
 _UNSEEN = frozenset({"script", "style", "template"})
-# Titles and first headings of pages that stand in for the real one, in the languages of the sources that ship.
-_REFUSALS = re.compile(
-    r"captcha|just a moment|attention required|not a robot|are you human|access (?:is )?denied|request rejected|"
-    r"forbidden|maintenance|temporarily unavailable|service unavailable|bad gateway|gateway time-?out|"
-    r"(?:page|file|404) not found|internal server error|\b(?:log|sign) ?in\b|"
-    r"メンテナンス|アクセス制限|アクセスが集中|ログイン|ページが見つかりません|"
-    r"техническ\w+ работ|профилактическ|доступ (?:запрещ|ограничен|закрыт)|страница не найдена|временно недоступ|"
-    r"점검|접근이 제한|로그인",
-    re.IGNORECASE,
-)
 
 
 class PageError(JobError):
@@ -50,34 +43,58 @@ class PageError(JobError):
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a ministry's server, decoded."""
+    """One answer of a ministry's server, decoded; what a parser and the snapshot need of it."""
 
-    url: str  # as the source asked for it
+    url: str  # the ministry's own address, as the source requested it, whatever mirror was asked
     text: str
     status: int = _OK
     content_type: str = ""
+    final_url: str = ""  # the ministry's own address after redirects; "": the same
+    sha256: str = ""  # of the body's bytes, unpacked
+    etag: str | None = None
+    last_modified: str | None = None
+    fetched_at: datetime | None = None  # UTC
+    charset_assumed: str | None = None  # why the charset is a guess, if it is: the end of a sentence
 
     @property
     def path(self) -> str:
         """The address without scheme, host and query."""
         return urlsplit(self.url).path
 
+    @cached_property
+    def content(self) -> str:
+        """The text without byte order mark and whitespace around it."""
+        return self.text.strip(_AROUND)
+
+    @cached_property
+    def tree(self) -> BeautifulSoup:
+        """The parsed HTML with hidden e-mail addresses shown, made once. It is shared: parsers must not change it."""
+        made = BeautifulSoup(self.text, "lxml")
+        if may_hide(self.text):
+            reveal(made)
+        return made
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it is HTML that begins with <html> and does not end with </html>."""
+        return "<html" in self.content[:5_000].lower() and "</html" not in self.content[-5_000:].lower()
+
 
 @dataclass(frozen=True)
 class Route:
     """One way to the missions of a ministry."""
 
-    start: tuple[str, ...]  # absolute addresses; when one answers 404, the source's next route is tried
-    proven: bool  # whether the parser of this route has read saved real pages: FACTS, tests/unit/mofa/test_sources.py
+    start: tuple[str, ...]  # addresses (Request.address); when one answers 404, the source's next route is tried
+    proven: bool = False  # whether its parser has read a saved real page, or one in the layout of it
 
 
 @dataclass(frozen=True)
 class Source:
     """A ministry: where to start, which links to follow, how to read a page.
 
-    A crawl asks for the `start` of the first route, then for everything that `follow` returns for a page, each address
-    once, then hands each page to `parse`; embassy.one_each puts the records together. Addresses are always those of the
-    ministry itself, also where a mirror is asked in its place.
+    A crawl requests the `start` of the first route, then everything that `follow` returns for a page, each address
+    once, and gives each page to `parse`; embassy.merge_by_key puts the missions together. Addresses are always those of
+    the ministry itself, also if a mirror is asked.
     """
 
     name: str  # what people type
@@ -87,7 +104,13 @@ class Source:
     parser_version: int  # raise it whenever the same page would give other records
     routes: tuple[Route, ...]
     follow: Callable[[Page], list[str]]  # absolute addresses; [] for a page that leads nowhere
-    parse: Callable[[Page], list[Embassy]]  # [] for a page that only leads on; raises PageError
+    parse: Callable[[Page], Sequence[Entry]]  # [] for a page that only leads on; raises PageError
+    direction: Literal["abroad", "host"] = "abroad"  # host: missions of other countries in this one
+    language: str = "en"  # of its pages: what is asked for
+    time_zone: str = "UTC"  # of the ministry
+    javascript: bool = False  # its pages are made by JavaScript: a browser reads them
+    may_be_same: frozenset[str] = frozenset()  # fields that may have one value on all missions
+    thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)  # of its own, in place of the settings'
 
     @property
     def version(self) -> str:
@@ -96,50 +119,36 @@ class Source:
 
 
 def refusal(page: Page) -> str | None:
-    """Why this answer is no page of content, though it may have come with status 200; None: it may be one."""
-    return _looked_at(page)[0]
-
-
-def _looked_at(page: Page) -> tuple[str | None, BeautifulSoup | None]:
-    """Why it is no page of content, and its tree if it is HTML: made once, since that is most of the work."""
+    """Why this answer, which its parser cannot read, is no page of content; None: nothing says so."""
     if page.status != _OK:
-        return f"the server answered {page.status}, a page (200) was expected", None
-    text = page.text.strip(_AROUND)
-    if not text:
-        return "the page is empty", None
-    if not text.startswith("<"):
-        return None, None
-    if "<html" in text[:5_000].lower() and "</html>" not in text[-5_000:].lower():
-        return "the page ends before its end (</html>): it was cut short", None
-    tree = BeautifulSoup(page.text, "lxml")
-    return _stand_in(tree), tree
-
-
-def _stand_in(tree: BeautifulSoup) -> str | None:
-    for tag in tree.select("title, h1"):
-        if _REFUSALS.search(seen := " ".join(tag.get_text(" ").split())):
-            return f"the page is titled {seen[:_SHOWN]!r}: a notice stands in for the content"
-    if tree.select_one("input[type=password]") and len(tree.get_text(" ", strip=True)) < _SHORT:
-        return "the page asks for a password: a login stands in for the content"
-    return None
+        return f"the server answered {page.status}, a page (200) was expected"
+    if not page.content:
+        return "the page is empty"
+    if not page.content.startswith("<") or (page.content.startswith("<?xml") and "<html" not in page.content[:5_000]):
+        return None  # JSON and the like
+    if found := detect_error_page(page.tree):
+        return f"instead of the page the server sends {found}"
+    return "the page ends before its end (</html>): it was cut short" if page.is_cut_short else None
 
 
 def html(page: Page) -> BeautifulSoup:
-    """The page's tree. Raises PageError when something stands in for the content or it is no HTML."""
-    problem, tree = _looked_at(page)
-    if problem:
-        raise PageError(page.url, problem)
-    if tree is None:
+    """The page's tree. Raises PageError when it is no HTML."""
+    _require_content(page)
+    if not page.content.startswith("<"):
         raise PageError(page.url, f"an HTML page was expected, it begins with {page.text[:30]!r}")
-    return tree
+    return page.tree
+
+
+def _require_content(page: Page) -> None:
+    if page.status != _OK or not page.content:
+        raise PageError(page.url, refusal(page) or "the page is empty")
 
 
 def parsed(page: Page, model: type[Model]) -> Model:
-    """The page's JSON as `model`. Raises PageError when something stands in for it or it has another shape."""
-    if problem := refusal(page):
-        raise PageError(page.url, problem)
+    """The page's JSON as `model`. Raises PageError when it is none or has another shape."""
+    _require_content(page)
     try:
-        content: Any = json.loads(page.text.strip(_AROUND))
+        content: Any = json.loads(page.content)
     except ValueError:
         raise PageError(page.url, f"JSON was expected, the page begins with {page.text[:30]!r}") from None
     try:
@@ -185,10 +194,33 @@ def lines(node: Tag) -> str:
     return "\n".join(line for text in "".join(pieces).split("\n") if (line := " ".join(text.split())))
 
 
-def record(page: Page, about: str, **fields: Any) -> Embassy:
-    """An Embassy; raises PageError, naming the mission, when a field does not fit."""
+def record(page: Page, about: str, **fields: Any) -> Entry:  # noqa: ARG001 - the page is a part of every helper
+    """An Embassy; an Unreadable entry named `about` when a field does not fit."""
     try:
         return Embassy(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise PageError(page.url, f"{about!r}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
+        reason = f"{'.'.join(map(str, first['loc']))} {first['msg'].removeprefix('Value error, ')}"
+        key = fields.get("key")
+        return Unreadable(about, reason, key if isinstance(key, str) and key else None)
+
+
+def missions(page: Page, nodes: Sequence[Tag], read: Callable[[Tag], Entry]) -> list[Entry]:
+    """What `read` makes of each of the nodes; a node that it cannot read is an Unreadable entry.
+
+    Raises PageError when none of several nodes can be read: the page has another layout.
+    """
+    found = [_mission(node, number, read) for number, node in enumerate(nodes, 1)]
+    unreadable = [each for each in found if isinstance(each, Unreadable)]
+    if len(found) == len(unreadable) > 1:
+        first = unreadable[0]
+        raise PageError(page.url, f"none of {len(found)} missions can be read; {first.row}: {first.reason}")
+    return found
+
+
+def _mission(node: Tag, number: int, read: Callable[[Tag], Entry]) -> Entry:
+    try:
+        return read(node)
+    except (PageError, ValueError) as error:
+        about = " ".join(lines(node).split())[:_SHOWN] or f"row {number}"
+        return Unreadable(about, error.problem if isinstance(error, PageError) else str(error))

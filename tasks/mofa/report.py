@@ -1,9 +1,12 @@
-"""What a run of the monitor tells on its page: what was fetched, what changed, what is held and how to accept it."""
+"""The report of a run: what was fetched, what changed, what could not be read, what is held and how to accept it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from tasks.mofa.unreadable import UnreadableMission
 
 _SHOWN = 200  # changes in the report; all of them are in embassy_changes
 
@@ -16,9 +19,9 @@ class MonitorReport(BaseModel):
     source: str
     version: str  # of the parser
     run: int  # task_runs.id
-    pages: int  # asked for
+    pages: int  # requested
     unchanged: int  # of them
-    retried: int  # requests that had to be made again
+    retried: int  # failed requests that were repeated
     missions: int  # in the set
     baseline: bool  # the first accepted set
     changes: int  # things that became different
@@ -27,7 +30,9 @@ class MonitorReport(BaseModel):
     why: list[str] = []  # it is held
     accepted: int | None = None  # number of the held set that this run applied
     snapshots: list[int]  # of every page of the set
-    told: str = ""  # the message, as text
+    unreadable: list[UnreadableMission] = []  # missions that could not be read
+    assumptions: list[str] = []  # what was guessed, a sentence each
+    told: str = ""  # the digest, as text
 
 
 def summary(report: MonitorReport) -> str:
@@ -38,8 +43,9 @@ def summary(report: MonitorReport) -> str:
         )
     if report.baseline:
         return f"{report.source}: {report.missions:,} missions watched from now on"
-    told = ", ".join(f"{count:,} {kind}" for kind, count in report.counts.items()) or "nothing changed"
-    return f"{report.source}: {report.missions:,} missions, {told}"
+    changed = ", ".join(f"{count:,} {kind}" for kind, count in report.counts.items()) or "nothing changed"
+    unreadable = f", {len(report.unreadable):,} unreadable" if report.unreadable else ""
+    return f"{report.source}: {report.missions:,} missions, {changed}{unreadable}"
 
 
 def markdown(
@@ -47,13 +53,24 @@ def markdown(
     changes: Sequence[Mapping[str, Any]],
     escape: Callable[[str], str],
     base_url: str | None = None,
+    seen: date | None = None,
 ) -> str:
-    """The report for the run's page; `escape` makes values harmless in Markdown."""
+    """The report for the run's page.
+
+    Args:
+        report: what the run found.
+        changes: what changed, most important first.
+        escape: makes values harmless in Markdown.
+        base_url: the mirror that was asked.
+        seen: the day of the source's fixture, if it has one.
+    """
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
     parts = [
         f"# {escape(held if report.held is not None else summary(report))}",
-        f"Pages asked for: {report.pages:,}; unchanged: {report.unchanged:,}; requests made again: {report.retried:,}.",
+        f"Pages requested: {report.pages:,}; unchanged: {report.unchanged:,}; repeated requests: {report.retried:,}.",
     ]
+    if seen is not None:
+        parts.append(f"The layout that this source reads was recorded on {seen} (python -m tasks.mofa.try --record).")
     if report.held is not None:
         base = f" --base-url {base_url}" if base_url else ""
         parts += [
@@ -61,6 +78,8 @@ def markdown(
             "If the ministry is right, this applies exactly that set:",
             f"```\npython -m flows.mofa_monitoring {report.source}{base} --accept {report.held}\n```",
         ]
+    parts += _unreadable(report.unreadable, escape)
+    parts += ["\n".join(f"- Assumed: {escape(each)}" for each in report.assumptions)] if report.assumptions else []
     if changes:
         parts.append(_changes(changes[:_SHOWN], escape))
         if len(changes) > _SHOWN:
@@ -68,12 +87,25 @@ def markdown(
     return "\n\n".join(parts)
 
 
+def _unreadable(unreadable: Sequence[UnreadableMission], escape: Callable[[str], str]) -> list[str]:
+    """The missions that could not be read, those first that were readable before."""
+    if not unreadable:
+        return []
+    ordered = sorted(unreadable, key=lambda each: not each.new)
+    lines = [
+        f"- **{escape(each.row)}**{' (new)' if each.new else ''}: {escape(each.reason)}, on {escape(each.page)}"
+        for each in ordered[:_SHOWN]
+    ]
+    more = [f"- … and {len(ordered) - _SHOWN:,} more"] if len(ordered) > _SHOWN else []
+    return [f"Unreadable, kept as last known: {len(unreadable):,}", "\n".join(lines + more)]
+
+
 def _changes(changes: Sequence[Mapping[str, Any]], escape: Callable[[str], str]) -> str:
     """A line for each change."""
     # Here and not above: pandas makes the import of the flow a fifth slower.
     import pandas as pd  # noqa: PLC0415
 
-    from tasks.markdown_table import markdown_table  # noqa: PLC0415
+    from tasks.markdown import markdown_table  # noqa: PLC0415
 
     table = pd.DataFrame(changes, columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
     placed = table["country"].astype(bool)

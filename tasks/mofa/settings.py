@@ -1,14 +1,44 @@
-"""Settings of the monitor's judgement; how pages are asked for is in fetching.py."""
+"""Settings of the monitor: how pages are requested, when a candidate is held, how long pages are kept."""
 
+import re
 from functools import cache
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from db.settings import ProjectSettings
-from tasks.mofa.guard import Thresholds
+from db.settings import ROOT, ProjectSettings
+from tasks.mofa.plausibility import Thresholds
 
 _DEFAULT = Thresholds()
+
+
+class FetchingSettings(ProjectSettings):
+    """How pages are requested; times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="MOFA_")
+
+    contact: str | None = Field(None, description="E-mail or web address in the User-Agent, for the ministry's admins")
+    concurrency: int = Field(2, ge=1, le=8, description="Requests a server gets at once")
+    delay: float = Field(0.25, ge=0, description="Seconds between requests, if robots.txt asks for nothing longer")
+    longest_wait: float = Field(300, ge=0, description="The longest Crawl-delay or Retry-After that is waited for")
+    connect_timeout: float = Field(10, gt=0, description="Seconds to wait for a server to take the connection")
+    read_timeout: float = Field(30, gt=0, description="Seconds a server may send nothing")
+    total_timeout: float = Field(120, gt=0, description="Seconds a page may take")
+    max_bytes: int = Field(20 * 2**20, gt=0, description="Bytes a page may have once unpacked")
+
+    @field_validator("contact")
+    @classmethod
+    def _fits_a_header(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[!-'*-~]+", value):
+            raise ValueError("MOFA_CONTACT must be an e-mail or web address: ASCII, no blanks, no parentheses")
+        return value
+
+
+@cache
+def fetching_settings() -> FetchingSettings:
+    """The settings from the environment or .env, read once."""
+    return FetchingSettings.load()
 
 
 class MonitorSettings(ProjectSettings):
@@ -17,17 +47,39 @@ class MonitorSettings(ProjectSettings):
     model_config = SettingsConfigDict(env_prefix="MOFA_")
 
     found_again: float = Field(
-        _DEFAULT.found_again, ge=0, le=1, description="Hold a set that has fewer of the missions"
+        _DEFAULT.found_again, ge=0, le=1, description="Hold a set that has a smaller share of the known missions"
     )
     filled: float = Field(_DEFAULT.filled, ge=0, le=1, description="Watch fields filled on at least this share")
-    emptied: float = Field(_DEFAULT.emptied, ge=0, le=1, description="Hold a set where such a share falls to this part")
+    emptied: float = Field(
+        _DEFAULT.emptied, ge=0, le=1, description="Hold a set if a field's fill rate drops to this fraction"
+    )
     changed: float = Field(_DEFAULT.changed, ge=0, le=1, description="Hold a set where a contact field changes on more")
+    unreadable: float = Field(
+        _DEFAULT.unreadable,
+        ge=0,
+        le=1,
+        description="Hold a set in which more of the missions, and at least three, cannot be read",
+    )
     compared_days: int = Field(30, ge=1, description="Days back to the largest set that a new one is measured against")
     snapshot_days: int = Field(90, ge=1, description="Days that pages which prove nothing are kept")
 
+    source: str = Field("japan", description="The source that the daily deployment monitors")
+    sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")
+
+    @field_validator("sources")
+    @classmethod
+    def _from_project(cls, value: Path | None) -> Path | None:
+        return ROOT / value.expanduser() if value else None
+
     def thresholds(self) -> Thresholds:
-        """For the guard."""
-        return Thresholds(found_again=self.found_again, filled=self.filled, emptied=self.emptied, changed=self.changed)
+        """The thresholds for plausibility.py."""
+        return Thresholds(
+            found_again=self.found_again,
+            filled=self.filled,
+            emptied=self.emptied,
+            changed=self.changed,
+            unreadable=self.unreadable,
+        )
 
 
 @cache

@@ -26,11 +26,11 @@ def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, re
     from prefect.flow_engine import run_flow
     from prefect.states import Scheduled
 
-    from flows.mofa_monitoring import mofa_monitoring
-    from tasks.mofa import steps
+    from flows import mofa_monitoring as module
 
     assert return_state
-    vars(steps)["source"] = lambda _name: a_ministry()
+    vars(module)["find_source"] = lambda _name: a_ministry()
+    mofa_monitoring = module.mofa_monitoring
     parameters = {"source": "testland", "base_url": base_url, "accept": accept}
     if slot is None:
         return mofa_monitoring(**parameters, return_state=True)

@@ -35,10 +35,10 @@ def run_of_deployment(entrypoint: str, run: str, *, return_state: bool) -> Any:
     """In a process: a run that the server knows, as a worker's process runs it."""
     from prefect.flow_engine import run_flow
 
-    from tasks.mofa import steps as mofa
+    from flows import mofa_monitoring
 
     assert return_state
-    vars(mofa)["source"] = lambda _name: a_ministry()
+    vars(mofa_monitoring)["find_source"] = lambda _name: a_ministry()
     module, _, name = entrypoint.rpartition(".")
     with get_client(sync_client=True) as client:
         known = client.read_flow_run(UUID(run))

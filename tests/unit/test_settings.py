@@ -10,7 +10,7 @@ from db.settings import SettingsError
 from tasks.admission_settings import admission_settings
 from tasks.crm.download import fetching_settings as workbook_settings
 from tasks.crm.settings import import_settings
-from tasks.mofa.fetching import fetching_settings as pages_settings
+from tasks.mofa.settings import fetching_settings as pages_settings
 from tasks.mofa.settings import monitor_settings
 from tasks.notify.channels import notify_settings
 from tasks.watch.settings import watch_settings

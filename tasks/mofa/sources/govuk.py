@@ -1,5 +1,8 @@
 """The United Kingdom's missions abroad: the APIs of GOV.UK.
 
+Python and not TOML: an office, its contact and its organisation are joined by their ids, opening hours are HTML
+within JSON, telephone, fax and e-mail are told apart by what their labels say, and two routes give the same missions.
+
 Two routes. Today: the search API lists the worldwide organisations, the content API has a page for each, with its
 offices and their contacts (https://content-api.publishing.service.gov.uk/; that the two together replace the older
 API is what GOV.UK's own gds-api-adapters do in lib/gds_api/worldwide.rb). Until 2023, and tried when that answers 404:
@@ -11,14 +14,23 @@ survived the move from /government/world/… to /world/….
 """
 
 import re
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from bs4 import BeautifulSoup
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ValidationError
 
-from tasks.mofa.embassy import Embassy
-from tasks.mofa.page import Page, PageError, Route, Source, lines, parsed, record
+from tasks.mofa.embassy import Embassy, Entry, Unreadable
+from tasks.mofa.govuk_answers import (
+    Listing,
+    Locations,
+    OldOffice,
+    OrganisationContent,
+    Organisations,
+    PostAddress,
+    Search,
+)
+from tasks.mofa.page import Page, PageError, Route, Source, lines, parsed
 
 _HOME: Final = "https://www.gov.uk"
 _AT_ONCE: Final = 1_000  # results of a search; the API allows 1,500, and there are about 400 organisations
@@ -57,190 +69,7 @@ _PHONE = re.compile(r"tel|phone", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:\d[\s().-]*){6}")  # a number to dial, not the 24 of "24 hours"
 _EMAIL_LABEL = re.compile(r"e-?mail", re.IGNORECASE)
 
-# --------------------------------------------------------------------- shapes
-
-
-class _Strict(BaseModel):
-    """Every field is known; one more raises."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Lenient(BaseModel):
-    """Only the fields named here matter; the schemas of GOV.UK publishing grow often."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Number(_Strict):
-    label: str | None
-    number: str | None
-
-
-class _Adr(_Strict):
-    fn: str | None
-    street: str | None = Field(alias="street-address")
-    postal_code: str | None = Field(alias="postal-code")
-    locality: str | None
-    region: str | None
-    country: str | None = Field(alias="country-name")
-
-
-class _Label(_Strict):
-    value: str | None
-
-
-class _Address(_Strict):
-    adr: _Adr
-    label: _Label
-
-
-class _OfficeDetails(_Strict):
-    email: str | None
-    description: str | None
-    contact_form_url: str | None
-    access_and_opening_times: str | None
-    type: str
-
-
-class _Titled(_Lenient):
-    title: str
-
-
-class _OldOffice(_Strict):
-    title: str
-    format: Literal["World Office"]
-    updated_at: str  # ignored: it changes when nothing else does
-    web_url: str
-    details: _OfficeDetails
-    address: _Address
-    contact_numbers: list[_Number]
-    services: list[_Titled]
-
-
-class _Offices(_Strict):
-    main: _OldOffice | None = None  # some organisations have no office of their own
-    other: list[_OldOffice]
-
-
-class _OldOrganisation(_Lenient):
-    title: str
-    format: Literal["Worldwide Organisation"]
-    offices: _Offices
-
-
-class _Slug(_Lenient):
-    slug: str
-
-
-class _Location(_Lenient):
-    details: _Slug
-
-
-class _Listing(_Lenient):
-    current_page: int
-    pages: int
-    total: int
-    page_size: int
-    start_index: int
-
-
-class _Locations(_Listing):
-    results: list[_Location]
-
-
-class _Organisations(_Listing):
-    results: list[_OldOrganisation]
-
-
-L = TypeVar("L", _Locations, _Organisations)
-
-
-class _Found(_Lenient):
-    link: str
-
-
-class _Search(_Lenient):
-    results: list[_Found]
-    total: int
-
-
-class _Email(_Lenient):
-    email: str | None = None
-
-
-class _NewNumber(_Lenient):
-    title: str | None = None
-    number: str | None = None
-
-
-class _PostAddress(_Lenient):
-    title: str | None = None
-    street_address: str | None = None
-    locality: str | None = None
-    region: str | None = None
-    postal_code: str | None = None
-    world_location: str | None = None
-
-
-class _FormLink(_Lenient):
-    link: str | None = None
-
-
-class _ContactDetails(_Lenient):
-    description: str | None = None
-    contact_form_links: list[_FormLink] | None = None
-    post_addresses: list[_PostAddress] | None = None
-    email_addresses: list[_Email] | None = None
-    phone_numbers: list[_NewNumber] | None = None
-
-
-class _Contact(_Lenient):
-    content_id: str
-    details: _ContactDetails
-
-
-class _NewOfficeDetails(_Lenient):
-    access_and_opening_times: str | None = None
-    type: str | None = None
-
-
-class _OfficeLinks(_Lenient):
-    contact: list[_Contact] = []
-
-
-class _NewOffice(_Lenient):
-    content_id: str
-    title: str
-    base_path: str
-    withdrawn: bool = False
-    details: _NewOfficeDetails = _NewOfficeDetails()
-    links: _OfficeLinks = _OfficeLinks()
-
-
-class _Association(_Lenient):
-    office_content_id: str
-    contact_content_id: str
-
-
-class _NewDetails(_Lenient):
-    office_contact_associations: list[_Association] = []
-
-
-class _Links(_Lenient):
-    main_office: list[_NewOffice] = []
-    home_page_offices: list[_NewOffice] = []
-    contacts: list[_Contact] = []
-    world_locations: list[_Titled] = []
-    primary_role_person: list[_Titled] = []
-
-
-class _Content(_Lenient):
-    document_type: Literal["worldwide_organisation"]
-    title: str
-    details: _NewDetails
-    links: _Links
-
+L = TypeVar("L", Locations, Organisations)
 
 # ---------------------------------------------------------------------- crawl
 
@@ -250,18 +79,18 @@ def follow(page: Page) -> list[str]:
     if _SEARCHED.fullmatch(page.path):
         return _from_search(page)
     if _LOCATIONS.fullmatch(page.path):
-        listing = _listing(page, _Locations)
+        listing = _listing(page, Locations)
         slugs = [quote(location.details.slug, safe="") for location in listing.results]
         if not slugs:
             raise PageError(page.url, "locations were expected, the list is empty")
         return [*_next(page, listing), *(f"{_HOME}/api/world-locations/{slug}/organisations" for slug in slugs)]
     if _ORGANISATIONS.fullmatch(page.path):
-        return _next(page, _listing(page, _Organisations))
+        return _next(page, _listing(page, Organisations))
     return []
 
 
 def _from_search(page: Page) -> list[str]:
-    search = parsed(page, _Search)
+    search = parsed(page, Search)
     start = int(parse_qs(urlsplit(page.url).query).get("start", ["0"])[0])
     links = [(_ORGANISATION_LINK.fullmatch(result.link), result.link) for result in search.results]
     if strange := [link for match, link in links if match is None]:
@@ -286,7 +115,7 @@ def _listing(page: Page, model: type[L]) -> L:
     return listing
 
 
-def _next(page: Page, listing: _Listing) -> list[str]:
+def _next(page: Page, listing: Listing) -> list[str]:
     if listing.current_page >= listing.pages:
         return []
     return [f"{_HOME}{page.path}?page={listing.current_page + 1}"]
@@ -295,35 +124,30 @@ def _next(page: Page, listing: _Listing) -> list[str]:
 # ---------------------------------------------------------------------- pages
 
 
-def parse(page: Page) -> list[Embassy]:
-    """The offices of a page of organisations; none for a page that only leads to others."""
+def parse(page: Page) -> list[Entry]:
+    """The offices of a page of organisations; none for a page that only leads to others. Raises PageError."""
     if _SEARCHED.fullmatch(page.path) or _LOCATIONS.fullmatch(page.path):
         return []
     if location := _ORGANISATIONS.fullmatch(page.path):
-        organisations = _listing(page, _Organisations).results
+        organisations = _listing(page, Organisations).results
         return [
-            _old(page, office, organisation.title, location[1])
+            _old(office, organisation.title, location[1])
             for organisation in organisations
             for office in (organisation.offices.main, *organisation.offices.other)
             if office is not None
         ]
     if _CONTENT.fullmatch(page.path):
-        return _new(page, parsed(page, _Content))
+        return _new(parsed(page, OrganisationContent))
     raise PageError(page.url, "an address of the APIs for worldwide organisations was expected")
 
 
-def _old(page: Page, office: _OldOffice, organisation: str, location: str) -> Embassy:
-    if office.details.type not in _TYPES:
-        raise PageError(
-            page.url, f"{office.title!r}: the type {office.details.type!r} is not known, only {', '.join(_TYPES)}"
-        )
+def _old(office: OldOffice, organisation: str, location: str) -> Entry:
     numbers = [(each.label or "", each.number or "") for each in office.contact_numbers]
     adr = office.address.adr
     return _record(
-        page,
         office.web_url,
         name=office.title,
-        kind=_TYPES[office.details.type],
+        kind=office.details.type,
         country=adr.country,
         city=adr.locality,
         address=office.address.label.value,  # all parts of adr, as they stand on an envelope
@@ -340,13 +164,13 @@ def _old(page: Page, office: _OldOffice, organisation: str, location: str) -> Em
     )
 
 
-def _new(page: Page, content: _Content) -> list[Embassy]:
+def _new(content: OrganisationContent) -> list[Entry]:
     contacts = {contact.content_id: contact for contact in content.links.contacts}
     contact_of = {
         each.office_content_id: each.contact_content_id for each in content.details.office_contact_associations
     }
     head = content.links.primary_role_person[0].title if len(content.links.primary_role_person) == 1 else None
-    records = []
+    found: list[Entry] = []
     for main, office in [
         *((True, each) for each in content.links.main_office),
         *((False, each) for each in content.links.home_page_offices),
@@ -355,19 +179,16 @@ def _new(page: Page, content: _Content) -> list[Embassy]:
             continue
         contact = next(iter(office.links.contact), None) or contacts.get(contact_of.get(office.content_id, ""))
         if contact is None:
-            raise PageError(page.url, f"{office.title!r}: its contact was expected on the page")
+            found.append(Unreadable(office.title, "its contact is not on the page", _key(office.base_path)))
+            continue
         details = contact.details
-        address = next(iter(details.post_addresses or []), _PostAddress())
+        address = next(iter(details.post_addresses or []), PostAddress())
         place = (address.title, address.street_address, address.locality, address.region, address.postal_code)
-        kind = office.details.type
-        if kind is not None and kind not in _TYPES:
-            raise PageError(page.url, f"{office.title!r}: the type {kind!r} is not known, only {', '.join(_TYPES)}")
-        records.append(
+        found.append(
             _record(
-                page,
                 office.base_path,
                 name=office.title,
-                kind=_TYPES[kind] if kind else _kind_in(office.title),
+                kind=office.details.type,
                 country=address.world_location,
                 city=address.locality,
                 address="\n".join(filter(None, (*place, address.world_location))) if any(place) else None,
@@ -383,43 +204,54 @@ def _new(page: Page, content: _Content) -> list[Embassy]:
                 },
             )
         )
-    return records
+    return found
 
 
 def _kind_in(title: str) -> str:
     return next((kind for words, kind in _IN_TITLES.items() if words in title.casefold()), "other")
 
 
+def _key(web_url: str) -> str | None:
+    """The two slugs of an office's address; None: it is another address."""
+    slugs = _OFFICE.fullmatch(urlsplit(web_url).path)
+    # not key_of: these slugs are made by a machine, and to it office--2 is the second office, office-2 another
+    return f"{slugs[1]}/{slugs[2] or 'office'}".casefold() if slugs else None
+
+
 def _record(
-    page: Page,
     web_url: str,
     *,
     name: str,
+    kind: str | None,
     emails: list[str],
     numbers: list[tuple[str, str]],
     opening_hours: str | None,
     extra: dict[str, str | tuple[str, ...]],
     **fields: Any,
-) -> Embassy:
-    path = urlsplit(web_url).path
-    slugs = _OFFICE.fullmatch(path)
-    if slugs is None:
-        raise PageError(page.url, f"{name!r}: an address …/world/organisations/…/office/… was expected, found {path!r}")
+) -> Entry:
+    """The mission; `kind` is the type that the office has, if it has one."""
+    key, path = _key(web_url), urlsplit(web_url).path.removeprefix("/government")
+    if key is None:
+        return Unreadable(name, f"an address …/world/organisations/…/office/… was expected, found {path!r}")
     phones, faxes, more_emails = _numbers(numbers)
-    return record(
-        page,
-        name,
-        # not key_of: these slugs are made by a machine, and to it office--2 is the second office, office-2 another
-        key=f"{slugs[1]}/{slugs[2] or 'office'}".casefold(),
-        name=name,
-        website=f"{_HOME}/world/organisations/{slugs[1]}" + (f"/office/{slugs[2]}" if slugs[2] else ""),
-        opening_hours=lines(BeautifulSoup(opening_hours, "lxml")) if opening_hours else None,
-        email="\n".join([*emails, *more_emails]),
-        phone="\n".join(phones),
-        fax="\n".join(faxes),
-        extra={what: value for what, value in extra.items() if value},
-        **fields,
-    )
+    if kind is not None and kind not in _TYPES:
+        extra = {**extra, "kind": kind}
+    try:
+        return Embassy(
+            key=key,
+            kind=_TYPES.get(kind, "other") if kind is not None else _kind_in(name),
+            name=name,
+            website=f"{_HOME}{path}",
+            opening_hours=lines(BeautifulSoup(opening_hours, "lxml")) if opening_hours else None,
+            email="\n".join([*emails, *more_emails]),
+            phone="\n".join(phones),
+            fax="\n".join(faxes),
+            extra={what: value for what, value in extra.items() if value},
+            **fields,
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        return Unreadable(name, f"{'.'.join(map(str, first['loc']))} {first['msg']}", key)
 
 
 def _numbers(numbers: list[tuple[str, str]]) -> tuple[list[str], list[str], list[str]]:

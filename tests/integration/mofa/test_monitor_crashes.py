@@ -149,8 +149,8 @@ SENT = {  # where it is killed -> what webhook and mailbox have heard in the end
     Stop("db.embassies:verify_pages", after=True): (1, 1),
     Stop("db.embassies:serialize_source", after=True): (1, 1),
     Stop("db.embassies:record_changes", after=True): (1, 1),
-    Stop("tasks.mofa.steps:complete", after=True): (1, 1),
-    Stop("tasks.mofa.steps:tell"): (1, 1),
+    Stop("tasks.mofa.steps.commit:complete", after=True): (1, 1),
+    Stop("tasks.mofa.steps:report_outcome"): (1, 1),
     Stop("db.notifications:lease", after=True): (1, 1),
     Stop("tasks.notify.steps:send"): (1, 1),
     Stop("tasks.notify.steps:send", after=True): (2, 1),
@@ -271,7 +271,7 @@ def test_failures_are_told_by_episode(watcher: Watcher) -> None:
 @pytest.mark.slow
 def test_killed_before_its_failure_was_told_the_next_failure_tells(watcher: Watcher) -> None:
     watcher.world.ministry.answers["/region/2"] = status(404)
-    watcher.kill_at(Stop("tasks.mofa.steps:tell_failure"), days(1))
+    watcher.kill_at(Stop("tasks.mofa.steps:report_failure"), days(1))
     assert not watcher.world.mailbox.subjects
     refused(watcher.run(days(2)))
     assert len(watcher.world.mailbox.subjects) == len(watcher.world.webhook.got) == 1

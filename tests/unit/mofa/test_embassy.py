@@ -3,7 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.mofa.embassy import COMPARED, DuplicateMissionError, Embassy, comparable, differences, key_of, one_each
+from tasks.mofa.embassy import (
+    COMPARED,
+    Embassy,
+    Unreadable,
+    comparable,
+    differences,
+    from_json,
+    key_of,
+    merge_by_key,
+    to_json,
+)
 
 
 def mission(key="a", **fields):
@@ -91,7 +101,7 @@ def test_an_embassy_without_a_name_or_with_a_whole_page_in_a_field_is_refused(fi
 
 
 def test_an_organisation_under_several_countries_is_one_mission():
-    missions = one_each(
+    missions, contradicting = merge_by_key(
         [
             mission("b"),
             mission("a", address="1 High St", extra={"countries": ("x",), "note": "n"}),
@@ -99,18 +109,28 @@ def test_an_organisation_under_several_countries_is_one_mission():
         ]
     )
     assert list(missions) == ["a", "b"]
+    assert contradicting == []
     assert missions["a"].extra == {"countries": ("w", "x"), "note": "n"}
     assert missions["a"].address == "1 High St"
 
 
-def test_two_missions_that_claim_one_key_are_an_error_that_names_it():
-    with pytest.raises(DuplicateMissionError, match=r"'a' differ in address.*'1 High St'.*'2 Low St'"):
-        one_each([mission("a", address="1 High St"), mission("a", address="2 Low St")])
+def test_two_missions_that_claim_one_key_are_one_unreadable_mission_and_the_others_stay():
+    records = [mission("a", address="1 High St"), mission("b"), mission("a", address="2 Low St")]
+    missions, [contradicting] = merge_by_key([*records, mission("a", address="3 Mid St")])
+    assert list(missions) == ["b"]
+    assert (contradicting.key, contradicting.row) == ("a", "Embassy a")
+    assert "address ('1 High St' and '2 Low St')" in contradicting.reason
 
 
 def test_a_record_survives_being_stored_as_json():
     stored = mission(extra={"countries": ("x", "y"), "note": "n"})
     assert Embassy.model_validate_json(stored.model_dump_json()) == stored
+    assert from_json(to_json(stored)) == stored
+
+
+def test_an_unreadable_mission_survives_being_stored_as_json():
+    stored = Unreadable("row 12", "no name", "a/b")
+    assert from_json(to_json(stored)) == stored
 
 
 def test_a_blank_compares_as_nothing():

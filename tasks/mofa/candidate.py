@@ -1,0 +1,62 @@
+"""The candidate: the complete set of missions that one crawl has read, before it is applied or held."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.mofa.crawl import Crawl
+from tasks.mofa.embassy import Embassy, Entry, Unreadable, merge_by_key, to_json
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A complete set."""
+
+    missions: dict[str, Embassy]  # by key
+    proof: dict[str, int]  # key -> snapshot
+    unreadable: dict[Unreadable, int]  # missions that could not be read -> snapshot
+    proven: bool  # the parser has read saved real pages
+    pages: int
+    unchanged: int
+    retried: int
+    snapshots: dict[str, int]  # of every page, by its address, in the order of the crawl
+    assumptions: list[str] = field(default_factory=list)  # what was guessed, a sentence each
+    number: int | None = None  # of a held set that a person accepted
+
+    def entries(self) -> list[tuple[dict[str, Any], int]]:
+        """How a held set is stored: each entry with its snapshot."""
+        missions = [(to_json(each), self.proof[key]) for key, each in self.missions.items()]
+        return missions + [(to_json(each), snapshot) for each, snapshot in self.unreadable.items()]
+
+
+def candidate_of(crawl: Crawl) -> Candidate:
+    """The set that a finished crawl has read."""
+    found = [(entry, page.snapshot) for page in crawl.read.values() for entry in page.reading.entries]
+    missions, proof, unreadable = merged(found)
+    return Candidate(
+        missions=missions,
+        proof=proof,
+        unreadable=unreadable,
+        proven=crawl.proven,
+        pages=len(crawl.read),
+        unchanged=len(crawl.unchanged),
+        retried=crawl.retried,
+        snapshots={url: page.snapshot for url, page in crawl.read.items()},
+        assumptions=[f"{url}: {page.assumed}" for url, page in crawl.read.items() if page.assumed],
+    )
+
+
+def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], dict[Unreadable, int]]:
+    """Missions by key, the snapshot that proves each of them, and what could not be read with its snapshot."""
+    records: list[Embassy] = []
+    proof: dict[str, int] = {}
+    unreadable: dict[Unreadable, int] = {}
+    for entry, snapshot in found:
+        if isinstance(entry, Unreadable):
+            unreadable.setdefault(entry, snapshot)
+        else:
+            records.append(entry)
+            proof.setdefault(entry.key, snapshot)
+    missions, contradicting = merge_by_key(records)
+    unreadable.update({each: proof.pop(each.key or "") for each in contradicting})
+    return missions, proof, unreadable

@@ -1,0 +1,154 @@
+"""What is told of two sets of missions, and in which order."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks.mofa.diff import CLOSED_AFTER, Change, Known, diff, match_renamed
+from tasks.mofa.embassy import Embassy
+
+NIGHT = datetime(2026, 3, 1, 3, tzinfo=UTC)
+
+
+def mission(key="a", **fields):
+    return Embassy(**{"key": key, "kind": "embassy", "name": f"Embassy {key}", **fields})
+
+
+def by_key(*missions):
+    return {each.key: each for each in missions}
+
+
+def known(*missions, **state):
+    return {each.key: Known(each, **state) for each in missions}
+
+
+def kinds(changes):
+    return [(each.kind, each.key, each.field) for each in changes]
+
+
+def test_the_same_set_is_no_change():
+    assert diff(known(mission()), by_key(mission(name="EMBASSY  a")), at=NIGHT) == []
+
+
+def test_a_new_mission_is_added_and_an_absent_one_is_missing():
+    changes = diff(known(mission("a")), by_key(mission("b")), at=NIGHT)
+    assert changes == [Change("missing", "a", "Embassy a"), Change("added", "b", "Embassy b")]
+
+
+def test_a_changed_field_is_told_with_old_and_new_as_written():
+    changes = diff(known(mission(phone="+43 1")), by_key(mission(phone="+43 2 ")), at=NIGHT)
+    assert changes == [Change("changed", "a", "Embassy a", "phone", "+43 1", "+43 2")]
+
+
+def test_address_phone_email_and_head_are_told_before_opening_hours():
+    fields = ("opening_hours", "head_of_mission", "email", "phone", "address")
+    changes = diff(
+        known(mission("a"), mission("z")),
+        by_key(mission("a", opening_hours="9-12"), mission("z", **dict.fromkeys(fields, "new"))),
+        at=NIGHT,
+    )
+    assert [each.field for each in changes] == ["address", "phone", "email", "head_of_mission", *["opening_hours"] * 2]
+
+
+def test_closures_are_told_first():
+    before = {
+        **known(mission("c", phone="1")),
+        **known(mission("m")),
+        **known(mission("x"), status="missing", missing_since=NIGHT),
+    }
+    found = by_key(mission("c", phone="2"), mission("n"))
+    changes = diff(before, found, at=NIGHT + timedelta(days=1))
+    assert [each.kind for each in changes] == ["closed", "missing", "added", "changed"]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (timedelta(hours=24), ["closed"]),
+        (CLOSED_AFTER, ["closed"]),
+        (CLOSED_AFTER - timedelta(seconds=1), []),
+        (timedelta(days=9), ["closed"]),
+        (timedelta(0), []),
+    ],
+)
+def test_a_missing_mission_is_closed_only_twenty_hours_on(after, expected):
+    before = known(mission(), status="missing", missing_since=NIGHT)
+    assert [each.kind for each in diff(before, {}, at=NIGHT + after)] == expected
+
+
+def test_twenty_hours_are_twenty_hours():
+    assert timedelta(hours=20) == CLOSED_AFTER
+
+
+def test_a_missing_mission_of_unknown_age_is_an_error():
+    with pytest.raises(ValueError, match="'a' is missing, but since when"):
+        diff(known(mission(), status="missing"), {}, at=NIGHT)
+
+
+@pytest.mark.parametrize("status", ["missing", "closed"])
+def test_coming_back_is_a_change_of_its_own_beside_what_changed(status):
+    before = known(mission(phone="1"), status=status, missing_since=NIGHT)
+    assert kinds(diff(before, by_key(mission(phone="2")), at=NIGHT)) == [
+        ("reopened", "a", None),
+        ("changed", "a", "phone"),
+    ]
+
+
+def test_a_closed_mission_stays_closed_in_silence():
+    assert diff(known(mission(), status="closed"), {}, at=NIGHT + timedelta(days=99)) == []
+
+
+@pytest.mark.parametrize("field", ["address", "phone", "email"])
+def test_a_new_key_with_address_phone_or_email_of_one_that_vanished_is_no_new_mission(field):
+    before, now = mission("old", **{field: "x@1"}), mission("new", **{field: "X@1"})
+    changes = diff(known(before), by_key(now), at=NIGHT)
+    assert changes == [Change("renamed", "new", "Embassy new", "name", "Embassy old", "Embassy new", was="old")]
+
+
+def test_a_new_key_under_the_old_name_is_renamed_by_key():
+    before, now = mission("old", name="E", phone="1"), mission("new", name="E", phone="1")
+    assert diff(known(before), by_key(now), at=NIGHT) == [Change("renamed", "new", "E", "key", "old", "new", was="old")]
+
+
+def test_a_new_key_with_the_old_phone_and_another_address_is_moved_and_the_rest_is_changed():
+    before = mission("old", address="1 A St", phone="1", email="a@x")
+    now = mission("new", address="2 B St", phone="1", email="b@x")
+    assert kinds(diff(known(before), by_key(now), at=NIGHT)) == [
+        ("moved", "new", "address"),
+        ("changed", "new", "email"),
+        ("changed", "new", "name"),
+    ]
+
+
+def test_a_mission_that_was_already_missing_or_is_still_there_is_not_renamed():
+    missing = known(mission("old", phone="1"), status="missing", missing_since=NIGHT)
+    assert kinds(diff(missing, by_key(mission("new", phone="1")), at=NIGHT)) == [("added", "new", None)]
+    there = mission("old", phone="1")
+    assert kinds(diff(known(there), by_key(there, mission("new", phone="1")), at=NIGHT)) == [("added", "new", None)]
+
+
+def test_of_several_in_one_house_each_finds_its_own():
+    gone = by_key(mission("uk-trade/tokyo", address="1 A St"), mission("embassy/tokyo", address="1 A St", phone="9"))
+    new = by_key(mission("trade-dept/tokyo", address="1 A St"), mission("mission/tokyo", address="1 A St", phone="9"))
+    assert match_renamed(gone, new) == {"trade-dept/tokyo": "uk-trade/tokyo", "mission/tokyo": "embassy/tokyo"}
+
+
+def test_what_cannot_be_decided_is_not_guessed():
+    gone = by_key(mission("a1", name="E", phone="1"))
+    new = by_key(mission("b1", name="E", phone="1"), mission("c1", name="E", phone="1"))
+    assert match_renamed(gone, new) == {}
+    assert sorted(kinds(diff(known(gone["a1"]), new, at=NIGHT))) == [
+        ("added", "b1", None),
+        ("added", "c1", None),
+        ("missing", "a1", None),
+    ]
+
+
+def test_the_switchboard_of_the_whole_ministry_is_no_evidence():
+    gone = by_key(*(mission(f"a{n}", phone="1") for n in range(1_500)))
+    new = by_key(*(mission(f"b{n}", phone="1") for n in range(1_500)))
+    assert match_renamed(gone, new) == {}
+
+
+def test_blanks_are_no_evidence():
+    assert match_renamed(by_key(mission("a")), by_key(mission("b"))) == {}

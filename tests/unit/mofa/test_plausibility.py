@@ -1,0 +1,141 @@
+"""Sets that are believed, and sets that wait for a person."""
+
+import pytest
+
+from tasks.mofa.diff import Known
+from tasks.mofa.embassy import Embassy
+from tasks.mofa.plausibility import Thresholds, find_anomalies
+
+
+def missions(count, **fields):
+    """`count` missions; a field's value may be a function of the mission's number."""
+    return {
+        f"m{n}": Embassy(
+            **{"key": f"m{n}", "kind": "embassy", "name": f"Embassy {n}"}
+            | {field: value(n) if callable(value) else value for field, value in fields.items()}
+        )
+        for n in range(count)
+    }
+
+
+def known(records, status="open"):
+    return {key: Known(each, status) for key, each in records.items()}
+
+
+def reasons(before, after, *, highest=None, proven=True, **thresholds):
+    return find_anomalies(
+        known(before),
+        after,
+        highest=len(before) if highest is None else highest,
+        proven=proven,
+        thresholds=Thresholds(**thresholds),
+    )
+
+
+def test_a_set_like_the_one_before_is_believed():
+    assert reasons(missions(100, phone="1"), missions(100, phone="1")) == []
+
+
+def test_no_rows_are_held_even_the_first_time():
+    assert reasons(missions(195), {}) == ["The pages hold no mission at all, 195 are open."]
+    assert reasons({}, {}) == ["The pages hold no mission at all, 0 are open."]
+
+
+def test_eighty_of_a_hundred_are_believed_and_seventy_nine_are_not():
+    assert reasons(missions(100), missions(80)) == []
+    assert reasons(missions(100), missions(79)) == [
+        "Only 79 open missions are found again, 79.0 % of 100, the most of the last 30 days; at least 80% are expected."
+    ]
+    assert reasons(missions(100), missions(79), found_again=0.7) == []
+
+
+def test_new_missions_do_not_make_up_for_those_that_are_gone():
+    after = {f"new{n}": each.model_copy(update={"key": f"new{n}"}) for n, each in enumerate(missions(60).values())}
+    assert len(reasons(missions(100), {**missions(60), **after})) == 1
+
+
+def test_a_slow_drain_is_a_drain():
+    day, count, held = 0, 100, []
+    while not held and day < 30:
+        day, before, count = day + 1, count, count * 95 // 100
+        held = reasons(missions(before), missions(count), highest=100)
+    assert (day, count) == (5, 76)
+    assert held[0].startswith("Only 76 open missions are found again, 76.0 % of 100")
+
+
+def test_missions_already_missing_or_closed_are_not_expected():
+    before = {**known(missions(10)), **{f"x{key}": each for key, each in known(missions(90), "closed").items()}}
+    assert find_anomalies(before, missions(10), highest=10, proven=True) == []
+
+
+def test_a_field_that_falls_by_half_is_held():
+    before = missions(100, email=lambda n: f"{n}@x.org" if n < 40 else None)
+    assert reasons(before, missions(100, email=lambda n: f"{n}@x.org" if n < 21 else None)) == []
+    after = missions(100, email=lambda n: f"{n}@x.org" if n < 20 else None)
+    assert reasons(before, after) == [
+        "The field email is filled on 20.0 % of the missions (20 of 100), it was on 40.0 % (40 of 100)."
+    ]
+
+
+def test_a_field_that_few_fill_may_fall():
+    assert reasons(missions(100, fax=lambda n: "1" if n < 19 else None), missions(100)) == []
+    assert len(reasons(missions(100, fax=lambda n: "1" if n < 20 else None), missions(100))) == 2
+
+
+@pytest.mark.parametrize("field", ["website", "opening_hours"])
+def test_an_emptied_website_or_opening_hours_column_is_held_too(field):
+    assert len(reasons(missions(10, **{field: "x"}), missions(10))) == 1
+
+
+@pytest.mark.parametrize("field", ["address", "phone", "fax", "email", "head_of_mission", "name", "city", "country"])
+def test_one_contact_field_changed_on_more_than_half_is_held(field):
+    before = missions(100, **{field: lambda n: f"old {n}"})
+    assert reasons(before, missions(100, **{field: lambda n: f"{'new' if n < 50 else 'old'} {n}"})) == []
+    after = missions(100, **{field: lambda n: f"{'new' if n < 51 else 'old'} {n}"})
+    assert reasons(before, after) == [
+        f"The field {field} changed on 51 of 100 missions that fill it (51.0 %); at most 50% are believed."
+    ]
+
+
+@pytest.mark.parametrize("field", ["website", "opening_hours"])
+def test_websites_and_opening_hours_may_all_change(field):
+    assert reasons(missions(100, **{field: "old"}), missions(100, **{field: "new"})) == []
+
+
+def test_a_column_filled_on_a_third_cannot_change_wholesale_unseen():
+    before = missions(99, fax=lambda n: f"1{n}" if n < 33 else None)
+    after = missions(99, fax=lambda n: f"2{n}" if n < 33 else None)
+    assert reasons(before, after) == [
+        "The field fax changed on 33 of 33 missions that fill it (100.0 %); at most 50% are believed."
+    ]
+
+
+def test_cosmetic_changes_of_every_phone_are_none():
+    assert reasons(missions(9, phone="+43 (1) 2"), missions(9, phone="+43-1-2")) == []
+
+
+def test_the_first_set_of_an_unproven_parser_is_held_and_its_second_is_not():
+    assert reasons({}, missions(150), proven=False) == [
+        "This is the first set (150 missions) of a parser that no saved real page has proven."
+    ]
+    assert reasons({}, missions(150), proven=True) == []
+    assert reasons(missions(150), missions(150), proven=False) == []
+
+
+def test_every_reason_is_given():
+    before = missions(100, phone=lambda n: f"1{n}", email="a@x.org")
+    assert len(reasons(before, missions(70, phone=lambda n: f"2{n}"))) == 4
+
+
+def test_every_threshold_gives_its_reason():
+    assert all(len(field.description or "") > 60 for field in Thresholds.model_fields.values())
+
+
+def test_one_value_on_all_missions_holds_the_set_unless_it_was_accepted_before_or_the_source_allows_it():
+    before, same = missions(20, email=lambda n: f"{n}@a.example"), missions(20, email="all@a.example")
+    said = "The field email is the same on all 20 missions that fill it."
+    assert said in reasons(before, same)
+    assert reasons({}, same) == [said]
+    assert reasons({}, missions(9, email="all@a.example")) == []
+    assert find_anomalies({}, same, highest=0, proven=True, may_be_same={"email"}) == []
+    assert reasons(same, same) == []
