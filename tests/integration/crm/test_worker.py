@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psutil
 import pytest
 import xlsxwriter
 from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, request, workbook
+from support.real_workbooks import REAL, where_they_are
 from support.xlsx import MAIN, hostile
 
 from tasks.crm.readers.workbook import WorkbookError
@@ -35,6 +37,14 @@ def test_the_process_answers_what_reading_in_the_same_process_returns(tmp_path: 
         answered = read_in_child(path)
         assert answered == read(path)
         assert bool(answered.refused) != bool(answered.end)
+
+
+@pytest.mark.slow
+@where_they_are
+@pytest.mark.parametrize("path", sorted(REAL.rglob("*.xlsb")), ids=lambda path: path.name)
+def test_the_process_survives_every_file_that_is_read_by_compiled_code(tmp_path: Path, path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path))
+    assert read_in_child(copy) == read(copy)
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:

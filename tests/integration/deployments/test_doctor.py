@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from prefect import State, flow
 from prefect.client.orchestration import get_client
+from prefect.context import use_profile
 from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 from prefect.states import Completed
 from pydantic import SecretStr
 from support.doctor import doctor, failed
@@ -219,8 +220,9 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
 
     trigger = EventTrigger.model_validate(automations.AUTOMATIONS[0]["trigger"])
     since = datetime.now(UTC)
-    watchdog(return_state=True)
-    other()
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}):
+        watchdog(return_state=True)
+        other()
 
     def heard() -> dict[str, set[str]]:
         """Of each flow the names of the events that the trigger takes, or does not take."""
@@ -254,7 +256,8 @@ def test_a_run_in_the_foreground_sends_heartbeats_as_often_as_the_automation_exp
 
     server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
     monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "INFO"} | given)
-    assert run_in_foreground(job, {}) == 0
+    with use_profile("ephemeral", include_current_context=False):  # without what the fixture sets
+        assert run_in_foreground(job, {}) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"every {seconds} s"
 
 
