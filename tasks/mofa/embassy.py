@@ -37,6 +37,10 @@ _NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "
 _LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
+_CJK = (
+    "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # Japanese, Chinese, Korean: blanks beside them mean nothing
+)
+_BLANKS_BESIDE_CJK = re.compile(rf"(?<={_CJK}) | (?={_CJK})")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
 
 
@@ -142,7 +146,7 @@ def comparable(field: str, value: str | None) -> str:
         return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
     if field in {"phone", "fax"}:
         return comparable_numbers(text)
-    return _BLANKS_AND_SIGNS.sub(" ", text).strip()
+    return _BLANKS_BESIDE_CJK.sub("", _BLANKS_AND_SIGNS.sub(" ", text).strip())
 
 
 def differences(old: Embassy, new: Embassy) -> list[str]:
