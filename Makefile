@@ -13,7 +13,7 @@ LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrad
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help install up doctor service soak test test-all lint docs bench lock clean
+.PHONY: help install up demo doctor service soak test test-all lint docs bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,10 +24,13 @@ install: $(STAMP) ## make .venv, with exactly the packages of requirements.lock 
 up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 	@exec $(PY) -m deployments.up
 
-doctor: $(STAMP) ## is everything there that the jobs rely on? fails if not; what should only be looked at is said
+doctor: $(STAMP) ## check everything that the jobs need; fails if a check fails, not for a warning
 	@$(PY) -m deployments.doctor || [ $$? = 1 ]
 
-service: $(STAMP) ## start it with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
+demo: $(STAMP) ## beside make up: an invented ministry is watched on four days, within a minute
+	@$(PY) -m deployments.demo
+
+service: $(STAMP) ## start make up with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
 	@$(PY) -m deployments.service $(if $(TO),--to "$(TO)")
 
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)

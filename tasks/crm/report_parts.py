@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tasks.crm.import_report import ImportReport, counted, safe
-from tasks.markdown_table import markdown_table
+from tasks.markdown import markdown_table
 
 _SHOWN = 20  # rows of a long table
 

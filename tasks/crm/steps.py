@@ -33,7 +33,8 @@ from db import contacts, matching, staging
 from db.engine import DatabaseUnavailableError, transaction
 from db.errors import UserError
 from db.settings import SettingsError
-from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
+from db.task_run_status import failed_in
+from db.task_runs import Claim, check_owner, committed, complete, idempotent_once
 from tasks.crm import download
 from tasks.crm.collapse import TellingColumn, collapse
 from tasks.crm.contact import RULES_VERSION
@@ -46,7 +47,7 @@ from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
 from tasks.crm.worker_client import ReadingProcess
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
-from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
+from tasks.notify.steps import Failure, deliver, report_failure, report_recovery, run_page, try_to_report
 from tasks.slot import asked_for, slot
 from tasks.step import RESULTS, run, step
 
@@ -448,9 +449,9 @@ def tell_failure(address: str | None, sentence: str, *, in_work: bool) -> None:
 
     def begun(connection: Connection) -> bool:
         fails = failed_in(connection, JOB, failure.subject, failure.run) if in_work else slot() is not None
-        return fails and failing(connection, failure)
+        return fails and report_failure(connection, failure)
 
-    if tell_people(begun):
+    if try_to_report(begun):
         deliver()
 
 
@@ -461,7 +462,7 @@ def tell_run(workbook: str | None, addresses: list[str]) -> None:
 
 
 def _tell_success(about: str) -> None:
-    if tell_people(lambda connection: working(connection, JOB, about)):
+    if try_to_report(lambda connection: report_recovery(connection, JOB, about)):
         deliver()
 
 

@@ -46,6 +46,13 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # A word of Cyrillic, Greek, Japanese, … read as Windows-1252; no language of that charset writes four in a row.
 _GARBLED = re.compile(r"[\u00a1-\u00ff]{4,}")
 _GARBLED_SHARE = 0.2  # of the characters that are not ASCII
+# UTF-8 that was read as Windows-1252 and stored so: an accented letter becomes two characters, as does a Cyrillic one.
+# Closing quotes and dashes are left out as the second character: they follow capitals of real words.
+_SECOND = (
+    "\u00a1-\u00bf\u20ac\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u201c\u2022\u02dc"
+    "\u2122\u0161\u203a\u0153\u017e\u0178"
+)
+_TWICE = re.compile(f"[\u00c2\u00c3][{_SECOND}]|\u00e2\u20ac|(?:[\u00d0\u00d1][{_SECOND}]){{2}}")
 _EUC_JP = re.compile(rb"[\x00-\x8d\x90-\xa0\xff]+|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2}|[\xa1-\xfe]{2}|.", re.DOTALL)
 
 
@@ -71,7 +78,12 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         charset = next((each for each in declared if each.startswith("iso2022")), "ascii")
         return Decoded(_replacing(body, charset), charset)
     if (text := _strict(body, "utf-8")) is not None:
-        return Decoded(text, "utf-8")
+        repaired = _decoded_again(text)
+        return (
+            Decoded(repaired, "utf-8", "read as UTF-8 twice: it was encoded twice")
+            if repaired
+            else Decoded(text, "utf-8")
+        )
     if _is_mostly_utf8(body):
         return Decoded(_replacing(body, "utf-8"), "utf-8", "read as UTF-8, though some of its bytes are not")
     return _as_declared(body, declared) or _guessed(body)
@@ -93,6 +105,33 @@ def _as_declared(body: bytes, declared: list[str]) -> Decoded | None:
         if _has_few_faults(text) and not _is_garbled(text, charset):
             return Decoded(text, charset, f"read as {charset}, though some of its bytes are not")
     return None
+
+
+def _decoded_again(text: str) -> str | None:
+    """The text, if it is all UTF-8 that was read as Windows-1252 and encoded once more."""
+    if not _TWICE.search(text):
+        return None
+    foreign = {each: _byte(each) for each in set(text) if not each.isascii()}
+    if None in foreign.values():
+        return None
+    body = b"".join(foreign.get(each) or each.encode() for each in text)
+    return _strict(body, "utf-8")
+
+
+def _byte(character: str) -> bytes | None:
+    """The byte of a character in Windows-1252 as browsers read it: its gaps are control characters."""
+    try:
+        return character.encode("cp1252")
+    except UnicodeError:
+        return bytes([ord(character)]) if ord(character) <= 0xFF else None  # noqa: PLR2004
+
+
+def find_garbled(text: str) -> str | None:
+    """What in a decoded text is no text: U+FFFD, or characters that were decoded twice; None: nothing."""
+    if "\ufffd" in text:
+        return "a character that could not be decoded"
+    twice = _TWICE.search(text)
+    return f"{twice[0]!r}, a character that was decoded twice" if twice else None
 
 
 def _declared(body: bytes, content_type: str | None) -> list[str]:

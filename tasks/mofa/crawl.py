@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from tasks.mofa.embassy import Entry
+from tasks.mofa.charset import find_garbled
+from tasks.mofa.embassy import COMPARED, Embassy, Entry, Unreadable
 from tasks.mofa.fetch_errors import FetchError, FetchFailedError, FetchRefusedError
 from tasks.mofa.http import NotModified, Validators
 from tasks.mofa.page import Page, PageError, Source, refusal
@@ -85,11 +86,20 @@ class ReadPage:
 
 
 def read_page(source: Source, page: Page) -> Reading:
-    """What the parser of the source reads from a page. Raises PageError."""
+    """What the parser of the source reads from a page; a record with garbled text is unreadable. Raises PageError."""
     try:
-        return Reading(list(source.follow(page)), list(source.parse(page)))
+        links, entries = list(source.follow(page)), list(source.parse(page))
     except ValueError as error:  # such as a name that no key can be made of
         raise PageError(page.url, str(error)) from error
+    return Reading(links, [_readable(entry) for entry in entries])
+
+
+def _readable(entry: Entry) -> Entry:
+    if isinstance(entry, Embassy):
+        for field in COMPARED:
+            if problem := find_garbled(getattr(entry, field) or ""):
+                return Unreadable(entry.name, f"{field} has {problem}", entry.key)
+    return entry
 
 
 class Crawl:

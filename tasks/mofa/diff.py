@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Literal
 
-from tasks.mofa.embassy import COMPARED, Embassy, comparable, differences
+from tasks.mofa.comparison import comparable
+from tasks.mofa.embassy import COMPARED, Embassy, differences
 
 Status = Literal["open", "missing", "closed"]
 Kind = Literal["added", "changed", "missing", "closed", "reopened", "renamed", "moved"]
 
 CLOSED_AFTER = timedelta(hours=20)  # a later slot of a daily schedule, even on the day the clocks change
 EVIDENCE = ("address", "phone", "email")  # one of them equal: a new key is the mission that vanished
+_ACROSS_COUNTRIES = 2  # equal values that make a mission of one country one of another: the country was renamed
 _TOO_COMMON = 20  # missions of one side that share a value: it is the ministry's, and says nothing about one of them
 _ORDER: tuple[Kind, ...] = ("closed", "missing", "reopened", "added", "moved", "renamed", "changed")
 
@@ -66,7 +68,8 @@ def diff(known: Mapping[str, Known], found: Mapping[str, Embassy], *, at: dateti
     sets = compared({key: each.embassy for key, each in known.items()}, found)
     gone, new, kept = (sets[sets["_merge"] == side] for side in ("left_only", "right_only", "both"))
     still_open = {key: known[key].embassy for key in gone.index if known[key].status == "open"}
-    again = match_renamed(still_open, {key: found[key] for key in new.index})
+    unchanged = [each for key in kept.index for each in (known[key].embassy, found[key])]
+    again = match_renamed(still_open, {key: found[key] for key in new.index}, unchanged)
     changes = [Change("reopened", key, found[key].name) for key in kept.index if known[key].status != "open"]
     for key, field in differences_by_key(kept):
         changes += _changed(known[key].embassy, found[key], [field])
@@ -103,16 +106,22 @@ def _rekeyed(before: Embassy, now: Embassy) -> list[Change]:
     return [first, *_changed(before, now, [each for each in fields if each != field])]
 
 
-def match_renamed(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> dict[str, str]:
+def match_renamed(
+    gone: Mapping[str, Embassy], new: Mapping[str, Embassy], kept: Iterable[Embassy] = ()
+) -> dict[str, str]:
     """Which new key is which mission that is gone: new key -> old key, each at most once.
 
-    They must agree in address, phone or e-mail. Where several would do (a trade office in the embassy's house), more
-    agreement wins, then the likeness of key and name; what is still undecided stays unmatched, rather than guessed.
+    They must agree in address, phone or e-mail; in two of them if their countries differ, since another country may
+    move into the same house. A value that one of `kept` has too is no evidence. Where several would do (a trade office
+    in the embassy's house), more agreement wins, then the likeness of key and name; what is still undecided stays
+    unmatched, rather than guessed.
     """
     from tasks.mofa.tables import shared_values  # noqa: PLC0415 - see there
 
     by_score: defaultdict[tuple[int, float], list[tuple[str, str]]] = defaultdict(list)
-    for old_key, new_key, agreed in shared_values(gone, new, EVIDENCE, _TOO_COMMON).itertuples(index=False):
+    for old_key, new_key, agreed in shared_values(gone, new, EVIDENCE, _TOO_COMMON, kept).itertuples(index=False):
+        if agreed < _enough(gone[old_key], new[new_key]):
+            continue
         by_score[agreed, _likeness(gone[old_key], new[new_key])].append((old_key, new_key))
     matched: dict[str, str] = {}
     taken: set[str] = set()
@@ -124,6 +133,12 @@ def match_renamed(gone: Mapping[str, Embassy], new: Mapping[str, Embassy]) -> di
                 matched[fresh] = old
                 taken.add(old)
     return matched
+
+
+def _enough(one: Embassy, other: Embassy) -> int:
+    """How many values two missions must share to be the same one."""
+    countries = {comparable("country", each.country) for each in (one, other)} - {""}
+    return _ACROSS_COUNTRIES if len(countries) > 1 else 1
 
 
 def _likeness(one: Embassy, other: Embassy) -> float:

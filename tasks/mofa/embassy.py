@@ -1,8 +1,8 @@
-"""What a mission is, when two spellings of it are the same, and which mission it is.
+"""What a mission is, and which mission it is.
 
-Texts are stored as written, but for whitespace; they are compared normalised, because "vacant" retyped as "VACANT" or a
-hyphen as a dash is no news. A mission is identified by its key, which such differences do not change.
-RULES_VERSION is the version of the key rule and of the comparison; raising it re-baselines every source.
+Texts are stored as written, but for whitespace and invisible characters; comparison.py decides which differences count.
+A mission is identified by its key, which such differences do not change. RULES_VERSION is the version of the key rule
+and of the comparison; raising it re-baselines every source.
 """
 
 import re
@@ -10,13 +10,12 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.mofa.numbers import comparable_numbers
+from tasks.mofa.comparison import DASHES, comparable, without_invisible
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 # Every field that is compared, most important first: the order of a report.
 COMPARED = (
@@ -37,11 +36,6 @@ _NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "
 _LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
-_CJK = (
-    "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # Japanese, Chinese, Korean: blanks beside them mean nothing
-)
-_BLANKS_BESIDE_CJK = re.compile(rf"(?<={_CJK}) | (?={_CJK})")
-_DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
 
 
 class Embassy(BaseModel):
@@ -108,14 +102,14 @@ def from_json(stored: Mapping[str, Any]) -> Entry:
 
 
 def tidy(text: str) -> str:
-    """Text as written but for what nobody sees: composed (NFC), one blank for many, no blank lines, no NUL."""
-    text = unicodedata.normalize("NFC", text).replace("\0", "").encode("utf-8", "replace").decode()
+    """Text as written, but composed (NFC), one blank for many, without blank lines and invisible characters."""
+    text = unicodedata.normalize("NFC", without_invisible(text)).replace("\0", "").encode("utf-8", "replace").decode()
     return "\n".join(line for each in text.splitlines() if (line := " ".join(each.split())))
 
 
 def is_blank(text: str) -> bool:
     """Whether a page writes so that it has no value: nothing, "n/a", or signs alone."""
-    return not re.search(r"\w", text) or " ".join(text.split()).casefold().translate(_DASHES) in _NOTHING
+    return not re.search(r"\w", text) or " ".join(text.split()).casefold().translate(DASHES) in _NOTHING
 
 
 def key_of(*parts: str) -> str:
@@ -128,25 +122,10 @@ def key_of(*parts: str) -> str:
 
 
 def _key_part(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "").replace("'", "")
-    if part := _BLANKS_AND_SIGNS.sub("-", folded).strip("-"):
+    plain = unicodedata.normalize("NFKC", without_invisible(text)).casefold().replace("’", "").replace("'", "")
+    if part := _BLANKS_AND_SIGNS.sub("-", plain).strip("-"):
         return part
     raise ValueError(f"no mission can be known by {text!r}: it has neither a letter nor a digit")
-
-
-def comparable(field: str, value: str | None) -> str:
-    """The value of a field as it is compared: two values that give the same text say the same. "" for a blank."""
-    if value is None:
-        return ""
-    text = unicodedata.normalize("NFKC", value).casefold().translate(_DASHES)
-    if field == "email":  # dots and hyphens tell mailboxes apart; the order of several does not matter
-        return " ".join(sorted(set(re.split(r"[\s;,]+", text.replace("mailto:", " ").strip(" ;,")))))
-    if field == "website":
-        parts = urlsplit(text.strip() if "//" in text else f"//{text.strip()}")
-        return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
-    if field in {"phone", "fax"}:
-        return comparable_numbers(text)
-    return _BLANKS_BESIDE_CJK.sub("", _BLANKS_AND_SIGNS.sub(" ", text).strip())
 
 
 def differences(old: Embassy, new: Embassy) -> list[str]:

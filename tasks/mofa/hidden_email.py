@@ -45,13 +45,18 @@ def decoded(code: str) -> str | None:
     return address if _ADDRESS.search(address) else None
 
 
+def shown_addresses(text: str) -> str:
+    """The text with @ for [at] and . for [dot]."""
+    return _DOT.sub(".", _AT.sub("@", text))
+
+
 def as_email(text: str) -> str:
     """The e-mail addresses of a cell as written, with @ for [at] and without mailto:.
 
     Raises ValueError if there is text but no address in it: then it is hidden in a way that is not known, or it stands
     somewhere else.
     """
-    shown = "\n".join(_without_scheme(line) for line in _DOT.sub(".", _AT.sub("@", text)).splitlines())
+    shown = "\n".join(_without_scheme(line) for line in shown_addresses(text).splitlines())
     if shown.strip() and not _ADDRESS.search(shown):
         raise ValueError("no e-mail address is in the text, perhaps it is hidden")
     return shown

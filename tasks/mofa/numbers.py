@@ -1,33 +1,56 @@
-"""Telephone numbers as they are compared: short notations stand for the numbers that they mean.
+"""Telephone numbers as they are compared: notations of one number are the same, short notations mean several numbers.
 
-"700-3814/5/6" and "700-3814~6" are the same three numbers; separators, and the order of numbers, do not matter.
+"+44 20 7946 0011", "0044 20 7946 0011" and "Tel.: +44 (0)20 7946 0011" are the same number; "700-3814/5/6" and
+"700-3814~6" are the same three. Separators, and the order of numbers, do not matter.
 """
 
 import re
 
-_SEPARATOR = re.compile(r"\s*([/,;、~〜])\s*")
+_SEPARATOR = re.compile(r"\s*([/,;、~〜|]|\bor\b|\band\b)\s*")
 _SHORT = re.compile(r"\d{1,4}")  # the last digits of a further number
 _RANGE = "~〜"
 _LONGEST_RANGE = 100  # numbers; more is no range of telephone numbers
+_AREA = re.compile(r"\+?\d{1,4}")  # too short for a number: a slash after it separates an area code
+_LABEL = re.compile(  # says only that a number follows
+    r"^\W*(?:tele?phones?|tel|phones?|ph|tlf|tfn|fon|telefax|tele?facsimile|fax|f|t|tél|téléphone|tel[eé]fono|telefon"
+    r"|тел|телефон|факс|電話|電話番号|電話号碼|电话|전화|전화번호|팩스|팩스번호|fax番号|τηλ|هاتف|فاکس|فاكس)"
+    r"\b\s*(?:no|nr|number)?\s*[.:)\]]*\s*(?=[(+\d])"
+)
+_TRUNK = re.compile(r"^(\W*(?:\+|00)?\d{1,3}\W*?)\(0\)")  # +44 (0)20: dialled inside the country only
+_PREFIX = re.compile(r"^(?:\+|00(?=[1-9]\d{5}))")  # how an international number begins
 
 
 def comparable_numbers(text: str) -> str:
-    """All numbers of a normalised text (NFKC, lower case), in one order; their labels are a part of them."""
+    """All numbers of a folded text (comparison.folded), in one order; their labels are a part of them."""
     found: set[str] = set()
     for line in text.splitlines():
         separator, before = "", ""
         for place, part in enumerate(_SEPARATOR.split(line.strip())):
             if place % 2:
                 separator = part
-            elif number := re.sub(r"[^\w+]|_", "", part):
-                numbers = _meant(before, separator, part.strip()) or [number]
+            elif number := _digits(part):
+                if separator == "/" and _AREA.fullmatch(before) and len(number) > len(before):
+                    found.discard(before)
+                    numbers = [_international(before + number)]
+                else:
+                    numbers = _meant(before, separator, part.strip()) or [_international(number)]
                 found.update(numbers)
                 before = numbers[-1]
     return " ".join(sorted(found))
 
 
+def _digits(part: str) -> str:
+    return re.sub(r"[^\w+]|_", "", _TRUNK.sub(r"\1", _LABEL.sub("", part)))
+
+
+def _international(number: str) -> str:
+    return _PREFIX.sub("", number)
+
+
 def _meant(before: str, separator: str, part: str) -> list[str]:
     """The numbers that a short notation means after the number before it; none: it is a number of its own."""
+    if separator not in {*"/,、", *_RANGE}:
+        return []
     if not _SHORT.fullmatch(part) or len(part) >= len(before) or not before[-len(part) :].isdigit():
         return []
     stem, first, last = before[: -len(part)], int(before[-len(part) :]), int(part)

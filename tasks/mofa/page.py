@@ -18,7 +18,7 @@ from bs4.element import NavigableString, PageElement
 from pydantic import BaseModel, ValidationError
 
 from db.errors import JobError
-from tasks.mofa.embassy import RULES_VERSION, Embassy, Entry
+from tasks.mofa.embassy import RULES_VERSION, Embassy, Entry, Unreadable
 from tasks.mofa.error_page import detect_error_page
 from tasks.mofa.hidden_email import may_hide, reveal
 
@@ -194,10 +194,33 @@ def lines(node: Tag) -> str:
     return "\n".join(line for text in "".join(pieces).split("\n") if (line := " ".join(text.split())))
 
 
-def record(page: Page, about: str, **fields: Any) -> Embassy:
-    """An Embassy; raises PageError, naming the mission, when a field does not fit."""
+def record(page: Page, about: str, **fields: Any) -> Entry:  # noqa: ARG001 - the page is a part of every helper
+    """An Embassy; an Unreadable entry named `about` when a field does not fit."""
     try:
         return Embassy(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise PageError(page.url, f"{about!r}: {'.'.join(map(str, first['loc']))} {first['msg']}") from None
+        reason = f"{'.'.join(map(str, first['loc']))} {first['msg'].removeprefix('Value error, ')}"
+        key = fields.get("key")
+        return Unreadable(about, reason, key if isinstance(key, str) and key else None)
+
+
+def missions(page: Page, nodes: Sequence[Tag], read: Callable[[Tag], Entry]) -> list[Entry]:
+    """What `read` makes of each of the nodes; a node that it cannot read is an Unreadable entry.
+
+    Raises PageError when none of several nodes can be read: the page has another layout.
+    """
+    found = [_mission(node, number, read) for number, node in enumerate(nodes, 1)]
+    unreadable = [each for each in found if isinstance(each, Unreadable)]
+    if len(found) == len(unreadable) > 1:
+        first = unreadable[0]
+        raise PageError(page.url, f"none of {len(found)} missions can be read; {first.row}: {first.reason}")
+    return found
+
+
+def _mission(node: Tag, number: int, read: Callable[[Tag], Entry]) -> Entry:
+    try:
+        return read(node)
+    except (PageError, ValueError) as error:
+        about = " ".join(lines(node).split())[:_SHOWN] or f"row {number}"
+        return Unreadable(about, error.problem if isinstance(error, PageError) else str(error))

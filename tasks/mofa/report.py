@@ -105,7 +105,7 @@ def _changes(changes: Sequence[Mapping[str, Any]], escape: Callable[[str], str])
     # Here and not above: pandas makes the import of the flow a fifth slower.
     import pandas as pd  # noqa: PLC0415
 
-    from tasks.markdown_table import markdown_table  # noqa: PLC0415
+    from tasks.markdown import markdown_table  # noqa: PLC0415
 
     table = pd.DataFrame(changes, columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
     placed = table["country"].astype(bool)

@@ -4,11 +4,12 @@
 pandas would make the import of the flow a fifth slower.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from tasks.mofa.embassy import COMPARED, Embassy, comparable
+from tasks.mofa.comparison import comparable
+from tasks.mofa.embassy import COMPARED, Embassy
 
 
 def compared(before: Mapping[str, Embassy], after: Mapping[str, Embassy]) -> pd.DataFrame:
@@ -39,14 +40,22 @@ def differences_by_key(sets: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def shared_values(
-    old: Mapping[str, Embassy], new: Mapping[str, Embassy], fields: Sequence[str], most: int
+    old: Mapping[str, Embassy],
+    new: Mapping[str, Embassy],
+    fields: Sequence[str],
+    most: int,
+    others: Iterable[Embassy] = (),
 ) -> pd.DataFrame:
     """Pairs of missions, one of each set, that share values: old, new (keys) and agreed (fields with the same value).
 
-    A value that more than `most` missions of one set have counts for none of them.
+    A value that more than `most` missions of one set have counts for none of them, nor does one that any of `others`
+    has.
     """
     values = [_values(missions, fields, side, most) for missions, side in ((old, "old"), (new, "new"))]
     pairs = values[0].merge(values[1], on=["field", "value"])
+    held = {(field, comparable(field, getattr(each, field))) for each in others for field in fields}
+    free = [(field, value) not in held for field, value in zip(pairs["field"], pairs["value"], strict=True)]
+    pairs = pairs[pd.Series(free, index=pairs.index, dtype=bool)]
     return pairs.groupby(["old", "new"], as_index=False).size().rename(columns={"size": "agreed"})
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.mofa.comparison import comparable
 from tasks.mofa.diff import Known
-from tasks.mofa.embassy import Embassy, Unreadable, comparable
+from tasks.mofa.embassy import Embassy, Unreadable
 
 
 class UnreadableMission(BaseModel):

@@ -71,6 +71,12 @@ def test_every_setting_is_on_the_page_of_settings() -> None:
 # --- commands
 
 
+def command_file(module: str) -> Path:
+    """The file that `python -m` runs."""
+    path = ROOT / module.replace(".", "/")
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 @each_page
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
@@ -80,7 +86,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
         assert (Path(sys.executable).parent / program).exists(), program
     for module in set(re.findall(r"python -m ([a-z_.]+)", text)):
         if module.split(".")[0] in PACKAGES:
-            assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+            assert command_file(module).exists(), module
 
 
 @each_page
@@ -90,7 +96,7 @@ def test_the_options_and_variables_of_the_commands_of_a_page_exist(page: Path) -
         for line in block.replace("\\\n", " ").splitlines():
             command = line.partition("   #")[0]
             if module := re.search(r"python -m ((?:flows|tasks|db|deployments)[a-z_.]*)", command):
-                source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text()
+                source = command_file(module[1]).read_text()
                 for option in re.findall(r" (--[a-z-]+)", command):
                     assert f'"{option}"' in source, command
             for variable in re.findall(r"(?:^|export |\s)([A-Z_]+)=\S+ (?:make|$)", command):

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from bs4 import Tag
 
-from tasks.mofa.embassy import Embassy, key_of
+from tasks.mofa.embassy import Entry, key_of
 from tasks.mofa.page import Page, PageError, Route, Source, one, record, some
 from tasks.mofa.page import html as tree_of
 
@@ -216,14 +216,14 @@ def _follow(shown: Page) -> list[str]:
     return [f"{HOST}{link['href']}" for link in some(shown, tree_of(shown), "#regions a")]
 
 
-def _parse(shown: Page) -> list[Embassy]:
+def _parse(shown: Page) -> list[Entry]:
     if shown.path == "/list":
         return []
     _, *rows = some(shown, one(shown, tree_of(shown), "table#missions"), "tr")
     return [_mission(shown, row) for row in rows]
 
 
-def _mission(shown: Page, row: Tag) -> Embassy:
+def _mission(shown: Page, row: Tag) -> Entry:
     cells = [cell.get_text() for cell in row.select("td")]
     if len(cells) != len(COLUMNS):
         raise PageError(shown.url, f"{len(COLUMNS)} cells were expected, found {len(cells)}")
@@ -234,7 +234,7 @@ def a_ministry(
     version: int = 1,
     *,
     proven: bool = True,
-    parse: Callable[[Page], list[Embassy]] = _parse,
+    parse: Callable[[Page], list[Entry]] = _parse,
 ) -> Source:
     return _source("testland", "/list", version, proven, _follow, parse)
 
@@ -257,7 +257,7 @@ def _source(
 # --- two real lists that no source of ours reads
 
 
-def _uk_list(shown: Page) -> list[Embassy]:
+def _uk_list(shown: Page) -> list[Entry]:
     try:
         countries = yaml.safe_load(shown.text)
     except yaml.YAMLError as error:
@@ -292,7 +292,7 @@ def uk_rows(countries: Mapping[str, Iterable[dict[str, Any]] | None]) -> dict[tu
     return rows
 
 
-def _us_list(shown: Page) -> list[Embassy]:
+def _us_list(shown: Page) -> list[Entry]:
     return [
         record(shown, row["name"], key=key_of(row["name"]), kind="embassy", name=row["name"], website=row["website"])
         for row in json.loads(shown.text)["domains"]

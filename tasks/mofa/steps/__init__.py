@@ -18,7 +18,9 @@ from db import embassies as table
 from db.engine import transaction
 from db.errors import JobError, UserError
 from db.settings import SettingsError
-from db.task_runs import Claim, failed_in, idempotent_once
+from db.task_run_status import failed_in
+from db.task_runs import Claim, idempotent_once
+from tasks.markdown import escape_for_channels
 from tasks.mofa.browser import BrowserFetcher, fetcher_for
 from tasks.mofa.candidate import Candidate, candidate_of, merged
 from tasks.mofa.crawl import PAUSE_AFTER_FAILURE, Crawl
@@ -34,8 +36,8 @@ from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
 from tasks.mofa.steps.digest import JOB
-from tasks.notify import message
-from tasks.notify.steps import Failure, channel_ids, failing, run_page, tell_people
+from tasks.notify.steps import Failure, channel_ids, run_page, try_to_report
+from tasks.notify.steps import report_failure as report_job_failure
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import run, step
 
@@ -196,13 +198,13 @@ def report_failure(source_name: str, sentence: str) -> None:
     A run beside one that does the work, one that was superseded, and a mistyped name are no failures of the job.
     """
     failure = Failure(JOB, source_name, sentence, flow_run.id, run_page())
-    tell_people(lambda each: failed_in(each, JOB, source_name, flow_run.id) and failing(each, failure))
+    try_to_report(lambda each: failed_in(each, JOB, source_name, flow_run.id) and report_job_failure(each, failure))
 
 
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, message.in_markdown, base_url, fixture_date(report.source))
+    shown = markdown(report, outcome.changes, escape_for_channels, base_url, fixture_date(report.source))
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report

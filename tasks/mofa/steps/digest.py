@@ -9,7 +9,7 @@ from db import embassies as table
 from tasks.mofa.embassy import COMPARED, Embassy
 from tasks.mofa.report import MonitorReport
 from tasks.notify import message
-from tasks.notify.steps import enqueue, working
+from tasks.notify.steps import enqueue, report_recovery
 
 JOB = "mofa_monitoring"
 
@@ -59,7 +59,7 @@ def notify_applied(
         digest = message.changes_digest(report.source, _news(connection, changes), missions=report.missions, run=run)
     if digest:
         enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", list(channels), digest)
-    working(connection, JOB, report.source, list(channels))
+    report_recovery(connection, JOB, report.source, list(channels))
     return _text(digest) if digest else ""
 
 

@@ -607,7 +607,7 @@ def test_a_workbook_that_needs_too_much_memory_is_refused(tmp_path: Path, settin
     ("url", "says"),
     [
         ("postgresql://crm:hunter2@127.0.0.1:9/crm", "does not answer"),
-        ("mysql://crm:hunter2@127.0.0.1/crm", "only PostgreSQL will do"),
+        ("mysql://crm:hunter2@127.0.0.1/crm", "only PostgreSQL works"),
         ("postgresql://crm:hunter2@/", "DATABASE_URL names no"),
     ],
 )

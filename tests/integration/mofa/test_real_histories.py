@@ -51,7 +51,7 @@ def assert_numbers_changed(again: set[str], reached: set[str]) -> None:
         emails = [day[key][0]["details"]["email"] for day in (old, new)]
         if numbers[0] == numbers[1] and emails[0] == emails[1]:
             assert key not in reached
-        digits = [sorted(re.findall(r"\d", json.dumps(each))) for each in numbers]
+        digits = [sorted(re.findall(r"\d", json.dumps(each).replace("(0)", ""))) for each in numbers]
         if digits[0] != digits[1] or {*emails[0].casefold().split()} != {*emails[1].casefold().split()}:
             assert key in reached
 

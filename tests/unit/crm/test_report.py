@@ -11,7 +11,7 @@ from tasks.crm.headings import FIELDS
 from tasks.crm.report import ImportReport, markdown, remarks, safe, unescaped
 from tasks.crm.report_parts import PARTS, fill_rates
 from tasks.crm.steps import shown_reports
-from tasks.markdown_table import markdown_table
+from tasks.markdown import markdown_table
 
 BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (

@@ -1,7 +1,8 @@
-"""Episodes: a job stopped working for a subject (a workbook, a source), until it works again.
+"""Incidents: the times during which a job does not work for a subject (a workbook, a source).
 
-Told when one begins and when it ends, however often the job is tried in between. At most one of a job and subject is
-open; the database sees to that, so that two who notice the same at the same moment begin one.
+An incident is reported when it starts and when it is over, however often the job is tried in between. The database
+allows one open incident for each job and subject, so two processes that notice a failure together open one. The table
+is called `episodes`.
 """
 
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Episode:
-    """One episode."""
+class Incident:
+    """One incident."""
 
     id: int
     name: str  # the job
@@ -33,11 +34,11 @@ class Episode:
     began_at: datetime
 
 
-def begin(connection: Connection, name: str, subject: str, run: UUID | str | None = None) -> Episode:
-    """The open episode, begun now if there was none; `run` counts as a failure unless it was the last one counted."""
+def open_incident(connection: Connection, name: str, subject: str, run: UUID | str | None = None) -> Incident:
+    """The open incident, opened now if there was none; counts `run` as a failure unless it was counted last."""
     last = UUID(str(run)) if run else None
     another = text("(episodes.last_run IS DISTINCT FROM excluded.last_run AND excluded.last_run IS NOT NULL)::int")
-    begun = (
+    opened = (
         insert(episodes)
         .values(name=name, subject=subject, last_run=last)
         .on_conflict_do_update(
@@ -50,27 +51,27 @@ def begin(connection: Connection, name: str, subject: str, run: UUID | str | Non
         )
         .returning(*_COLUMNS)
     )
-    return Episode(**connection.execute(begun).mappings().one())
+    return Incident(**connection.execute(opened).mappings().one())
 
 
-def end(connection: Connection, name: str, subject: str) -> Episode | None:
-    """End the open episode; None if there is none."""
-    ended = (
+def close_incident(connection: Connection, name: str, subject: str) -> Incident | None:
+    """Close the open incident and return it; None if there is none."""
+    closed = (
         update(episodes)
         .where(episodes.c.name == name, episodes.c.subject == subject, episodes.c.ended_at.is_(None))
         .values(ended_at=func.now())
         .returning(*_COLUMNS)
     )
-    found = connection.execute(ended).mappings().one_or_none()
-    return Episode(**found) if found else None
+    found = connection.execute(closed).mappings().one_or_none()
+    return Incident(**found) if found else None
 
 
-def still_open(connection: Connection, name: str) -> list[Episode]:
-    """The open episodes of a job."""
+def open_incidents(connection: Connection, name: str) -> list[Incident]:
+    """The open incidents of a job."""
     found = select(*_COLUMNS).where(episodes.c.name == name, episodes.c.ended_at.is_(None)).order_by(episodes.c.id)
-    return [Episode(**row) for row in connection.execute(found).mappings()]
+    return [Incident(**row) for row in connection.execute(found).mappings()]
 
 
-def forget(connection: Connection, before: datetime) -> int:
-    """Remove what ended before then; returns how many."""
+def delete_closed(connection: Connection, before: datetime) -> int:
+    """Delete the incidents that were closed before then; returns how many."""
     return connection.execute(episodes.delete().where(episodes.c.ended_at < before)).rowcount

@@ -1,4 +1,4 @@
-"""An episode: told when a job begins to fail, told when it works again, and nothing in between."""
+"""An incident: reported when a job starts to fail and when it works again, and not in between."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from support.receivers import Webhook, a_webhook
 from support.settings import forget_settings
 from support.watchdog import IMPORT, Office
 
-from db import episodes
+from db import incidents
 from db.engine import transaction
 from flows.import_crm_data import import_crm_data
 from tasks.crm import steps
@@ -48,7 +48,7 @@ def write(path: Path, rows: list[list[str]]) -> str:
 
 
 def heard(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
-    """What people hear of this."""
+    """The titles of the messages that these calls cause."""
     before = len(webhook.got)
     for each in act:
         each()
@@ -58,43 +58,43 @@ def heard(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
 # ---------------------------------------------------------------------- in the database
 
 
-def test_many_who_notice_the_same_begin_one_episode(database: str) -> None:
+def test_many_who_notice_the_same_open_one_incident(database: str) -> None:
     def notice(_: int) -> int:
         with transaction() as connection:
-            return episodes.begin(connection, "job", "subject", uuid.uuid4()).id
+            return incidents.open_incident(connection, "job", "subject", uuid.uuid4()).id
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(notice, range(16)))) == 1
     with transaction() as connection:
-        ended = episodes.end(connection, "job", "subject")
-        assert ended is not None
-        assert ended.failures == 16
-        assert episodes.end(connection, "job", "subject") is None
+        closed = incidents.close_incident(connection, "job", "subject")
+        assert closed is not None
+        assert closed.failures == 16
+        assert incidents.close_incident(connection, "job", "subject") is None
 
 
 def test_a_run_counts_once_however_often_it_is_looked_at(database: str) -> None:
     run = uuid.uuid4()
     with transaction() as connection:
         for seen in (run, run, None, uuid.uuid4()):
-            episodes.begin(connection, "job", "subject", seen)
-        assert [each.failures for each in episodes.still_open(connection, "job")] == [2]
+            incidents.open_incident(connection, "job", "subject", seen)
+        assert [each.failures for each in incidents.open_incidents(connection, "job")] == [2]
 
 
-def test_the_next_episode_is_another(database: str) -> None:
+def test_the_next_incident_is_another(database: str) -> None:
     with transaction() as connection:
-        first = episodes.begin(connection, "job", "subject")
-        episodes.end(connection, "job", "subject")
-        assert episodes.begin(connection, "job", "subject").id != first.id
-        assert episodes.begin(connection, "job", "another subject").id != first.id
+        first = incidents.open_incident(connection, "job", "subject")
+        incidents.close_incident(connection, "job", "subject")
+        assert incidents.open_incident(connection, "job", "subject").id != first.id
+        assert incidents.open_incident(connection, "job", "another subject").id != first.id
 
 
 # ---------------------------------------------------------------------- of the import
 
 
-def test_a_refused_workbook_is_told_once_and_so_is_its_recovery(
+def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
-    """Also when what works again is a version that was imported before: no row tells that."""
+    """Also if the version that works again was imported before: then no row is written."""
     path = tmp_path / "people.xlsx"
 
     def run() -> Any:
@@ -108,14 +108,14 @@ def test_a_refused_workbook_is_told_once_and_so_is_its_recovery(
     path.write_bytes(good)
     assert heard(webhook, run, run) == [f"import_crm_data {path} works again"]
     write(path, [*NOBODY, ["blue", "5"]])
-    assert heard(webhook, run) == [f"import_crm_data {path} fails"], "another episode"
+    assert heard(webhook, run) == [f"import_crm_data {path} fails"], "another incident"
     assert "failed 2 times" in next(each["message"] for each in webhook.got if "again" in each["title"])
 
 
 def test_a_path_through_a_parent_directory_is_one_subject(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
-    """Else its failure would be told to nobody, and its recovery every night."""
+    """Otherwise its failure would never be reported, and its recovery every night."""
     (tmp_path / "jobs").mkdir()
     write(tmp_path / "bad.xlsx", NOBODY)
     path = f"{tmp_path}/jobs/../bad.xlsx"
@@ -126,7 +126,7 @@ def test_a_path_through_a_parent_directory_is_one_subject(
     assert titles == [f"import_crm_data {path} works again"]
 
 
-def test_each_file_of_a_pattern_is_told_for_itself(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
+def test_each_file_of_a_pattern_is_reported_separately(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
     write(tmp_path / "a.xlsx", PEOPLE)
     bad = write(tmp_path / "b.xlsx", NOBODY)
 
@@ -138,7 +138,9 @@ def test_each_file_of_a_pattern_is_told_for_itself(webhook: Webhook, prefect_ser
     assert heard(webhook, run, run) == [f"import_crm_data {worse} fails"]
 
 
-def test_a_preview_and_an_address_mistyped_alarm_nobody(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
+def test_a_preview_and_a_mistyped_address_raise_no_alert(
+    webhook: Webhook, prefect_server: None, tmp_path: Path
+) -> None:
     bad = write(tmp_path / "bad.xlsx", NOBODY)
     for arguments in ({"workbook": bad, "preview": True}, {"workbook": str(tmp_path / "no.xlsx")}, {}):
         state: Any = import_crm_data(**arguments, return_state=True)
@@ -146,7 +148,7 @@ def test_a_preview_and_an_address_mistyped_alarm_nobody(webhook: Webhook, prefec
     assert webhook.got == []
 
 
-def test_a_workbook_that_the_schedule_does_not_find_is_told(
+def test_a_workbook_that_the_schedule_does_not_find_is_reported(
     webhook: Webhook, database: str, prefect_server: None, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone.xlsx"
@@ -160,7 +162,7 @@ def test_a_workbook_that_the_schedule_does_not_find_is_told(
     office.close()
 
 
-def test_a_fault_of_ours_is_told_and_keeps_its_traceback(
+def test_a_bug_is_reported_and_keeps_its_traceback(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "people.xlsx", PEOPLE)
@@ -175,7 +177,7 @@ def test_a_fault_of_ours_is_told_and_keeps_its_traceback(
     assert "ZeroDivisionError: a fault" in webhook.got[0]["message"]
 
 
-def test_a_fault_of_ours_with_one_file_keeps_no_other_from_its_turn(
+def test_a_bug_with_one_file_does_not_stop_the_import_of_the_others(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     books = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]

@@ -1,6 +1,6 @@
 """The ministry of the demo: a small website on loopback whose pages differ from day to day.
 
-Norvania is an invented country; its missions are in `sample/ministry.csv`. The pages are read by the source
+Norvania is an invented country; its missions are in `missions.csv`. The pages are read by the source
 `tasks/mofa/sources/demo.toml`.
 """
 
@@ -13,8 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-SOURCE = "demo"
-MISSIONS = Path(__file__).with_name("sample") / "ministry.csv"
+MISSIONS = Path(__file__).with_name("missions.csv")
+
+SOURCE = "demo"  # its name among the sources
+FIRST_DAY = "demo-first-day"  # tag of the run that `make up` starts
+DAYS = (1, 2, 3, 4)
+BROKEN_DAY = 3
 
 Mission = dict[str, str]  # column of the file -> its text
 
@@ -41,7 +45,7 @@ def missions(day: int) -> list[Mission]:
         change = _CHANGES.get((mission["country"], mission["city"]), {})
         if change is not None:
             found.append({**mission, **change})
-    if day == 3:  # noqa: PLR2004 - the day on which the site is broken
+    if day == BROKEN_DAY:
         regions = {mission["region"] for mission in found}
         return [next(mission for mission in found if mission["region"] == region) for region in sorted(regions)]
     return found
