@@ -61,7 +61,7 @@ def answers_of(asked: ReadRequest) -> str:
     """What the reading process prints for a request, printed in the process of the test."""
     answers = StringIO()
     with redirect_stdout(answers):
-        worker._carry_out(asked)
+        worker.answer(asked)
     return answers.getvalue()
 
 

@@ -236,11 +236,11 @@ REFUSED = {
         "is a document, not a workbook: copy its table into a workbook and import that"
     ),
     "openrefine/example-latin1.tsv": (  # one word is all that differs: Béjaïa or Béjaďa
-        "is text in Windows-1252 or Windows-1250, and nothing tells which: say which it is (encoding=cp1252, on the "
-        'command line --encoding cp1252), or save it as "CSV UTF-8" and import that'
+        "is text in Windows-1252 or Windows-1250; nothing in it shows which one: give the right one (encoding=cp1252, "
+        'on the command line --encoding cp1252), or save it as "CSV UTF-8" and import that'
     ),
     "salesforce-dataloader/csvtext_BOM_UTF32LE.csv": (  # its byte order mark is that of UTF-16, the other way round
-        'begins as UTF-16 text but does not go on so: save it as "CSV UTF-8" and import that'
+        'begins as UTF-16 text but continues differently: save it as "CSV UTF-8" and import that'
     ),
     "tough-calamine/issue_594_dos.ods": (
         "repeats the same cells 17,179,869,183 times: delete the rows and columns that hold no data, save it and "
@@ -265,6 +265,7 @@ REFUSED = {
 }
 
 # Understood, but nothing to import: a template of headings, a list of leads that is still empty.
+CHECK_EXPORT = "check that you exported the right file"
 NO_ROWS = {"odoo/oca_partner_list.xlsx": "Partner List", "crm-public/Northwind_Sales_CRM.xlsm": "Leads"}
 
 
@@ -342,10 +343,10 @@ def test_an_import_has_these_rows_or_says_why_not_in_one_sentence(tmp_path: Path
     if name in REFUSED:
         assert result.refused == f"{path.name} {REFUSED[name]}"
     elif name in NO_ROWS:
-        sentence = f"{path.name} has headings but no rows on sheet {NO_ROWS[name]!r}: was the right file exported?"
+        sentence = f"{path.name} has headings but no rows on sheet {NO_ROWS[name]!r}: {CHECK_EXPORT}"
         assert result.refused == sentence
     elif not any(CELLS[name].values()):
-        assert result.refused == f"{path.name} has no rows: was the right file exported?"
+        assert result.refused == f"{path.name} has no rows: {CHECK_EXPORT}"
     else:
         assert result.refused.startswith(f"{path.name}: The headings cannot be used: ")
         assert not result.headings
