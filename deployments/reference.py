@@ -18,7 +18,7 @@ from db.settings import ROOT
 from deployments.up.settings import UpSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import FetchingSettings as DownloadSettings
-from tasks.crm.heading_table import FIELDS, TableRow, heading_table
+from tasks.crm.headings.table import FIELDS, TableRow, heading_table
 from tasks.crm.settings import ImportSettings
 from tasks.mofa.settings import FetchingSettings as PageSettings
 from tasks.mofa.settings import MonitorSettings
@@ -71,9 +71,9 @@ Of each export, the headings that go into fields. Its other columns are kept in 
 _FIELDS_PART = """
 ## By field
 
-All headings, in the order of `tasks/crm/headings.csv`. To add a heading, add a line there. If several columns mean the
-same field, the one with the lowest rank takes it and the others are kept in `extra`. The first lines of the file
-explain the rules.
+All headings, in the order of `tasks/crm/headings/headings.csv`. To add a heading, add a line there. If several columns
+mean the same field, the one with the lowest rank takes it and the others are kept in `extra`. The first lines of the
+file explain the rules.
 """
 
 

@@ -81,7 +81,7 @@ def remove_old_data(now: datetime) -> int:
         removed += task_run_status.delete_not_started(connection, before)
         removed += incidents.delete_closed(connection, before)
     with transaction() as connection:
-        removed += staging.forget_staging(connection, crm.PREVIEW, before)
+        removed += staging.drop_abandoned_staging(connection, crm.PREVIEW, before)
     return removed + _remove_result_files(before)
 
 

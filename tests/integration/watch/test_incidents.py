@@ -170,7 +170,7 @@ def test_a_bug_is_reported_and_keeps_its_traceback(
     def fault(*_: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("tasks.crm.steps.gather", fault)
+    monkeypatch.setattr("tasks.crm.steps.stage_workbook", fault)
     state: Any = import_crm_data(path, return_state=True)
     assert state.is_failed()
     assert [each["title"] for each in webhook.got] == [f"import_crm_data {path} fails"]
@@ -182,14 +182,14 @@ def test_a_bug_with_one_file_does_not_stop_the_import_of_the_others(
 ) -> None:
     books = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]
     faulty = books[1]
-    gather = steps.gather
+    stage_workbook = steps.stage_workbook
 
     def fault(copy: Copy, *how: Any) -> Any:
         if copy.address == faulty:
             raise ZeroDivisionError("a fault")
-        return gather(copy, *how)
+        return stage_workbook(copy, *how)
 
-    monkeypatch.setattr(steps, "gather", fault)
+    monkeypatch.setattr(steps, "stage_workbook", fault)
     with pytest.raises(ZeroDivisionError):
         import_crm_data(f"{tmp_path}/*.xlsx")
     with transaction() as connection:

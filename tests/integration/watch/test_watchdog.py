@@ -44,7 +44,7 @@ from tasks.watch.settings import watch_settings
 
 pytestmark = [pytest.mark.xdist_group("watchdog"), pytest.mark.timeout(300)]
 
-GATHERED = Stop("tasks.crm.steps:judge_and_apply")  # everything is staged, nothing applied
+STAGED = Stop("tasks.crm.steps:evaluate_and_commit")  # everything is staged, nothing is committed
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_killed_import_is_resumed_once_and_the_incident_is_reported_at_both_en
     """After SIGKILL Prefect still shows it as running; that no process holds its lock is enough."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0), parameters={"sheet": "Sheet"})
-    office.kill(IMPORT, first, GATHERED)
+    office.kill(IMPORT, first, STAGED)
     assert units(office) == [("processing", 1)]
 
     assert office.watch()["imports resumed"] == 1
@@ -119,7 +119,7 @@ def test_a_killed_import_is_resumed_once_and_the_incident_is_reported_at_both_en
 def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    process = office.process(IMPORT, first, GATHERED)
+    process = office.process(IMPORT, first, STAGED)
     process.reach(120)
     office.a_minute_later()
     assert office.watch()["imports resumed"] == 0
@@ -132,13 +132,13 @@ def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -
 def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     run = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    office.kill(IMPORT, run, GATHERED)
+    office.kill(IMPORT, run, STAGED)
     for attempt in range(1, 4):
         office.set(run.id, crashed())
         assert office.watch()["imports resumed"] == 1
         run = office.started(deployment)[-1]
         assert len(office.started(deployment)) == attempt
-        office.kill(IMPORT, run, GATHERED)
+        office.kill(IMPORT, run, STAGED)
     office.set(run.id, crashed())
     assert office.watch()["imports resumed"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails"] * 2, "one episode: that it fails, and in the end"
@@ -151,7 +151,7 @@ def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) ->
     """Cancelling in the UI kills the process too: that is not a crash, and the schedule must not resume it."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    office.kill(IMPORT, first, GATHERED)
+    office.kill(IMPORT, first, STAGED)
     office.set(first.id, State(type=StateType.CANCELLED))
     assert office.watch()["imports resumed"] == 0
     assert units(office) == [("cancelled", 1)]
@@ -180,7 +180,7 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(offic
 @pytest.mark.slow
 def test_an_import_of_a_server_that_does_not_exist_any_more_is_reported(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
-    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), STAGED)
     office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
     for _ in range(2):
         office.watch()
@@ -194,7 +194,7 @@ def test_an_import_that_another_version_overtook_is_reported_once_and_leaves_not
 ) -> None:
     """Nobody can go on with it: its server is no more, and the workbook was replaced."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
-    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), STAGED)
     office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
     office.watch()
     book = Workbook()

@@ -1,6 +1,6 @@
-"""What Excel and LibreOffice write into a cell instead of a value that they could not compute, in their languages.
+"""The errors that Excel and LibreOffice show in a cell instead of a value, in their languages.
 
-In a .csv, or pasted as values, an error is a text like any other, and never the data that was meant.
+In a .csv, or pasted as values, such an error is an ordinary text, but never the data that was meant.
 """
 
 import re

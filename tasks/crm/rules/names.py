@@ -1,4 +1,4 @@
-"""Whole names, split into first and last name."""
+"""Splits whole names into first and last name."""
 
 import re
 
@@ -7,7 +7,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What follows a name and is no name itself; without dots. Letters that are also names (Ma, Do, Ba) are not among them.
+# What follows a name, without dots. Abbreviations that are also names (Ma, Do, Ba) are not among them.
 _SUFFIXES = _words(
     "jr sr ii iii iv phd md dds dvm jd esq mba msc bsc cpa cfa dphil llm llb obe mbe cbe ceo cfo cto coo rn "
     "lcsw pmp cissp mph edd psyd pharmd"
@@ -16,33 +16,39 @@ _LEGAL_FORMS = _words(
     "inc incorporated corp corporation ltd limited llc llp plc pty gmbh mbh kgaa ohg gbr sarl sas sasu srl snc spa bv "
     "nv oyj aps ooo zao oao kft zrt nyrt doo dd sro spzoo eood ead"
 )
-_SHORT_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")  # with dots or as capitals: Li, Se is a person
+# Only with dots or in capitals: "Li, Se" is a person.
+_SHORT_LEGAL_FORMS = _words("co sa ag kg se ab as oy sl lp ao ad")
 _LEADING_LEGAL_FORMS = _words("ооо оао зао пао тоо тов прат зат")
-# What stands before a name, or behind it after a comma. Letters that are also names (Don, Mag, Rev) are not among them.
+# Titles, before a name or after a comma. Abbreviations that are also names (Don, Mag, Rev) are not among them.
 _TITLES = _words(
     "dr prof professor mr mrs ms miss mx sir dame herr frau hr fr mme mlle monsieur madame sra srta señor señora dott "
     "dottssa dipl-ing dipl-kfm dipl ing ir drs"
 )
 _OF_TITLES = _words("med dent vet phil rer nat pol oec iur jur theol habil h c hc mult")
-# Belong to the last name where they are written small: Ludwig von Beethoven, Ana de la Cruz.
+# In lower case they are part of the last name: Ludwig von Beethoven, Ana de la Cruz.
 _PARTICLES = _words(
     "van von der den de del della di da do dos das du des la le lo los las zu zum zur vom ten ter te af av bin ibn y"
 )
 _AND = _words("y e i")  # between two last names
-_SLASH = re.compile(r"(?<!\b\w)/|/(?!\w\b)")  # a/l, s/o and c/o are no other name
+_TWO_NAMES = 2  # words: a first and a last name
+_INITIALS = 2  # capitals that can be initials of first names
+_SLASH = re.compile(r"(?<!\b\w)/|/(?!\w\b)")  # but a/l, s/o and c/o are part of a name
 # Han, kana and Hangul
 _CJK_WORD = "[\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
 _CJK = re.compile(f"{_CJK_WORD} {_CJK_WORD}")
 
 
 def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | None, str | None]:
-    """First and last name of a whole one: "Last, First" says it; else the last word, or the first, is the last name.
+    """First and last name of a whole name. Of "Last, First" they are known; else the last word is the last name.
 
-    A title behind a comma ("Lee, Ann, Dr.") comes before the first name, a suffix ("Jr.", "PhD") stays behind it. In
+    With `last_first` the first word is the last name.
+
+    A title behind a comma ("Lee, Ann, Dr.") is moved before the first name, a suffix ("Jr.", "PhD") stays behind it. In
     Chinese, Japanese or Korean letters the last name is the first word. A name that ends with a legal form
-    ("Acme, Inc.") is that of an organisation and stays whole.
+    ("Acme, Inc.") is an organisation and is returned as the last name.
 
-    Raises ValueError for what is no name of one person.
+    Raises:
+        ValueError: it is not the name of one person.
     """
     if name is None:
         return None, None
@@ -60,7 +66,7 @@ def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | Non
         last, before = _without_titles(last)
         titles = before + titles
     elif others or (" " in last and not all((parts[0], parts[-1]))):
-        raise ValueError('has commas at which it cannot be divided: write "Last, First" or "First Last"')
+        raise ValueError('has commas and cannot be split into first and last name: write "Last, First" or "First Last"')
     elif not parts[0]:
         first, last = last, ""
     else:
@@ -72,7 +78,7 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
     if last_first:
         end = _end_of_last_name(words)
         return " ".join(words[end:]), " ".join(words[:end])
-    while len(words) > 2 and _is_suffix(words[-1]):  # noqa: PLR2004 - a first and a last name remain
+    while len(words) > _TWO_NAMES and _is_suffix(words[-1]):
         suffixes.insert(0, words.pop())
     begin = len(words) - 1
     while begin > 1 and _is_remark(words[begin]):
@@ -85,21 +91,22 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
 
 
 def _end_of_last_name(words: list[str]) -> int:
-    """How many words are the last name where it comes first."""
+    """How many words the last name has if it comes first."""
     end = next((at for at, word in enumerate(words, 1) if word not in _PARTICLES), len(words))
     return end + 2 if len(words) > end + 2 and words[end] in _AND else end
 
 
 def _without_titles(name: str) -> tuple[str, list[str]]:
-    """The name, and the titles that stand before it."""
+    """The name without the titles before it, and these titles."""
     words = name.split(" ")
     titles = next((at for at, word in enumerate(words) if not _is_title(word)), 0)
     return " ".join(words[titles:]), words[:titles]
 
 
 def _may_be_letters_behind(name: str, text: str) -> bool:
-    """Whether the text is rather a degree that is not known than a first name: "Ann Lee, LCSW"."""
-    return " " in name and not name.isupper() and len(text) > 2 and text.isalpha() and text.isupper()  # noqa: PLR2004
+    """Whether the text is probably an unknown degree, not a first name: "Ann Lee, LCSW"."""
+    is_short = len(text) <= _INITIALS
+    return " " in name and not name.isupper() and not is_short and text.isalpha() and text.isupper()
 
 
 def _is_organization(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an import tells beside its books, and the parameters by which a user has the last word."""
+"""The assumptions in the report of an import, and the parameters that override what is detected."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_people_of_one_firm_under_headings_nobody_knows_are_refused_and_the_colu
     rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(12))
     path = text_file(tmp_path / "crm.csv", "Kvasir;Company;Phone\n" + rows)
     sentence = refused(run(path), rejects=12)
-    assert "12 of 12 rows would be the same contacts" in sentence
+    assert "12 of 12 rows would be merged with other rows" in sentence
     assert 'columns={"Kvasir": "full_name"}' in sentence
     [(error,)] = query("SELECT last_error FROM task_runs")
     assert not any(secret in sentence + error for secret in ("Gudrun", "Nordbank", "1111111"))

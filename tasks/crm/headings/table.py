@@ -1,7 +1,7 @@
-"""The table of headings: what each heading that products and people write means, read from `headings.csv`.
+"""The table of headings: the meaning of each heading that products and people write, read from `headings.csv`.
 
-`headings.csv` is data that a person can read and extend; its first lines explain the columns. This module checks it,
-and says what the rest of the import needs of it. `headings.py` decides with it which column is which field.
+A person can read and extend `headings.csv`; its first lines explain the columns. This module checks it and makes the
+look-up tables that the other modules use.
 """
 
 import csv
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tasks.crm.contact import Contact
 
-# The fields of a contact, and a whole name in one column, which names.py splits into the two before it.
+# The fields of a contact, and "full_name", which names.py splits into first and last name.
 FIELDS = tuple(
     name for field in Contact.model_fields for name in ((field, "full_name") if field == "last_name" else (field,))
 )
@@ -60,8 +60,8 @@ _TOGETHER_IN = "together in "
 _LANGUAGES = re.compile(r"((?:\w+(?:, | and ))*\w+) lists")
 _LETTERS = str.maketrans(
     {"ı": "i", "ł": "l", "đ": "d", "ø": "o", "æ": "ae", "œ": "oe", "ي": "ی", "ك": "ک"}
-)  # that NFKD does not take apart; Persian is also typed with Arabic letters
-# Letters, digits, and the vowel signs of India and Thailand, which are no letters and make another word.
+)  # letters that NFKD does not decompose; Persian is also typed with Arabic letters
+# Letters, digits, and the vowel signs of India and Thailand, which Unicode does not count as letters.
 WORD = r"(?:[^\W_]|[\u0900-\u0eff])+"
 _WORDS_OF = re.compile(WORD)
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
@@ -74,7 +74,7 @@ class TableRow(NamedTuple):
     field: str  # one of FIELDS, or NO_FIELD
     rank: int  # 0 without a field
     rules: frozenset[str]
-    source: str  # the products or languages that write these headings
+    source: str  # the products or languages that use these headings
     headings: tuple[str, ...]
 
 
@@ -82,8 +82,8 @@ class Alias(NamedTuple):
     """What one heading means."""
 
     field: str  # one of FIELDS
-    rank: int  # 1 the product's exact word, 2 the plain word, 3 and more: secondary columns, best first
-    source: str  # the products or exports that write this heading
+    rank: int  # 1: the exact word of a product, 2: the plain word, 3 and more: secondary columns, best first
+    source: str  # the products or languages that use this heading
     rules: frozenset[str] = frozenset()
 
 
@@ -96,19 +96,19 @@ class IdAlias(NamedTuple):
 
 @dataclass
 class HeadingTable:
-    """The table, by key (see `key`)."""
+    """The look-up tables, by key (see `key`)."""
 
     rows: tuple[TableRow, ...]
     aliases: dict[str, Alias] = field(default_factory=dict)
     in_language: dict[str, list[Alias]] = field(default_factory=lambda: defaultdict(list))  # only in its language
     ids: dict[str, dict[str, IdAlias]] = field(default_factory=lambda: defaultdict(dict))  # key -> system -> id
     exports: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # system -> keys
-    together: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # system, keys that tell it together
+    together: list[tuple[str, frozenset[str]]] = field(default_factory=list)  # system, keys that together identify it
     by_kind: set[str] = field(default_factory=set)  # systems where a person and a company can have the same id
     groups: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in _GROUPS})
 
     def knows(self, found: str) -> bool:
-        """Whether the key is that of a heading, whatever it means."""
+        """Whether the key is that of a heading in the table."""
         return (
             found in self.aliases
             or found in self.in_language
@@ -120,11 +120,11 @@ class HeadingTable:
 
 
 class HeadingTableError(ValueError):
-    """The table of headings cannot be used: says which line, and why."""
+    """headings.csv cannot be used. The message has the line and the reason."""
 
 
 def key(heading: str) -> str:
-    """What is compared: no case, accents, blanks or punctuation, and so neither NULs nor lone surrogates."""
+    """The heading for comparisons: letters and digits only, in lower case and without accents."""
     if heading.isascii():
         return _NOT_ALNUM.sub("", heading.lower())
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", heading).casefold())
@@ -135,19 +135,19 @@ def key(heading: str) -> str:
 
 @cache
 def languages(source: str) -> frozenset[str]:
-    """The languages whose lists a source names: "Outlook (Dutch), German and Dutch lists" names German and Dutch."""
+    """The languages whose lists a source names: German and Dutch of "Outlook (Dutch), German and Dutch lists"."""
     return frozenset(language for found in _LANGUAGES.findall(source) for language in re.split(", | and ", found))
 
 
 @cache
 def heading_table() -> HeadingTable:
-    """The table of `headings.csv`. Raises HeadingTableError."""
+    """The table of `headings.csv`, read once. Raises HeadingTableError."""
     with PATH.open(encoding="utf-8-sig", newline="") as lines:
         return read_table(lines)
 
 
 def read_table(lines: Iterable[str]) -> HeadingTable:
-    """The table of the lines of a file. Raises HeadingTableError, which names the line."""
+    """The table of the lines of a file. Raises HeadingTableError."""
     table = HeadingTable(tuple(_rows(lines)))
     lines_of: dict[str, int] = {}  # key of an alias -> its line
     for row in table.rows:
@@ -166,7 +166,7 @@ def read_table(lines: Iterable[str]) -> HeadingTable:
 
 
 def _rows(lines: Iterable[str]) -> Iterator[TableRow]:
-    numbers: list[int] = []  # of the lines that are read
+    numbers: list[int] = []  # of the lines that were read
     rows = csv.reader(_without_comments(lines, numbers), strict=True)
     try:
         if next(rows, None) != COLUMNS:
@@ -181,7 +181,7 @@ def _rows(lines: Iterable[str]) -> Iterator[TableRow]:
 
 def _without_comments(lines: Iterable[str], numbers: list[int]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
-        # A spreadsheet program puts comments in quotation marks and writes blank rows as commas.
+        # A spreadsheet program puts quotation marks around comments and writes blank rows as commas.
         if not line.startswith(("#", '"#')) and line.strip(", \r\n"):
             numbers.append(number)
             yield line
@@ -190,9 +190,13 @@ def _without_comments(lines: Iterable[str], numbers: list[int]) -> Iterator[str]
 def _row(line: int, field_name: str, rank: str, rule: str, source: str, headings: str) -> TableRow:
     rules = frozenset(map(str.strip, rule.split(";"))) if rule else frozenset[str]()
     if field_name not in FIELDS and field_name != NO_FIELD:
-        raise HeadingTableError(f"line {line}: {field_name!r} is no field: one of {', '.join(FIELDS)}, or {NO_FIELD}")
+        raise HeadingTableError(
+            f"line {line}: {field_name!r} is not a field: use one of {', '.join(FIELDS)}, or {NO_FIELD}"
+        )
     if (field_name == NO_FIELD) != (rank == "") or rank not in _RANKS:
-        raise HeadingTableError(f"line {line}: the rank is {rank!r}: 1 to 9 for a field, nothing without one")
+        raise HeadingTableError(
+            f"line {line}: the rank is {rank!r}: use 1 to 9 for a field, and leave it blank without one"
+        )
     if not source:
         raise HeadingTableError(f"line {line}: the source is missing")
     row = TableRow(line, field_name, int(rank or 0), rules, source, tuple(h.strip() for h in headings.split("|")))
@@ -202,7 +206,7 @@ def _row(line: int, field_name: str, rank: str, rule: str, source: str, headings
 
 
 def _wrong_rules(row: TableRow) -> str | None:
-    """What is wrong with the rules of a row."""
+    """What is wrong with the rules of a row; None if nothing is."""
     if row.field == NO_FIELD:
         of_system = (_EXPORT_OF, _TOGETHER_IN)
         good = len(row.rules) == 1 and all(rule in _GROUPS or rule.startswith(of_system) for rule in row.rules)
@@ -244,7 +248,7 @@ def _add_id(table: HeadingTable, row: TableRow, found: str) -> None:
 
 
 def _together_in(row: TableRow) -> str | None:
-    """The system that the headings of a row tell together."""
+    """The system that the headings of a row together identify; None if it has no such rule."""
     (rule,) = row.rules if row.field == NO_FIELD else ("",)
     return rule.removeprefix(_TOGETHER_IN) if rule.startswith(_TOGETHER_IN) else None
 
@@ -255,14 +259,3 @@ def _add_fact(table: HeadingTable, row: TableRow, found: str) -> None:
         table.exports[rule.removeprefix(_EXPORT_OF)].add(found)
     else:
         table.groups[rule].add(found)
-
-
-def headings_table() -> str:
-    """The table in Markdown, for the docs: field, headings, who writes them."""
-    lines = ["| field | headings | written by |", "|---|---|---|"]
-    for row in heading_table().rows:
-        if row.field != NO_FIELD:
-            rule = f" ({'; '.join(sorted(row.rules))})" if row.rules else ""
-            cells = " · ".join(row.headings).replace("|", "\\|")
-            lines.append(f"| `{row.field}` | {cells}{rule} | {row.source} |")
-    return "\n".join(lines) + "\n"

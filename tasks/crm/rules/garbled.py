@@ -1,7 +1,7 @@
-"""Whether a text is UTF-8 that was taken for another encoding before it was written: "MÃ¼ller" for "Müller".
+"""Recognises UTF-8 text that was decoded in another encoding before it was written: "MÃ¼ller" for "Müller".
 
-Only what no name and no sentence holds counts. A capital with an accent before a quotation mark, a dash or a sign looks
-alike and is as it should be; so do some words in Cyrillic capitals.
+Only sequences of letters that no name and no sentence contains count. A capital with an accent before a quotation mark,
+a dash or a sign looks similar and is correct; so do some words in Cyrillic capitals.
 """
 
 import re
@@ -12,7 +12,7 @@ GARBLED = (
 
 
 def _upper_half(codec: str) -> str:
-    """The characters of the bytes 80 to BF, which go on a letter in UTF-8."""
+    """The characters of the bytes 80 to BF, the second and further bytes of a letter in UTF-8."""
     return re.escape("".join(_character(byte, codec) for byte in range(0x80, 0xC0)))
 
 
@@ -23,7 +23,7 @@ def _character(byte: int, codec: str) -> str:
         return chr(byte)  # as Windows does
 
 
-_ENDS = "\u00a0’”»‘“«–—…™®"  # may stand behind a capital at the end of a word
+_ENDS = "\u00a0’”»‘“«–—…™®"  # characters that can follow a capital at the end of a word
 _WEST = _upper_half("cp1252")
 _CENTRAL = _upper_half("cp1250")
 _SMALL = "[a-zß-ÿ]"
@@ -40,7 +40,7 @@ _PATTERNS = {
 }
 # A first and a second byte, in any of them: most texts have none.
 _MAY_BE = re.compile(f"[Â-ðĂĹРС][{_WEST}{_CENTRAL}{_upper_half('cp1251')}]")
-# What the letters have to be: those of Latin, Greek, Cyrillic, Hebrew, Arabic and Eastern scripts; typography; emoji.
+# What the decoded letters must be: Latin, Greek, Cyrillic, Hebrew, Arabic, East Asian; typographic characters; emoji.
 _MEANT = {
     "cp1252": re.compile("[\u00a0-\u024f\u0370-\u06ff\u0e00-\uffef\U0001f000-\U0001faff]+[a-zß-ÿ]?"),
     "cp1250": re.compile("[\u00a0-\u024f\u2010-\u2122]+"),
@@ -49,12 +49,12 @@ _MEANT = {
 
 
 def is_garbled(text: str) -> bool:
-    """Whether the text holds letters that were taken for others."""
+    """Whether the text holds letters in the wrong encoding."""
     return not text.isascii() and bool(_MAY_BE.search(text)) and any(garbled_places(text, codec) for codec in _PATTERNS)
 
 
 def garbled_places(text: str, codec: str) -> int:
-    """How many places of the text are UTF-8 that was taken for this encoding."""
+    """How many places of the text are UTF-8 that was decoded in this encoding."""
     return sum(_is_meant(found[0], codec) for found in _PATTERNS[codec].finditer(text))
 
 

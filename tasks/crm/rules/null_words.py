@@ -1,9 +1,9 @@
-"""Cells that say that there is nothing: "(null)", "n/a", a dash, "TBC". They are blank, so that nobody is called so.
+"""Words for "no value", such as "(null)", "n/a", a dash or "TBC": their cells are blank.
 
-What nobody and nothing is called is blank in every field. A bare Null, None or Na may be somebody's name: it is blank
-only in fields that hold no name, a bare None or NULL also as an organisation or a city.
+A word that is never a name is blank in every field. A bare Null, None or Na may be a person's name: it is blank only in
+fields that hold no names; a bare None or NULL also as an organisation or a city.
 
-A mark that repeats the cell above is a fault of its cell: what it repeats depends on the order of the rows.
+A ditto mark, which repeats the cell above, is a fault: what it repeats depends on the order of the rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _IN_BRACKETS = _words(
 NULL_WORDS = {"NaN", "nan", "#NULL"} | _words("undefined")
 NULL_WORDS |= {begin + word + end for begin, end in ("()", "<>", "[]", "{}") for word in _IN_BRACKETS}
 
-# What says nothing in a field, and may say something in a column that is kept beside the fields.
+# No value in a field; in a column that is kept in `extra` it may mean something.
 _MARKS = {mark * times for mark in "-‐‑‒–—―−_.…·,;:/" for times in range(1, 13)}
 _NO_NAME = _MARKS | _words(
     "- -, - - -, -/-, ./., ?, ??, ???, *, NaT, --none--, -none-, - none -, n/a, n.a., n.a, n. a., n/d, n.d., н/д",
@@ -59,7 +59,7 @@ _DITTO = {'"', "''", '""', "“", "”", "„", "〃", "″"} | _words("dto, dto
 
 
 def _of(field: str) -> set[str]:
-    """The words that say of this field that it is blank."""
+    """The words for "no value" in this field."""
     words = NULL_WORDS | _NO_NAME
     if field in _PEOPLE:
         return words | _NOBODY
@@ -74,7 +74,7 @@ def _of(field: str) -> set[str]:
 
 @cache
 def _value_set(field: str | None) -> pa.StringArray:
-    """What is blank in a field; None: in a column that is kept beside the fields."""
+    """The words for "no value" in a field; None: in a column that is kept in `extra`."""
     return pa.array(sorted(_of(field) if field else NULL_WORDS), pa.string())
 
 
@@ -86,7 +86,7 @@ def _ditto_set() -> pa.StringArray:
 def without_null_words(
     columns: Sequence[pa.StringArray], fields: Mapping[int, str]
 ) -> tuple[list[pa.StringArray], dict[int, int]]:
-    """The columns with blank cells in place of such words, and how many there were: column -> cells.
+    """The columns with blank cells in place of words for "no value", and how many these were: column -> cells.
 
     `fields`: column -> field of a contact or "full_name".
     """
@@ -100,13 +100,13 @@ def without_null_words(
 
 
 def ditto_marks(column: pa.StringArray) -> list[tuple[int, str]]:
-    """The rows whose cell repeats the one above by a mark, with the reason."""
+    """The rows whose cell is a ditto mark, with the reason."""
     found = pc.is_in(column, value_set=_ditto_set())
     return [(int(row), DITTO_REASON) for row in np.flatnonzero(found)] if found.true_count else []
 
 
 def _trimmed(column: pa.StringArray) -> pa.StringArray:
-    """The column without whitespace and commas at the ends of a cell: the names in it are stored without them too."""
+    """The column without whitespace and commas at the ends of its cells. Names are stored without them, too."""
     at_ends = [ends(column, mark) for ends in (pc.starts_with, pc.ends_with) for mark in " ,"]
     if not any(pc.any(found).as_py() for found in at_ends):
         return column

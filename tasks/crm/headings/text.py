@@ -1,7 +1,7 @@
-"""The text of one heading: what is compared of it, without the remarks and marks that forms and exports add to it.
+"""Parses the text of a heading: removes the remarks and marks that forms and exports add to it.
 
-"First Name (required)", "* First name" and "[First Name]" are "First Name". A heading that the table has as it stands
-("Telefono (uff.)") is never taken apart, and a remark that makes another thing of it ("Email (opt out)") is none.
+"First Name (required)", "* First name" and "[First Name]" become "First Name". A heading that is in the table in full
+("Telefono (uff.)") is not changed, and neither is one with a remark that changes its meaning ("Email (opt out)").
 """
 
 import re
@@ -9,15 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tasks.crm.heading_table import (
-    ANOTHER_THING,
-    DECORATION,
-    FIRST_CHOICE,
-    NOT_A_FIELD,
-    WORD,
-    HeadingTable,
-    key,
-)
+from tasks.crm.headings.table import ANOTHER_THING, DECORATION, FIRST_CHOICE, NOT_A_FIELD, WORD, HeadingTable, key
 
 LONGEST = 200  # characters of a heading that are kept
 _SHOWN = 60  # characters of a heading in a list
@@ -33,17 +25,17 @@ _WORD = re.compile(WORD)
 
 
 class Heading(NamedTuple):
-    """A heading as it is looked up in the table."""
+    """A heading for the look-up in the table."""
 
     key: str
     exact: str  # the key of the heading with all remarks
-    remark: bool = False  # whether a remark was left out that may tell it from other columns: "Phone (private)"
-    marks: bool = False  # whether it has marks or remarks that change nothing: "Email*", "Email (required)"
+    remark: bool = False  # whether a remark was removed that may distinguish columns: "Phone (private)"
+    marks: bool = False  # whether it has marks or remarks without a meaning: "Email*", "Email (required)"
     second_choice: bool = True  # False for a remark such as "work"
 
 
 def clean_heading(cell: object) -> str:
-    """A heading as one line, without what PostgreSQL, JSON or XML refuse, and not endless. "" for a blank cell."""
+    """A heading as one line of at most LONGEST characters that PostgreSQL, JSON and XML accept; "" for a blank cell."""
     if cell is None or cell == "":
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -57,7 +49,7 @@ def clean_heading(cell: object) -> str:
 
 
 def column_letter(column: int) -> str:
-    """Excel's name of a column counted from 0: 0 is A, 26 is AA."""
+    """Excel's name of a column, counted from 0: 0 is A, 26 is AA."""
     letters = ""
     column += 1
     while column:
@@ -67,17 +59,17 @@ def column_letter(column: int) -> str:
 
 
 def shown_headings(texts: Iterable[str]) -> tuple[str, ...]:
-    """Headings as people see them: a blank one is "Column F"."""
+    """Headings for messages: a blank one is "Column F"."""
     return tuple(text or f"Column {column_letter(i)}" for i, text in enumerate(texts))
 
 
 def quoted(text: str) -> str:
-    """The text in quotation marks, shortened so that it can be read in a list."""
+    """The text in quotation marks, shortened for a list."""
     return '"' + (text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…") + '"'
 
 
 def parse_heading(text: str, table: HeadingTable) -> Heading:
-    """What to look up of a cleaned heading."""
+    """A cleaned heading for the look-up in the table."""
     exact = key(text)
     bare = text.rstrip(_MARKS).lstrip(_MARKS + ".")
     whole = _IN_BRACKETS.fullmatch(bare)
@@ -117,7 +109,7 @@ def _without_remarks(found: str, exact: str, remarks: list[str], table: HeadingT
 
 
 def _is_another_thing(found: str, remark: str, keys: set[str], table: HeadingTable) -> bool:
-    """Whether a remark makes another column of a heading: "Email (opt out)", "Address (City)", "Notes (2)"."""
+    """Whether a remark changes the meaning of a heading: "Email (opt out)", "Address (City)", "Notes (2)"."""
     whole = key(remark)
     if keys & table.groups[ANOTHER_THING] or whole in table.groups[NOT_A_FIELD]:
         return True
@@ -128,12 +120,12 @@ def _is_another_thing(found: str, remark: str, keys: set[str], table: HeadingTab
 
 
 def _in_two_languages(text: str, table: HeadingTable) -> str | None:
-    """The key of the first part of "Vorname / First name"; None if its parts do not mean the same."""
+    """The key of the first part of a heading such as "Vorname / First name"; None if its parts have other meanings."""
     parts = [key(part) for part in re.split(r"[/|]", text)]
     fields = {table.aliases[part].field if part in table.aliases else None for part in parts}
     return parts[0] if len(parts) > 1 and len(fields) == 1 and None not in fields else None
 
 
 def is_known(text: str, table: HeadingTable) -> bool:
-    """Whether the table has this heading, whatever it means."""
+    """Whether the table has this heading."""
     return table.knows(parse_heading(text, table).key)

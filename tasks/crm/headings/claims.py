@@ -1,7 +1,7 @@
-"""Which field each column claims by its heading, before ranks decide between columns.
+"""Finds the field that each column claims by its heading, before ranks decide between columns.
 
-Applies what the user says, the table of headings, the rules for names that depend on the other headings, and the ids
-of the system that wrote the file.
+Applies the user's mapping, the table of headings, the rules for names that depend on the other headings, and the ids of
+the system that exported the file.
 """
 
 import re
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tasks.crm.heading_table import (
+from tasks.crm.headings.error import EXTRA, IGNORE, Problem
+from tasks.crm.headings.table import (
     ANY_SYSTEM,
     COMPANY_LIST,
     DEAL_LIST,
@@ -28,32 +29,31 @@ from tasks.crm.heading_table import (
     key,
     languages,
 )
-from tasks.crm.heading_text import Heading, clean_heading, column_letter, parse_heading, quoted, shown_headings
-from tasks.crm.headings_error import EXTRA, IGNORE, Problem
+from tasks.crm.headings.text import Heading, clean_heading, column_letter, parse_heading, quoted, shown_headings
 
 _TARGETS = {key(name): name for name in (*FIELDS, EXTRA, IGNORE)}
 _NAMES = {"first_name", "last_name", "full_name"}
 _PERSON = {*_NAMES, "email"}
-_DISTINCT = 2  # headings of one product alone that tell a system
-_HINTS = 3  # headings of a product that tell it together with one of it alone
-_COMPANIES = " companies"  # added to the system of the ids of companies where persons have ids of their own
+_DISTINCT = 2  # headings that only one product has are enough to identify it
+_HINTS = 3  # headings of a product are enough if no other product has one of them
+_COMPANIES = " companies"  # added to the system of ids of companies if its persons have other ids
 
 
 class Claim(NamedTuple):
-    """What a column says it is. Of two claims on a field the smaller `order` wins."""
+    """The claim of a column on a field. Of two claims the one with the smaller `order` gets the field."""
 
     alias: Alias
     heading: Heading
 
     @property
     def order(self) -> tuple[int, ...]:
-        """What the user says first; remarks lose against exact headings, then the rank decides, then marks."""
+        """The user's mapping first, then headings without remarks, then by rank, then headings without marks."""
         heading = self.heading
         return (self.alias.rank > 0, heading.remark, self.alias.rank, heading.marks, heading.second_choice)
 
     @property
     def yields(self) -> bool:
-        """Whether the column may go to extra without an error where another one has the same rank."""
+        """Whether the column can go to extra without an error if another one has the same rank."""
         return self.alias.rank > 0 and self.heading.marks
 
 
@@ -62,14 +62,14 @@ class Claims:
     """The claims of a row of headings."""
 
     columns: dict[int, Claim]
-    told: dict[int, str]  # column -> field, "extra" or "ignore", as the user says
-    system: str | None  # that wrote the file
+    given: dict[int, str]  # the user's mapping: column -> field, "extra" or "ignore"
+    system: str | None  # that exported the file
     unused_ids: list[int]  # columns that are called an id; empty if one is external_id
     headings: list[Heading] = field(repr=False)
 
     @property
     def fields(self) -> set[str]:
-        """The fields that are claimed."""
+        """The claimed fields."""
         return {claim.alias.field for claim in self.columns.values()}
 
 
@@ -77,7 +77,7 @@ def find_claims(
     texts: Sequence[str],
     overrides: abc.Mapping[str, str],
     system: str | None,
-    problems: list[str | Problem],
+    problems: list[Problem],
     *,
     letters: bool = True,
 ) -> Claims:
@@ -86,58 +86,58 @@ def find_claims(
     Args:
         texts: from column A on; "" for a blank one.
         overrides: heading (or "Column C") -> field, "extra" or "ignore".
-        system: what the user says; None to tell it from the headings.
-        problems: what is wrong is added here.
+        system: that the user named; None to detect it from the headings.
+        problems: problems are added here.
         letters: whether "Column C" means a column.
     """
     table = heading_table()
     headings = [parse_heading(text, table) for text in texts]
-    told = _told(texts, overrides, problems, letters=letters)
+    given = _given(texts, overrides, problems, letters=letters)
     columns = {
         column: Claim(alias, headings[column])
         for column, alias in _aliases(headings, table).items()
-        if column not in told
+        if column not in given
     }
-    for column, name in told.items():
+    for column, name in given.items():
         if name not in {EXTRA, IGNORE}:
             columns[column] = Claim(Alias(name, 0, "columns"), headings[column])
     keys = {heading.key for heading in headings}
     columns = _settled(columns, keys, texts, table, problems)
-    given = known_system(system)
-    system = given or _told_by_headings(headings, table)
+    named = known_system(system)
+    system = named or _detected_system(headings, table)
     unused_ids: list[int] = []
     if not any(claim.alias.field == "external_id" for claim in columns.values()):
-        free = [column for column in range(len(texts)) if column not in told]
+        free = [column for column in range(len(texts)) if column not in given]
         ids = _ids_of(ANY_SYSTEM, free, columns, headings, table)
         if not keys & table.groups[DEAL_LIST]:  # whose ids are those of deals
-            columns |= _external_id(_ids_of(_family(system), free, columns, headings, table), ids if given else {})
+            columns |= _external_id(_ids_of(_family(system), free, columns, headings, table), ids if named else {})
         unused_ids = [] if any(claim.alias.field == "external_id" for claim in columns.values()) else sorted(ids)
-    return Claims(columns, told, _system_of_kind(system, columns, table), unused_ids, headings)
+    return Claims(columns, given, _system_of_kind(system, columns, table), unused_ids, headings)
 
 
 def known_system(system: str | None) -> str | None:
-    """A system as it is stored: "HubSpot" is "hubspot", "Dynamics 365" is "dynamics"; None for a blank one."""
+    """A system as it is stored: "hubspot" for "HubSpot", "dynamics" for "Dynamics 365"; None for a blank name."""
     name = " ".join((system or "").split()).casefold()
     family = _family(name)
     return family if family and key(name) in {family, f"{family}crm", f"{family}365"} else name or None
 
 
 def _family(system: str | None) -> str | None:
-    """The product whose headings a system has: "hubspot" for "HubSpot Europe"."""
+    """The product whose headings a system has: "hubspot" for "HubSpot Europe"; None if it is not known."""
     exports = heading_table().exports
     return next((product for product in exports if system and key(system).startswith(product)), None)
 
 
-# --- what the user says
+# --- the user's mapping
 
 
-def _told(
-    texts: Sequence[str], overrides: abc.Mapping[str, str], problems: list[str | Problem], *, letters: bool
+def _given(
+    texts: Sequence[str], overrides: abc.Mapping[str, str], problems: list[Problem], *, letters: bool
 ) -> dict[int, str]:
     """Column -> field, "extra" or "ignore"."""
-    told: dict[int, str] = {}
+    given: dict[int, str] = {}
     if not overrides:
-        return told
+        return given
     shown = shown_headings(texts)
     exact, alike = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for column, text in enumerate(texts):
@@ -147,20 +147,25 @@ def _told(
     for heading, target in overrides.items():
         name = _TARGETS.get(key(str(target)))
         if name is None:
-            problems.append(Problem("", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is no field"))
+            problems.append(
+                Problem(
+                    "no_such_field", "", "columns", f": {quoted(str(target))} (for {quoted(heading)}) is not a field"
+                )
+            )
         wanted = clean_heading(heading)
-        # Exactly it, else one spelled alike, else the letter of a column, or a heading with its letter: "Phone (D)".
+        # The same heading, else one with the same key, else a letter ("Column D"), or both: "Phone (D)".
         columns = exact.get(wanted) or alike.get(key(wanted)) or _by_letter(wanted, texts, letters=letters)
         if not columns:
-            problems.append(Problem("", "columns", f": there is no heading {quoted(heading)}"))
+            problems.append(Problem("no_such_heading", "", "columns", f": there is no heading {quoted(heading)}"))
         for column in columns:
-            if name and told.setdefault(column, name) != name:
-                after = f": {quoted(shown[column])} is given two fields, {told[column]} and {name}"
-                problems.append(Problem("", "columns", after))
-    return told
+            if name and given.setdefault(column, name) != name:
+                after = f": {quoted(shown[column])} is mapped to two fields, {given[column]} and {name}"
+                problems.append(Problem("mapped_twice", "", "columns", after))
+    return given
 
 
 def _by_letter(wanted: str, texts: Sequence[str], *, letters: bool) -> list[int]:
+    """The columns of an override with a letter: "Column C" or "Phone (C)"."""
     if letters and (letter := re.fullmatch(r"column ([a-z]{1,3})", wanted.lower())):
         return [column for column in range(len(texts)) if column_letter(column) == letter[1].upper()]
     if named := re.fullmatch(r"(.+) \(([A-Z]{1,3})\)", wanted):
@@ -169,11 +174,11 @@ def _by_letter(wanted: str, texts: Sequence[str], *, letters: bool) -> list[int]
     return []
 
 
-# --- what the headings say
+# --- the table of headings
 
 
 def _aliases(headings: Sequence[Heading], table: HeadingTable) -> dict[int, Alias]:
-    """Column -> what the table says; a heading that counts only in its language, by the languages of the others."""
+    """Column -> meaning of its heading. Some headings count only if the other headings are in their language."""
     found = {i: table.aliases[heading.key] for i, heading in enumerate(headings) if heading.key in table.aliases}
     in_language = [i for i, heading in enumerate(headings) if heading.key in table.in_language]
     if not in_language:
@@ -189,6 +194,7 @@ def _aliases(headings: Sequence[Heading], table: HeadingTable) -> dict[int, Alia
 
 
 def _evidence(alias: Alias, count: Counter[str]) -> int:
+    """How many other headings are in a language of the alias."""
     return max((count[language] for language in languages(alias.source)), default=0)
 
 
@@ -197,24 +203,25 @@ def _settled(
     keys: set[str],
     texts: Sequence[str],
     table: HeadingTable,
-    problems: list[str | Problem],
+    problems: list[Problem],
 ) -> dict[int, Claim]:
-    """The claims, with names that depend on the other headings."""
+    """The claims after the rules for names that depend on the other headings."""
     present = Counter(claim.alias.field for claim in columns.values())
     makes_last = any(MAKES_NAME_LAST in claim.alias.rules for claim in columns.values())
     settled: dict[int, Claim] = {}
     for column, claim in columns.items():
         name = _settled_name(claim.alias, present, makes_last=makes_last, keys=keys, table=table)
         if name == "unclear":
-            problems.append(
-                f"{quoted(texts[column])} beside a first name can be the whole or the last name: say which it is"
+            clause = (
+                f"{quoted(texts[column])} beside a first name can be the full or the last name: map it to one of them"
             )
+            problems.append(Problem("name_or_last_name", clause))
             name = claim.alias.field
         if name is not None:
             settled[column] = claim._replace(alias=claim.alias._replace(field=name))
     fields = {claim.alias.field for claim in settled.values()}
     if "full_name" in fields:
-        # Parts are better than a whole that must be split; a first name alone is worse.
+        # Two parts are better than a whole name that must be split; a first name alone is worse.
         spare = "full_name" if "last_name" in fields else "first_name"
         settled = {i: claim for i, claim in settled.items() if claim.alias.field != spare or claim.alias.rank == 0}
     return settled
@@ -223,7 +230,7 @@ def _settled(
 def _settled_name(
     alias: Alias, present: Counter[str], *, makes_last: bool, keys: set[str], table: HeadingTable
 ) -> str | None:
-    """What "Name", "Nom", "Nombre" is beside these fields; any other heading is what its alias says."""
+    """The field of a heading beside these fields: "Name", "Nom" and "Nombre" depend on them, others do not."""
     rules = alias.rules
     first, last = present["first_name"] > 0, present["last_name"] > 0
     name: str | None = alias.field
@@ -234,7 +241,7 @@ def _settled_name(
     elif UNCLEAR_BESIDE_FIRST in rules and first and not last:
         name = "last_name" if makes_last else "unclear"
     elif PERSON_OR_COMPANY in rules and not last and not present["organization"]:
-        # Nothing else says who or what is listed: is it people at all?
+        # No other heading shows whether people are listed.
         if keys & table.groups[DEAL_LIST]:
             name = None
         elif keys & table.groups[COMPANY_LIST]:
@@ -245,8 +252,8 @@ def _settled_name(
 # --- the system and its ids
 
 
-def _told_by_headings(headings: Iterable[Heading], table: HeadingTable) -> str | None:
-    """The product whose export the headings are; None if they are of no product, or of several."""
+def _detected_system(headings: Iterable[Heading], table: HeadingTable) -> str | None:
+    """The product whose export has these headings; None if there is none, or several."""
     keys = {key for heading in headings for key in (heading.key, heading.exact)}
     hints = {system: keys & export for system, export in table.exports.items()}
     of_several = Counter(found for export in table.exports.values() for found in export & keys)
@@ -268,7 +275,7 @@ def _ids_of(
     headings: Sequence[Heading],
     table: HeadingTable,
 ) -> dict[int, Claim]:
-    """The columns with ids of rows in the exports of a product: the person's where people are listed."""
+    """The columns with the ids of rows in the exports of a product; of persons if persons are listed."""
     names = {column for column, claim in columns.items() if claim.alias.field in _NAMES}
     found = {}
     for column in free:
@@ -284,7 +291,7 @@ def _ids_of(
 
 
 def _external_id(of_product: abc.Mapping[int, Claim], of_any: abc.Mapping[int, Claim]) -> dict[int, Claim]:
-    """The column of external_id: the best id of the product, else the best of any system if it is the only such one."""
+    """The column of external_id: the best id of the product, else the best id of any system if there is only one."""
     if of_product:
         best = min(of_product, key=lambda column: (_id_order(of_product[column]), column))
         return {best: of_product[best]}
@@ -298,7 +305,7 @@ def _id_order(claim: Claim) -> tuple[int, bool]:
 
 
 def _system_of_kind(system: str | None, columns: abc.Mapping[int, Claim], table: HeadingTable) -> str | None:
-    """The system in which the ids are unique: "hubspot", or "hubspot companies" where companies are listed."""
+    """The system in which the ids are unique: "hubspot", or "hubspot companies" if companies are listed."""
     fields = {claim.alias.field: claim.alias.source for claim in columns.values()}
     by_kind = {_family(system), fields.get("external_id")} & table.by_kind
     if system is None or not by_kind or fields.keys() & _PERSON or "organization" not in fields:

@@ -6,27 +6,29 @@ from pathlib import Path
 import pytest
 
 from db.errors import UserError
-from tasks.crm import steps
+from tasks.crm.private_directory import PREFIX, private_directory
 
 
 def test_what_a_killed_import_left_is_removed_by_the_next_and_what_is_in_use_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / f"{steps.ROOM}left"
+    left = tmp_path / f"{PREFIX}left"
     left.mkdir()
     (left / "rows-1-2.copy").write_text("personal data")
     os.utime(left, (0, 0))
-    made = tmp_path / f"{steps.ROOM}made-a-moment-ago"  # and not locked yet
+    made = tmp_path / f"{PREFIX}made-a-moment-ago"  # and not locked yet
     made.mkdir()
-    with steps.private_room() as one, steps.private_room() as other:
+    with private_directory() as one, private_directory() as other:
         assert not left.exists()
         assert Path(one).is_dir()
         assert Path(other).is_dir()
     assert list(tmp_path.iterdir()) == [made]
 
 
-def test_no_place_for_a_room_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_made_is_an_error_that_names_tmpdir(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with pytest.raises(UserError, match="No such file or directory; TMPDIR names another"), steps.private_room():
+    with pytest.raises(UserError, match=r"\(No such file or directory\): set TMPDIR"), private_directory():
         pass
