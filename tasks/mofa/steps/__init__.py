@@ -191,7 +191,7 @@ def report_failure(source_name: str, sentence: str) -> None:
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, message.in_markdown, base_url)
+    shown = markdown(report, outcome.changes, message.in_markdown, base_url, outcome.missions)
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report
