@@ -38,11 +38,8 @@ def notify_held(
 ) -> str:
     """Put the message that the set is held into the outbox, with examples; returns it as text.
 
-    Args:
-        changes: what the set would change; none if it is the first.
-        missions: the set by key.
-        compared_with: the number of the set that was applied last.
-        known: number of open missions.
+    `changes` are those that the set would make, `missions` is the set by key, `compared_with` the number of the set
+    that was applied last, `known` the number of open missions.
     """
     held = message.held_candidate(
         report.source, report.held or 0, report.why, found=report.missions, known=known, base_url=base_url, run=run
