@@ -5,7 +5,8 @@ import re
 from datetime import date
 
 import pytest
-from support.list_pages import GERMANY, JAPANESE, LISTS, germany, germany_page, hidden, japan_page, korea_page
+from support.english_lists import hidden
+from support.list_pages import GERMANY, JAPANESE, LISTS, germany, germany_page, japan_page, korea_page
 from support.project import SHARED
 from support.record_fixtures import pages_of
 
