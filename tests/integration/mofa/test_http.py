@@ -542,7 +542,7 @@ def test_broken_gzip_failed(ministry):
         ("gzip, gzip", gzip.compress(gzip.compress(PAGE.encode(), mtime=0), mtime=0)),
         ("X-GZip", gzip.compress(PAGE.encode(), mtime=0)),
     ],
-    ids=short,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_content_encoding_that_lies_is_read_as_browsers_read_it(ministry, encoding, body):
     got = fetch(ministry, page(body, Content_Encoding=encoding))
@@ -606,6 +606,89 @@ def test_a_gzip_bomb_is_refused_at_the_limit_of_unpacked_bytes(ministry, rounds)
 def test_what_is_no_text_at_all_failed(ministry):
     with pytest.raises(FetchFailedError, match="no text in any known charset"):
         fetch(ministry, page(bytes(range(256)) * 40, Content_Type="application/octet-stream"))
+
+
+# --- robots.txt elsewhere, proxies, mirrors
+
+
+def test_robots_txt_that_redirects_to_another_host_is_followed(ministry):
+    """RFC 9309, 2.3.1.2: also across hosts."""
+    ministry.routes["/robots.txt"] = status(301, Location="https://elsewhere.example/rules.txt")
+    ministry.routes["/rules.txt"] = status(200, b"User-agent: *\nDisallow: /list", Content_Type="text/plain")
+    with pytest.raises(FetchRefusedError, match="excluded by robots"):
+        fetch(ministry, page())
+
+
+def test_robots_txt_that_redirects_for_ever_has_no_rules(ministry):
+    ministry.routes["/robots.txt"] = status(302, Location="/robots.txt")
+    assert isinstance(fetch(ministry, page()), Page)
+
+
+def test_robots_txt_never_leads_into_a_private_network(ministry, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    host = ministry.url.removeprefix("http://")
+    with Fetcher(settings(), {host}) as client, pytest.raises(FetchRefusedError, match="private network"):
+        client.fetch(f"http://{host}/list")
+    assert ministry.asked == []
+
+
+@pytest.mark.parametrize(
+    "agent", ["embassy-jobs/1.0", "Embassy-Jobs/0.1 (+x)", "embassy-jobs (bot)", "embassy-jobs", "EMBASSY-JOBS"]
+)
+def test_rules_for_our_product_count_whatever_version_they_name(ministry, agent):
+    rules = f"User-agent: {agent}\nDisallow: /list\n\nUser-agent: *\nAllow: /"
+    ministry.routes["/robots.txt"] = status(200, rules.encode(), Content_Type="text/plain")
+    with pytest.raises(FetchRefusedError, match="excluded by robots"):
+        fetch(ministry, page())
+
+
+@pytest.mark.parametrize("agent", ["embassy-jobs-archiver", "embassy-jobsite", "embassy"])
+def test_rules_for_another_product_are_not_ours(ministry, agent):
+    rules = f"User-agent: {agent}\nDisallow: /list\n\nUser-agent: *\nAllow: /"
+    ministry.routes["/robots.txt"] = status(200, rules.encode(), Content_Type="text/plain")
+    assert isinstance(fetch(ministry, page()), Page)
+
+
+def failure_through(proxy: str, monkeypatch: pytest.MonkeyPatch, url: str = START) -> str:
+    """What is said of a request through this proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name, "" if name == "no_proxy" else proxy)
+    with pytest.raises(FetchFailedError) as failed, Fetcher(settings(delay=0), {OWN}) as client:
+        client.fetch(url)
+    return str(failed.value)
+
+
+def test_a_proxy_that_is_down_is_called_a_proxy_and_its_password_is_not_shown(monkeypatch):
+    said = failure_through("http://user:s3cret@127.0.0.1:9", monkeypatch)
+    assert "the proxy 127.0.0.1:9 does not work" in said
+    assert "HTTPS_PROXY" in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("code", [403, 407])
+def test_a_proxy_that_refuses_is_called_a_proxy(ministry, monkeypatch, scheme, code):
+    monkeypatch.setattr(Handler, "do_CONNECT", status(code), raising=False)
+    for path in (f"http://{OWN}/list", f"http://{OWN}/robots.txt"):
+        ministry.routes[path] = status(code)
+    if (scheme, code) == ("http", 403):
+        return  # nothing tells whether the proxy or the server refuses
+    assert f"the proxy {ministry.url.removeprefix('http://')} does not work" in failure_through(
+        ministry.url, monkeypatch, f"{scheme}://{OWN}/list"
+    )
+
+
+def test_a_socks_proxy_is_refused_with_what_to_do(monkeypatch):
+    said = failure_through("socks5://127.0.0.1:9", monkeypatch)
+    assert "the proxy 127.0.0.1:9 does not work" in said
+    assert "HTTP proxy" in said
+
+
+def test_an_error_names_the_mirror_that_was_asked(ministry):
+    with pytest.raises(FetchRefusedError, match=rf"\(from the mirror {ministry.url}\): the server"):
+        fetch(ministry, status(404))
 
 
 # --- the cost
