@@ -27,7 +27,7 @@ def test_people_of_one_firm_under_headings_that_are_unknown_are_refused_and_the_
     assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
 
 
-def test_people_of_one_address_under_a_heading_that_is_unknown_are_refused_and_a_few_are_rejected(
+def test_people_of_one_address_under_an_unknown_heading_are_refused_and_a_few_are_rejected(
     tmp_path: Path,
 ) -> None:
     rows = [f"F{n % 4},Person {n},info@f{n % 4}.com\n" for n in range(20)]
