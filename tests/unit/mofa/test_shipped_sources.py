@@ -60,7 +60,7 @@ def test_the_first_set_of_a_source_is_held_unless_its_layout_was_saved():
     } == {
         "japan": False,
         "korea": False,
-        "ireland": True,
+        "ireland": False,
         "russia": True,
         "demo": True,
     }
