@@ -12,6 +12,9 @@ DOCS_STAMP := $(DOCS_VENV)/.installed
 LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# A file's tests run in one process, which shares a server among them; files start in the order of tests/conftest.py.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help install up demo doctor service soak test test-all lint docs bench lock clean
 
@@ -37,10 +40,10 @@ soak: $(STAMP) ## make up with a job a minute while something is killed every 30
 	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
 
 test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
-	@$(PY) -m pytest -n auto --dist loadfile -m "not slow"
+	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)"
 
 test-all: $(STAMP) ## all tests
-	@$(PY) -m pytest -n auto --dist loadfile
+	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/ruff check

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,10 +12,12 @@ from alembic.util import CommandError
 from db import embedded, notifications
 from db.embedded_location import EmbeddedError
 from db.engine import DatabaseError, database_url, engine, revisions, transaction
+from db.errors import UserError
 from db.settings import SettingsError
 from deployments import automations
 from deployments.doctor.findings import Finding, Verdict, unknown
 from deployments.prefect_api import POOL, PrefectApi, server_in_use
+from tasks.counts import counted
 from tasks.notify.channels import Channels, channels
 
 WAITING_MINUTES = 60  # a message that waits for longer is reported
@@ -166,6 +169,27 @@ def check_jobs(setup: Setup) -> Iterable[Finding]:
     return job_checks.check_jobs(setup.known_server())
 
 
+def check_source(_setup: Setup) -> Iterator[Finding]:
+    """Whether the source of the daily monitoring exists, and how old the pages are that prove its parser."""
+    from tasks.mofa import sources  # noqa: PLC0415 - the parsers of pages are only needed here
+    from tasks.mofa.settings import monitor_settings  # noqa: PLC0415
+
+    try:
+        name = monitor_settings().source
+        sources.source(name)
+    except (SettingsError, UserError) as error:
+        yield Finding("source", "failed", str(error), "correct MOFA_SOURCE, or the file of the source", alert=False)
+        return
+    seen = sources.fixture_date(name)
+    if seen is None:
+        text = f"{name}: no recorded pages prove that it is read correctly"
+        advice = f"python -m tasks.mofa.try {name} --record DIRECTORY"
+        yield Finding("source", "warning", text, advice, alert=False)
+        return
+    days = (datetime.now(UTC).date() - seen).days
+    yield Finding("source", "ok", f"{name}: its layout was last seen on {seen}, {counted(days, 'day')} ago")
+
+
 def check_outbox(_setup: Setup) -> Iterator[Finding]:
     """Whether messages are delivered."""
     try:
@@ -230,6 +254,7 @@ CHECKS = (
     Check(("worker",), check_worker, needs="server"),
     Check(("automations",), check_automations, needs="server"),
     Check(("schedules", "jobs"), check_jobs, needs="server"),
+    Check(("source",), check_source),
     Check(("messages",), check_outbox, needs="migrations"),
     Check(("channels",), check_channels),
     Check(("disk",), check_disk),

@@ -1,10 +1,10 @@
 """The candidate: the complete set of missions that one crawl has read, before it is applied or held."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.mofa.crawl import Crawl
+from tasks.mofa.crawl import ENCODED_TWICE, Crawl
 from tasks.mofa.embassy import Embassy, Entry, Unreadable, merge_by_key, to_json
 
 
@@ -42,8 +42,20 @@ def candidate_of(crawl: Crawl) -> Candidate:
         unchanged=len(crawl.unchanged),
         retried=crawl.retried,
         snapshots={url: page.snapshot for url, page in crawl.read.items()},
-        assumptions=[f"{url}: {page.assumed}" for url, page in crawl.read.items() if page.assumed],
+        assumptions=[f"{url}: {page.assumed}" for url, page in crawl.read.items() if page.assumed]
+        + _assumed_of(missions.values()),
     )
+
+
+def _assumed_of(missions: Collection[Embassy]) -> list[str]:
+    """What was guessed about missions, a sentence for each kind."""
+    twice = [each.name for each in missions if ENCODED_TWICE in each.extra]
+    strange = [f"{each.name}: {each.email}" for each in missions if each.email and "@" not in each.email]
+    kinds = (
+        ("have text that was encoded twice; it is read as it was meant", twice),
+        ("have an e-mail without @, kept as it is written", strange),
+    )
+    return [f"{len(found):,} missions {what}. The first: {found[0]}" for what, found in kinds if found]
 
 
 def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], dict[Unreadable, int]]:

@@ -53,6 +53,7 @@ _SECOND = (
     "\u2122\u0161\u203a\u0153\u017e\u0178"
 )
 _TWICE = re.compile(f"[\u00c2\u00c3][{_SECOND}]|\u00e2\u20ac|(?:[\u00d0\u00d1][{_SECOND}]){{2}}")
+_FOREIGN = re.compile("[^\x00-\x7f]{2,}")
 _EUC_JP = re.compile(rb"[\x00-\x8d\x90-\xa0\xff]+|\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2}|[\xa1-\xfe]{2}|.", re.DOTALL)
 
 
@@ -78,12 +79,9 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
         charset = next((each for each in declared if each.startswith("iso2022")), "ascii")
         return Decoded(_replacing(body, charset), charset)
     if (text := _strict(body, "utf-8")) is not None:
-        repaired = _decoded_again(text)
-        return (
-            Decoded(repaired, "utf-8", "read as UTF-8 twice: it was encoded twice")
-            if repaired
-            else Decoded(text, "utf-8")
-        )
+        repaired = decode_again(text)
+        assumed = "read as UTF-8 twice where it is encoded twice" if repaired != text else None
+        return Decoded(repaired, "utf-8", assumed)
     if _is_mostly_utf8(body):
         return Decoded(_replacing(body, "utf-8"), "utf-8", "read as UTF-8, though some of its bytes are not")
     return _as_declared(body, declared) or _guessed(body)
@@ -107,15 +105,15 @@ def _as_declared(body: bytes, declared: list[str]) -> Decoded | None:
     return None
 
 
-def _decoded_again(text: str) -> str | None:
-    """The text, if it is all UTF-8 that was read as Windows-1252 and encoded once more."""
-    if not _TWICE.search(text):
-        return None
-    foreign = {each: _byte(each) for each in set(text) if not each.isascii()}
-    if None in foreign.values():
-        return None
-    body = b"".join(foreign.get(each) or each.encode() for each in text)
-    return _strict(body, "utf-8")
+def decode_again(text: str) -> str:
+    """The text, each part of it decoded again that is UTF-8 read as Windows-1252: it was encoded twice."""
+    return _FOREIGN.sub(_decode_part, text) if _TWICE.search(text) else text
+
+
+def _decode_part(part: re.Match[str]) -> str:
+    encoded = [_byte(each) for each in part[0]] if _TWICE.search(part[0]) else [None]
+    read = None if None in encoded else _strict(b"".join(filter(None, encoded)), "utf-8")
+    return part[0] if read is None else read
 
 
 def _byte(character: str) -> bytes | None:

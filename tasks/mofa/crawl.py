@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from tasks.mofa.charset import find_garbled
-from tasks.mofa.embassy import COMPARED, Embassy, Entry, Unreadable
+from tasks.mofa.charset import decode_again, find_garbled
+from tasks.mofa.embassy import COMPARED, Entry, Unreadable
 from tasks.mofa.fetch_errors import FetchError, FetchFailedError, FetchRefusedError
 from tasks.mofa.http import NotModified, Validators
 from tasks.mofa.page import Page, PageError, Source, refusal
@@ -21,6 +21,7 @@ PAUSE_AFTER_FAILURE = 5.0  # seconds between a failed request and the next one, 
 BELIEVE_UNCHANGED = timedelta(days=7)  # as long a 304 is believed; then the whole page is requested once
 _AT_ONCE = 50  # pages requested before the first of them is parsed, so that answers never pile up in memory
 _NOT_FOUND = 404
+ENCODED_TWICE = "encoded_twice"  # in extra: the fields whose text is read as it was meant
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,17 @@ def read_page(source: Source, page: Page) -> Reading:
 
 
 def _readable(entry: Entry) -> Entry:
-    if isinstance(entry, Embassy):
-        for field in COMPARED:
-            if problem := find_garbled(getattr(entry, field) or ""):
-                return Unreadable(entry.name, f"{field} has {problem}", entry.key)
-    return entry
+    """The entry with texts that were encoded twice as they were meant; Unreadable if a character of it is lost."""
+    if isinstance(entry, Unreadable):
+        return entry
+    texts = {field: value for field in COMPARED if (value := getattr(entry, field))}
+    for field, value in texts.items():
+        if problem := find_garbled(decode_again(value)):
+            return Unreadable(entry.name, f"{field} has {problem}", entry.key)
+    meant = {field: text for field, value in texts.items() if (text := decode_again(value)) != value}
+    if not meant:
+        return entry
+    return entry.model_copy(update={**meant, "extra": {**entry.extra, ENCODED_TWICE: tuple(sorted(meant))}})
 
 
 class Crawl:

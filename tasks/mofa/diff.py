@@ -101,7 +101,10 @@ def _rekeyed(before: Embassy, now: Embassy) -> list[Change]:
     """A mission under a new key: moved when its address differs, else renamed; what else differs is changed."""
     fields = differences(before, now)
     kind: Kind
-    kind, field = ("moved", "address") if "address" in fields else ("renamed", "name" if "name" in fields else "key")
+    if "address" in fields:
+        kind, field = "moved", "address"
+    else:
+        kind, field = "renamed", next((each for each in ("name", "city", "country") if each in fields), "key")
     first = Change(kind, now.key, now.name, field, getattr(before, field), getattr(now, field), was=before.key)
     return [first, *_changed(before, now, [each for each in fields if each != field])]
 

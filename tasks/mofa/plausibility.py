@@ -86,7 +86,7 @@ def find_anomalies(
     before = {key: each.embassy for key, each in known.items() if each.status == "open"}
     if not candidate:
         return [f"The pages hold no mission at all, {len(before):,} are open."]
-    reasons = _unreadable(unreadable, len(candidate), limits)
+    reasons = _unreadable(unreadable, len(candidate), limits) + _no_addresses(before, candidate, limits)
     accepted = {*may_be_same, *_same_fields(before.values(), may_be_same)}
     reasons += same_on_all(candidate.values(), accepted)
     if not known:
@@ -135,6 +135,18 @@ def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[
     share = f"{_percent(len(rows), whole)} of {whole:,}"
     limit = f"at most {limits.unreadable:.0%} are accepted"
     return [f"{len(rows):,} missions cannot be read ({share}); {limit}. The first of them: {rows[0]}."]
+
+
+def _no_addresses(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy], limits: Thresholds) -> list[str]:
+    """E-mails without @ on too many missions: they are hidden, or another column was read. Not if they were before."""
+    found, known = (
+        [each.email for each in missions.values() if each.email and "@" not in each.email]
+        for missions in (candidate, before)
+    )
+    filled = sum(each.email is not None for each in candidate.values())
+    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _FEWEST_UNREADABLE - 1):
+        return []
+    return [f"The e-mail has no @ on {len(found):,} of {filled:,} missions that fill it, for example {found[0]!r}."]
 
 
 def _emptied(sets: "pd.DataFrame", before: int, after: int, limits: Thresholds) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.mofa.embassy import Embassy
 from tasks.mofa.unreadable import UnreadableMission
 
 _SHOWN = 200  # changes in the report; all of them are in embassy_changes
@@ -26,6 +27,7 @@ class MonitorReport(BaseModel):
     baseline: bool  # the first accepted set
     changes: int  # things that became different
     counts: dict[str, int]  # kind -> changes
+    missions_by_kind: dict[str, int] = {}  # kind -> missions with such a change
     held: int | None = None  # number of the held set
     why: list[str] = []  # it is held
     accepted: int | None = None  # number of the held set that this run applied
@@ -43,7 +45,10 @@ def summary(report: MonitorReport) -> str:
         )
     if report.baseline:
         return f"{report.source}: {report.missions:,} missions watched from now on"
-    changed = ", ".join(f"{count:,} {kind}" for kind, count in report.counts.items()) or "nothing changed"
+    changed = (
+        ", ".join(f"{count:,} {kind}" for kind, count in (report.missions_by_kind or report.counts).items())
+        or "nothing changed"
+    )
     unreadable = f", {len(report.unreadable):,} unreadable" if report.unreadable else ""
     return f"{report.source}: {report.missions:,} missions, {changed}{unreadable}"
 
@@ -53,15 +58,17 @@ def markdown(
     changes: Sequence[Mapping[str, Any]],
     escape: Callable[[str], str],
     base_url: str | None = None,
+    missions: Sequence[Embassy] = (),
     seen: date | None = None,
 ) -> str:
-    """The report for the run's page.
+    """The report for the run's page; `escape` makes values harmless in Markdown.
 
     Args:
-        report: what the run found.
-        changes: what changed, most important first.
-        escape: makes values harmless in Markdown.
-        base_url: the mirror that was asked.
+        report: what is shown.
+        changes: that were made; of a held set those that it would make.
+        escape: of a value, for Markdown.
+        base_url: of the mirror that was asked.
+        missions: some of a first set that is held.
         seen: the day of the source's fixture, if it has one.
     """
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
@@ -80,10 +87,13 @@ def markdown(
         ]
     parts += _unreadable(report.unreadable, escape)
     parts += ["\n".join(f"- Assumed: {escape(each)}" for each in report.assumptions)] if report.assumptions else []
+    if missions:
+        parts += ["## Some of its missions", _missions(missions, escape)]
     if changes:
+        parts += ["## What it would change"] if report.held is not None else []
         parts.append(_changes(changes[:_SHOWN], escape))
         if len(changes) > _SHOWN:
-            parts.append(f"… and {len(changes) - _SHOWN:,} more, all in the table embassy_changes.")
+            parts.append(f"… and {len(changes) - _SHOWN:,} more.")
     return "\n\n".join(parts)
 
 
@@ -107,8 +117,20 @@ def _changes(changes: Sequence[Mapping[str, Any]], escape: Callable[[str], str])
 
     from tasks.markdown import markdown_table  # noqa: PLC0415
 
-    table = pd.DataFrame(changes, columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
+    table = pd.DataFrame([*changes], columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
     placed = table["country"].astype(bool)
     table.loc[placed, "name"] += " (" + table["country"] + ")"
     table = table.drop(columns="country").rename(columns={"kind": "what", "name": "mission"})
+    return markdown_table(table, lambda text: escape(text).replace("|", "\\|"))
+
+
+def _missions(missions: Sequence[Embassy], escape: Callable[[str], str]) -> str:
+    """A line for each mission."""
+    import pandas as pd  # noqa: PLC0415 - see above
+
+    from tasks.markdown import markdown_table  # noqa: PLC0415
+
+    columns = ("name", "country", "city", "address", "phone", "email", "head_of_mission")
+    rows = [[getattr(each, column) or "" for column in columns] for each in missions]
+    table = pd.DataFrame(rows, columns=[column.replace("_", " ") for column in columns], dtype=object)
     return markdown_table(table, lambda text: escape(text).replace("|", "\\|"))

@@ -123,6 +123,7 @@ def fitted(body: str, most: int) -> str:
     return "\n".join(lines).rstrip() + f"\n\n{note}\n\n{end}"
 
 
+@cache  # of a few addresses, for each delivery
 def _digest(url: str) -> str:
     """A slow digest, so that a short password cannot be found by trying with what is in the database."""
     return hashlib.scrypt(url.encode(), salt=b"embassy-jobs channel", n=2**14, r=8, p=1, dklen=16).hex()

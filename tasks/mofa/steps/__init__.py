@@ -20,6 +20,7 @@ from db.errors import JobError, UserError
 from db.settings import SettingsError
 from db.task_run_status import failed_in
 from db.task_runs import Claim, idempotent_once
+from db.times import time_text
 from tasks.markdown import escape_for_channels
 from tasks.mofa.browser import BrowserFetcher, fetcher_for
 from tasks.mofa.candidate import Candidate, candidate_of, merged
@@ -154,7 +155,7 @@ def held_set(monitoring: Monitoring, number: int) -> Candidate:
     if held is None or held["source"] != name:
         raise UserError(f"there is no held set {number} of {name}: its number is in the alert and in the run's report")
     if held["applied_at"]:
-        raise UserError(f"the held set {number} of {name} was applied on {held['applied_at']:%Y-%m-%d %H:%M}")
+        raise UserError(f"the held set {number} of {name} was applied on {time_text(held['applied_at'])}")
     if held["compared_with"] != (last["id"] if last else None):
         raise UserError(f"the held set {number} of {name} is stale: another set was applied since; run it again")
     if held["version"] != monitoring.source.version:
@@ -204,7 +205,8 @@ def report_failure(source_name: str, sentence: str) -> None:
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, escape_for_channels, base_url, fixture_date(report.source))
+    seen = fixture_date(report.source)
+    shown = markdown(report, outcome.changes, escape_for_channels, base_url, outcome.missions, seen)
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,13 +23,16 @@ from tasks.mofa.steps.digest import JOB, notify_applied, notify_held
 from tasks.mofa.steps.stored import known_missions, rebase, write_missions
 from tasks.mofa.unreadable import UnreadableMission, locate
 
+_SHOWN = 50  # missions of a first set that is held, on the run's page
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run found."""
 
     report: dict[str, Any]
-    changes: list[dict[str, Any]]
+    changes: list[dict[str, Any]]  # that were made; of a held set those that it would make
+    missions: list[Embassy] = field(default_factory=list)  # of a first set that is held: some of it
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ def _hold(
     connection: Connection, request: Request, evaluated: _Evaluated, last: RowMapping | None, why: list[str]
 ) -> Outcome:
     compared_with = last["id"] if last else None
+    changes = diff(evaluated.compared(), evaluated.now, at=request.at) if evaluated.known else []
+    shown = _shown(changes, evaluated, request.candidate)
     held = request.candidate.entries()
     number = table.hold(
         connection, request.source.name, request.claim.id, compared_with, why, request.source.version, held
@@ -151,6 +156,8 @@ def _hold(
         connection,
         report,
         request.channels,
+        changes=shown,
+        missions=evaluated.now,
         compared_with=compared_with,
         known=sum(each.status == "open" for each in evaluated.known.values()),
         base_url=request.base_url,
@@ -158,7 +165,8 @@ def _hold(
     )
     report = report.model_copy(update={"told": digest})
     complete(connection, request.claim, report.model_dump(mode="json"), status="held")
-    return Outcome(report.model_dump(mode="json"), [])
+    some = [] if evaluated.known else list(evaluated.now.values())[:_SHOWN]
+    return Outcome(report.model_dump(mode="json"), shown, some)
 
 
 def _shown(changes: Sequence[Change], evaluated: _Evaluated, found: Candidate) -> list[dict[str, Any]]:
@@ -196,6 +204,7 @@ def _report(
         baseline=baseline,
         changes=len(changes),
         counts=dict(Counter(change.kind for change in changes)),
+        missions_by_kind=dict(Counter(kind for kind, _ in {(each.kind, each.key): None for each in changes})),
         accepted=found.number,
         snapshots=list(found.snapshots.values()),
         unreadable=evaluated.unreadable,

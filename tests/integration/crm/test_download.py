@@ -352,7 +352,7 @@ def test_s3_failures_have_plain_messages(tmp_path: Path, address: str, kind: typ
 
 
 @pytest.mark.usefixtures("s3")
-def test_s3_without_keys_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_without_keys_is_reported_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     kind, sentence = refused("s3://bucket/book.csv", tmp_path)

@@ -252,7 +252,7 @@ BRANCHES = [
 ]
 
 
-def test_branches_of_an_organisation_are_told_by_their_place() -> None:
+def test_branches_of_an_organisation_are_identified_by_their_place() -> None:
     assert verdicts(imported(BRANCHES)) == {"inserted": 3}
     again = [{**row, "organization": row["organization"].upper(), "city": row["city"].upper()} for row in BRANCHES]
     imported(again)
@@ -359,7 +359,7 @@ def test_where_the_file_has_one_part_of_the_names_an_address_with_it_proves_nobo
     assert verdicts(imported(whole)) == {"inserted": 1, "duplicate": 1}
 
 
-def test_an_update_by_an_address_without_a_name_is_told_as_a_weak_one() -> None:
+def test_an_update_by_an_address_without_a_name_is_reported_as_a_weak_one() -> None:
     imported([{"email": "info@acme.com", "Guest": "Ann Lee"}, {**MAIL, "Guest": ""}])
     books = imported([{"email": "info@acme.com", "Guest": "Bob Ray"}, {"email": "ada@x.org", "Guest": "Cyd"}])
     assert verdicts(books) == {"updated": 1, "inserted": 1}
@@ -368,7 +368,7 @@ def test_an_update_by_an_address_without_a_name_is_told_as_a_weak_one() -> None:
     assert MAIL in stored()  # whoever has a name keeps it
 
 
-def test_an_update_by_organisation_and_name_is_told_and_what_it_replaced_is_kept() -> None:
+def test_an_update_by_organisation_and_name_is_reported_and_what_it_replaced_is_kept() -> None:
     imported([{**ADA, "phone": "111", "notes": "old", "Badge": "1"}, {"organization": "Nordbank", "phone": "1 11"}])
     books = imported(
         [
@@ -438,7 +438,7 @@ def test_judging_writes_nothing_but_staging() -> None:
         (("姓", "名前", "会社", "電話"), [("田中", "太郎"), ("田中", "花子"), ("田", "中太郎")]),
     ],
 )
-def test_people_with_names_of_one_syllable_are_told_apart(
+def test_people_with_names_of_one_syllable_are_distinguished(
     headings: Sequence[str], people: Sequence[tuple[str, str]]
 ) -> None:
     rows = [dict(zip(headings, (*name, "ACME", f"02-555-{n}"), strict=True)) for n, name in enumerate(people)]

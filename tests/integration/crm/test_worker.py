@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psutil
 import pytest
 import xlsxwriter
 from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, request, workbook
+from support.real_workbooks import REAL, where_they_are
 from support.xlsx import MAIN, hostile
 
 from tasks.crm.readers.workbook import WorkbookError
@@ -35,6 +37,14 @@ def test_the_process_answers_what_reading_in_the_same_process_returns(tmp_path: 
         answered = read_in_child(path)
         assert answered == read(path)
         assert bool(answered.refused) != bool(answered.end)
+
+
+@pytest.mark.slow
+@where_they_are
+@pytest.mark.parametrize("path", sorted(REAL.rglob("*.xlsb")), ids=lambda path: path.name)
+def test_the_process_survives_every_file_that_is_read_by_compiled_code(tmp_path: Path, path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path))
+    assert read_in_child(copy) == read(copy)
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
@@ -151,7 +161,7 @@ def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_un
     assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask the person who made it what it is"
 
 
-def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
+def test_no_space_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\na@x.org\n")
     asked = asdict(request(path)) | {"into": str(tmp_path / "gone")}
     child = subprocess.run(COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
@@ -194,7 +204,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
     assert not [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
 
 
-def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.crm.worker_client import ReadingProcess
 
     for name in (

@@ -5,16 +5,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import State, flow
 from prefect.client.orchestration import get_client
+from prefect.context import use_profile
 from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 from prefect.states import Completed
 from pydantic import SecretStr
 from support.doctor import doctor, failed
@@ -27,8 +28,10 @@ from deployments.doctor.findings import Finding
 from deployments.prefect_api import PrefectApi
 from flows.foreground import run_in_foreground
 from flows.watchdog import watchdog
+from tasks.mofa import sources
 from tasks.notify.channels import Channels, NotifySettings, channels
 
+SOURCES = ("recorded", "unrecorded", "atlantis")
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 DEAD = [Finding("server", "failed", "does not answer", "start it"), Finding("worker", "unknown", "cannot be seen")]
 WELL = [Finding("server", "ok", "is well"), Finding("worker", "ok", "alive")]
@@ -54,6 +57,23 @@ def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_p
     assert found["worker"][0]["verdict"] == "unknown"
     assert "make up" in found["server"][0]["advice"]
     assert not (tmp_path / "postgres").exists()
+
+
+def test_the_source_of_the_daily_run_exists_and_the_age_of_its_pages_is_shown(tmp_path: Path) -> None:
+    recorded, unrecorded = (tmp_path / name for name in ("recorded.toml", "unrecorded.toml"))
+    shipped = Path(sources.__file__).parent
+    for copy in (recorded, unrecorded):
+        shutil.copy(shipped / "demo.toml", copy)
+    fixture = tmp_path / "recorded" / "recorded"
+    shutil.copytree(shipped / "recorded" / "demo", fixture)
+    head = json.loads((fixture / "fixture.json").read_text())
+    seen = datetime.now(UTC).date() - timedelta(days=400)
+    (fixture / "fixture.json").write_text(json.dumps({**head, "day": f"{seen}"}))
+    found = [doctor(tmp_path, MOFA_SOURCES=str(tmp_path), MOFA_SOURCE=name)[1]["source"][0] for name in SOURCES]
+    assert [each["verdict"] for each in found] == ["ok", "warning", "failed"]
+    assert f"{seen}, 400 days ago" in found[0]["text"]
+    assert "python -m tasks.mofa.try unrecorded --record" in found[1]["advice"]
+    assert "MOFA_SOURCE" in found[2]["advice"]
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
@@ -200,8 +220,9 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
 
     trigger = EventTrigger.model_validate(automations.AUTOMATIONS[0]["trigger"])
     since = datetime.now(UTC)
-    watchdog(return_state=True)
-    other()
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}):
+        watchdog(return_state=True)
+        other()
 
     def heard() -> dict[str, set[str]]:
         """Of each flow the names of the events that the trigger takes, or does not take."""
@@ -235,7 +256,8 @@ def test_a_run_in_the_foreground_sends_heartbeats_as_often_as_the_automation_exp
 
     server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
     monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "INFO"} | given)
-    assert run_in_foreground(job, {}) == 0
+    with use_profile("ephemeral", include_current_context=False):  # without what the fixture sets
+        assert run_in_foreground(job, {}) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"every {seconds} s"
 
 

@@ -52,8 +52,12 @@ def assert_numbers_changed(again: set[str], reached: set[str]) -> None:
         if numbers[0] == numbers[1] and emails[0] == emails[1]:
             assert key not in reached
         digits = [sorted(re.findall(r"\d", json.dumps(each).replace("(0)", ""))) for each in numbers]
-        if digits[0] != digits[1] or {*emails[0].casefold().split()} != {*emails[1].casefold().split()}:
+        if digits[0] != digits[1] or _words(emails[0]) != _words(emails[1]):
             assert key in reached
+
+
+def _words(email: str) -> set[str]:
+    return {*email.casefold().split()} - {"email"}
 
 
 def show_govuk(ministry: Ministry, day: str) -> None:
@@ -135,6 +139,21 @@ def test_fourteen_months_of_govuk(watch, found_again):
     assert watch.applied("govuk") == {}
 
 
+def as_meant(rows: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """The rows as their editors meant them: they had read UTF-8 as Windows-1252 in a tenth of the rows of 2012."""
+
+    def meant(word: re.Match[str]) -> str:
+        try:
+            return word[0].encode("cp1252").decode()
+        except UnicodeError:
+            return word[0]
+
+    def fixed(value: Any) -> Any:
+        return re.sub(r"[^\x00-\x7f]+", meant, value) if isinstance(value, str) else value
+
+    return {key: {name: fixed(value) for name, value in row.items()} for key, row in rows.items()}
+
+
 @pytest.mark.slow
 @needs_data
 def test_the_uk_list_of_2012_and_2013_day_by_day(watch):
@@ -149,7 +168,7 @@ def test_the_uk_list_of_2012_and_2013_day_by_day(watch):
     for file in files:
         watch.ministry.pages["/embassies.yml"] = file.read_bytes()
         try:
-            rows = uk_rows(yaml.safe_load(file.read_text(encoding="utf-8")))
+            rows = as_meant(uk_rows(yaml.safe_load(file.read_text(encoding="utf-8"))))
         except yaml.YAMLError:
             before = watch.tables()
             state = watch("uk")

@@ -67,7 +67,7 @@ def test_the_meta_element_goes_before_a_header_that_fits_anything():
 @pytest.mark.parametrize(
     ("text", "charset"), [(JAPANESE, "cp932"), (KOREAN, "cp949"), (RUSSIAN, "cp1251"), (JAPANESE, "utf-8")], ids=short
 )
-def test_without_any_label_the_bytes_tell(text, charset):
+def test_without_any_label_the_bytes_decide(text, charset):
     assert read(text.encode(charset), None) == text
 
 
@@ -84,3 +84,95 @@ def test_one_broken_byte_does_not_lose_the_page():
     assert text is not None
     assert "千代田区永田町" in text
     assert "\ufffd" in text
+
+
+FRENCH = "<p>Ambassade de Suède, rue de l’Église 5, Côte d’Ivoire, Pérou</p>" * 5
+POLISH = "<p>Ambasada Łotwy, ul. Świętokrzyska 3, Kraków, Żoliborz</p>" * 5
+GREEK = "<p>Πρεσβεία της Σουηδίας, Βασιλίσσης Σοφίας 7, Αθήνα</p>" * 5
+TURKISH = "<p>İsveç Büyükelçiliği, Kâtip Çelebi Sokağı, Ankara, Şili</p>" * 5
+HEBREW = "<p>שגרירות שוודיה, רחוב הירקון 12, תל אביב</p>" * 5
+ARABIC = "<p>سفارة السويد، شارع محمد صبري، القاهرة</p>" * 5
+THAI = "<p>สถานทูตสวีเดน ถนนสุขุมวิท กรุงเทพ</p>" * 5
+CHINESE = "<p>瑞典大使馆 北京市朝阳区东直门外大街 电话</p>" * 5
+TAIWANESE = "<p>瑞典辦事處 臺北市信義區基隆路 電話</p>" * 5
+
+
+@pytest.mark.parametrize("content_type", [None, "text/html; charset=utf-8"])
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        (FRENCH, "cp1252"),
+        (POLISH, "cp1250"),
+        (GREEK, "cp1253"),
+        (TURKISH, "cp1254"),
+        (HEBREW, "cp1255"),
+        (ARABIC, "cp1256"),
+        (THAI, "cp874"),
+        (CHINESE, "gb18030"),
+        (TAIWANESE, "big5"),
+        (RUSSIAN, "koi8_r"),
+        (RUSSIAN, "cp866"),
+    ],
+    ids=short,
+)
+def test_a_page_that_names_no_charset_or_a_false_one_is_guessed_and_the_guess_is_said(text, charset, content_type):
+    page = f"<html><title>Missions</title><body class=list>{text}</body></html>"
+    found = decode(page.encode(charset), content_type)
+    assert found is not None
+    assert found.text == page
+    assert found.assumed is not None
+
+
+def test_a_declared_charset_is_no_guess():
+    found = decode(RUSSIAN.encode("cp1251"), "text/html; charset=windows-1251")
+    assert found is not None
+    assert found.assumed is None
+
+
+@pytest.mark.parametrize(("text", "charset"), [(RUSSIAN, "cp1251"), (GREEK, "cp1253"), (JAPANESE, "cp932")], ids=short)
+def test_iso_8859_1_is_not_accepted_of_words_that_no_language_has(text, charset):
+    assert read(text.encode(charset), "text/html; charset=ISO-8859-1") == text
+
+
+def test_euc_jp_has_the_characters_of_windows():
+    text = "東京都港区 ①ビル ㈱ 髙橋 ﾋﾞﾙ №5 丂"
+    euc = b"".join(each.encode("ascii") if each.isascii() else euc_of(each) for each in text)
+    assert read(euc, "text/html; charset=EUC-JP") == text
+
+
+def euc_of(character: str) -> bytes:
+    """One character in EUC-JP as browsers write it: by its row and cell in Windows-31J, or in JIS X 0212."""
+    try:
+        lead, *rest = character.encode("cp932")
+    except UnicodeError:
+        return character.encode("euc_jp")
+    if not rest:
+        return bytes([0x8E, lead])
+    row = (lead - (0x81 if lead < 0xA0 else 0xC1)) * 2 + 1
+    trail = rest[0]
+    if trail >= 0x9F:
+        return bytes([row + 1 + 0xA0, trail - 0x9E + 0xA0])
+    return bytes([row + 0xA0, trail - (0x3F if trail < 0x7F else 0x40) + 0xA0])
+
+
+def test_a_few_bytes_that_are_no_utf_8_leave_the_rest_of_the_page_as_it_is():
+    body = f"<p>{KOREAN}{FRENCH}</p>".encode() + "<p>Église</p>".encode("cp1252")
+    for content_type in (None, "text/html; charset=iso-8859-1", "text/html; charset=euc-kr"):
+        found = decode(body, content_type)
+        assert found is not None
+        assert "주한 공관" in found.text
+        assert "Suède" in found.text
+        assert "\ufffdglise" in found.text
+        assert found.assumed is not None
+
+
+def test_a_page_that_was_encoded_twice_is_read_as_it_was_meant():
+    twice = RUSSIAN.encode().decode("latin-1").encode()
+    found = decode(twice, "text/html; charset=utf-8")
+    assert found is not None
+    assert (found.text, bool(found.assumed)) == (RUSSIAN, True)
+
+
+@pytest.mark.parametrize("body", [bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4])
+def test_what_is_no_text_is_none(body):
+    assert decode(body, "application/octet-stream") is None

@@ -35,12 +35,12 @@ def test_a_new_mission_is_added_and_an_absent_one_is_missing():
     assert changes == [Change("missing", "a", "Embassy a"), Change("added", "b", "Embassy b")]
 
 
-def test_a_changed_field_is_told_with_old_and_new_as_written():
+def test_a_changed_field_is_reported_with_old_and_new_as_written():
     changes = diff(known(mission(phone="+43 1")), by_key(mission(phone="+43 2 ")), at=NIGHT)
     assert changes == [Change("changed", "a", "Embassy a", "phone", "+43 1", "+43 2")]
 
 
-def test_address_phone_email_and_head_are_told_before_opening_hours():
+def test_address_phone_email_and_head_are_reported_before_opening_hours():
     fields = ("opening_hours", "head_of_mission", "email", "phone", "address")
     changes = diff(
         known(mission("a"), mission("z")),
@@ -50,7 +50,7 @@ def test_address_phone_email_and_head_are_told_before_opening_hours():
     assert [each.field for each in changes] == ["address", "phone", "email", "head_of_mission", *["opening_hours"] * 2]
 
 
-def test_closures_are_told_first():
+def test_closures_are_reported_first():
     before = {
         **known(mission("c", phone="1")),
         **known(mission("m")),
@@ -152,3 +152,40 @@ def test_the_switchboard_of_the_whole_ministry_is_no_evidence():
 
 def test_blanks_are_no_evidence():
     assert match_renamed(by_key(mission("a")), by_key(mission("b"))) == {}
+
+
+def test_another_country_in_the_same_house_is_another_mission():
+    before = mission("togo", country="Togo", address="1 High St", phone="1", email="togo@x")
+    now = mission("benin", country="Benin", address="1 High St", phone="2", email="benin@x")
+    changes = diff(known(before), by_key(now), at=NIGHT)
+    assert kinds(changes) == [("missing", "togo", None), ("added", "benin", None)]
+
+
+def test_a_country_that_was_renamed_is_the_same_mission():
+    before = mission("swaziland", country="Swaziland", address="1 High St", phone="1")
+    now = mission("eswatini", country="Eswatini", address="1 High St", phone="1")
+    changes = diff(known(before), by_key(now), at=NIGHT)
+    assert kinds(changes) == [("renamed", "eswatini", "name"), ("changed", "eswatini", "country")]
+
+
+@pytest.mark.parametrize("kept_now", ["1", "3"])
+def test_a_value_that_a_mission_which_is_still_there_has_or_had_is_no_evidence(kept_now):
+    perth, hobart = mission("perth", phone="1", address="A"), mission("hobart", phone="1", address="B")
+    darwin = mission("darwin", phone="1", address="C")
+    found = by_key(darwin, hobart.model_copy(update={"phone": kept_now}))
+    changes = diff(known(perth, hobart), found, at=NIGHT)
+    assert [each.kind for each in changes if each.key in {"perth", "darwin"}] == ["missing", "added"]
+
+
+def test_a_value_of_its_own_is_evidence_beside_one_that_is_shared():
+    perth, hobart = mission("perth", phone="1", email="p@x"), mission("hobart", phone="1")
+    darwin = mission("darwin", phone="1", email="p@x")
+    changes = diff(known(perth, hobart), by_key(darwin, hobart), at=NIGHT)
+    assert [each.kind for each in changes] == ["renamed"]
+
+
+def test_a_new_key_with_another_city_is_renamed_by_its_city():
+    before, now = mission("lyon", name="E", city="Lyon", phone="1"), mission("lyons", name="E", city="Lyons", phone="1")
+    assert diff(known(before), by_key(now), at=NIGHT) == [
+        Change("renamed", "lyons", "E", "city", "Lyon", "Lyons", was="lyon")
+    ]

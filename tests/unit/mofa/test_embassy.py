@@ -33,7 +33,13 @@ def test_a_key_survives_case_blanks_dashes_accents_composition_and_width(one, ot
     assert key_of(*one) == key_of(*other)
 
 
-def test_keys_tell_apart_what_a_note_in_brackets_tells_apart():
+def test_no_invisible_character_is_stored_or_is_part_of_a_key():
+    stored = mission(name="Em\u00adbassy", email="info@\u200bx.example", address="1\u2060 Main St")
+    assert (stored.name, stored.email, stored.address) == ("Embassy", "info@x.example", "1 Main St")
+    assert key_of("Em\u00adbassy\u200b") == key_of("Embassy")
+
+
+def test_keys_distinguish_what_a_note_in_brackets_distinguishes():
     assert key_of("Sapporo") != key_of("Sapporo (office in Hakodate)")
     assert key_of("a", "b-c") != key_of("a-b", "c")
 

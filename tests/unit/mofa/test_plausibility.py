@@ -32,7 +32,7 @@ def reasons(before, after, *, highest=None, proven=True, **thresholds):
     )
 
 
-def test_a_set_like_the_one_before_is_believed():
+def test_a_set_like_the_one_before_is_accepted():
     assert reasons(missions(100, phone="1"), missions(100, phone="1")) == []
 
 
@@ -41,7 +41,7 @@ def test_no_rows_are_held_even_the_first_time():
     assert reasons({}, {}) == ["The pages hold no mission at all, 0 are open."]
 
 
-def test_eighty_of_a_hundred_are_believed_and_seventy_nine_are_not():
+def test_eighty_of_a_hundred_are_accepted_and_seventy_nine_are_not():
     assert reasons(missions(100), missions(80)) == []
     assert reasons(missions(100), missions(79)) == [
         "Only 79 open missions are found again, 79.0 % of 100, the most of the last 30 days; at least 80% are expected."
@@ -139,3 +139,27 @@ def test_one_value_on_all_missions_holds_the_set_unless_it_was_accepted_before_o
     assert reasons({}, missions(9, email="all@a.example")) == []
     assert find_anomalies({}, same, highest=0, proven=True, may_be_same={"email"}) == []
     assert reasons(same, same) == []
+
+
+def held_for(found, before=None, **given):
+    return find_anomalies(known(before or found), found, highest=len(found), proven=True, **given)
+
+
+@pytest.mark.parametrize(("count", "held"), [(2, False), (3, True)])
+def test_three_unreadable_missions_of_a_small_set_hold_it_and_two_never_do(count, held):
+    assert bool(held_for(missions(20), unreadable=["row: reason"] * count)) is held
+
+
+@pytest.mark.parametrize(("count", "held"), [(10, False), (11, True)])
+def test_more_than_five_per_cent_unreadable_missions_hold_a_set(count, held):
+    reasons = held_for(missions(200), unreadable=["Embassy 1: no phone"] * count)
+    assert bool(reasons) is held
+    assert all("Embassy 1: no phone" in each for each in reasons)
+
+
+def test_emails_without_an_at_sign_on_many_missions_hold_a_set_unless_they_were_there_before():
+    hidden = missions(20, email=lambda n: f"[protected {n}]")
+    assert len(held_for(hidden, before=missions(20, email=lambda n: f"{n}@x.example"))) == 2, "and all changed"
+    assert held_for(hidden) == []
+    few = missions(20, email=lambda n: "by form" if n < 2 else f"{n}@x.example")
+    assert held_for(few, before=missions(20, email=lambda n: f"{n}@x.example")) == []

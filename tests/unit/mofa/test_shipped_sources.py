@@ -5,7 +5,8 @@ import re
 from datetime import date
 
 import pytest
-from support.list_pages import GERMANY, JAPANESE, LISTS, germany, germany_page, hidden, japan_page, korea_page
+from support.english_lists import hidden
+from support.list_pages import GERMANY, JAPANESE, LISTS, germany, germany_page, japan_page, korea_page
 from support.project import SHARED
 from support.record_fixtures import pages_of
 
@@ -59,7 +60,7 @@ def test_the_first_set_of_a_source_is_held_unless_its_layout_was_saved():
     } == {
         "japan": False,
         "korea": False,
-        "ireland": True,
+        "ireland": False,
         "russia": True,
         "demo": True,
     }
@@ -116,6 +117,14 @@ def _korean(phone, fax="700-1009", name="가나다라"):
 def test_short_notations_of_telephone_numbers_are_the_numbers_they_stand_for(old, new, same):
     assert ("phone" not in differences(_korean(old), _korean(new))) is same
     assert ("fax" not in differences(_korean("1", old), _korean("1", new))) is same
+
+
+def test_a_blank_beside_a_korean_letter_is_no_change():
+    (before,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구 종로 38 Tower A", *_ROW[6:], "1", "2")]))
+    (after,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구  종로38, Tower A", *_ROW[6:], "1", "2")]))
+    (moved,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구 종로 38 TowerA", *_ROW[6:], "1", "2")]))
+    assert differences(before, after) == []
+    assert differences(before, moved) == ["address"]
 
 
 def test_a_full_page_of_korea_leads_to_the_next_and_a_shorter_one_ends_the_list():
