@@ -12,8 +12,11 @@ DOCS_STAMP := $(DOCS_VENV)/.installed
 LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# A file's tests run in one process, which shares a server among them; files start in the order of tests/conftest.py.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help install up doctor service soak test test-all lint docs bench lock clean
+.PHONY: help install up demo doctor service soak test test-all lint docs bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,20 +27,23 @@ install: $(STAMP) ## make .venv, with exactly the packages of requirements.lock 
 up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 	@exec $(PY) -m deployments.up
 
-doctor: $(STAMP) ## is everything there that the jobs rely on? fails if not; what should only be looked at is said
+doctor: $(STAMP) ## check everything that the jobs need; fails if a check fails, not for a warning
 	@$(PY) -m deployments.doctor || [ $$? = 1 ]
 
-service: $(STAMP) ## start it with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
+demo: $(STAMP) ## beside make up: an invented ministry is watched on four days, within a minute
+	@$(PY) -m deployments.demo
+
+service: $(STAMP) ## start make up with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
 	@$(PY) -m deployments.service $(if $(TO),--to "$(TO)")
 
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
 	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
 
 test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
-	@$(PY) -m pytest -n auto --dist loadfile -m "not slow"
+	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)"
 
 test-all: $(STAMP) ## all tests
-	@$(PY) -m pytest -n auto --dist loadfile
+	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/ruff check
@@ -54,7 +60,7 @@ bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers 
 	@$(if $(ARGS),,$(BENCH_VENV)/bin/python tests/bench/monitor.py)
 
 lock: ## choose the versions again and write all locks (needs uv on PATH, or UV=...)
-	@$(LOCK) --extra dev --extra s3 --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
+	@$(LOCK) --extra dev --extra s3 --extra javascript --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
 	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
 	@$(LOCK) --group pyproject.toml:docs --constraints requirements.lock --output-file requirements-docs.lock
 

@@ -1,1 +1,1 @@
-"""The database: settings, tables, statements. The only room that knows SQL."""
+"""The database: settings, tables and statements. No other package contains SQL."""

@@ -1,12 +1,12 @@
-"""The connection to the database: from the environment to an engine, and from a driver's error to a plain sentence.
+"""The connection to the database: makes engines from the settings, and plain sentences from the driver's errors.
 
     DatabaseError
-    ├── DatabaseConfigError   a setting is wrong: nothing was tried
-    ├── DatabaseUnavailableError     it may answer in a moment: trying again can heal it
-    └── DatabaseConflictError        lost a race against another transaction: trying again heals it
+    ├── DatabaseConfigError        a setting is wrong
+    ├── DatabaseUnavailableError   it does not answer now: trying again may succeed
+    └── DatabaseConflictError      another transaction was faster: trying again may succeed
 
-DATABASE_URL wins over POSTGRES_*; without either the embedded server of DATA_DIR is used. Passwords never appear in a
-message.
+DATABASE_URL takes precedence over POSTGRES_*. Without either, the embedded server of DATA_DIR is used. No message
+contains a password.
 """
 
 import os.path
@@ -28,20 +28,22 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
+from db.embedded_location import EmbeddedError
 from db.errors import JobError, TransientError, UserError
 from db.settings import ROOT, ProjectSettings, SettingsError
 
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
 MIGRATIONS_WAIT = "10min"  # for another process that migrates
 CONNECT_TIMEOUT = 10  # seconds
-TALK = {"client_encoding": "utf8"}  # else that of the database or of PGCLIENTENCODING, and COPY is sent as UTF-8
+HIGHEST_PORT = 65535
+ENCODING = {"client_encoding": "utf8"}  # COPY is sent as UTF-8, whatever PGCLIENTENCODING or the database says
 DRIVER = "postgresql+psycopg"
 _IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLAlchemy's
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 
 
 class DatabaseError(JobError):
-    """The database cannot do what was asked: one plain sentence."""
+    """The database cannot do what was asked; the message is one plain sentence."""
 
 
 class DatabaseConfigError(DatabaseError, UserError):
@@ -79,8 +81,9 @@ def database_settings() -> DatabaseSettings:
         settings = DatabaseSettings.load()
     except SettingsError as error:
         raise DatabaseConfigError(str(error)) from None
-    # Not Path.expanduser, which raises for a user whom nobody knows.
-    return settings.model_copy(update={"data_dir": ROOT / os.path.expanduser(settings.data_dir)})  # noqa: PTH111
+    # Path.expanduser raises for an unknown user.
+    data_dir = ROOT / os.path.expanduser(settings.data_dir)  # noqa: PTH111 - see above
+    return settings.model_copy(update={"data_dir": data_dir})
 
 
 def database_url() -> URL | None:
@@ -94,7 +97,7 @@ def database_url() -> URL | None:
         return parse_url(settings.database_url.get_secret_value())
     if settings.postgres_server is None:
         given = sorted(name.upper() for name in settings.model_fields_set if name.startswith("postgres_"))
-        if given:  # the embedded database in its place would be a guess
+        if given:  # the embedded database would be a guess
             raise DatabaseConfigError(
                 f"POSTGRES_SERVER is not set, but {', '.join(given)}: set it to the database's host (such as "
                 "localhost), or leave all of them empty for the embedded database"
@@ -105,7 +108,7 @@ def database_url() -> URL | None:
     socket = server.startswith("/")
     if not socket and (set("/@ ") & set(server) or server.count(":") == 1):
         raise DatabaseConfigError(
-            "POSTGRES_SERVER is not a host: write its name alone, as in db.example.org (the port goes into "
+            "POSTGRES_SERVER is not a host: write only its name, as in db.example.org (the port goes into "
             "POSTGRES_PORT, user and password into POSTGRES_USER and POSTGRES_PASSWORD; an address into DATABASE_URL)"
         )
     return URL.create(
@@ -120,10 +123,10 @@ def database_url() -> URL | None:
 
 
 def parse_url(given: str) -> URL:
-    """DATABASE_URL in any of its spellings, with our driver.
+    """DATABASE_URL in SQLAlchemy's form and with psycopg as driver; libpq's other spellings are understood.
 
     Raises:
-        DatabaseConfigError: says what is wrong, without the URL, which may hold a password.
+        DatabaseConfigError: says what is wrong, without the URL, which may contain a password.
     """
     shape = "write postgresql://user:password@host:5432/database (special characters of the password as %xx)"
     try:
@@ -132,8 +135,8 @@ def parse_url(given: str) -> URL:
     except (ArgumentError, ValueError):
         raise DatabaseConfigError(f"DATABASE_URL is not an address: {shape}") from None
     if url.drivername not in _SCHEMES:
-        raise DatabaseConfigError(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL will do: {shape}")
-    # libpq's other spellings. A password must not stay in the query, where SQLAlchemy would show it.
+        raise DatabaseConfigError(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL works: {shape}")
+    # User and password may be in the query. SQLAlchemy would show a password there.
     query = dict(url.query)
     username, password = (query.pop(name, None) or getattr(url, at) for name, at in _IN_QUERY.items())
     if not isinstance(username, str | None) or not isinstance(password, str | None):
@@ -142,7 +145,7 @@ def parse_url(given: str) -> URL:
     try:
         psycopg.conninfo.make_conninfo(**{name: value for name, value in query.items() if isinstance(value, str)})
     except psycopg.Error as error:
-        raise DatabaseConfigError(f"DATABASE_URL: {str(error).strip()}: take it out, or {shape}") from None
+        raise DatabaseConfigError(f"DATABASE_URL: {str(error).strip()}: remove it, or {shape}") from None
     if url.host and url.host.upper().startswith("%2F"):
         url = url.set(host="", query={**query, "host": unquote(url.host)})
     if url.host and "@" in url.host:
@@ -151,8 +154,8 @@ def parse_url(given: str) -> URL:
         raise DatabaseConfigError(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
     if not url.database:
         raise DatabaseConfigError(f"DATABASE_URL names no database: {shape}")
-    if port is not None and not 0 < port < 65536:  # noqa: PLR2004 - TCP's ports
-        raise DatabaseConfigError(f"DATABASE_URL names the port {port}, which there is not: {shape}")
+    if port is not None and not 0 < port <= HIGHEST_PORT:
+        raise DatabaseConfigError(f"DATABASE_URL names the port {port}, which does not exist: {shape}")
     return url.set(drivername=DRIVER)
 
 
@@ -162,27 +165,27 @@ def _address() -> URL:
         return given
     try:
         return make_url(embedded.start(database_settings().data_dir)).set(drivername=DRIVER)
-    except embedded.EmbeddedError as error:
+    except EmbeddedError as error:
         raise DatabaseUnavailableError(str(error)) from error
 
 
 @cache
 def engine() -> Engine:
-    """The engine of this process; starts the embedded server if that is what is used."""
+    """The engine of this process; starts the embedded server if no other database is set."""
     return create_engine(
         _address(),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **TALK},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **ENCODING},
     )
 
 
 @cache
 def lock_engine() -> Engine:
-    """Connections for locks that last as long as their session: never pooled, never idled out, their death noticed."""
+    """Connections for session-level locks: not pooled, without an idle timeout, with keepalives."""
     keep = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     url = engine().url
-    given = url.query.get("options", "")  # such as a search_path: ours must not take its place
-    never = (
+    given = url.query.get("options", "")  # such as a search_path, which must stay
+    options = (
         f"{given} -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
         " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
     )
@@ -190,13 +193,13 @@ def lock_engine() -> Engine:
         url,
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": never, **keep, **TALK},
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options, **keep, **ENCODING},
     )
 
 
 def unlock(lock: Connection) -> None:
-    """Close a connection of `lock_engine` for good: nobody may inherit a session that still holds a lock."""
-    # Closing alone frees its locks a moment later: whoever starts at once would still find them held.
+    """Release the locks of a connection of `lock_engine` and close it."""
+    # Closing releases the locks only a moment later: a run that starts at once would still find them held.
     with suppress(SQLAlchemyError):
         lock.execute(select(func.pg_advisory_unlock_all()))
     lock.invalidate()
@@ -205,12 +208,34 @@ def unlock(lock: Connection) -> None:
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """A transaction that commits at the end of the block; the driver's errors leave it as a DatabaseError."""
+    """A transaction that commits at the end of the block; the driver's errors are raised as a DatabaseError."""
     try:
         with engine().begin() as connection:
             yield connection
     except (DBAPIError, NoFreeConnection, psycopg.Error) as error:  # COPY goes to the driver directly
         raise explain(error) from error
+
+
+@contextmanager
+def database_of_command() -> Iterator[None]:
+    """Start the embedded database for one command, and stop it at the end unless another client uses it.
+
+    Another database is left as it is.
+
+    Raises:
+        DatabaseError: the embedded database cannot be started or stopped.
+    """
+    if database_url() is not None:
+        yield
+        return
+    try:
+        with embedded.borrowed(database_settings().data_dir):
+            try:
+                yield
+            finally:
+                engine().dispose()  # these connections must not look like another client
+    except EmbeddedError as error:
+        raise DatabaseUnavailableError(str(error)) from error
 
 
 def _migrations() -> Config:
@@ -230,7 +255,7 @@ def revisions() -> tuple[str | None, str | None]:
 
 
 def upgrade() -> None:
-    """Bring the tables up to date; any number of processes may do it at once."""
+    """Bring the tables up to date; any number of processes may call it at once."""
     config = _migrations()
     try:
         with engine().connect() as connection:
@@ -253,25 +278,26 @@ def upgrade() -> None:
         raise explain(error) from error
 
 
-_BY_STATE = {  # SQLSTATE, or its class -> what to do
-    "28": (DatabaseConfigError, "does not let this user in: check user and password in DATABASE_URL or POSTGRES_*"),
-    "3D000": (DatabaseConfigError, "does not have this database: make it, or check its name in DATABASE_URL"),
-    "53100": (DatabaseUnavailableError, "has no room left on its disk: free some and start the job again"),
-    "53300": (DatabaseUnavailableError, "has no connection left: raise max_connections, or stop some of its clients"),
+_BY_STATE = {  # SQLSTATE, or its first characters -> error and what to do
+    "28": (DatabaseConfigError, "refuses this user: check user and password in DATABASE_URL or POSTGRES_*"),
+    "3D000": (DatabaseConfigError, "does not have this database: create it, or check its name in DATABASE_URL"),
+    "53100": (DatabaseUnavailableError, "has no space left on its disk: free some and start the job again"),
+    "53300": (DatabaseUnavailableError, "has no free connection: raise max_connections, or stop some of its clients"),
     "53": (DatabaseUnavailableError, "is out of memory or other resources: see its log"),
-    "25006": (DatabaseConfigError, "only lets us read: it is a replica or set read-only; name the primary"),
-    "42501": (DatabaseConfigError, "does not let this user do that: make it the owner of the database"),
+    "25006": (DatabaseConfigError, "is read-only: it is a replica, or set so; name the primary in DATABASE_URL"),
+    "42501": (DatabaseConfigError, "does not permit this user to do that: make the user the owner of the database"),
     "42703": (DatabaseConfigError, "has tables of another version: run alembic upgrade head"),
-    "42P01": (DatabaseConfigError, "lacks our tables: run alembic upgrade head"),
+    "42P01": (DatabaseConfigError, "lacks the tables of this project: run alembic upgrade head"),
     "57P": (DatabaseUnavailableError, "was stopped or restarted: start the job again"),
-    "08": (DatabaseUnavailableError, "broke off the connection: start the job again"),
+    "08": (DatabaseUnavailableError, "closed the connection: start the job again"),
     "58": (DatabaseUnavailableError, "cannot read or write its own files: see its log"),
-    "40": (DatabaseConflictError, "gave way to another transaction: start the job again"),
+    "40": (DatabaseConflictError, "rolled this back in favour of another transaction: start the job again"),
     "23505": (DatabaseConflictError, "got the same row from another transaction at the same time: start the job again"),
 }
 
 
-_SAID = {  # a connection that was refused carries no SQLSTATE, only words; the first that is found counts
+# A refused connection has no SQLSTATE, only a message: part of the message -> SQLSTATE. The first match counts.
+_STATE_OF_MESSAGE = {
     "too many": "53300",
     "remaining connection slots": "53300",
     "password authentication failed": "28",
@@ -284,18 +310,18 @@ _SAID = {  # a connection that was refused carries no SQLSTATE, only words; the 
 
 
 def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
-    """A driver's error as one plain sentence that says what to do; keeps the constraint's name, never a password."""
+    """The driver's error as one plain sentence that says what to do, with the constraint's name, without a password."""
     where = _where()
     if isinstance(error, NoFreeConnection):
         return DatabaseUnavailableError(f"all connections of this process to {where} are in use: start the job again")
     driver = error.orig if isinstance(error, DBAPIError) else error
-    said = (str(driver).strip().splitlines() or [type(driver).__name__])[0].strip()
+    message = (str(driver).strip().splitlines() or [type(driver).__name__])[0].strip()
     state = getattr(driver, "sqlstate", None) or ""
     lost = isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError) and not state
-    if lost and ("FATAL" in said or "no password supplied" in said):
-        state = next((state for words, state in _SAID.items() if words in said), "")
+    if lost and ("FATAL" in message or "no password supplied" in message):
+        state = next((state for words, state in _STATE_OF_MESSAGE.items() if words in message), "")
     if lost and isinstance(error, DBAPIError) and error.connection_invalidated:
-        state = "08"  # it did answer before
+        state = "08"  # it answered before
     diagnosed = getattr(driver, "diag", None)
     constraint = getattr(diagnosed, "constraint_name", None)
     named = f" (constraint {constraint})" if constraint else ""
@@ -304,13 +330,13 @@ def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
             kind, what = _BY_STATE[known]
             return kind(f"{where} {what}{named}")
     if lost:
-        return DatabaseUnavailableError(f"{where} does not answer ({said}): is it running, is the address right?")
-    primary = getattr(diagnosed, "message_primary", None) or said
+        return DatabaseUnavailableError(f"{where} does not answer ({message}): is it running, is the address right?")
+    primary = getattr(diagnosed, "message_primary", None) or message
     return DatabaseError(f"{where} refused a statement{named}: {primary}{f' [{state}]' if state else ''}")
 
 
 def _where() -> str:
-    """The database, without user and password, and without starting it."""
+    """The database, for people: without user and password. Does not start the embedded one."""
     try:
         url = database_url()
     except DatabaseConfigError:

@@ -1,10 +1,10 @@
-"""The expected errors of a job: each ends it with one plain sentence, without a traceback.
+"""The expected errors of a job: each ends the run with one plain sentence, without a traceback.
 
     JobError
-    ├── UserError        a person changes something first: trying again as it is fails again
+    ├── UserError        a person must change something: trying again without that fails again
     └── TransientError   the network, a server or another transaction: trying again later may succeed
 
-What is neither, such as a statement that the database does not accept, is a JobError of its own.
+An error that is neither, such as a statement that the database refuses, is a JobError of its own.
 """
 
 

@@ -1,26 +1,24 @@
-"""Forgets one person, everywhere: contacts, their history, rejected and staged rows, shared addresses, messages.
+"""Deletes one person from contacts, their history, rejected and staged rows, shared addresses and messages.
 
     python -m db.forget ann@example.org
 
-A person is known by their e-mail here; everybody who shares the address is meant. Contacts of others that mention it,
-in notes or in a column of its own, are not removed but named, because only a person can say what is to become of them.
+The e-mail address identifies the person; everybody who shares it is deleted. Contacts of other people that mention the
+address, in their notes or in another column, are not deleted but listed: only a person can decide about them.
 """
 
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from db import embedded
-from db.engine import DatabaseError, database_settings, database_url, engine, transaction
+from db.engine import DatabaseError, database_of_command, transaction
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was removed, and what was not."""
+    """What was deleted, and what a person has to look at."""
 
     contacts: int
     rejects: int
@@ -32,7 +30,7 @@ class Forgotten:
 
 
 def forget(connection: Connection, email: str) -> Forgotten:
-    """Remove whoever has this e-mail, whatever its case, in the caller's transaction."""
+    """Delete everybody with this e-mail address, in upper or lower case, in the caller's transaction."""
     address = {"email": email, "pattern": _pattern(email)}
     gone = connection.scalars(
         text("DELETE FROM contacts WHERE lower(email) = lower(:email) RETURNING id"), address
@@ -83,12 +81,12 @@ def forget(connection: Connection, email: str) -> Forgotten:
 
 
 def _texts(column: str) -> str:
-    """The words of a column of JSON, in SQL: of a line break it makes two characters, of which one is a letter."""
+    """SQL for the words of a JSON column, in which each escape is a blank: its letter would become part of a word."""
     return rf"regexp_replace({column}::text, '\\(u[0-9a-f]{{4}}|.)', ' ', 'g')"
 
 
 def _pattern(email: str) -> str:
-    """The address as a word of its own: not joann@example.org for ann@example.org, nor ann@example.org.uk."""
+    """A pattern for the address as a whole word: neither joann@example.org nor ann@example.org.uk."""
     return rf"(?<![[:alnum:]._%+-]){re.escape(email)}(?![[:alnum:]_-]|\.[[:alnum:]])"
 
 
@@ -99,19 +97,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Usage: python -m db.forget EMAIL", file=sys.stderr)
         return 2
     try:
-        with nullcontext() if database_url() else embedded.borrowed(database_settings().data_dir):
-            try:
-                with transaction() as connection:
-                    done = forget(connection, given[0])
-            finally:
-                engine().dispose()  # our own connections must not look like somebody else's
-    except (DatabaseError, embedded.EmbeddedError) as error:
+        with database_of_command(), transaction() as connection:
+            done = forget(connection, given[0])
+    except DatabaseError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"removed: {done}")
     if done.mentions:
-        print(f"others that mention {given[0]}, for you to look at: contacts {', '.join(map(str, done.mentions))}")
-    print("Take the person out of the workbook too: its next version would bring them back.")
+        print(f"Other contacts mention {given[0]}; look at these: contacts {', '.join(map(str, done.mentions))}")
+    print("Remove the person from the workbook too: its next version would import them again.")
     return 0
 
 

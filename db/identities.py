@@ -1,32 +1,33 @@
 """Who is who: which person each staged row describes, in the file and among the stored contacts.
 
-A row comes with its own identity (made where it is read). This module replaces it by another one where rows of one
-person say more or less of them, and lists the stored contacts that take over the identity of a row. Only staging is
-written: a stored contact changes in `contacts.merge`.
+A row comes with an identity of its own, which the reading process computed. This module replaces it where rows of the
+same person fill different fields, and lists the stored contacts that get the identity of a row ("adoptions"). It writes
+only to staging: `contacts.merge` changes the stored contacts.
 
-Rules, version 2. The identity of a row is the strongest of
+Rules, version 2. The identity of a row is the first of these that it has:
 
 1. its external id within its source system,
 2. its e-mail and name or, without a name, its e-mail,
 3. its organisation and name or, of an organisation without a person, its organisation and place (street, city,
    country).
 
-Those of 3, and an e-mail without a name, are weak: two people may share them. Rows that share one and contradict each
-other are rejected, and so are rows of one id whose e-mail and name both differ (contradictions.py).
+Those of 3, and an e-mail without a name, are weak: two people may share them. Rows that share a weak identity and
+contradict each other are rejected, and so are rows of one external id whose e-mail and name both differ
+(contradictions.py).
 
-Rows that say more and rows that say less meet:
+Rows with different identities are the same person in these cases:
 
-- A new id takes over the stored contact without an id that has the row's next identity: e-mail and name or, for a row
-  without an e-mail, the weak one. Of several new ids the first in order takes it, unless the file also has rows without
-  an id for it.
-- A new id joins the contact with an id of another system that has its e-mail and name, if it is the only one on both
-  sides. That contact keeps its id; the new one is kept in `extra`.
-- A row without an id joins the one person with an id who has its e-mail and name, unless a stored contact without an id
-  has it too.
-- A row or a stored contact that has neither id nor e-mail joins the one person who shares its weak identity and has one
-  of them. Two stored contacts stay two.
+- A new external id adopts the stored contact without an external id that has the row's next identity: e-mail and name
+  or, for a row without an e-mail, the weak one. Of several new ids the first in order adopts it, unless the file also
+  has rows without an id for it.
+- A new external id joins the contact with an id of another system that has its e-mail and name, if there is only one
+  on both sides. That contact keeps its id; the new one is kept in `extra`.
+- A row without an external id joins the only person with one who has its e-mail and name, unless a stored contact
+  without an id has them too.
+- A row or a stored contact that has neither id nor e-mail joins the only person who has its weak identity and an id or
+  an e-mail. Two stored contacts are never merged.
 
-Of several candidates none is chosen, but for the first rule.
+If several candidates are left, none is chosen, except by the first rule.
 """
 
 from sqlalchemy import Connection, text
@@ -41,14 +42,14 @@ BASIS = f"""CASE WHEN {{0}}.email IS NULL THEN {WEAK_BASIS}
     WHEN num_nonnulls({{0}}.first_name, {{0}}.last_name) = 0 THEN 'e-mail' ELSE 'e-mail and name' END"""
 
 
-def find_people(connection: Connection, p: str, *, ids: bool) -> int:
-    """Give each staged row the identity of its person; returns how many stored contacts are taken over.
+def find_people(connection: Connection, table: str, *, ids: bool) -> int:
+    """Give each staged row the identity of its person; returns how many stored contacts are adopted.
 
-    Leaves the temporary table `adoptions` (contact_id, identity_hash, basis).
+    Makes the temporary table `adoptions` (contact_id, identity_hash, basis).
 
     Args:
-        connection: in the transaction that judges; statistics of the staging table are fresh.
-        p: the import's staging table.
+        connection: in the transaction that evaluates; the staging table was analysed.
+        table: the import's staging table.
         ids: whether rows may have an external id.
     """
     connection.execute(
@@ -56,21 +57,21 @@ def find_people(connection: Connection, p: str, *, ids: bool) -> int:
             CREATE TEMP TABLE adoptions (contact_id bigint, identity_hash bytea, basis text) ON COMMIT DROP""")
     )
     stored_ids = connection.scalar(text("SELECT EXISTS (SELECT FROM contacts WHERE mail_hash IS NOT NULL)"))
-    taken = 0
+    adopted = 0
     if ids:
-        taken += _adopt_by_id(connection, p)
+        adopted += _adopt_by_id(connection, table)
         if stored_ids:
-            _join_other_system(connection, p)
+            _join_other_system(connection, table)
     if ids or stored_ids:
-        _join_by_mail(connection, p)
-    return taken + _adopt_by_name(connection, p)
+        _join_by_mail(connection, table)
+    return adopted + _match_by_name(connection, table)
 
 
 # ---------------------------------------------------------------------- external ids
 
 
-def _adopt_by_id(connection: Connection, p: str) -> int:
-    """Let new ids take over stored contacts without an id; returns how many."""
+def _adopt_by_id(connection: Connection, table: str) -> int:
+    """Let new external ids adopt stored contacts without one; returns how many."""
     connection.execute(
         text(f"""
             CREATE TEMP TABLE new_ids ON COMMIT DROP AS
@@ -78,7 +79,7 @@ def _adopt_by_id(connection: Connection, p: str) -> int:
                    (array_agg(mail_hash ORDER BY email, {whole_name("s")}))[1] AS mail_hash,
                    (array_agg(name_hash ORDER BY {whole_name("s")}, lower(concat_ws(
                        ' ', organization, street, city, country))))[1] AS name_hash
-            FROM {p} s WHERE external_id IS NOT NULL AND problems IS NULL
+            FROM {table} s WHERE external_id IS NOT NULL AND problems IS NULL
             AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = s.identity_hash) GROUP BY 1""")
     )
     connection.execute(text("ANALYZE new_ids"))
@@ -93,17 +94,17 @@ def _adopt_by_id(connection: Connection, p: str) -> int:
                 WHERE c.external_id IS NULL
             ) found
             WHERE (mail_hash IS NOT NULL AND candidates = 1) OR NOT EXISTS (
-                SELECT FROM {p} s WHERE s.identity_hash = stored_hash AND problems IS NULL)
+                SELECT FROM {table} s WHERE s.identity_hash = stored_hash AND problems IS NULL)
             ORDER BY id, external_id""")
     )
     return found.rowcount
 
 
-def _join_other_system(connection: Connection, p: str) -> None:
-    """Let new ids join the contact that another system knows by an id of its own."""
+def _join_other_system(connection: Connection, table: str) -> None:
+    """Let new external ids join the contact that has an id of another system."""
     connection.execute(
         text(f"""
-            UPDATE {p} s SET identity_hash = known.identity_hash, external_id = NULL, source_system = NULL,
+            UPDATE {table} s SET identity_hash = known.identity_hash, external_id = NULL, source_system = NULL,
                 mail_hash = NULL,
                 extra = extra || jsonb_build_object(format('External id (%s)', s.source_system), s.external_id)
             FROM (
@@ -116,21 +117,21 @@ def _join_other_system(connection: Connection, p: str) -> None:
     )
 
 
-def _join_by_mail(connection: Connection, p: str) -> None:
-    """Let rows without an id join the one person with an id who has their e-mail and name."""
+def _join_by_mail(connection: Connection, table: str) -> None:
+    """Let rows without an external id join the only person with one who has their e-mail and name."""
     connection.execute(
         text(f"""
             WITH owners AS (
-                SELECT mail_hash, identity_hash FROM {p}
+                SELECT mail_hash, identity_hash FROM {table}
                 WHERE external_id IS NOT NULL AND mail_hash IS NOT NULL AND problems IS NULL
                 UNION
-                SELECT c.mail_hash, c.identity_hash FROM contacts c JOIN {p} s ON s.identity_hash = c.mail_hash
+                SELECT c.mail_hash, c.identity_hash FROM contacts c JOIN {table} s ON s.identity_hash = c.mail_hash
                 WHERE c.mail_hash IS NOT NULL AND s.problems IS NULL
             ), only_one AS (
                 SELECT mail_hash, (array_agg(identity_hash))[1] AS identity_hash
                 FROM owners GROUP BY 1 HAVING count(*) = 1
             )
-            UPDATE {p} s SET identity_hash = o.identity_hash
+            UPDATE {table} s SET identity_hash = o.identity_hash
             FROM only_one o WHERE s.identity_hash = o.mail_hash AND s.external_id IS NULL AND s.problems IS NULL
             AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = o.mail_hash
                             AND c.id NOT IN (SELECT contact_id FROM adoptions))""")
@@ -140,14 +141,17 @@ def _join_by_mail(connection: Connection, p: str) -> None:
 # ---------------------------------------------------------------------- organisation and name, or place
 
 
-def _adopt_by_name(connection: Connection, p: str) -> int:
-    """Let who has neither id nor e-mail join the one person with the same name; returns how many are stored ones."""
-    if not _find_weak_names(connection, p):
+def _match_by_name(connection: Connection, table: str) -> int:
+    """Let rows and stored contacts with neither id nor e-mail join the only person with their name.
+
+    Returns how many stored contacts are adopted.
+    """
+    if not _find_weak_names(connection, table):
         return 0
-    _find_claimants(connection, p)
+    _find_claimants(connection, table)
     connection.execute(
         text(f"""
-            CREATE TEMP TABLE claims ON COMMIT DROP AS
+            CREATE TEMP TABLE name_matches ON COMMIT DROP AS
             WITH only_one AS (
                 SELECT name_hash, (array_agg(identity_hash))[1] AS identity_hash
                 FROM claimants GROUP BY name_hash HAVING count(DISTINCT identity_hash) = 1
@@ -165,63 +169,64 @@ def _adopt_by_name(connection: Connection, p: str) -> int:
                     LIMIT 1
                 ) owner ON true
             )
-            -- Two stored contacts stay two, and of two that one person claims neither is chosen.
+            -- Two stored contacts are never merged; of two that one person could adopt, none is chosen.
             SELECT name_hash, identity_hash, adopted_id, basis FROM known
             WHERE adopted_id IS NULL OR (owner_id IS NULL AND adoptions = 1)""")
     )
     connection.execute(
         text(f"""
-            UPDATE {p} s SET identity_hash = claims.identity_hash
-            FROM claims WHERE s.name_hash = claims.name_hash AND {WEAK_STAGED} AND s.problems IS NULL""")
+            UPDATE {table} s SET identity_hash = m.identity_hash
+            FROM name_matches m WHERE s.name_hash = m.name_hash AND {WEAK_STAGED} AND s.problems IS NULL""")
     )
     found = connection.execute(
         text("""
             INSERT INTO adoptions
-            SELECT adopted_id, identity_hash, basis FROM claims WHERE adopted_id IS NOT NULL""")
+            SELECT adopted_id, identity_hash, basis FROM name_matches WHERE adopted_id IS NOT NULL""")
     )
     return found.rowcount
 
 
-def _find_weak_names(connection: Connection, p: str) -> int:
-    """Keep the names of staged rows with a weak identity, and of such stored contacts that the file names.
+def _find_weak_names(connection: Connection, table: str) -> int:
+    """Make the temporary table `weak_names`; returns how many rows it has.
 
-    Returns how many.
+    It has the names of staged rows with a weak identity, and of stored contacts with one whose name is in the file.
     """
     found = connection.execute(
         text(f"""
             CREATE TEMP TABLE weak_names ON COMMIT DROP AS
             SELECT name_hash, bool_or(c.name_hash IS NOT NULL) AS stored
-            FROM {p} s LEFT JOIN (SELECT name_hash FROM contacts c WHERE {WEAK_STORED}) c USING (name_hash)
+            FROM {table} s LEFT JOIN (SELECT name_hash FROM contacts c WHERE {WEAK_STORED}) c USING (name_hash)
             WHERE s.problems IS NULL AND (({WEAK_STAGED}) OR c.name_hash IS NOT NULL) GROUP BY 1""")
     )
     connection.execute(text("ANALYZE weak_names"))
     return found.rowcount
 
 
-def _find_claimants(connection: Connection, p: str) -> None:
-    """Keep who has one of these names and an id or an e-mail.
+def _find_claimants(connection: Connection, table: str) -> None:
+    """Make the temporary table `claimants`: the people with one of these names and an id or an e-mail.
 
-    A name that is stored with a weak identity and that no such row claims needs no look at the other contacts, which is
-    a scan of all: two stored contacts stay two. So importing the same workbook again needs none.
+    To find them among the stored contacts needs a scan of all. It is left out for a name that is stored with a weak
+    identity and that no such row of the file has, because two stored contacts are never merged. So importing the same
+    workbook again needs no scan.
     """
     connection.execute(
         text(f"""
             CREATE TEMP TABLE claimants ON COMMIT DROP AS
-            SELECT name_hash, identity_hash FROM {p} s JOIN weak_names USING (name_hash)
+            SELECT name_hash, identity_hash FROM {table} s JOIN weak_names USING (name_hash)
             WHERE problems IS NULL AND NOT ({WEAK_STAGED})""")
     )
-    asked = connection.execute(
+    open_names = connection.execute(
         text("""
-            CREATE TEMP TABLE asked ON COMMIT DROP AS
+            CREATE TEMP TABLE open_names ON COMMIT DROP AS
             SELECT name_hash FROM weak_names WHERE NOT stored OR name_hash IN (SELECT name_hash FROM claimants)""")
     )
-    if not asked.rowcount:
+    if not open_names.rowcount:
         return
-    connection.execute(text("ANALYZE asked"))  # else the planner hashes all contacts instead of these few
+    connection.execute(text("ANALYZE open_names"))  # otherwise the planner hashes all contacts
     connection.execute(
         text(f"""
             INSERT INTO claimants
             SELECT name_hash, coalesce(a.identity_hash, c.identity_hash)
-            FROM contacts c JOIN asked USING (name_hash) LEFT JOIN adoptions a ON a.contact_id = c.id
+            FROM contacts c JOIN open_names USING (name_hash) LEFT JOIN adoptions a ON a.contact_id = c.id
             WHERE NOT ({WEAK_STORED}) OR a.contact_id IS NOT NULL""")
     )

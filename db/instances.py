@@ -1,8 +1,8 @@
-"""Instances: how many runs of a job are at work on one subject, counted by who is alive.
+"""Instances: limits how many runs of a job work on one subject, counting only runs that are alive.
 
-Whoever works holds one of `limit` numbered advisory locks, on a connection of its own: it is gone the moment its holder
-is. A run that exists only in Prefect, such as one stuck in PENDING, holds nothing. A restart of the database frees all
-of them; that a unit of work is done once does not depend on them (`db.task_runs`).
+Each working run holds one of `limit` numbered advisory locks, on a connection of its own. The lock ends with its
+session. A run that exists only in Prefect, such as one that is stuck in PENDING, holds none. A restart of the database
+releases all of them: `db.task_runs`, and not this module, guarantees that a unit of work is completed once.
 """
 
 import hashlib
@@ -14,23 +14,23 @@ from db.engine import explain, lock_engine, unlock
 
 
 class Instance:
-    """A place among those at work on `subject`.
+    """One of the runs that may work on `subject` at the same time.
 
     Args:
         name: the job.
-        subject: what it is about; None counts all runs of the job that name none.
-        holder: how others learn who we are, at most 63 bytes.
+        subject: what the run works on; None counts all runs of the job without a subject.
+        holder: the name of this run, which `holders` returns in other runs; at most 63 bytes.
     """
 
     def __init__(self, name: str, subject: str | None, holder: str) -> None:
         self._name, self._subject, self._holder = name, subject, holder
         self._lock: Connection | None = None
 
-    def take(self, limit: int) -> bool:
-        """Take one of `limit` places; False if all are taken. Connects again if the connection was lost.
+    def acquire(self, limit: int) -> bool:
+        """Acquire one of `limit` locks; False if others hold all of them. Connects again if the connection was lost.
 
         Raises:
-            DatabaseError: the database does not answer; it may be tried again.
+            DatabaseError: the database does not answer; the call may be repeated.
         """
         try:
             if self._lock is None:
@@ -39,11 +39,11 @@ class Instance:
             lock = self._lock
             return any(lock.scalar(select(func.pg_try_advisory_lock(key))) for key in self._keys(limit))
         except DBAPIError as error:
-            self.leave()
+            self.release()
             raise explain(error) from error
 
     def holders(self, limit: int) -> list[str]:
-        """Who has the places now."""
+        """The names of the runs that hold the locks now."""
         if self._lock is None:
             return []
         try:
@@ -57,17 +57,17 @@ class Instance:
             )
             return [holder for (holder,) in found]
         except DBAPIError as error:
-            self.leave()
+            self.release()
             raise explain(error) from error
 
-    def leave(self) -> None:
-        """Give the place to others."""
+    def release(self) -> None:
+        """Release the lock."""
         lock, self._lock = self._lock, None
         if lock is not None:
             unlock(lock)
 
     def _keys(self, limit: int) -> list[int]:
-        """The numbered locks: 64 bits, so that no two subjects meet, and apart from the pairs of db.task_runs."""
+        """The keys of the locks: one 64-bit number each, so that subjects do not collide; db.task_runs uses pairs."""
         about = f"{self._name}\0{self._subject or ''}".encode("utf-8", "surrogatepass")
         return [_digest(about, number) for number in range(limit)]
 

@@ -1,8 +1,8 @@
-"""One row of several: what becomes of a stored contact (c) and a staged row (s) that are one person, as SQL.
+"""How a stored contact (c) and a staged row (s) of the same person are merged, as SQL expressions.
 
-A blank never erases, and `extra` merges by heading. First and last name stay together: of one person the whole name is
-the same, and two parts say more than one. Only who is known by an external id may have another name, which replaces
-the old one as a whole.
+A blank cell never erases a value, and `extra` is merged by heading. First and last name are replaced together or not
+at all: of the same person the full name is the same, and two parts are better than one. Only a person who is identified
+by an external id can have another name; it replaces both parts of the old one.
 """
 
 from db.tables import CONTACT_FIELDS
@@ -12,7 +12,7 @@ PLAIN_FIELDS = [field for field in CONTACT_FIELDS if field not in NAMES]
 
 
 def whole_name(row: str) -> str:
-    """The name of a row in one text without regard to case; '' without one."""
+    """SQL for the full name of a row in lower case; '' without a name."""
     return f"lower(concat_ws(' ', {row}.first_name, {row}.last_name))"
 
 
@@ -27,16 +27,16 @@ MERGED = {
         f" OR {_RENAMED} THEN s.{name} ELSE c.{name} END"
         for name in NAMES
     },
-    # A contact keeps its first id; `identities` never lets a row with another one come here.
+    # A contact keeps its first id: identities.py matches it with no row that has another one.
     "external_id": "coalesce(c.external_id, s.external_id)",
     "source_system": "coalesce(c.source_system, s.source_system)",
     "extra": "c.extra || s.extra",
 }
-# "Changed" means that merging changes something.
+# Whether merging changes anything.
 CHANGES = f"({', '.join(MERGED.values())}) IS DISTINCT FROM ({', '.join(f'c.{column}' for column in MERGED)})"
 
-# Hashes cannot be made here, so the merged row takes over the one of the row that says most of what is hashed. Where
-# each says a part, the contact is found by what the row says, or not by e-mail at all.
+# The database cannot compute the hashes. The merged contact takes the hash of the contact or the row that fills more of
+# the hashed fields. Where each fills a part of them, it takes the hash of the row, or has none of its e-mail.
 MERGED_HASHES = {
     "identity_hash": "s.identity_hash",
     "name_hash": f"""CASE

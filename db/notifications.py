@@ -1,8 +1,8 @@
-"""The outbox: what is to be told, who is telling it, and what was told.
+"""The outbox: messages that were sent, are being sent, or wait to be sent.
 
-A row is written in the transaction of what it tells, so that one is not there without the other. Sending is another
-step: it leases rows, so that two senders never take the same one and a killed one frees it again. A row that is being
-sent has no last_error; one that waits says why.
+A message is written in the transaction of the change that it reports. Sending is a separate step. It leases a message,
+so that two senders never take the same one; the lease of a killed sender expires. A message that is being sent has no
+last_error; one that waits for another attempt has the reason there.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,23 +15,23 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db.tables import notifications
 
-LEASE_SECONDS = 300  # longer than any channel may take to answer
-MOST_ATTEMPTS, MOST_DAYS = 50, 30  # given up after both
-ATTEMPTS_IN_FRONT = 3  # after so many the next message shows whether it is the channel that fails, or the message
-_LOST = """status = 'pending' AND channel IN (SELECT channel FROM notifications
+LEASE_SECONDS = 300  # longer than a channel may take to answer
+MOST_ATTEMPTS, MOST_DAYS = 50, 30  # a message fails for good after both
+ATTEMPTS_BEFORE_NEXT = 3  # then the next message is tried, to see whether the channel fails or only this message
+_OF_REMOVED_CHANNELS = """status = 'pending' AND channel IN (SELECT channel FROM notifications
            WHERE status = 'pending' AND attempts > 0 AND channel <> ALL(:channels))"""
 _DUE = "(leased_until IS NULL OR leased_until < now())"
 
 
 @dataclass(frozen=True)
 class Due:
-    """A message that we hold the lease of."""
+    """A message whose lease the caller holds."""
 
     id: int
     channel: str  # digest of its URL
     title: str
     body: dict[str, Any]  # plain, markdown
-    attempts: int  # this one included
+    attempts: int  # including this one
 
 
 def enqueue(
@@ -46,11 +46,12 @@ def enqueue(
 
 
 def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[str] = ()) -> Due | None:
-    """The oldest message of these channels, if any of its channel is due, now ours for LEASE_SECONDS; None without one.
+    """Lease the oldest message of these channels for LEASE_SECONDS; None if no message is due.
 
-    None goes before it, whatever its own wait; but in a doubtful channel those tried often step aside for the others.
+    Each channel is strict first in, first out: if any of its messages is due, its oldest is sent, even if that one
+    waits for another attempt. In a doubtful channel, messages that were tried often come after the others.
     """
-    aside = "(attempts >= :in_front AND channel = ANY(:doubtful))"
+    tried_often = "(attempts >= :before_next AND channel = ANY(:doubtful))"
     row = connection.execute(
         text(f"""
             UPDATE notifications SET attempts = attempts + 1, last_error = NULL,
@@ -58,13 +59,13 @@ def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[
             WHERE id = (SELECT id FROM notifications
                         WHERE status = 'pending' AND channel = ANY(:channels)
                               AND channel IN (SELECT channel FROM notifications WHERE status = 'pending' AND {_DUE})
-                              AND ({_DUE} OR last_error IS NOT NULL AND NOT {aside})
-                        ORDER BY {aside}, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                              AND ({_DUE} OR last_error IS NOT NULL AND NOT {tried_often})
+                        ORDER BY {tried_often}, id LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING id, channel, title, body, attempts"""),
         {
             "lease": LEASE_SECONDS,
             "channels": list(channels),
-            "in_front": ATTEMPTS_IN_FRONT,
+            "before_next": ATTEMPTS_BEFORE_NEXT,
             "doubtful": list(doubtful),
         },
     )
@@ -73,7 +74,7 @@ def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[
 
 
 def mark_sent(connection: Connection, due: Due) -> None:
-    """The channel took the message."""
+    """Record that the channel has accepted the message."""
     connection.execute(
         update(notifications)
         .where(notifications.c.id == due.id)
@@ -82,9 +83,15 @@ def mark_sent(connection: Connection, due: Due) -> None:
 
 
 def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool = True) -> None:
-    """The channel did not take it: it waits, with all that is due there, as long again as it is old, up to an hour.
+    """Record why the channel did not accept the message, and delay it by its age, at least a minute, at most an hour.
 
-    Not by its attempts: each new message makes one of the oldest, and would put it off.
+    The delay does not grow with the attempts, because each new message causes an attempt of the oldest.
+
+    Args:
+        connection: the caller's.
+        due: the message.
+        why: the reason, as a sentence.
+        others_wait: delay the other messages that are due in the channel as well.
     """
     connection.execute(
         text(f"""
@@ -105,34 +112,40 @@ def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool
 
 
 def pending(connection: Connection, channels: Sequence[str], minutes: int) -> int:
-    """How many messages for these channels have been waiting for longer than that, or were given up."""
+    """How many messages for these channels have waited for longer than that, or have failed for good."""
     waits = notifications.c.created_at < func.now() - text(":minutes * interval '1 minute'").bindparams(minutes=minutes)
-    ours = notifications.c.channel.in_(channels)  # of a channel that was taken out nobody expects them any more
+    ours = notifications.c.channel.in_(channels)  # messages of removed channels are counted by `of_removed_channels`
     late = select(func.count()).where(notifications.c.status != "sent", waits, ours)
     return int(connection.scalar(late) or 0)
 
 
-def lost(connection: Connection, channels: Sequence[str]) -> int:
-    """How many messages wait for channels that are none of these and did not take one: with another password, say."""
-    found = text(f"SELECT count(*) FROM notifications WHERE {_LOST}")
+def of_removed_channels(connection: Connection, channels: Sequence[str]) -> int:
+    """How many messages wait for channels that are not among these and that refused a message.
+
+    Usually the channel's URL was corrected: with another password it is another channel.
+    """
+    found = text(f"SELECT count(*) FROM notifications WHERE {_OF_REMOVED_CHANNELS}")
     return int(connection.scalar(found, {"channels": list(channels)}) or 0)
 
 
 def redirect(connection: Connection, channels: Sequence[str], to: str | None) -> int:
-    """Let what is lost wait for one of these channels; returns how many. What it knows is given up; all, if to None."""
+    """Move the messages of removed channels to the channel `to`; returns how many were moved.
+
+    The others fail for good: those that `to` already has, or all of them if `to` is None.
+    """
     moved = text(f"""
-        WITH lost AS (SELECT id, dedup_key FROM notifications WHERE {_LOST}),
+        WITH removed AS (SELECT id, dedup_key FROM notifications WHERE {_OF_REMOVED_CHANNELS}),
              moved AS (UPDATE notifications SET channel = :to, attempts = 0, last_error = NULL, leased_until = NULL
-                       WHERE CAST(:to AS text) IS NOT NULL AND id IN (SELECT min(id) FROM lost GROUP BY dedup_key)
+                       WHERE CAST(:to AS text) IS NOT NULL AND id IN (SELECT min(id) FROM removed GROUP BY dedup_key)
                              AND dedup_key NOT IN (SELECT dedup_key FROM notifications WHERE channel = :to)
                        RETURNING id),
-             given_up AS (UPDATE notifications SET status = 'failed'
-                          WHERE id IN (SELECT id FROM lost EXCEPT SELECT id FROM moved))
+             failed AS (UPDATE notifications SET status = 'failed'
+                          WHERE id IN (SELECT id FROM removed EXCEPT SELECT id FROM moved))
         SELECT count(*) FROM moved""")
     return int(connection.scalar(moved, {"channels": list(channels), "to": to}) or 0)
 
 
-def forget_sent(connection: Connection, before: datetime) -> int:
-    """Remove what was sent, or given up, before then; returns how many."""
+def delete_sent(connection: Connection, before: datetime) -> int:
+    """Delete the messages that were created before then and sent, or failed for good; returns how many."""
     done = and_(notifications.c.status != "pending", notifications.c.created_at < before)
     return connection.execute(notifications.delete().where(done)).rowcount

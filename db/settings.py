@@ -1,4 +1,4 @@
-"""The base of all settings: read from the environment and .env; a wrong one is one sentence that names the variable."""
+"""The base class of all settings: reads the environment and .env, and names each wrong variable in one sentence."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.errors import UserError
 
-ROOT = Path(__file__).parents[1]  # relative paths in settings start here, wherever a worker was started
+ROOT = Path(__file__).parents[1]  # relative paths in settings start here, in whatever directory a worker runs
 
 
 def env_file() -> Path:
@@ -18,17 +18,17 @@ def env_file() -> Path:
 
 
 class SettingsError(UserError, ValueError):
-    """A setting is wrong: the message names the variable and what it may be, never its value, which may be a secret."""
+    """A setting is wrong: the message names the variable and what is allowed, never the value, which may be secret."""
 
 
 class ProjectSettings(BaseSettings):
-    """Settings of one package. An empty value counts as not set; the environment wins over the file."""
+    """Settings of one package. An empty value counts as not set; the environment takes precedence over the file."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     @classmethod
     def load(cls) -> Self:
-        """The settings as they are now.
+        """The settings, read now.
 
         Raises:
             SettingsError: names every variable that is wrong.

@@ -1,15 +1,16 @@
-"""The database for a shell: what pg_dump, pg_restore and psql need to find it.
+"""Prints the shell variables with which pg_dump, pg_restore and psql find the database.
 
     eval "$(python -m db.shell)"
 
-Also puts the programs that come with the embedded database on PATH, and starts that if it is what is used, so that a
-backup can be restored while nothing else runs; `make up` stops it when it ends.
+It also adds the programs of the embedded database to PATH, and starts that database if no other is set, so that a
+backup can be restored while nothing else runs. `make up` stops it when it ends.
 """
 
 import shlex
 import sys
 
 from db import embedded
+from db.embedded_location import EmbeddedError
 from db.engine import DatabaseError, database_settings, database_url, parse_url
 
 
@@ -17,7 +18,7 @@ def variables() -> dict[str, str]:
     """The variables of libpq.
 
     Raises:
-        DatabaseError, EmbeddedError: there is none, or it cannot be started.
+        DatabaseError, EmbeddedError: a setting is wrong, or the embedded database cannot be started.
     """
     url = database_url() or parse_url(embedded.start(database_settings().data_dir))
     host = url.host or url.query.get("host")
@@ -31,7 +32,7 @@ def main() -> int:
     try:
         exports = [f"export {name}={shlex.quote(value)}" for name, value in variables().items()]
         exports.append(f"export PATH={shlex.quote(str(embedded.programs()))}:$PATH")
-    except (DatabaseError, embedded.EmbeddedError) as error:
+    except (DatabaseError, EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(exports))

@@ -1,7 +1,7 @@
-"""Statements of staging: the rows of an import that were read and checked one by one and wait to be matched together.
+"""Statements of staging: the checked rows of an import until all of them are there.
 
-Each import has an unlogged partition of its own, created when it starts and dropped when it is done, so that imports
-never meet there and nothing is left to vacuum.
+Each import has an unlogged partition of its own. It is created when the import starts and dropped when it is done, so
+that imports do not wait for each other there and nothing is left to vacuum.
 """
 
 import json
@@ -41,21 +41,21 @@ _STAGED_BY = """
 
 @dataclass(frozen=True)
 class LateRejects:
-    """Rows that are rejected after they were read, so that whoever counted filled cells then can subtract theirs."""
+    """Rows that were rejected after they were read, and the cells that they fill, to correct counts made before."""
 
     rows: int
     filled: dict[str, int]  # field -> how many of them fill it
-    filled_extra: dict[str, int]  # heading of extra -> likewise
+    filled_extra: dict[str, int]  # heading in extra -> the same
 
     def __add__(self, other: "LateRejects") -> "LateRejects":
         filled, extra = (
-            dict(Counter(ours) + Counter(theirs))
-            for ours, theirs in ((self.filled, other.filled), (self.filled_extra, other.filled_extra))
+            dict(Counter(one) + Counter(another))
+            for one, another in ((self.filled, other.filled), (self.filled_extra, other.filled_extra))
         )
         return LateRejects(self.rows + other.rows, filled, extra)
 
 
-# Accepted rows of which the reader kept all cells although their date is clear: one cell is filled.
+# Accepted rows with `raw` and without an ambiguous date: the reading process keeps `raw` where one cell is filled.
 _LONE = "raw IS NOT NULL AND month_first IS NULL"
 _ONLY_CELL = "(SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 1 <> '' LIMIT 1)"
 
@@ -66,13 +66,13 @@ def partition(import_id: int) -> str:
 
 
 def prepare_staging(connection: Connection, import_id: int, reading: str = "") -> None:
-    """Make the import's own staging table, unless an earlier attempt left it, and drop those of finished imports.
+    """Create the staging table of the import, unless an earlier attempt left it, and drop those of completed imports.
 
     Args:
         connection: in a transaction that has checked its ownership.
         import_id: task_runs.id of the import.
-        reading: hex digest of how the rows are read. Rows that were read another way are dropped: the cache may know
-            batches of this reading that were staged before them, and counting cannot tell whose rows are there now.
+        reading: hex digest of how the rows are read. Rows with another digest are dropped: otherwise a count of rows
+            could not show that batches which the cache has results of were replaced by rows of another reading.
     """
     _lock_staging(connection)
     for done in connection.scalars(text(f"{_STAGED_BY} WHERE r.status = 'completed'")).all():
@@ -90,24 +90,24 @@ def prepare_staging(connection: Connection, import_id: int, reading: str = "") -
             f"(PRIMARY KEY (position)) FOR VALUES IN ({import_id:d}) WITH (autovacuum_enabled = false)"
         )
     )
-    # What ANALYZE then samples is enough to choose between a scan and an index, in a tenth of the time.
+    # The sample that ANALYZE then takes is enough to choose between a scan and an index, in a tenth of the time.
     few = ", ".join(f"ALTER {column} SET STATISTICS 10" for column in ANALYSED)
     connection.execute(text(f"ALTER TABLE {table} ALTER import_id SET DEFAULT {import_id:d}, {few}"))
     connection.execute(text(f"COMMENT ON TABLE {table} IS '{reading}'"))
 
 
 def _lock_staging(connection: Connection) -> None:
-    """Making or dropping a partition takes a weaker lock first: two at once would wait for each other."""
+    """Lock the staging table: creating or dropping a partition takes a weaker lock first, so two could deadlock."""
     connection.execute(text("LOCK TABLE ONLY import_staging IN ACCESS EXCLUSIVE MODE"))
 
 
-def forget_staging(connection: Connection, preview: str, before: datetime) -> int:
-    """Drop what was staged by whom nobody goes on with; returns of how many.
+def drop_abandoned_staging(connection: Connection, preview: str, before: datetime) -> int:
+    """Drop the staging tables of abandoned imports; returns how many.
 
     Args:
         connection: in a transaction of its own.
-        preview: the name of the previews' unit of work: of a broken-off one nothing is of use.
-        before: an import that nobody went on with since then would stage its rows again.
+        preview: the name of the previews' unit of work. A preview that stopped is not continued.
+        before: an import that was not continued since then stages its rows again.
     """
     _lock_staging(connection)
     left = connection.scalars(
@@ -120,12 +120,12 @@ def forget_staging(connection: Connection, preview: str, before: datetime) -> in
 
 
 def drop_staging(connection: Connection, import_id: int) -> None:
-    """Drop what an import staged."""
+    """Drop the staging table of an import."""
     connection.execute(text(f"DROP TABLE IF EXISTS {partition(import_id)}"))
 
 
 def discard_rows(connection: Connection, import_id: int) -> None:
-    """Remove what an import staged, and keep its table: a next attempt finds that all batches are missing."""
+    """Remove the staged rows of an import and keep its table: the next attempt stages all batches again."""
     connection.execute(text(f"TRUNCATE {partition(import_id)}"))
 
 
@@ -155,8 +155,8 @@ def stage(connection: Connection, import_id: int, first: int, last: int, blocks:
 def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int, int, int]]) -> list[int]:
     """The first positions of the batches whose rows are not all staged; rows beyond the last batch are removed.
 
-    Unlogged rows vanish when the database crashes, and a cached result may be older than the table: so they are
-    counted.
+    The rows are counted because unlogged rows vanish when the database crashes, and a cached result may be older than
+    the table.
 
     Args:
         connection: in a transaction that has checked its ownership.
@@ -167,7 +167,7 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     end = batches[-1][1] if batches else 0
     counted = connection.execute(text(f"SELECT count(*), max(position) FROM {table}")).one()
     if counted == (sum(rows for _, _, rows in batches), end or None):
-        return []  # positions are different numbers, and only this reading's rows are there
+        return []  # positions are unique, and the table has rows of this reading only
     connection.execute(text(f"DELETE FROM {table} WHERE position > :end"), {"end": end})
     missing = connection.execute(
         text(f"""
@@ -183,12 +183,12 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
 def settle_dates(
     connection: Connection, import_id: int, day_first: bool | None, days: Mapping[str, int]
 ) -> LateRejects:
-    """Give each ambiguous date its one reading, or reject its row where the workbook does not tell.
+    """Decide how each ambiguous date is read, or reject its row if the workbook does not show it.
 
     Args:
         connection: any.
         import_id: task_runs.id of the import.
-        day_first: what the unambiguous dates of the column say; None if they say nothing or contradict each other.
+        day_first: the order in the unambiguous dates of the column; None if there are none, or they differ.
         days: sheet -> index in `raw` of the column's cell.
 
     Returns:
@@ -197,7 +197,10 @@ def settle_dates(
     table = partition(import_id)
     if day_first is None:
         cell = "(raw -> (CAST(:days AS jsonb) ->> sheet)::int)"
-        reason = "has the day or the month first, and no other date of the column tells which: write it as YYYY-MM-DD"
+        reason = (
+            "can be read with the day or with the month first, and no other date in the column shows which: "
+            "write it as YYYY-MM-DD"
+        )
         return _reject(connection, table, "month_first IS NOT NULL", cell, reason, {"days": json.dumps(days)})
     if not day_first:
         connection.execute(
@@ -207,31 +210,31 @@ def settle_dates(
 
 
 def reject_lone_names(connection: Connection, import_id: int) -> LateRejects:
-    """Reject the rows with a name in one cell and nothing else; to be called before `settle_dates`."""
+    """Reject the rows with a name in one cell and nothing else. Call it before `settle_dates`."""
     reason = (
-        "has nothing but a name, like the heading of a section: "
+        "has nothing but a name, like a section title: "
         "add an e-mail address, a telephone number or an organisation if it is a record"
     )
     return _reject(connection, partition(import_id), f"{_LONE} AND organization IS NULL", _ONLY_CELL, reason, {})
 
 
 def reject_lone_organizations(connection: Connection, import_id: int) -> LateRejects:
-    """Reject the rows with nothing but an organisation that no person of the file has; like `reject_lone_names`."""
+    """Reject the rows with nothing but an organisation that no person has. Call it before `settle_dates`."""
     table = partition(import_id)
-    nobodys = f"""{_LONE} AND organization IS NOT NULL AND NOT EXISTS (
+    of_no_person = f"""{_LONE} AND organization IS NOT NULL AND NOT EXISTS (
         SELECT FROM {table} person WHERE lower(person.organization) = lower({table}.organization)
         AND num_nonnulls(person.first_name, person.last_name, person.email) > 0)"""
     reason = (
-        "has nothing but an organisation, like the heading of a section: "
+        "has nothing but an organisation, like a section title: "
         "add a name, a place or a telephone number if it is a record"
     )
-    return _reject(connection, table, nobodys, _ONLY_CELL, reason, {})
+    return _reject(connection, table, of_no_person, _ONLY_CELL, reason, {})
 
 
 def _reject(
     connection: Connection, table: str, which: str, cell: str, reason: str, parameters: Mapping[str, str]
 ) -> LateRejects:
-    """Reject accepted rows; `cell` is the heading and the value that are at fault, as SQL."""
+    """Reject accepted rows. `which` is the condition and `cell` the faulty heading and value, both as SQL."""
     counts = ", ".join(f"count({field})" for field in CONTACT_FIELDS)
     rows, extra, *filled = connection.execute(
         text(f"""

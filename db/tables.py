@@ -1,7 +1,7 @@
-"""All tables of the project: the one place that says what is stored and what the database itself refuses.
+"""All tables of the project, with the constraints that the database checks itself.
 
-The tables are made by the migrations only; this metadata is what a test compares them with and what the statements of
-the other modules are built from. Times are timestamptz.
+Only the migrations create the tables. A test compares them with this metadata, and the statements of the other modules
+are built from it. Times are timestamptz.
 """
 
 import datetime as dt
@@ -39,7 +39,7 @@ metadata = MetaData(
     }
 )
 
-# What a person is known by, in the order in which it is hashed, staged and shown.
+# The fields of a contact, in the order in which they are hashed, staged and shown.
 CONTACT_FIELDS = (
     "organization",
     "first_name",
@@ -70,25 +70,25 @@ def _updated_at() -> Column[dt.datetime]:
 def _contact_columns() -> list[Column[Any]]:
     return [
         *[Column(name, Date if name == "last_contacted" else Text) for name in CONTACT_FIELDS],
-        Column("source_system", Text),  # the system in which external_id is unique; empty without one
+        Column("source_system", Text),  # the system in which external_id is unique; null without an external_id
     ]
 
 
-# One row for each unit of work of any job: the memory behind "once".
+# One row for each unit of work of any job: the state behind `idempotent_once`.
 task_runs = Table(
     "task_runs",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(128), nullable=False),  # the job
-    Column("idempotency_key", String(255), nullable=False),  # the unit of work: done once for each key
+    Column("idempotency_key", String(255), nullable=False),  # of the unit of work: completed once for each key
     Column("status", String(32), nullable=False, server_default="processing"),
     Column("last_error", Text),  # one plain sentence
-    Column("attempts", Integer, nullable=False, server_default="0"),  # the fencing token: who has the last number owns
+    Column("attempts", Integer, nullable=False, server_default="0"),  # the fencing token: the highest number owns
     Column("token", Uuid, nullable=False, server_default=func.gen_random_uuid()),  # of this row in this database
     Column("subject", Text),  # what the unit is about: a workbook, a source
-    Column("fingerprint", Text),  # digest of the input: one key stands for one input
+    Column("fingerprint", Text),  # digest of the input: a key belongs to one input
     Column("result", JSONB),
-    Column("flow_run_id", Uuid),  # the Prefect run that worked on it last
+    Column("flow_run_id", Uuid),  # the last Prefect run that worked on it
     _created_at(),
     _updated_at(),
     UniqueConstraint("name", "idempotency_key"),
@@ -100,22 +100,22 @@ contacts = Table(
     "contacts",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # Who this is: external id, else e-mail and name, else organisation and name or place.
+    # Of the identity: external id, else e-mail and name, else organisation and name or place.
     Column("identity_hash", LargeBinary, nullable=False),
-    # Organisation and name or, without a person, organisation and place; whatever else identifies it.
+    # Of organisation and name or, without a person, of organisation and place; for every contact.
     Column("name_hash", LargeBinary, nullable=False),
     Column("mail_hash", LargeBinary),  # e-mail and name, where an external id is the identity
     *_contact_columns(),
     Column("extra", JSONB, nullable=False, server_default=text("'{}'")),  # every other column: heading -> text
-    # task_runs.id of the import that wrote it last. Rows there are never removed, and a constraint that is checked for
-    # each row was a quarter of the merge.
+    # task_runs.id of the import that wrote the row last. No foreign key: rows of task_runs that imported something are
+    # never deleted, and the check of each row took a quarter of the time of a merge.
     Column("import_id", Integer),
     Column("source_sheet", Text),
     Column("source_row", Integer),  # as Excel shows it
     _created_at(),
     _updated_at(),
     UniqueConstraint("identity_hash"),
-    # The only ones that are looked for by name; the others are met in one scan where a workbook asks for them.
+    # Only these contacts are looked up by name. The others are found in one scan, if a workbook needs them.
     Index("contacts_name_hash_idx", "name_hash", postgresql_where=text("email IS NULL AND external_id IS NULL")),
     Index("contacts_mail_hash_idx", "mail_hash", postgresql_where=text("mail_hash IS NOT NULL")),
     Index(
@@ -128,8 +128,8 @@ contacts = Table(
     CheckConstraint("(external_id IS NULL) = (source_system IS NULL)", name="source_system"),
 )
 
-# What an import replaced or filled in stored contacts, and what of repeated rows it left out: nothing is lost. No
-# foreign keys, as in contacts; db/forget.py removes the rows of a person.
+# The values that an import replaced or filled in stored contacts, and those of repeated rows that it left out. No
+# foreign keys, as in contacts; db/forget.py deletes the rows of a person.
 contact_changes = Table(
     "contact_changes",
     metadata,
@@ -138,9 +138,9 @@ contact_changes = Table(
     Column("import_id", Integer, nullable=False),  # task_runs.id
     Column("field", Text, nullable=False),  # a column of contacts
     Column("heading", Text),  # the key in extra, where field is extra
-    Column("old", Text),  # the value that was replaced; of a repeated row the value that was left out
+    Column("old", Text),  # the value that was replaced or, of a repeated row, left out
     Column("new", Text),  # the value that is stored
-    Column("basis", Text, nullable=False),  # by which the row is the person
+    Column("basis", Text, nullable=False),  # the identity by which the row was matched
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint(
         "basis IN ('external id', 'e-mail and name', 'e-mail', 'organisation and name', 'organisation and place',"
@@ -150,7 +150,7 @@ contact_changes = Table(
     Index(None, "contact_id"),
 )
 
-# One row for each faulty cell; a row of the workbook with two of them stands here twice.
+# One row for each faulty cell: a row of the workbook with two faulty cells has two rows here.
 import_rejects = Table(
     "import_rejects",
     metadata,
@@ -158,20 +158,21 @@ import_rejects = Table(
     Column("import_id", Integer, ForeignKey("task_runs.id", ondelete="CASCADE"), nullable=False),
     Column("sheet", Text, nullable=False),
     Column("row_number", Integer, nullable=False),  # as Excel shows it
-    Column("column_name", Text),  # the heading; empty when the row as a whole is at fault
+    Column("column_name", Text),  # the heading; null if the fault is in the whole row
     Column("value", Text),
     Column("reason", Text, nullable=False),
     Column("row", JSONB, nullable=False),  # the whole row: [[heading, text], …] in the order of the workbook
     Index(None, "import_id"),
 )
 
-# Rows that were read and judged one by one, waiting to be judged together. Each import has an unlogged partition of its
-# own, made when it starts and dropped when it is done, so that imports never meet here and nothing is left to vacuum.
+# Rows that were checked one by one, until all rows of the import are there. Each import has an unlogged partition of
+# its own, created when it starts and dropped when it is done: imports do not disturb each other, and nothing has to be
+# vacuumed.
 import_staging = Table(
     "import_staging",
     metadata,
     Column("import_id", Integer, nullable=False),
-    Column("position", Integer, nullable=False),  # the row's number, counted on over several sheets
+    Column("position", Integer, nullable=False),  # number of the row, counted over all sheets of the import
     Column("sheet", Text, nullable=False),
     Column("row_number", Integer, nullable=False),
     Column("identity_hash", LargeBinary),
@@ -181,27 +182,28 @@ import_staging = Table(
     Column("month_first", Date),  # the other reading of an ambiguous date in last_contacted
     Column("extra", JSONB),
     Column("problems", JSONB),  # why the row is rejected: [[column, value, reason], …]
-    Column("raw", JSONB),  # the whole row, where it is or may yet be rejected
+    Column("raw", JSONB),  # the whole row, if it is rejected or may be rejected later
     postgresql_partition_by="LIST (import_id)",
 )
 
-# A page of a ministry as it was, and what was read from it: evidence, and the memory behind conditional requests.
+# A page of a ministry as it was fetched, and what was read from it: the proof of changes, and the state of conditional
+# requests.
 page_snapshots = Table(
     "page_snapshots",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("source", Text, nullable=False),
-    Column("url", Text, nullable=False),  # the ministry's own, whatever mirror it was fetched from
-    Column("sha256", Text, nullable=False),  # of the bytes as they came
+    Column("url", Text, nullable=False),  # the ministry's own, also if it was fetched from a mirror
+    Column("sha256", Text, nullable=False),  # of the bytes of the answer
     Column("etag", Text),
     Column("last_modified", Text),
     Column("content_type", Text, nullable=False),
     Column("body", Text, nullable=False),  # decoded
     Column("version", Text, nullable=False),  # of the parser that made links and records
-    Column("links", JSONB, nullable=False),  # addresses that the page leads to
+    Column("links", JSONB, nullable=False),  # addresses to which the page links
     Column("records", JSONB, nullable=False),  # missions on the page
     Column("fetched_at", DateTime(timezone=True), nullable=False),
-    Column("verified_at", DateTime(timezone=True), nullable=False),  # when the server last said that it is unchanged
+    Column("verified_at", DateTime(timezone=True), nullable=False),  # when the server last answered with this content
     Index(None, "source", "url", "id"),
 )
 
@@ -231,7 +233,7 @@ embassies = Table(
     Column("extra", JSONB, nullable=False, server_default=text("'{}'")),
     Column("status", Text, nullable=False, server_default="open"),
     Column("missing_since", DateTime(timezone=True)),
-    Column("snapshot_id", BigInteger, ForeignKey("page_snapshots.id")),  # the page on which it stood last
+    Column("snapshot_id", BigInteger, ForeignKey("page_snapshots.id")),  # the page that listed it last
     Column("first_seen", DateTime(timezone=True), nullable=False),
     Column("last_verified", DateTime(timezone=True), nullable=False),
     Column("last_changed", DateTime(timezone=True), nullable=False),
@@ -256,14 +258,14 @@ embassy_changes = Table(
     Index(None, "snapshot_id"),
 )
 
-# Sets that were not believed, whole, until a person accepts one.
+# Candidates that are not plausible, complete, until a person accepts one.
 embassy_candidates = Table(
     "embassy_candidates",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("source", Text, nullable=False),
     Column("task_run_id", Integer, ForeignKey("task_runs.id"), nullable=False),  # the run that found it
-    Column("compared_with", Integer, ForeignKey("task_runs.id")),  # the run last applied then; another now: stale
+    Column("compared_with", Integer, ForeignKey("task_runs.id")),  # the last applied run at that time
     Column("why", JSONB, nullable=False),  # sentences
     Column("version", Text, nullable=False),
     Column("records", JSONB, nullable=False),  # [[record, snapshot_id], …]
@@ -271,26 +273,26 @@ embassy_candidates = Table(
     Column("applied_at", DateTime(timezone=True)),
 )
 
-# The outbox: what is to be told commits with what happened, and is delivered afterwards.
+# The outbox: a message commits with the change that it reports, and is delivered afterwards.
 notifications = Table(
     "notifications",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("dedup_key", Text, nullable=False),  # what is told; once for each channel
+    Column("dedup_key", Text, nullable=False),  # of the message; sent once to each channel
     Column("channel", Text, nullable=False),  # a digest of its URL, never the URL
     Column("title", Text, nullable=False),
     Column("body", JSONB, nullable=False),  # {plain, markdown}
     Column("status", Text, nullable=False, server_default="pending"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_error", Text),
-    Column("leased_until", DateTime(timezone=True)),  # somebody is sending it
+    Column("leased_until", DateTime(timezone=True)),  # while it is being sent, or waits for another attempt
     _created_at(),
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("dedup_key", "channel"),
     CheckConstraint("status IN ('pending', 'sent', 'failed')", name="status"),
 )
 
-# Since when a job has not been working for a subject; open until it works again. Told at both ends.
+# Incidents: since when a job has not worked for a subject, and since when it works again. Reported at both ends.
 episodes = Table(
     "episodes",
     metadata,
@@ -298,7 +300,7 @@ episodes = Table(
     Column("name", Text, nullable=False),  # the job
     Column("subject", Text, nullable=False),  # a workbook, a source
     Column("failures", Integer, nullable=False, server_default="1"),
-    Column("last_run", Uuid),  # the Prefect run that was counted last
+    Column("last_run", Uuid),  # the last Prefect run that was counted
     Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ended_at", DateTime(timezone=True)),
     Index("episodes_open_key", "name", "subject", unique=True, postgresql_where=text("ended_at IS NULL")),

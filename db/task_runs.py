@@ -1,21 +1,21 @@
-"""Once: decides whether a unit of work is still to be done, who does it, and remembers its result.
+"""`idempotent_once`: does a unit of work at most once, and remembers its result.
 
-The row in `task_runs` is the memory. A session-level advisory lock on a connection of its own says who is alive: it is
-gone the moment its holder is. `attempts` is the fencing token: every transaction of the work first checks that it still
-owns the row, so that a holder whose lock connection was cut cannot commit beside its successor.
+The row in `task_runs` stores the state. A session-level advisory lock on a connection of its own shows whether the
+owner is alive: the lock ends with its session. `attempts` is the fencing token: every transaction of the work first
+checks that its attempt still owns the row, so an owner that has lost its lock cannot commit beside its successor.
 
     with idempotent_once("my_job", "my_job_v1") as once:
         if once.done:
             return once.result
         once.result = work()
 
-What the work does outside the database happens at least once: keep it behind the outbox.
+Effects outside the database may happen more than once: send them through the outbox.
 
     OnceError
-    ├── AlreadyRunningError    somebody else holds the unit
-    ├── RunCancelledError      a person stopped it; only a person starts it again
-    ├── KeyReusedError         the key stands for another input
-    └── SupersededError        we lost the unit while working; nothing of ours may be committed
+    ├── AlreadyRunningError    another process works on the unit
+    ├── RunCancelledError      a person cancelled it; only a person resumes it
+    ├── KeyReusedError         the key belongs to another input
+    └── SupersededError        another attempt has taken over; this one must not commit
 """
 
 import asyncio
@@ -25,25 +25,32 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from db.engine import DatabaseError, engine, explain, lock_engine, unlock
 from db.errors import UserError
 from db.tables import task_runs
+from db.times import time_text
 
 logger = logging.getLogger(__name__)
 
-LOCK_CLASS = 0x6A6F6273  # "jobs": the first half of every lock of ours, the second is task_runs.id
+LOCK_CLASS = 0x6A6F6273  # "jobs": the first half of the key of each lock; the second is task_runs.id
 NAME_LENGTH = 128
 KEY_LENGTH = 255
 DONE = ("completed", "held")
+
+
+# A condition on `task_runs r`: no living process holds the unit.
+NOBODY_HOLDS = f"""NOT EXISTS (
+    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {LOCK_CLASS} AND l.objid = r.id
+    AND l.objsubid = 2 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
 
 
 class OnceError(DatabaseError):
@@ -51,15 +58,18 @@ class OnceError(DatabaseError):
 
 
 class AlreadyRunningError(OnceError):
-    """The unit is being worked on by somebody who is alive."""
+    """Another process, which is alive, works on the unit."""
+
+
+AlreadyRunning = AlreadyRunningError  # the name in the project's design, which other code may use
 
 
 class RunCancelledError(OnceError, UserError):
-    """The unit was cancelled by a person."""
+    """A person has cancelled the unit."""
 
 
 class KeyReusedError(OnceError, UserError):
-    """The key was used for another input."""
+    """The key belongs to another input."""
 
 
 class SupersededError(OnceError):
@@ -68,11 +78,11 @@ class SupersededError(OnceError):
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at one unit of work: plain data that a step can take."""
+    """One attempt at one unit of work, as plain data that can be passed to a task."""
 
     id: int  # task_runs.id
     attempts: int  # the fencing token
-    token: UUID  # of the row in this database: part of every cache key
+    token: UUID  # of the row in this database; part of every cache key
 
 
 def _owned(claim: Claim) -> ColumnElement[bool]:
@@ -80,10 +90,12 @@ def _owned(claim: Claim) -> ColumnElement[bool]:
 
 
 def check_owner(connection: Connection, claim: Claim) -> None:
-    """The first statement of every transaction of the work; the row stays locked against a take-over until its end.
+    """Check that this attempt still owns its unit; the first statement of every transaction of the work.
+
+    The row stays locked until the transaction ends, so that no other attempt can take over meanwhile.
 
     Raises:
-        SupersededError: another attempt took over.
+        SupersededError: another attempt has taken over.
     """
     if connection.execute(select(task_runs.c.id).where(_owned(claim)).with_for_update(read=True)).first() is None:
         raise _superseded(claim)
@@ -92,17 +104,17 @@ def check_owner(connection: Connection, claim: Claim) -> None:
 def complete(connection: Connection, claim: Claim, result: Any, status: str = "completed") -> None:
     """Mark the unit completed in the caller's transaction, so that the work and its completion commit together.
 
-    `status` is "held" for a unit that was judged and waits for a person: it is done as well.
+    `status` is "held" for a unit whose outcome waits for a person; it counts as completed.
 
     Raises:
-        SupersededError: another attempt took over.
-        TypeError: `result` is not something that JSON can hold.
+        SupersededError: another attempt has taken over.
+        TypeError: JSON cannot represent `result`.
     """
     try:
-        json.dumps(result, allow_nan=False)  # before the statement, so that the message is about the result
+        json.dumps(result, allow_nan=False)  # before the statement, for a message about the result
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"the result of unit {claim.id} is not JSON ({error}): give numbers, texts, lists, dicts"
+            f"the result of unit {claim.id} is not JSON ({error}): return numbers, texts, lists, dicts"
         ) from error
     values = {"status": status, "result": result, "last_error": None, "updated_at": func.now()}
     if connection.execute(update(task_runs).where(_owned(claim)).values(values)).rowcount != 1:
@@ -110,124 +122,36 @@ def complete(connection: Connection, claim: Claim, result: Any, status: str = "c
 
 
 def committed(connection: Connection, claim: Claim) -> RowMapping | None:
-    """The row, if this attempt's completion is in the database.
+    """The row, if this attempt has completed its unit; else None.
 
-    For work that is tried again after a commit whose answer was lost: it may have arrived all the same.
+    For a retry after a commit whose answer was lost: the commit may have succeeded.
     """
     ours = and_(task_runs.c.id == claim.id, task_runs.c.attempts == claim.attempts, task_runs.c.status.in_(DONE))
     return connection.execute(select(task_runs).where(ours)).mappings().one_or_none()
 
 
-def failed_in(connection: Connection, name: str, subject: str, flow_run_id: UUID | str) -> bool:
-    """Whether a unit stands as failed by this flow run: not one that another run does, or has done."""
-    ours = and_(
-        task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.flow_run_id == UUID(str(flow_run_id))
-    )
-    failed = select(task_runs.c.id).where(ours, task_runs.c.status == "failed").limit(1)
-    return connection.execute(failed).first() is not None
-
-
-def record_decision(
-    connection: Connection, name: str, flow_run_id: UUID | str, *, status: str, subject: str | None, why: str
-) -> None:
-    """Remember that a run did not start: its own row, whose key is the run. `status` is "missed" or "skipped"."""
-    decision = {"status": status, "last_error": _storable(why), "updated_at": func.now()}
-    about = {"subject": None if subject is None else _storable(subject), "flow_run_id": UUID(str(flow_run_id))}
-    row = insert(task_runs).values(name=name, idempotency_key=str(flow_run_id), **about, **decision)
-    earlier = task_runs.c.status.in_(("missed", "skipped"))  # of the same run, which a person started again
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["name", "idempotency_key"], set_=decision, where=earlier)
-    )
-
-
-def cancel(connection: Connection, flow_run_id: UUID | str) -> int:
-    """Mark what this flow run was working on as cancelled: only a person goes on with it. How many units these are."""
-    working = and_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.status == "processing")
-    cancelled = {"status": "cancelled", "last_error": "the run was cancelled", "updated_at": func.now()}
-    return connection.execute(update(task_runs).where(working).values(cancelled)).rowcount
-
-
-# Of task_runs r: no process that lives has claimed it.
-NOBODY_HOLDS = f"""NOT EXISTS (
-    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {LOCK_CLASS} AND l.objid = r.id
-    AND l.objsubid = 2 AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
-
-
-def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[RowMapping]:
-    """Units of a job that nobody works on although nobody finished them: id, subject, flow_run_id.
-
-    Args:
-        connection: of the caller.
-        name: the job.
-        seconds: a unit that was begun so recently is left out: its lock may be on its way.
-    """
-    found = connection.execute(
-        text(f"""
-            SELECT r.id, r.subject, r.flow_run_id FROM task_runs r
-            WHERE r.name = :name AND r.status = 'processing' AND r.updated_at < now() - :seconds * interval '1 second'
-            AND {NOBODY_HOLDS} ORDER BY r.id"""),
-        {"name": name, "seconds": seconds},
-    )
-    return list(found.mappings())
-
-
-def fail_overtaken(connection: Connection, unit: int) -> bool:
-    """Mark an abandoned unit as failed if another of its subject was finished since; whether that was so."""
-    failed = connection.execute(
-        text(f"""
-            UPDATE task_runs r SET status = 'failed', last_error = 'another version was done since', updated_at = now()
-            WHERE r.id = :unit AND r.status = 'processing' AND {NOBODY_HOLDS}
-            AND EXISTS (SELECT FROM task_runs other WHERE other.name = r.name AND other.subject = r.subject
-                        AND other.status = ANY(:done) AND other.updated_at > r.updated_at)"""),
-        {"unit": unit, "done": list(DONE)},
-    )
-    return failed.rowcount == 1
-
-
-def made_good(connection: Connection, name: str, subject: str, flow_run_id: UUID | str, since: datetime) -> bool:
-    """Whether this flow run finished a unit of this subject, however it ended afterwards, or another has since then."""
-    who = or_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.updated_at >= since)
-    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, who)
-    done = select(task_runs.c.id).where(ours, task_runs.c.status.in_(DONE)).limit(1)
-    return connection.execute(done).first() is not None
-
-
-def done_since(connection: Connection, name: str, subject: str, since: datetime) -> list[tuple[datetime, UUID | None]]:
-    """When the units of this subject that were done since then were done, and by which flow run; the last one first."""
-    ours = and_(task_runs.c.name == name, task_runs.c.subject == subject, task_runs.c.updated_at >= since)
-    done = select(task_runs.c.updated_at, task_runs.c.flow_run_id).where(ours, task_runs.c.status.in_(DONE))
-    return [(at, run) for at, run in connection.execute(done.order_by(task_runs.c.updated_at.desc()))]
-
-
-def forget_not_run(connection: Connection, before: datetime) -> int:
-    """Remove the rows of slots that were missed or skipped before then; returns how many."""
-    old = and_(task_runs.c.status.in_(("missed", "skipped")), task_runs.c.updated_at < before)
-    return connection.execute(task_runs.delete().where(old)).rowcount
-
-
 def _superseded(claim: Claim) -> SupersededError:
     return SupersededError(
-        f"attempt {claim.attempts} at unit {claim.id} lost its lock and another took over: nothing of this one was "
-        "kept, the other one finishes the work"
+        f"attempt {claim.attempts} at unit {claim.id} lost its lock and another took over: nothing of this attempt was "
+        "stored, the other one finishes the work"
     )
 
 
-class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_once(...)
-    """One unit of work, done once for each `name` and `idempotency_key`, in `with` or `async with`.
+class idempotent_once:  # noqa: N801 - it is used like a function: with idempotent_once(...)
+    """One unit of work, completed at most once for each `name` and `idempotency_key`; for `with` and `async with`.
 
     Args:
         name: the job, at most 128 characters.
         idempotency_key: the unit, at most 255 characters.
         subject: what the unit is about, for people: a workbook, a source.
-        fingerprint: digest of the input. A key that was used for another one is refused: it is done, or in work.
+        fingerprint: digest of the input. A key that is completed, or in work, for another input is refused.
         flow_run_id: the Prefect run that does the work.
-        resume_cancelled: True when a person asks for it; otherwise a cancelled unit is left alone.
+        resume_cancelled: True if a person asks for it; otherwise a cancelled unit raises RunCancelledError.
 
     Attributes:
-        done: True if it was completed before; then `result` is the first result and nothing is to be done.
-        result: what the work sets, anything that JSON can hold; stored when the block ends without an exception.
-        id, token, attempts: of the row; `attempts` is 1 for the first.
+        done: True if the unit was completed before; then `result` is the first result, and there is nothing to do.
+        result: set it to any JSON value; it is stored when the block ends without an exception.
+        id, token, attempts: of the row; `attempts` is 1 for the first attempt.
 
     Raises:
         AlreadyRunningError, RunCancelledError, KeyReusedError: on entry.
@@ -245,9 +169,9 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         resume_cancelled: bool = False,
     ) -> None:
         for what, value, limit in (("name", name, NAME_LENGTH), ("idempotency key", idempotency_key, KEY_LENGTH)):
-            if not value or len(value) > limit or value != _storable(value):
+            if not value or len(value) > limit or value != storable(value):
                 raise ValueError(
-                    f"the {what} {value[:40]!r} has {len(value)} characters: give 1 to {limit}, all of them text"
+                    f"the {what} {value[:40]!r} has {len(value)} characters: give 1 to {limit} characters of text"
                 )
         self.name = name
         self.idempotency_key = idempotency_key
@@ -257,17 +181,17 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         self.token = UUID(int=0)
         self.attempts = 0
         self._described = {
-            "subject": None if subject is None else _storable(subject),
+            "subject": None if subject is None else storable(subject),
             "flow_run_id": UUID(str(flow_run_id)) if flow_run_id else None,
         }
         self._fingerprint = fingerprint
         self._resume_cancelled = resume_cancelled
         self._lock: Connection | None = None
-        self._entering = threading.Lock()  # guards the two below
+        self._entering = threading.Lock()  # protects the next two
         self._entered = False
-        self._abandoned = False
+        self._left = False
 
-    # ------------------------------------------------------------------ entering
+    # --- entering the block
 
     def __enter__(self) -> Self:
         try:
@@ -285,20 +209,20 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
 
     async def __aenter__(self) -> Self:
         try:
-            return await asyncio.to_thread(self._enter_unless_abandoned)
+            return await asyncio.to_thread(self._enter_unless_left)
         except asyncio.CancelledError:
-            # The thread cannot be cancelled: what it still acquires must not outlive us.
+            # The thread cannot be cancelled: release what it still acquires.
             with self._entering:
-                self._abandoned = True
+                self._left = True
                 if self._entered:
                     self._release()
             raise
 
-    def _enter_unless_abandoned(self) -> Self:
+    def _enter_unless_left(self) -> Self:
         self.__enter__()
         with self._entering:
             self._entered = True
-            if self._abandoned:
+            if self._left:
                 self._release()
         return self
 
@@ -319,37 +243,41 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         connection.execute(select(func.set_config("application_name", holder[:63], False)))
         if not connection.scalar(select(func.pg_try_advisory_lock(LOCK_CLASS, self.id))):
             self._refuse_other_input(self._row(connection))
-            raise AlreadyRunningError(self._who_holds(connection))
+            raise AlreadyRunningError(self._holder(connection))
         while True:
-            # Somebody may have finished or cancelled since the look above. A holder that lost its lock still may while
-            # we wait for its row, so that only the row that was looked at is taken.
+            # Another process may have completed or cancelled the unit since the look above. An owner that lost its lock
+            # still can while this waits for its row. So the update applies only to the row as it was read.
             row = self._row(connection)
-            if self._settled(row):
+            if self._settled(row) or self._take_over(connection, row):
                 return
-            # An attempt that came to nothing binds nobody to its input: a repaired workbook may use its key. The new
-            # token parts it from whatever was cached for the other one.
-            other = bool(self._fingerprint) and row["fingerprint"] not in (None, self._fingerprint)
-            owned = connection.execute(
-                update(task_runs)
-                .where(
-                    task_runs.c.id == row["id"],
-                    task_runs.c.status == row["status"],
-                    task_runs.c.attempts == row["attempts"],
-                )
-                .values(
-                    status="processing",
-                    attempts=task_runs.c.attempts + 1,
-                    last_error=None,
-                    fingerprint=self._fingerprint or row["fingerprint"],
-                    token=func.gen_random_uuid() if other else row["token"],
-                    updated_at=func.now(),
-                    **self._described,
-                )
-                .returning(task_runs.c.attempts, task_runs.c.token)
-            ).one_or_none()
-            if owned is not None:
-                self.attempts, self.token = owned
-                return
+
+    def _take_over(self, connection: Connection, row: RowMapping) -> bool:
+        """Start the next attempt, if the row is still as it was read; returns whether it was."""
+        # After an attempt that did not complete, the key may be used for another input, such as a corrected workbook.
+        # The new token separates it from what was cached for the previous input.
+        other = self._is_of_other_input(row)
+        owned = connection.execute(
+            update(task_runs)
+            .where(
+                task_runs.c.id == row["id"],
+                task_runs.c.status == row["status"],
+                task_runs.c.attempts == row["attempts"],
+            )
+            .values(
+                status="processing",
+                attempts=task_runs.c.attempts + 1,
+                last_error=None,
+                fingerprint=self._fingerprint or row["fingerprint"],
+                token=func.gen_random_uuid() if other else row["token"],
+                updated_at=func.now(),
+                **self._described,
+            )
+            .returning(task_runs.c.attempts, task_runs.c.token)
+        ).one_or_none()
+        if owned is None:
+            return False
+        self.attempts, self.token = owned
+        return True
 
     def _row(self, connection: Connection) -> RowMapping:
         row = connection.execute(
@@ -358,7 +286,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         return row.mappings().one()
 
     def _settled(self, row: RowMapping) -> bool:
-        """Whether nothing is to be done; refuses what must not be done."""
+        """Whether the unit is completed; raises if it must not be done."""
         self.id, self.token = row["id"], row["token"]
         if row["status"] in DONE:
             self._refuse_other_input(row)
@@ -366,19 +294,22 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         elif row["status"] == "cancelled" and not self._resume_cancelled:
             about = row["subject"] or repr(self.idempotency_key)
             raise RunCancelledError(
-                f"{self.name} {about} was cancelled on {row['updated_at']:%Y-%m-%d %H:%M}: "
-                "start it by hand to go on with it"
+                f"{self.name} {about} was cancelled on {time_text(row['updated_at'])}: start it by hand to resume it"
             )
         return self.done
 
+    def _is_of_other_input(self, row: RowMapping) -> bool:
+        return bool(self._fingerprint) and row["fingerprint"] not in (None, self._fingerprint)
+
     def _refuse_other_input(self, row: RowMapping) -> None:
-        if self._fingerprint and row["fingerprint"] not in (None, self._fingerprint):
+        if self._is_of_other_input(row):
             raise KeyReusedError(
                 f"the key {self.idempotency_key!r} of {self.name} was used for {row['subject'] or 'another input'} on "
-                f"{row['created_at']:%Y-%m-%d %H:%M}: give another key, or none, for this one"
+                f"{time_text(row['created_at'])}: give another key, or none, for this input"
             )
 
-    def _who_holds(self, connection: Connection) -> str:
+    def _holder(self, connection: Connection) -> str:
+        """Who holds the unit, as a sentence."""
         holder = connection.execute(
             text("""
                 SELECT a.application_name, a.pid, coalesce(host(a.client_addr), 'this machine') AS host, r.updated_at,
@@ -393,14 +324,14 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         run = f", flow run {holder.flow_run_id}" if holder.flow_run_id else ""
         return (
             f"{self.name} {self.idempotency_key[:60]!r} is already running {by} "
-            f"since {holder.updated_at:%Y-%m-%d %H:%M:%S}{run}: wait for it to end, or cancel it"
+            f"since {time_text(holder.updated_at)}{run}: wait for it to end, or cancel it"
         )
 
-    # ------------------------------------------------------------------ working
+    # --- in the block
 
     @property
     def claim(self) -> Claim:
-        """This attempt, as plain data."""
+        """This attempt as plain data."""
         return Claim(self.id, self.attempts, self.token)
 
     def check_owner(self, connection: Connection) -> None:
@@ -411,7 +342,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
         """Mark the unit completed with `result` in the caller's transaction: see the function `complete`."""
         complete(connection, self.claim, self.result)
 
-    # ------------------------------------------------------------------ leaving
+    # --- leaving the block
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -443,14 +374,14 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             raise
 
     def _record(self, error: BaseException) -> None:
-        """Remember why it failed. A stop by the system (SIGTERM) stays `processing`: whoever comes next takes over."""
-        if isinstance(error, KeyboardInterrupt):  # a CancelledError may be no more than a time-out
+        """Store why the attempt ended. After a stop by the system (SIGTERM) the unit stays `processing`."""
+        if isinstance(error, KeyboardInterrupt):  # not a CancelledError, which a time-out raises as well
             status = "cancelled"
         elif isinstance(error, Exception):
             status = "failed"
         else:
             status = "processing"
-        sentence = (_storable(str(error)).strip() or type(error).__name__).splitlines()[0][:2000]
+        sentence = (storable(str(error)).strip() or type(error).__name__).splitlines()[0][:2000]
         try:
             with engine().begin() as connection:
                 connection.execute(
@@ -459,7 +390,7 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
                     .values(status=status, last_error=sentence, updated_at=func.now())
                 )
         except DBAPIError as failure:
-            # The reason of the failure matters more than that it could not be written down.
+            # The original error matters more than this one.
             logger.warning("%s: the failure could not be recorded: %s", self.name, explain(failure))
 
     def _release(self) -> None:
@@ -468,6 +399,6 @@ class idempotent_once:  # noqa: N801 - reads as the verb it is: with idempotent_
             unlock(lock)
 
 
-def _storable(value: str) -> str:
-    """The text without what PostgreSQL cannot hold: NUL, and halves of pairs as file names may have them."""
+def storable(value: str) -> str:
+    """The text without what PostgreSQL cannot store: NUL and lone surrogates, which file names may contain."""
     return value.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,1 +1,1 @@
-"""What runs the flows: the one command that starts everything, and what it ships."""
+"""Everything that runs the flows: `make up`, doctor, automations, systemd units, and the sample workbook."""

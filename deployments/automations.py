@@ -1,14 +1,16 @@
-"""Automations as code: what Prefect's server itself has to do, brought to it by `make up` and by hand.
+"""The automation on Prefect's server that marks dead runs as crashed.
 
     python -m deployments.automations
 
-A run whose process died says nothing any more, and would stand as running for ever. Prefect's runs send a heartbeat
-(PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 30 seconds); one that stops is marked as crashed here, and the watchdog starts
-another in its place. Never by rescheduling the same run: Prefect hands that out twice. People are told by the outbox
-alone, not from here.
+applies it, and so does `make up`.
 
-A server may serve other projects as well, whose runs send a heartbeat more rarely: ours are those of a flow that has
-the name of a module in flows/.
+Prefect would show a run whose process was killed as running for ever. Runs send a heartbeat
+(PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 30 seconds). The automation marks a run without heartbeats as crashed, and the
+watchdog starts another in its place. The automation does not reschedule the run: Prefect would submit it twice. It
+sends no notification either: that is the outbox's.
+
+A server may serve other projects as well, whose runs may send fewer heartbeats. So the automation covers only flows
+that have the name of a module in flows/.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ SILENT_SECONDS = 90  # three heartbeats
 AUTOMATIONS: list[dict[str, Any]] = [
     {
         "name": "embassy-jobs: a run that went silent has crashed",
-        "description": "Marks a run as crashed whose heartbeat stopped: its process died, or its machine.",
+        "description": "Marks a run whose heartbeat stopped as crashed: its process or its machine died.",
         "enabled": True,
         "trigger": {
             "type": "event",
@@ -48,7 +50,7 @@ AUTOMATIONS: list[dict[str, Any]] = [
             {
                 "type": "change-flow-run-state",
                 "state": "CRASHED",
-                "message": f"No sign of life for {SILENT_SECONDS} seconds: its process died, or its machine.",
+                "message": f"No heartbeat for {SILENT_SECONDS} seconds: its process or its machine died.",
             }
         ],
     }
@@ -56,9 +58,9 @@ AUTOMATIONS: list[dict[str, Any]] = [
 
 
 def apply(server: PrefectApi) -> int:
-    """Bring the automations to the server; returns how many were made or changed.
+    """Bring the automations to the server; returns how many were created or changed.
 
-    Found by name, so that nothing is doubled; one that is as it should be is left alone, and with it what it has heard.
+    They are found by name, so that none is there twice. An unchanged one is not touched, so it keeps its state.
     """
     changed = 0
     for wanted in AUTOMATIONS:
@@ -73,13 +75,13 @@ def apply(server: PrefectApi) -> int:
 
 
 def missing(server: PrefectApi) -> list[str]:
-    """The names of those that are not there, or not as they should be."""
+    """The names of the automations that the server lacks, or that differ there."""
     found = {wanted["name"]: server.automations(wanted["name"]) for wanted in AUTOMATIONS}
     return [each["name"] for each in AUTOMATIONS if not any(is_as(each, one) for one in found[each["name"]])]
 
 
 def is_as(wanted: Any, found: Any) -> bool:
-    """Whether what the server shows has all that is wanted; it adds fields of its own, and orders lists as it likes."""
+    """Whether the server's automation has everything that is wanted; it adds fields and reorders lists."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(is_as(value, found.get(name)) for name, value in wanted.items())
     if isinstance(wanted, list):
@@ -96,10 +98,10 @@ def main() -> int:
             problem = "no server: set PREFECT_API_URL, or start one with make up"
         else:
             changed = apply(server)
-            print(f"{len(AUTOMATIONS)} automation: {f'{changed} made or changed' if changed else 'as it should be'}")
+            print(f"{len(AUTOMATIONS)} automation: {f'{changed} created or changed' if changed else 'unchanged'}")
             return 0
     except httpx.HTTPError as error:
-        problem = f"the Prefect server did not answer as it should: {error}"
+        problem = f"the Prefect server did not answer as expected: {error}"
     except DatabaseError as error:  # DATA_DIR is one of its settings
         problem = str(error)
     print(f"automations: {problem}", file=sys.stderr)

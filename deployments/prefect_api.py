@@ -1,15 +1,15 @@
-"""The few calls that `make up` and doctor make to a Prefect server, over its REST API; and which server that is.
+"""The calls of `make up` and doctor to a Prefect server, over its REST API.
 
-Not Prefect's own client: importing that takes two seconds of processor time just when the server needs them to start.
+Not with Prefect's own client: importing that takes two seconds of processor time just when the server starts.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,32 +19,36 @@ import httpx
 import psutil
 
 from deployments.processes import is_flow_run
-from tasks.settings import server_settings
+from tasks.prefect_server import server_of_make_up, server_settings
 
 POOL = "crm-pool"
 IMPORT = "import-crm-data"
-AT_START = "at-start"  # the tag of deployments of which `make up` starts a run when it starts
-FIRST_RUN = "first-run"  # the tag that tells that run from all others
-BUSY = {408, 429, 502, 503}  # 503 is what a server on SQLite says while another transaction holds its file
+MONITOR = "mofa_monitoring/mofa-monitoring"  # flow/deployment
+AT_START = "at-start"  # tag of deployments: `make up` starts a run whenever it starts
+FIRST_RUN = "first-run"  # tag of that run
+BUSY = {408, 429, 502, 503}  # a server on SQLite answers 503 while another transaction holds its file
 
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a flow run stands."""
+    """The state of a flow run."""
 
     type: str  # SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, ...
     name: str  # as the UI shows it: Late, Running, Completed, Missed, ...
-    message: str  # one line, "" if there is none
-    seconds: float  # how long it has been running, or ran
+    message: str  # one line, or ""
+    seconds: float  # how long it has run
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the run has ended."""
         return self.type in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 class PrefectApi:
-    """A Prefect server at `url` (…/api). Its methods raise httpx.HTTPError when it does not answer as it should."""
+    """A Prefect server at `url` (…/api); `ours`: on this machine, so that no proxy is used.
+
+    All methods raise httpx.HTTPError if the server does not answer as expected.
+    """
 
     def __init__(self, url: str, *, ours: bool) -> None:
         headers = {}
@@ -52,7 +56,6 @@ class PrefectApi:
             headers["Authorization"] = f"Bearer {key}"
         elif auth := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
             headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
-        # A proxy of the environment must not stand between us and a server on this machine.
         self.url = url
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
 
@@ -69,15 +72,15 @@ class PrefectApi:
         content = body if method in {"POST", "PUT"} else None
         try:
             return self._http.request(method, path, json=content)
-        except httpx.TimeoutException:  # once more: beside many runs a server on SQLite may take seconds
+        except httpx.TimeoutException:  # once more: with many runs a server on SQLite may take seconds
             return self._http.request(method, path, json=content)
 
     def healthy(self) -> bool:
-        """Whether the server answers that it is well."""
+        """Whether the server reports that it is healthy."""
         return self._call("GET", "/health") is True
 
     def make_work_pool(self) -> bool:
-        """Create the work pool; False if it was there already. The worker adds the template of its type."""
+        """Create the work pool; False if it exists. The worker adds the template of its type."""
         try:
             self._call("POST", "/work_pools/", name=POOL, type="process")
         except httpx.HTTPStatusError as error:
@@ -87,7 +90,7 @@ class PrefectApi:
         return True
 
     def work_pool(self) -> dict[str, Any] | None:
-        """The work pool; None if it is not there."""
+        """The work pool; None if it does not exist."""
         found = self._call("POST", "/work_pools/filter", work_pools={"name": {"any_": [POOL]}})
         return found[0] if found else None
 
@@ -102,31 +105,31 @@ class PrefectApi:
         return sorted(found, key=lambda automation: str(automation["created"]))
 
     def put_automation(self, wanted: dict[str, Any], automation_id: str | None) -> None:
-        """Make an automation, or change the one of this id."""
+        """Create an automation, or change the one with this id."""
         if automation_id is None:
             self._call("POST", "/automations/", **wanted)
         else:
             self._call("PUT", f"/automations/{automation_id}", **wanted)
 
     def delete_automation(self, automation_id: str) -> None:
-        """Take an automation away."""
+        """Delete an automation."""
         self._call("DELETE", f"/automations/{automation_id}")
 
     def heartbeat(self, worker: str) -> str | None:
-        """When, by its own clock, the server last heard of the worker of that name."""
+        """When the server received the last heartbeat of this worker, by the server's clock."""
         workers = self._call("POST", f"/work_pools/{POOL}/workers/filter")
         return next((found["last_heartbeat_time"] for found in workers if found["name"] == worker), None)
 
     def at_start(self) -> list[tuple[str, str]]:
-        """Name and id of our deployments of which a run is wanted whenever `make up` starts.
+        """Name and id of the project's deployments with the tag AT_START.
 
-        A server may serve other projects as well: ours are those whose entry point is a module in flows/.
+        A server may serve other projects as well; this project's entry points are modules in flows/.
         """
         found = self._call("POST", "/deployments/filter", deployments={"tags": {"all_": [AT_START]}}, sort="NAME_ASC")
         return [(each["name"], each["id"]) for each in found if (each["entrypoint"] or "").startswith("flows.")]
 
     def start_run(self, deployment: str) -> str:
-        """The id of a new run of the deployment; of one still waiting, if the last `make up` ended before its turn."""
+        """Start a run of the deployment and return its id; a first run that is still waiting is used again."""
         waiting = self._call(
             "POST",
             "/flow_runs/filter",
@@ -138,19 +141,36 @@ class PrefectApi:
         )
         if waiting:
             return str(waiting[0]["id"])
-        key = str(uuid.uuid4())  # asked again after a 503, the server still makes one run
-        run = self._call("POST", f"/deployments/{deployment}/create_flow_run", tags=[FIRST_RUN], idempotency_key=key)
-        return str(run["id"])
+        return self.create_run(deployment, tags=[FIRST_RUN])
+
+    def has_run(self, tag: str) -> bool:
+        """Whether there is a run with this tag, in whatever state."""
+        return bool(self._call("POST", "/flow_runs/filter", flow_runs={"tags": {"all_": [tag]}}, limit=1))
+
+    def deployment_id(self, name: str) -> str | None:
+        """The id of a deployment by its name, flow/deployment; None if there is none."""
+        try:
+            return str(self._call("GET", f"/deployments/name/{name}")["id"])
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return None
+            raise
+
+    def create_run(self, deployment: str, *, tags: Sequence[str], parameters: Mapping[str, Any] | None = None) -> str:
+        """Create a run of the deployment and return its id; `parameters` replace those of the deployment."""
+        key = str(uuid.uuid4())  # after a 503 the request is repeated; the server still creates one run
+        wanted = {"tags": list(tags), "parameters": dict(parameters or {}), "idempotency_key": key}
+        return str(self._call("POST", f"/deployments/{deployment}/create_flow_run", **wanted)["id"])
 
     def run_state(self, run_id: str) -> RunState:
-        """Where the run stands."""
+        """The state of the run."""
         run = self._call("GET", f"/flow_runs/{run_id}")
         state = run["state"] or {"type": "SCHEDULED", "name": "Scheduled", "message": None}
         message = (state["message"] or "").strip().partition("\n")[0]
         return RunState(state["type"], state["name"], message, float(run["estimated_run_time"] or 0))
 
     def progress(self, run_id: str) -> float | None:
-        """How many percent of the run are done, if it says so in a progress artifact."""
+        """The percentage of the run's progress artifact; None if it has none."""
         artifacts = self._call(
             "POST",
             "/artifacts/filter",
@@ -160,12 +180,12 @@ class PrefectApi:
         )
         return float(artifacts[0]["data"]) if artifacts and artifacts[0]["data"] is not None else None
 
-    def report_cut_off_runs(self) -> list[str]:
-        """End the runs whose process is gone and that nobody will report any more; their ids.
+    def end_interrupted_runs(self) -> list[str]:
+        """End the runs whose process is gone, and return their ids.
 
-        One that a person wanted to cancel is cancelled, which is never resumed by itself; the others have crashed.
+        A run that a person was cancelling becomes cancelled, and is not resumed automatically; the others crashed.
 
-        Only right for a server that all its workers reach on this machine: process numbers mean nothing elsewhere.
+        Only for a server whose workers all run on this machine: elsewhere process numbers mean nothing.
         """
         runs = self._call(
             "POST",
@@ -173,35 +193,25 @@ class PrefectApi:
             flow_runs={"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
             work_pools={"name": {"any_": [POOL]}},
         )
-        cut_off = [run for run in runs if not _has_process(run)]
-        for run in cut_off:
+        interrupted = [run for run in runs if not _has_process(run)]
+        for run in interrupted:
             end = "CANCELLED" if run["state"]["type"] == "CANCELLING" else "CRASHED"
             message = "Its process was gone when make up stopped or started."
             state = {"type": end, "name": end.title(), "message": message}
             self._call("POST", f"/flow_runs/{run['id']}/set_state", state=state, force=True)
-        return [run["id"] for run in cut_off]
-
-
-def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
-    """What DATA_DIR/up.json says, while the `make up` that wrote it lives."""
-    try:
-        said: dict[str, Any] = json.loads((data_dir / "up.json").read_text())
-        alive = psutil.Process(said["pid"]).create_time() == said["create_time"]
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return None
-    return said if alive else None
+        return [run["id"] for run in interrupted]
 
 
 def server_in_use(data_dir: Path) -> PrefectApi | None:
     """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
     given = server_settings().prefect_api_url
-    url = given or (state_of_make_up(data_dir) or {}).get("api_url")
+    url = given or server_of_make_up(data_dir)
     return PrefectApi(url.rstrip("/"), ours=not given) if url else None
 
 
 def _has_process(run: dict[str, Any]) -> bool:
     pid = run["infrastructure_pid"]
-    if pid is None:  # a worker took it a moment ago and is about to start it
+    if pid is None:  # a worker may be about to start it
         return datetime.now(UTC) - datetime.fromisoformat(run["state"]["timestamp"]) < timedelta(minutes=1)
     try:
         return is_flow_run(psutil.Process(int(pid)))

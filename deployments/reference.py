@@ -1,8 +1,8 @@
-"""The pages of docs/ that are generated: settings from their classes, headings from the tables of headings.
+"""Generates pages of docs/: settings from their classes, headings from the tables of headings.
 
     python -m deployments.reference     # writes docs/settings.md and docs/headings.md
 
-`make docs` does it; a test compares the committed pages with what is generated.
+`make docs` runs it; a test compares the committed pages with the generated ones.
 """
 
 import csv
@@ -15,10 +15,10 @@ from pydantic_settings import BaseSettings
 
 from db.engine import DatabaseSettings
 from db.settings import ROOT
-from deployments.up import UpSettings
+from deployments.up.settings import UpSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import FetchingSettings as DownloadSettings
-from tasks.crm.heading_table import FIELDS, TableRow, heading_table
+from tasks.crm.headings.table import FIELDS, TableRow, heading_table
 from tasks.crm.settings import ImportSettings
 from tasks.mofa.settings import FetchingSettings as PageSettings
 from tasks.mofa.settings import MonitorSettings
@@ -71,9 +71,9 @@ Of each export, the headings that go into fields. Its other columns are kept in 
 _FIELDS_PART = """
 ## By field
 
-All headings, in the order of `tasks/crm/headings.csv`. To add a heading, add a line there. If several columns mean the
-same field, the one with the lowest rank takes it and the others are kept in `extra`. The first lines of the file
-explain the rules.
+All headings, in the order of `tasks/crm/headings/headings.csv`. To add a heading, add a line there. If several columns
+mean the same field, the one with the lowest rank takes it and the others are kept in `extra`. The first lines of the
+file explain the rules.
 """
 
 
@@ -89,7 +89,7 @@ def pages() -> dict[str, str]:
 
 
 def settings() -> dict[str, dict[str, FieldInfo]]:
-    """Group -> variable -> its field; a variable that several classes have is in the first group."""
+    """Group -> variable -> its field; a variable of several classes is in the first group."""
     seen: set[str] = set()
     groups: dict[str, dict[str, FieldInfo]] = {}
     for group, model in SETTINGS.items():
@@ -101,7 +101,7 @@ def settings() -> dict[str, dict[str, FieldInfo]]:
 
 
 def exports(path: Path = DOCS / "exports.csv") -> dict[str, list[tuple[str, str]]]:
-    """Export -> its headings in their order, each with the field that it goes into ("": kept in extra)."""
+    """Export -> its headings in their order, each with its field ("": kept in extra)."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {

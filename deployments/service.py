@@ -2,7 +2,7 @@
 
     python -m deployments.service [--to DIRECTORY]
 
-Without --to they are written to where systemd looks for a user's units, and enabled. With --to they are only written.
+Without --to the units are written to the user's directory of systemd and enabled. With --to they are only written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from db.errors import UserError
+from tasks.exit_status import exit_status
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).with_name("systemd")
@@ -23,11 +24,11 @@ REMOVE = f"systemctl --user disable --now {UP} {TIMER} && rm {{place}}/embassy-j
 
 
 class SystemdError(UserError):
-    """There is no systemd for this user: one plain sentence."""
+    """systemd cannot be used by this user; the message is one plain sentence."""
 
 
 def write(place: Path) -> list[Path]:
-    """Write the units into a directory; what stands there of an earlier time is replaced."""
+    """Write the units into a directory, over earlier ones; returns their paths."""
     place.mkdir(parents=True, exist_ok=True)
     written = []
     for template in sorted(TEMPLATES.glob("embassy-jobs*")):
@@ -40,10 +41,10 @@ def write(place: Path) -> list[Path]:
 
 
 def enable() -> None:
-    """Let systemd start them, now and from now on.
+    """Let systemd start the units now, and whenever the machine starts.
 
     Raises:
-        SystemdError: it is not there, or does not run for this user.
+        SystemdError: systemd is not installed, or does not run for this user.
     """
     for command in (["daemon-reload"], ["enable", "--now", UP, TIMER]):
         try:
@@ -51,8 +52,8 @@ def enable() -> None:
         except OSError as error:
             raise SystemdError("there is no systemd on this machine") from error
         if done.returncode:
-            said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-            raise SystemdError(f"systemd does not take them: {said}")
+            reason = " ".join(done.stderr.split()) or exit_status(done.returncode)
+            raise SystemdError(f"systemd does not accept the units: {reason}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,15 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             enable()
     except SystemdError as problem:
         print(
-            f"make service: {problem}. The units are written, but nothing starts them: start make up", file=sys.stderr
+            f"make service: {problem}. The units are written, but nothing starts them: start make up in\n"
+            "another way when the machine starts, and make doctor from cron.",
+            file=sys.stderr,
         )
-        print("in another way when the machine starts, and make doctor from cron.", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"make service: {error.filename} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     if given.to is None:
-        print(f"enabled    {UP} and {TIMER}; to start without anybody logged in: loginctl enable-linger")
+        print(f"enabled    {UP} and {TIMER}; to start them without a login: loginctl enable-linger")
         print(f"look       systemctl --user status {UP}; journalctl --user -u {UP}")
         print(f"remove     {REMOVE.format(place=place)}")
     return 0

@@ -1,13 +1,13 @@
-"""A Prefect server on SQLite whose transactions wait for their turn, as an engine plugin of SQLAlchemy.
+"""An engine plugin of SQLAlchemy that begins the transactions of Prefect's server on SQLite as IMMEDIATE.
 
-Prefect begins most transactions that write as DEFERRED: they read, and ask for the right to write at their first
-change. If somebody else has written since, SQLite refuses that at once, however long one would wait
-(SQLITE_BUSY_SNAPSHOT; "Write transactions" at sqlite.org/lang_transaction.html). Of sixteen runs started together two
-of three such calls were answered with 503; Prefect's client tries them again after up to a minute, and its worker gives
-a run up as crashed in the end. IMMEDIATE takes the turn at the beginning, and waits for it for up to the minute that
-Prefect sets as busy_timeout.
+Prefect begins most transactions that write as DEFERRED: they read first, and request the write lock at their first
+change. If another transaction has written since, SQLite refuses that at once, whatever the timeout
+(SQLITE_BUSY_SNAPSHOT; "Write transactions" at sqlite.org/lang_transaction.html). With sixteen runs started together,
+two of three such calls were answered with 503; Prefect's client repeats them after up to a minute, and its worker
+finally reports the run as crashed. IMMEDIATE requests the write lock at the beginning, and waits for it for up to the
+minute that Prefect sets as busy_timeout.
 
-The plugin is named in the address of the database (`settings`), so that only the server that `make up` starts has it.
+The database's URL names the plugin (`settings`), so that only the server that `make up` starts uses it.
 """
 
 from collections.abc import Iterable
@@ -17,30 +17,30 @@ from typing import Any
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import CreateEnginePlugin
 
-PLUGIN = "sqlite_turns"  # as pyproject.toml names it among the plugins of SQLAlchemy
-OF_THE_DATABASE = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")  # how the settings of it begin
+PLUGIN = "sqlite_turns"  # its name in pyproject.toml
+DATABASE_SETTINGS = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")  # the start of their names
 
 
 def settings(prefect_home: Path, given: Iterable[str]) -> dict[str, str]:
-    """What the server is told of its database: the file that Prefect has by default, with the plugin.
+    """The server's settings of its database: the default file of Prefect, with the plugin.
 
-    Nothing if one of the settings whose names are `given` is of the database: then somebody else decides about it.
+    Empty if one of the `given` names is a setting of the database: then that setting decides.
     """
-    if any(name.upper().startswith(OF_THE_DATABASE) for name in given):
+    if any(name.upper().startswith(DATABASE_SETTINGS) for name in given):
         return {}
     file = URL.create("sqlite+aiosqlite", database=str(prefect_home / "prefect.db"), query={"plugin": PLUGIN})
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": file.render_as_string()}
 
 
 class Turns(CreateEnginePlugin):
-    """Begins as IMMEDIATE what Prefect begins as DEFERRED; what only reads has no BEGIN at all and never waits."""
+    """Changes BEGIN DEFERRED to BEGIN IMMEDIATE; what only reads has no BEGIN, and never waits."""
 
     def update_url(self, url: URL) -> URL:
-        """Nothing of the address is ours: SQLAlchemy itself takes the name of the plugin out."""
+        """The URL unchanged: SQLAlchemy itself removes the name of the plugin."""
         return url
 
     def engine_created(self, engine: Engine) -> None:
-        """Listen to each statement of this engine."""
+        """Change the statements of this engine."""
         event.listen(engine, "before_cursor_execute", _immediate, retval=True)
 
 

@@ -1,1 +1,1 @@
-"""What happens, in which order: each flow reads as a table of contents."""
+"""The flows: each is the table of contents of a job. Admission decides when a run may start."""

@@ -1,19 +1,20 @@
-"""Admission: may this run start now? One line in any flow, sync or async, between @flow and the function.
+"""Admission: decides whether a run may start now. One line in any flow, sync or async, between @flow and the function.
 
     @flow(name="my_job")
-    @admission(subject=itemgetter("source"))  # or @admission(), where all runs of the job count together
+    @admission(subject=itemgetter("source"))  # or @admission(), to count all runs of the job together
     def my_job(source: str) -> ...
 
 Counted for each job and subject:
-- A run of the schedule more than TASK_MISFIRE_GRACE seconds late does not start: it ends as *Missed*.
-- Of several slots of a deployment that are due together only the newest starts, the others end as *Missed*.
-- While TASK_MAX_INSTANCES runs are at work a run of the schedule ends as *Skipped*. One that a person or the API
-  started waits its turn, shown as *Waiting*, and is never missed.
+- A scheduled run that is more than TASK_MISFIRE_GRACE seconds late ends as *Missed*.
+- Of several slots of a deployment that are due together only the newest starts; the others end as *Missed*.
+- While TASK_MAX_INSTANCES runs are working, a scheduled run ends as *Skipped*. A run that a person or the API started
+  waits, shown as *Waiting*, and is never missed.
 
-Missed and Skipped are Cancelled states, so that nothing retries them and they alarm nobody, and rows in `task_runs`
-that say why. Who is at work is decided in the database (`db.instances`): Prefect's own limits keep places for the dead.
+Missed and Skipped are Cancelled states, so that nothing retries them and nobody is alerted. The reason is also in a row
+of `task_runs`. The database decides which runs are working (`db.instances`): Prefect's own limits still count runs that
+have died.
 
-A run that is cancelled leaves its units of work cancelled in `task_runs`: only a person goes on with them.
+When a run is cancelled, its units of work become cancelled in `task_runs`: only a person resumes them.
 """
 
 import asyncio
@@ -45,29 +46,31 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed, Running
 
-from db import task_runs
+from db import task_run_status
 from db.engine import DatabaseError, DatabaseUnavailableError, transaction
 from db.instances import Instance
 from db.settings import SettingsError
+from db.times import duration_text, time_text
 from tasks.admission_settings import admission_settings
-from tasks.slot import by_schedule
+from tasks.slot import SCHEDULED, by_schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Subject = Callable[[dict[str, Any]], str | None]
 
-LOOK = 1.0  # seconds between two looks of a run that waits
-LOST_LOOKS = 60  # so often in a row the database may not answer before a run gives up waiting
+POLL_SECONDS = 1.0  # between two polls of a run that waits
+MOST_UNANSWERED = 60  # polls in a row that the database may not answer before a waiting run fails
 
-# Who else is told what a run waits for: the terminal of a run in the foreground.
+# Called with the reason when a run starts to wait; a run in the foreground prints it.
 listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 
 
 def admission(subject: Subject = lambda _parameters: None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a run of the decorated function start only when it may; see the module.
+    """Let a run of the decorated flow function start only when it may: see the module.
 
     Args:
-        subject: what the run is about, of its parameters (defaults included); runs about other things never meet.
+        subject: returns the subject of a run from its parameters, defaults included; runs of different subjects do not
+            count together.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -78,34 +81,34 @@ def admission(subject: Subject = lambda _parameters: None) -> Callable[[Callable
             given.apply_defaults()
             return subject(given.arguments)
 
-        def turn(*args: P.args, **kwargs: P.kwargs) -> Turn:
-            return Turn(subject_of, signature.bind(*args, **kwargs).arguments)
+        def gate_of(*args: P.args, **kwargs: P.kwargs) -> AdmissionGate:
+            return AdmissionGate(subject_of, signature.bind(*args, **kwargs).arguments)
 
         @wraps(function)
         def admitted(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with turn(*args, **kwargs) as mine:
-                while not mine.came():
-                    time.sleep(LOOK)
-                return mine.refusal if mine.refusal is not None else function(*args, **kwargs)
+            with gate_of(*args, **kwargs) as gate:
+                while not gate.poll():
+                    time.sleep(POLL_SECONDS)
+                return gate.refusal if gate.refusal is not None else function(*args, **kwargs)
 
         @wraps(function)
         async def admitted_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            with turn(*args, **kwargs) as mine:
-                while not await asyncio.to_thread(mine.came):  # noqa: ASYNC110 - the event is in another process
-                    await asyncio.sleep(LOOK)
+            with gate_of(*args, **kwargs) as gate:
+                while not await asyncio.to_thread(gate.poll):  # noqa: ASYNC110 - the event is in another process
+                    await asyncio.sleep(POLL_SECONDS)
                 wanted = cast("Callable[P, Coroutine[Any, Any, Any]]", function)
-                return mine.refusal if mine.refusal is not None else await wanted(*args, **kwargs)
+                return gate.refusal if gate.refusal is not None else await wanted(*args, **kwargs)
 
         return cast("Callable[P, R]", admitted_async if inspect.iscoroutinefunction(function) else admitted)
 
     return decorate
 
 
-class Turn:
-    """One run on its way to its start, and the place it keeps while it works.
+class AdmissionGate:
+    """Decides whether one run may start, and counts it while it works.
 
     Attributes:
-        refusal: once it came, the state in which the run ends instead of starting.
+        refusal: set by the last poll if the run must not start: the state in which it ends.
     """
 
     def __init__(self, subject_of: Subject, parameters: dict[str, Any]) -> None:
@@ -114,10 +117,10 @@ class Turn:
         self._job, self._run = str(flow_run.flow_name), UUID(str(flow_run.id))
         self._subject: str | None = None
         self._by_schedule = by_schedule()
-        self._place: Instance | None = None
-        self._waits = False
-        self._lost_looks = 0
-        self._looking = threading.Lock()  # an async flow that is cancelled leaves a look behind in its thread
+        self._instance: Instance | None = None
+        self._waiting = False
+        self._unanswered = 0
+        self._polling = threading.Lock()  # an async flow that is cancelled leaves a poll behind in its thread
         self._left = False
 
     def __enter__(self) -> Self:
@@ -127,60 +130,60 @@ class Turn:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None and not isinstance(error, Exception):  # stopped by the system, or by a person
+            if error is not None and not isinstance(error, Exception):  # stopped by the system or by a person
                 state = self._state()
                 if state is not None and (state.is_cancelling() or state.is_cancelled()):
                     with transaction() as connection:
-                        task_runs.cancel(connection, self._run)
+                        task_run_status.cancel(connection, self._run)
         except DatabaseError as failure:
-            get_run_logger().warning("it could not be written down that this run was cancelled: %s", failure)
+            get_run_logger().warning("the cancellation of this run could not be recorded: %s", failure)
         finally:
-            with self._looking:
+            with self._polling:
                 self._left = True
-                if self._place is not None:
-                    self._place.leave()
+                if self._instance is not None:
+                    self._instance.release()
 
-    def came(self) -> bool:
-        """Look once: whether the waiting is over. The run may start then, or `refusal` says why it may not."""
-        with self._looking:
+    def poll(self) -> bool:
+        """Whether the decision is made: the run may start, or `refusal` is set; False while the run has to wait."""
+        with self._polling:
             if self._left:
                 return True
             try:
-                return self._look()
+                return self._decide()
             except (DatabaseError, SettingsError) as error:
                 self.refusal = Failed(message=str(error))
                 return True
 
-    def _look(self) -> bool:
+    def _decide(self) -> bool:
         limit = admission_settings().task_max_instances
-        if self._place is None:
+        if self._instance is None:
             self._subject = self._subject_of(self._parameters)
             if self._by_schedule and (why := self._missed()):
                 return self._refuse("Missed", why)
-            self._place = Instance(self._job, self._subject, str(self._run))
+            self._instance = Instance(self._job, self._subject, str(self._run))
         try:
-            taken = self._place.take(limit)
-            holders = [] if taken else self._place.holders(limit)
+            acquired = self._instance.acquire(limit)
+            holders = [] if acquired else self._instance.holders(limit)
         except DatabaseUnavailableError:
-            self._lost_looks += 1
-            if not self._waits or self._lost_looks > LOST_LOOKS:
+            self._unanswered += 1
+            if not self._waiting or self._unanswered > MOST_UNANSWERED:
                 raise
             return False
-        self._lost_looks = 0
-        if taken:
-            if self._waits:
+        self._unanswered = 0
+        if acquired:
+            if self._waiting:
                 self._was_cancelled(Running())
             return True
         why = (
-            f"{self._what()} is at work already{', in flow run ' if holders else ''}{' and '.join(holders)}; "
-            f"TASK_MAX_INSTANCES lets {limit} at once"
+            f"{self._what()} is already running{', in flow run ' if holders else ''}{' and '.join(holders)}; "
+            f"TASK_MAX_INSTANCES allows {limit} at once"
         )
         if self._by_schedule:
             return self._refuse("Skipped", f"skipped: {why}")
-        return self._wait(f"waits for its turn: {why}")
+        return self._wait(f"waits: {why}")
 
     def _missed(self) -> str | None:
-        """Why this run of the schedule comes too late. One that a person moved to another time is that person's."""
+        """Why this scheduled run must not start; a run that a person moved to another time counts as that person's."""
         with get_client(sync_client=True) as client:
             run = client.read_flow_run(self._run)
             states = sorted(client.read_flow_run_states(self._run), key=lambda state: state.timestamp)
@@ -193,21 +196,24 @@ class Turn:
         grace = admission_settings().task_misfire_grace
         if (late := _now() - slot) > timedelta(seconds=grace):
             return (
-                f"missed: it was due at {_shown(slot)} and is {late.total_seconds():.0f} s late, more than "
+                f"missed: it was due at {time_text(slot)} and is {duration_text(late.total_seconds())} late, more than "
                 f"TASK_MISFIRE_GRACE ({grace} s) allows; start it by hand if it is still wanted"
             )
         if newer is not None:
-            due = _shown(cast("datetime", newer.expected_start_time))
-            return f"missed: the slot of {due} is due as well and stands for this one, flow run {newer.id}"
+            due = time_text(cast("datetime", newer.expected_start_time))
+            return f"missed: the later slot of {due} is due as well and runs instead, in flow run {newer.id}"
         return None
 
     def _newer(self, client: SyncPrefectClient, run: FlowRun, slot: datetime, taken: datetime) -> FlowRun | None:
-        """The newest later slot that was due when a worker took this run: of those due by now none might ever start."""
+        """The newest later slot that was due when a worker took this run.
+
+        Not the newest that is due now: with a slow worker, each run would then give way to a later one.
+        """
         if run.deployment_id is None:
             return None
         later = FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
-            tags=FlowRunFilterTags(all_=["auto-scheduled"]),
+            tags=FlowRunFilterTags(all_=[SCHEDULED]),
             expected_start_time=FlowRunFilterExpectedStartTime(after_=slot, before_=taken),
             state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.CANCELLED])),
         )
@@ -223,7 +229,7 @@ class Turn:
 
     def _refuse(self, name: str, why: str) -> bool:
         with transaction() as connection:
-            task_runs.record_decision(
+            task_run_status.record_decision(
                 connection, self._job, self._run, status=name.lower(), subject=self._subject, why=why
             )
         get_run_logger().warning(why)
@@ -231,28 +237,28 @@ class Turn:
         return True
 
     def _wait(self, why: str) -> bool:
-        if self._waits:
+        if self._waiting:
             return self._was_cancelled()
-        self._waits = True
+        self._waiting = True
         get_run_logger().info(why)
-        if (tell := listener.get()) is not None:
-            tell(why)
+        if (listen := listener.get()) is not None:
+            listen(why)
         return self._was_cancelled(Running(name="Waiting", message=why))
 
     def _was_cancelled(self, shown: State[Any] | None = None) -> bool:
-        """Whether somebody ended this run while it waited; shows the state `shown` on its page if nobody did."""
+        """Whether this run was cancelled while it waited; if not, it gets the state `shown`."""
         state = self._state(shown)
         if state is None or not (state.is_cancelling() or state.is_final()):
             return False
-        self.refusal = Cancelled(message="cancelled while it waited for its turn")
+        self.refusal = Cancelled(message="cancelled while it waited")
         return True
 
     def _state(self, new: State[Any] | None = None) -> State[Any] | None:
-        """The run's state on the server, after `new` was asked for; None while the server is away."""
+        """The run's state on the server, after a change to `new`; None while the server does not answer."""
         try:
             with get_client(sync_client=True) as client:
                 if new is not None:
-                    client.set_flow_run_state(self._run, new)  # which is refused for a run that is being cancelled
+                    client.set_flow_run_state(self._run, new)  # the server refuses it for a run that is being cancelled
                 return client.read_flow_run(self._run).state
         except (httpx.HTTPError, PrefectHTTPStatusError):
             return None
@@ -263,7 +269,3 @@ class Turn:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,13 +1,12 @@
-"""One job in the foreground: `python -m flows.<job>`, for a person at a terminal or a cron of one's own.
+"""Runs one job in the foreground: `python -m flows.<job>`, for a person at a terminal or for cron.
 
 Decides which Prefect server keeps the run (PREFECT_API_URL, else that of `make up`, else an ephemeral one) and what
-the person sees: a bar on a terminal, a line a batch elsewhere, and one plain line at the end. The embedded database is
-started if it is what is used, and stopped again if nobody else is on it. Exit code 0: done, or done before; 1: refused
-or failed.
+the person sees: a progress bar on a terminal, a line for each batch elsewhere, and one plain line at the end. The
+embedded database is started if no other is set, and stopped again if no other client uses it. Exit code 0: done, or
+done before; 1: refused, held or failed.
 """
 
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-import psutil
 from prefect import Flow, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
@@ -24,12 +22,11 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from db import embedded
-from db.engine import DatabaseError, database_settings, database_url, engine, upgrade
+from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
 from flows.admission import listener as waiting
-from tasks.settings import server_settings
+from tasks.prefect_server import server_of_make_up, server_settings
 
-HELD = "Held"  # the name of a state: it ended in order, and a person has to look
+HELD = "Held"  # the name of a state: completed, but a person must decide
 
 
 def run_in_foreground(
@@ -41,19 +38,19 @@ def run_in_foreground(
     """Run `flow` to its end; returns the exit code.
 
     Args:
-        flow: one of ours; it returns a state with one sentence.
+        flow: a flow of this project; it returns a state with one sentence.
         parameters: its parameters.
-        listening: shows its progress meanwhile.
-        show: more to tell of a result, as Markdown, before the sentence.
+        listening: shows progress while the flow runs.
+        show: returns more about a result, as Markdown, which is printed before the sentence.
     """
     waiting.set(lambda why: print(why, file=sys.stderr))
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
-    except (DatabaseError, embedded.EmbeddedError) as error:
+    except DatabaseError as error:
         return _end(1, str(error))
     except KeyboardInterrupt:
-        return _end(130, "stopped; run it again to go on")
+        return _end(130, "stopped; run it again to resume it")
     except RuntimeError as error:  # Prefect's own: no server could be started or reached
         return _end(1, f"Prefect cannot run this: {' '.join(str(error).split())}")
     if not state.is_completed():
@@ -72,16 +69,11 @@ def _end(code: int, sentence: str) -> int:
 
 @contextlib.contextmanager
 def _database() -> Iterator[None]:
-    """The embedded database with its tables, if it is what is used; another one is left as its operator keeps it."""
-    if database_url() is not None:
-        yield
-        return
-    with embedded.borrowed(database_settings().data_dir):
-        try:
+    """Start the embedded database and migrate it, if no other is set; the operator migrates another database."""
+    with database_of_command():
+        if database_url() is None:
             upgrade()
-            yield
-        finally:
-            engine().dispose()  # our own connections must not look like somebody else's
+        yield
 
 
 @contextlib.contextmanager
@@ -90,33 +82,32 @@ def _prefect() -> Iterator[None]:
     if "PREFECT_HOME" not in os.environ:
         settings[PREFECT_HOME] = database_settings().data_dir / "prefect"
     if "PREFECT_API_URL" not in os.environ:
-        settings[PREFECT_API_URL] = url = server_settings().prefect_api_url or _server_of_make_up()
+        settings[PREFECT_API_URL] = url = server_settings().prefect_api_url or _running_server()
         if url is None:
             print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # more rarely, and the automation ends the run
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # the automation ends a run with fewer heartbeats
     with temporary_settings(settings):
         if "PREFECT_LOGGING_LEVEL" not in os.environ:
-            _keep_the_console_for_people()
+            _silence_console_log()
         yield
 
 
-def _server_of_make_up() -> str | None:
-    """The API's address of the server that `make up` runs in this DATA_DIR, if it answers."""
+def _running_server() -> str | None:
+    """The address of the API of the server of `make up`; None if it does not answer."""
+    url = server_of_make_up(database_settings().data_dir)
+    if url is None:
+        return None
     try:
-        said = json.loads((database_settings().data_dir / "up.json").read_text())
-        url = str(said["api_url"])
-        if psutil.Process(said["pid"]).create_time() != said["create_time"]:
-            return None
         httpx.get(f"{url}/health", timeout=5).raise_for_status()
-    except (OSError, ValueError, KeyError, psutil.Error, httpx.HTTPError):
+    except httpx.HTTPError:
         return None
     return url
 
 
-def _keep_the_console_for_people() -> None:
-    """Prefect's log goes to its server; on the console it would tear the bar apart and say everything twice."""
+def _silence_console_log() -> None:
+    """Send Prefect's log to its server only; on the console it would break the progress bar and repeat messages."""
     setup_logging()
     for name in ("", *logging.Logger.manager.loggerDict):
         for handler in logging.getLogger(name).handlers:
@@ -126,7 +117,7 @@ def _keep_the_console_for_people() -> None:
 
 @contextlib.contextmanager
 def bar(listener: Any, describe: Callable[[Any], str]) -> Iterator[None]:
-    """While the block runs, shows what arrives at the context variable `listener`: objects with `done` and `total`."""
+    """Show progress while the block runs: `listener`, a context variable, gets objects with `done` and `total`."""
     console = Console(stderr=True)
     if not console.is_terminal:
         token = listener.set(lambda progress: print(f"{describe(progress)}: {progress}", file=sys.stderr))
@@ -139,13 +130,13 @@ def bar(listener: Any, describe: Callable[[Any], str]) -> Iterator[None]:
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, Any] = {}
 
-        def tell(progress: Any) -> None:
+        def update(progress: Any) -> None:
             name = describe(progress)
             if name not in tasks:
                 tasks[name] = shown.add_task(name, total=progress.total)
             shown.update(tasks[name], completed=progress.done, total=progress.total)
 
-        token = listener.set(tell)
+        token = listener.set(update)
         try:
             yield
         finally:

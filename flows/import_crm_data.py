@@ -1,4 +1,4 @@
-"""import_crm_data: a CRM workbook into PostgreSQL, whole or not at all, once.
+"""import_crm_data: imports a CRM workbook into PostgreSQL, once, and all of it or nothing.
 
 python -m flows.import_crm_data WORKBOOK [--sheet S] [--heading-row N] [--column HEADING=FIELD] [--encoding E]
     [--system S] [--key K] [--preview]
@@ -15,8 +15,10 @@ from prefect.states import Completed, Failed
 from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
-from tasks.crm import steps
+from tasks.crm import reporting, steps
 from tasks.crm.progress import asked_by, listener
+from tasks.crm.worker_client import reading_process
+from tasks.crm.worker_protocol import ReadOptions
 from tasks.step import run
 
 
@@ -35,72 +37,76 @@ def import_crm_data(
     """Import a workbook of contacts into PostgreSQL.
 
     Args:
-        workbook: path, glob (each file is imported for itself), http(s):// or s3:// address; empty: CRM_WORKBOOK.
-        sheet: its name; "*": all visible ones, with the same headings; empty: the one whose headings say most.
-        columns: heading -> field, where a heading is not understood or not as meant; "extra" keeps it out of any field,
-            "ignore" leaves it out entirely.
-        idempotency_key: done once ever for this key, instead of once for each version of the workbook.
-        preview: read and judge, show the report, write nothing.
-        heading_row: the row of the headings, as Excel shows it; empty: it is looked for.
+        workbook: path, glob (each file is imported separately), http(s):// or s3:// address; empty: CRM_WORKBOOK.
+        sheet: name of the sheet; "*": all visible sheets, which need the same headings; empty: the sheet that is most
+            clearly a list of contacts.
+        columns: heading -> field, for headings that are unknown or mean something else; the field "extra" keeps the
+            column out of all fields, "ignore" leaves it out of the import.
+        idempotency_key: import at most once for this key, instead of once for each version of the workbook.
+        preview: show what an import would do, and change no contact.
+        heading_row: row of the headings, as Excel shows it; empty: it is detected.
         encoding: of a text file, such as "cp1250"; empty: it is detected.
-        system: that the file was exported from ("salesforce", "hubspot", …), in which its ids are unique; empty: the
-            headings tell.
+        system: that exported the file ("salesforce", "hubspot", …) and in which its ids are unique; empty: it is
+            detected from the headings.
     """
     try:
         addresses = steps.find_workbooks(workbook, idempotency_key)
     except JobError as refusal:
-        steps.tell_failure(workbook, str(refusal), in_work=False)
+        reporting.report_failure(workbook, str(refusal), in_work=False)
         return Failed(message=str(refusal))
-    how = steps.HowToRead(sheet or None, columns or {}, heading_row, encoding or None, system or None)
-    outcomes = [_import(address, how, idempotency_key, preview) for address in addresses]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-    if faults := [outcome for outcome in refused if not isinstance(outcome, JobError)]:
-        raise faults[0]  # now that every file had its turn
-    steps.tell_run(workbook, addresses)
-    told = " · ".join(str(outcome) for outcome in outcomes)
-    return Failed(message=told) if refused else Completed(message=told, data=[outcome.report for outcome in outcomes])
+    options = ReadOptions(sheet or None, columns or {}, heading_row, encoding or None, system or None)
+    outcomes = [_import(address, options, idempotency_key, preview) for address in addresses]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    if unexpected := [error for error in errors if not isinstance(error, JobError)]:
+        raise unexpected[0]  # only now: every file is tried
+    reporting.report_pattern_done(workbook, addresses)
+    message = " · ".join(str(outcome) for outcome in outcomes)
+    if errors:
+        return Failed(message=message)
+    return Completed(message=message, data=[outcome.report for outcome in outcomes])
 
 
-def _import(address: str, how: steps.HowToRead, key: str | None, preview: bool) -> Any:
+def _import(address: str, options: ReadOptions, key: str | None, preview: bool) -> Any:
+    """The outcome of one workbook, or the error that ended its import."""
     in_work = False
     try:
-        with steps.reading_process() as process:
+        with reading_process() as process:
             copy = run(steps.fetch_workbook, address, process.directory)
             in_work = True
-            with steps.once(copy, how, key, preview) as once:
-                if once.done:
-                    return steps.already_done(copy, once)
-                staged = steps.gather(copy, once.claim, how, process)
-                once.result = run(steps.judge_and_apply, staged, once.claim, preview)
-            return steps.tell(once.result)
+            with steps.unit_of_work(copy, options, key, preview) as unit:
+                if unit.done:
+                    return reporting.report_earlier_import(copy, unit)
+                staged = steps.stage_workbook(copy, unit.claim, options, process)
+                unit.result = run(steps.evaluate_and_commit, staged, unit.claim, preview)
+            return reporting.report_import(unit.result)
     except JobError as refusal:
-        steps.tell_failure(address, str(refusal), in_work=in_work)
+        reporting.report_failure(address, str(refusal), in_work=in_work)
         return refusal
-    except Exception as error:  # noqa: BLE001 - a fault of ours: it is told, and raised with its traceback
-        steps.tell_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
+    except Exception as error:  # noqa: BLE001 - unexpected: it is reported, and raised after the other files
+        reporting.report_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
         return error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.import_crm_data", description="Import a CRM workbook, once.")
     parser.add_argument("workbook", nargs="?", help="path, glob, http(s):// or s3:// address (CRM_WORKBOOK)")
-    parser.add_argument("--sheet", help="its name, if not the one whose headings say most; '*' is all of them")
-    parser.add_argument("--key", help="import once ever for this key, instead of each version once")
+    parser.add_argument("--sheet", help="name of the sheet, if not the detected one; '*': all visible sheets")
+    parser.add_argument("--key", help="import at most once for this key, instead of once for each version")
     parser.add_argument(
         "--column",
         action="append",
         default=[],
         metavar="HEADING=FIELD",
-        help='say what a column is; "extra" keeps it out of every field, "ignore" leaves it out entirely',
+        help='map a heading to a field; "extra" keeps the column out of all fields, "ignore" leaves it out entirely',
     )
-    parser.add_argument("--heading-row", type=int, metavar="N", help="the row of the headings, if they are not found")
-    parser.add_argument("--encoding", help="of a text file (cp1250, shift_jis, …), if it is not detected")
-    parser.add_argument("--system", help="that the file was exported from (salesforce, hubspot, …), for its ids")
-    parser.add_argument("--preview", action="store_true", help="show what would happen, write nothing")
+    parser.add_argument("--heading-row", type=int, metavar="N", help="row of the headings, if they are not detected")
+    parser.add_argument("--encoding", help="encoding of a text file (cp1250, shift_jis, …), if it is not detected")
+    parser.add_argument("--system", help="system that exported the file (salesforce, hubspot, …), for its ids")
+    parser.add_argument("--preview", action="store_true", help="show what an import would do, and change no contact")
     given = parser.parse_args(arguments)
     if wrong := [pair for pair in given.column if "=" not in pair]:
-        parser.error(f"--column {wrong[0]}: write HEADING=FIELD")
+        parser.error(f"--column {wrong[0]}: write it as HEADING=FIELD")
     parameters = {
         "workbook": given.workbook,
         "sheet": given.sheet,
@@ -116,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import_crm_data,
         parameters,
         listening=lambda: bar(listener, lambda progress: progress.workbook),
-        show=steps.shown_reports if given.preview else lambda _result: None,
+        show=reporting.reports_as_text if given.preview else lambda _result: None,
     )
 
 

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 from prefect import State, flow
@@ -25,16 +24,17 @@ from tasks.step import run
 
 
 @flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
-@admission(subject=itemgetter("source"))
+@admission(subject=steps.subject)
 def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: int | None = None) -> State[Any]:
     """Watch a ministry's list of missions.
 
     Args:
-        source: its module in tasks/mofa/sources.
+        source: its name, that of its file; empty: MOFA_SOURCE.
         base_url: scheme and host of a mirror or test server, in place of the ministry's.
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
-    return watch(source, lambda: steps.this_run(find_source(source), base_url), accept)
+    name = steps.subject({"source": source})
+    return watch(name, lambda: steps.this_run(find_source(name), base_url), accept)
 
 
 def watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | None) -> State[Any]:
@@ -82,7 +82,7 @@ def _printed_progress() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.mofa_monitoring", description="Watch a ministry's missions.")
-    parser.add_argument("source", nargs="?", default="japan", help="its name (japan)")
+    parser.add_argument("source", nargs="?", default="", help="its name; without one, MOFA_SOURCE")
     parser.add_argument("--base-url", help="scheme and host of a mirror, in place of the ministry's")
     parser.add_argument("--accept", type=int, metavar="ID", help="apply the held set of this number")
     given = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
-"""watchdog: the jobs come back by themselves, and silence is noticed.
+"""watchdog: automatic recovery of the jobs, and alerts for jobs that are silent.
 
-python -m deployments.doctor looks at what the watchdog itself needs.
+`python -m deployments.doctor` checks what the watchdog itself needs.
 """
 
 from datetime import UTC, datetime
@@ -14,33 +14,34 @@ from flows.admission import admission
 from tasks.notify.steps import deliver
 from tasks.step import run
 from tasks.watch import steps
+from tasks.watch.prefect_runs import WATCHDOG, jobs
 
 
 @flow(name="watchdog", flow_run_name="watchdog", log_prints=False)
 @admission()
 def watchdog() -> State[Any]:
-    """Start again what was lost, tell what is silent, deliver what could not be delivered, remove old traces."""
+    """Restart lost runs, report silent jobs, deliver waiting messages, remove old data."""
     now = datetime.now(UTC)
     try:
-        watched = [job for job in steps.jobs() if job.name != steps.WATCHDOG]
+        watched = [job for job in jobs() if job.name != WATCHDOG]
     except JobError as refusal:
         return Failed(message=str(refusal))
     work = (
-        ("imports gone on with", steps.go_on_with_abandoned, (watched, now)),
-        ("slots made up for", steps.make_up_lost_slots, (watched, now)),
-        ("jobs late", steps.listen_for_silence, (watched, now)),
-        ("sets held", steps.remind_of_held, (now,)),
-        ("old traces removed", steps.remove_old_traces, (now,)),
+        ("imports resumed", steps.resume_abandoned_imports, (watched, now)),
+        ("runs backfilled", steps.backfill_missed_runs, (watched, now)),
+        ("jobs silent", steps.check_for_silence, (watched, now)),
+        ("sets held", steps.remind_of_held_sets, (now,)),
+        ("old rows and files removed", steps.remove_old_data, (now,)),
     )
     done: dict[str, int] = {}
     refused = []
-    for what, step, arguments in work:  # what cannot be done keeps nothing else from being done
+    for what, step, arguments in work:  # a step that fails does not keep the others from running
         try:
             done[what] = run(step, *arguments)
         except JobError as refusal:
             refused.append(str(refusal))
-        except Exception as fault:  # noqa: BLE001 - ours, or a deployment's; the traceback is in the log of the step
+        except Exception as fault:  # noqa: BLE001 - a fault in one step; its traceback is in the step's log
             refused.append(f"{what}: {type(fault).__name__}: {fault}")
     deliver()
-    told = ", ".join(f"{number} {what}" for what, number in done.items())
-    return Failed(message="; ".join(refused)) if refused else Completed(message=told, data=done)
+    counts = ", ".join(f"{number} {what}" for what, number in done.items())
+    return Failed(message="; ".join(refused)) if refused else Completed(message=counts, data=done)

@@ -1,1 +1,1 @@
-"""The steps of the flows, one package a job."""
+"""The tasks of the flows: one package for each subject."""

@@ -1,7 +1,7 @@
-"""Which slot of its schedule a run stands for.
+"""The slot of a run: the planned start of the schedule that it belongs to.
 
-The scheduler's own runs carry theirs. A run that the watchdog starts in place of a lost one says in a tag whose place
-it takes, so that both are the same unit of work.
+Prefect stores the slot of a scheduled run. A backfill run, which the watchdog starts in place of a lost one, has the
+slot in a tag, so that both are the same unit of work.
 """
 
 from contextlib import suppress
@@ -14,7 +14,7 @@ SCHEDULED = "auto-scheduled"  # Prefect's own tag
 
 
 def slot() -> datetime | None:
-    """The slot of this run; None for a run that somebody asked for."""
+    """The slot of this run; None for a run that a person or the API started."""
     tags: list[str] = flow_run.tags or []
     if (named := slot_of(tags)) is not None:
         return named
@@ -23,25 +23,25 @@ def slot() -> datetime | None:
 
 
 def by_schedule() -> bool:
-    """Whether the scheduler itself started this run, and nobody started it again with Retry."""
+    """Whether the scheduler started this run, and nobody has restarted it with Retry."""
     return SCHEDULED in (flow_run.tags or []) and int(flow_run.run_count) <= 1
 
 
 def asked_for() -> bool:
-    """Whether a person asked for this run: by hand, over the API, or again with Retry."""
+    """Whether a person started this run: by hand, over the API, or with Retry."""
     return slot() is None or int(flow_run.run_count) > 1
 
 
 def slot_of(tags: list[str]) -> datetime | None:
-    """The slot that a tag names."""
+    """The slot in the tags of a backfill run; None without one."""
     for tag in tags:
         if tag.startswith(TAG):
-            with suppress(ValueError):  # somebody's own tag
+            with suppress(ValueError):  # another tag with the same start
                 named = datetime.fromisoformat(tag.removeprefix(TAG))
                 return named if named.tzinfo else named.replace(tzinfo=UTC)
     return None
 
 
 def tag(slot: datetime) -> str:
-    """The tag of a run that takes the place of this slot's."""
+    """The tag of a backfill run of this slot."""
     return f"{TAG}{slot.astimezone(UTC).isoformat()}"

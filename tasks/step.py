@@ -1,7 +1,7 @@
-"""`step`: a Prefect task that retries a TransientError and ends with one plain sentence for any other JobError.
+"""`step`: a Prefect task that retries a TransientError, and ends with one plain sentence at any other JobError.
 
-A task that raises logs two tracebacks. A step returns a Failed state with the sentence instead, and `run` raises it
-again as a JobError in the flow.
+A task that raises logs two tracebacks. So a step returns a Failed state with the sentence, and `run` raises that as a
+JobError in the flow.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from db.errors import JobError, TransientError
 
 T = TypeVar("T")
 DELAYS = (0.5, 1, 2, 4)  # seconds before each further attempt
-RESULTS = "embassy-jobs"  # begins every cache key, and so is the directory of our results: others share the storage
+RESULTS = "embassy-jobs"  # start of every cache key, and so the directory of our results in the shared storage
 
 
 def step(*, delays: Sequence[float] = DELAYS, **options: Any) -> Callable[[Callable[..., T]], Task[..., T]]:
@@ -36,7 +36,7 @@ def step(*, delays: Sequence[float] = DELAYS, **options: Any) -> Callable[[Calla
                     raise
                 return Failed(message=str(error))
 
-        made: Task[..., T] = task(  # type: ignore[call-overload]
+        made: Task[..., T] = task(  # type: ignore[call-overload]  # options are passed through
             with_sentence,
             retries=len(delays),
             retry_delay_seconds=list(delays),
@@ -50,7 +50,7 @@ def step(*, delays: Sequence[float] = DELAYS, **options: Any) -> Callable[[Calla
 
 
 def _was_raised(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
-    """A state made of an exception has a result, one that was returned with a sentence alone has none."""
+    """Whether the state was made of an exception, which is its data; a returned sentence has none."""
     return state.data is not None
 
 
@@ -58,7 +58,7 @@ def run(task_to_run: Task[..., T], *args: Any, **kwargs: Any) -> T:
     """What the step returns.
 
     Raises:
-        JobError: with the sentence of the step, when it failed with one.
+        JobError: the step failed; the message is its sentence.
     """
     state: State[T] = task_to_run(*args, return_state=True, **kwargs)
     try:

@@ -32,6 +32,8 @@ GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL",
 # Where `make up` of this checkout keeps what it has: nothing for tests to touch.
 DEVELOPERS_OWN = ROOT / "var"
 
+LONGEST = ("e2e", "integration")  # the directories whose files take longest
+
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
@@ -100,9 +102,12 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     The server uses the plugin of `make up`. Without it SQLite refuses some calls of runs that start together, and
     Prefect's client repeats them only after up to a minute.
     """
+    import certifi
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import (
+        PREFECT_API_SSL_CERT_FILE,
         PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_HOME,
         PREFECT_SERVER_DATABASE_CONNECTION_URL,
         temporary_settings,
@@ -115,7 +120,15 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database}):
         server = SubprocessASGIServer()
         server.start(timeout=120)
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
+        # At the end of each run Prefect waits up to a second for the thread that sends heartbeats, and each client
+        # loads all certificates of certifi: no heartbeats, and one certificate, which nothing on loopback needs.
+        certificates = home / "certificates.pem"
+        certificates.write_text(
+            Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")[0]
+            + "-----END CERTIFICATE-----\n"
+        )
+        quicker = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_SSL_CERT_FILE: str(certificates)}
+        with temporary_settings({PREFECT_API_URL: server.api_url, **quicker}):
             yield
         server.stop()
 
@@ -132,6 +145,20 @@ def nobodys_database() -> Iterator[None]:
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Keeps what a test has measured; said at the end of the session, for the table of docs/guarantees.md."""
     return lambda text: record_property("figure", text)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as cores: for a third of their time they wait for servers and other processes."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the database server, and put the long files first, so that all workers end together."""
+    for item in items:
+        if "server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""Run by Alembic: applies the migrations on the connection it is handed, else on the configured database."""
+"""Alembic runs this: it applies the migrations on the connection it is given, else on the configured database."""
 
 import sys
 
@@ -15,7 +15,7 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    """Apply what was asked for in one transaction."""
+    """Run the requested migrations in one transaction."""
     context.configure(connection=connection, target_metadata=metadata, include_name=include_name)
     with context.begin_transaction():
         context.run_migrations()

@@ -1,7 +1,7 @@
-"""Rows of a sheet, cleaned column by column, as the rows that `db.staging.stage` copies.
+"""Turns a block of rows into the rows that `db.staging.stage` copies, column by column.
 
-A row whose cells are all in order becomes the fields of a contact, its hashes and what it holds beside them (`extra`).
-A row with a faulty cell is rejected: it keeps every problem and all of its cells, and no field.
+A row without a fault gets the fields of a contact, its hashes, and its other cells (`extra`). A row with a faulty cell
+is rejected: it keeps every problem and all its cells, and no field.
 """
 
 import json
@@ -18,36 +18,42 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tasks.crm.columns import RULES, clean, evaluate
-from tasks.crm.contact import MAY_BE_SEVERAL, Contact, Day, clean_note, clean_whole_name, other_emails, other_phones
-from tasks.crm.external_ids import whole_salesforce_id
-from tasks.crm.headings import Mapping as ColumnMapping
-from tasks.crm.headings import column_letter
+from tasks.crm.contact import Contact
+from tasks.crm.headings.column_mapping import Mapping as ColumnMapping
+from tasks.crm.headings.text import column_letter
 from tasks.crm.identity import identities
-from tasks.crm.names import split_name
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
-from tasks.crm.null_words import ditto_marks, without_null_words
 from tasks.crm.readers.table import Block
+from tasks.crm.rules.dates import Day
+from tasks.crm.rules.email_address import other_emails
+from tasks.crm.rules.external_ids import whole_salesforce_id
+from tasks.crm.rules.names import split_name
+from tasks.crm.rules.null_words import ditto_marks, without_null_words
+from tasks.crm.rules.phone_number import other_phones
+from tasks.crm.rules.several_values import MAY_BE_SEVERAL
+from tasks.crm.rules.texts import clean_note, clean_whole_name
 
-TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # what a flag column says
+TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # in a column of flags
 DATE = "last_contacted"
 TEXT_FIELDS = tuple(name for name in Contact.model_fields if name != DATE)
 
-Texts: TypeAlias = pa.StringArray  # what stands in the cells of a column
+Texts: TypeAlias = pa.StringArray  # the cells of a column
 
 
 @dataclass
 class Problems:
-    """What is wrong with the rows of a block: row (index) -> columns (None: the row as a whole) and reasons."""
+    """The faults of the rows of a block."""
 
+    # row (index) -> columns (None: the row as a whole) and reasons
     by_row: dict[int, list[tuple[int | None, str]]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, column: int | None, faults: Iterable[tuple[int, str]]) -> None:
-        """Faults of one column: row and reason."""
+        """Add the faults of one column: row and reason."""
         for row, reason in faults:
             self.by_row[row].append((column, reason))
 
     def mask(self, count: int) -> np.ndarray[Any, Any]:
-        """Of each row, whether it is rejected."""
+        """For each row, whether it is rejected."""
         rejected = np.zeros(count, dtype=bool)
         rejected[list(self.by_row)] = True
         return rejected
@@ -60,9 +66,9 @@ class StagedRows:
     table: pa.Table  # the columns of db.staging.STAGED_COLUMNS
     rejected: int
     lone_names: int  # accepted rows with a name in one cell and nothing else
-    organizations: int  # accepted rows that name an organisation and no person
+    organizations: int  # accepted rows with an organisation and no person
     lone_organizations: int  # those of them that fill no other cell, in a table with columns for names
-    date_orders: frozenset[str]  # "day", "month": what the dates in words prove
+    date_orders: frozenset[str]  # "day", "month": what comes first in the dates that show it
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
     null_words: dict[int, int]  # column -> cells with a word for nothing, such as "(null)"
@@ -75,33 +81,33 @@ class StagedRows:
 
 @dataclass(frozen=True)
 class SheetBatches:
-    """Makes staged rows of the blocks of one sheet."""
+    """Makes staged rows of the blocks of one sheet, which it has to get in order."""
 
     name: str  # of the sheet
     mapping: ColumnMapping
-    before: int  # positions that earlier sheets took: a row's position is its number beyond them
+    before: int  # positions used by earlier sheets, added to the number of each row
     totals: frozenset[int] = frozenset()  # rows that sum up a table
-    line_of: Callable[[int], int | None] = lambda row: None  # noqa: ARG005 - see Workbook.line_of
+    line_of: Callable[[int], int | None] = lambda _row: None  # see Workbook.line_of
 
     @cached_property
     def non_records(self) -> NonRecords:
-        """Finds rows that are no record; remembers what stood above."""
+        """Finds rows that are not records; it remembers the rows above."""
         return NonRecords(self.mapping, self.totals)
 
     def staged(self, block: Block) -> StagedRows:
         """Clean and hash the rows of a block that has at least as many columns as there are headings."""
-        return _BlockReader(self, block).staged()
+        return _BlockCleaner(self, block).staged()
 
 
-class _BlockReader:
-    """One block on its way."""
+class _BlockCleaner:
+    """Cleans and hashes the rows of one block."""
 
     def __init__(self, sheet: SheetBatches, block: Block) -> None:
-        self._sheet, self._mapping, self._block_read = sheet, sheet.mapping, block
+        self._sheet, self._mapping, self._original = sheet, sheet.mapping, block
         columns, self._null_words = without_null_words(block.columns, sheet.mapping.fields)
         self._block = replace(block, columns=columns)
         self._problems = Problems()
-        self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # of the reader, by column
+        self._faults: dict[int | None, list[tuple[int, str]]] = defaultdict(list)  # found by the reader, by column
         for row, column, reason in block.faults:
             self._faults[column].append((row, reason))
         for column in sheet.mapping.fields:
@@ -109,7 +115,8 @@ class _BlockReader:
         self._column_of = {name: column for column, name in self._mapping.fields.items()}
 
     def staged(self) -> StagedRows:
-        no_records = dict(self._sheet.non_records.reasons(self._block_read))
+        """The rows of the block as they are staged."""
+        no_records = dict(self._sheet.non_records.reasons(self._original))
         faults = self._faults.pop(None, ())
         self._problems.add(None, [fault for fault in faults if fault[0] not in no_records])
         self._problems.add(None, no_records.items())
@@ -153,7 +160,7 @@ class _BlockReader:
         )
 
     def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
-        """Of each row, whether it has nothing but a name in one cell, in a table of several columns."""
+        """For each row, whether it has nothing but a name in one cell, in a table of several columns."""
         lone = np.zeros(len(self._block), dtype=bool)
         if len(self._mapping.headings) < FEWEST_COLUMNS:
             return lone
@@ -166,7 +173,7 @@ class _BlockReader:
         return found
 
     def _lone_organizations(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
-        """Of each row, whether it has nothing but an organisation, in a table of people with several columns."""
+        """For each row, whether it has nothing but an organisation, in a table of people with several columns."""
         if len(self._mapping.headings) < FEWEST_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
             return np.zeros(len(self._block), dtype=bool)
         found: np.ndarray[Any, Any] = (self._cell_counts == 1) & np.asarray(pc.is_valid(accepted["organization"]))
@@ -189,7 +196,7 @@ class _BlockReader:
         }
 
     def _cells(self, column: int) -> tuple[Texts, list[tuple[int, str]]]:
-        """A column without the cells in which the reader found a fault, and these faults with their addresses."""
+        """A column without the cells in which the reader found a fault, and these faults with their cell addresses."""
         found = self._faults.get(column)
         cells = self._block.columns[column]
         if not found:
@@ -210,7 +217,7 @@ class _BlockReader:
         return values
 
     def _fields(self) -> dict[str, Texts]:
-        """The fields that are texts, in their order."""
+        """Field -> column, of the fields that are texts, in the order of the model."""
         blank = pa.nulls(len(self._block), pa.string())
         fields = {}
         for name in TEXT_FIELDS:
@@ -223,7 +230,7 @@ class _BlockReader:
         return fields
 
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
-        """What the column of whole names says: a person's two names or, where a flag says so, an organisation."""
+        """The column of whole names as first and last names or, where a flag column says so, as organisations."""
         whole = self._cleaned(clean_whole_name, self._column_of["full_name"])
         parts, faults = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
         names = {
@@ -255,11 +262,11 @@ class _BlockReader:
         return list(days)
 
     def _reject_nameless(self, fields: Mapping[str, Texts]) -> None:
-        """Reject rows from which nobody can be told, unless a faulty cell is the reason."""
+        """Reject rows that identify nobody, unless a faulty cell is the reason."""
         known_by = ("organization", "first_name", "last_name", "email", "phone")
         blank = {name: np.asarray(pc.is_null(fields[name])) for name in known_by}
         nameless = blank["last_name"] & ~self._problems.mask(len(self._block))
-        reachable = ~(blank["email"] & blank["phone"])  # a first name is enough of whoever can be reached
+        reachable = ~(blank["email"] & blank["phone"])  # with an e-mail or a phone a first name is enough
         half = nameless & ~blank["first_name"] & ~reachable
         nobody = nameless & blank["first_name"] & blank["email"] & blank["organization"]
         column = self._column_of.get("last_name")
@@ -270,7 +277,7 @@ class _BlockReader:
         self._problems.add(None, ((int(row), _NOBODY) for row in np.flatnonzero(nobody)))
 
     def _extra(self) -> dict[str, Texts]:
-        """What is kept beside the fields: heading -> column. Also cells to the right of all headings."""
+        """Heading -> column, of the columns that are kept in `extra`; also cells to the right of all headings."""
         columns = dict(self._mapping.extra)
         for column in range(len(self._mapping.headings), len(self._block.columns)):
             if self._block.columns[column].null_count < len(self._block):
@@ -285,32 +292,34 @@ class _BlockReader:
         return kept
 
     def _rejects(self, rejected: np.ndarray[Any, Any], keep: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
-        """The problems of the rejected rows, and all cells of these and of those that may yet be rejected."""
+        """The columns `problems`, of rejected rows, and `raw`, of the rows in `keep`: some may be rejected later."""
         problems: list[str | None] = [None] * len(self._block)
         raw: list[str | None] = [None] * len(self._block)
         rows = np.flatnonzero(keep)
         for row, cells in zip(rows.tolist(), self._shown(rows), strict=True):
             raw[row] = _json(self._pairs(cells))
             if rejected[row]:
-                problems[row] = _json([self._told(row, problem, cells) for problem in self._problems.by_row[row]])
+                problems[row] = _json([self._problem(row, problem, cells) for problem in self._problems.by_row[row]])
         return {"problems": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())}
 
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
-        """The cells of these rows, as they can be stored and shown."""
+        """The cells of these rows as they were read."""
         wanted = pa.array(rows)
-        columns = [column.take(wanted).to_pylist() for column in self._block_read.columns]
+        columns = [column.take(wanted).to_pylist() for column in self._original.columns]
         return zip(*columns, strict=True) if columns else iter([()] * len(rows))
 
     def _pairs(self, cells: tuple[str | None, ...]) -> list[list[str]]:
+        """The cells of a row as they are stored with a reject: heading and text."""
         mapping = self._mapping
         pairs = [[mapping.headings[column], _shown(cells[column])] for column in mapping.shown_columns]
         beyond = range(len(mapping.headings), len(cells))
         return pairs + [[mapping.extra_name(n), _shown(cells[n])] for n in beyond if cells[n] is not None]
 
-    def _told(self, row: int, problem: tuple[int | None, str], cells: tuple[str | None, ...]) -> list[str | None]:
+    def _problem(self, row: int, problem: tuple[int | None, str], cells: tuple[str | None, ...]) -> list[str | None]:
+        """A problem as it is stored with a reject: heading, text and reason."""
         column, reason = problem
         if line := self._sheet.line_of(self._block.numbers[row].as_py()):
-            advice = ": format the cell"  # there is none
+            advice = ": format the cell"  # left out: a file with lines has no cells
             reason = f"{reason.partition(advice)[0]} (from line {line:,} on)"
         if column is None:
             return [None, None, reason]
@@ -319,8 +328,8 @@ class _BlockReader:
         return [heading, _shown(cells[column]), reason]
 
 
-# What a field does not take of its cell, and extra keeps under the heading with a number: cells that match the pattern
-# may have such a rest.
+# Field -> what of its cell is kept in `extra`, under the heading with a number; only cells that match the pattern can
+# have such a rest.
 _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
     DATE: (":", lambda text: text),  # the time of day
     "email": (MAY_BE_SEVERAL, other_emails),
@@ -329,24 +338,24 @@ _BESIDE: dict[str, tuple[str, Callable[[str | None], str | None]]] = {
 _NAMES = ("first_name", "last_name", "full_name")
 _HALF_A_NAME = "is blank although there is a first name"
 _FIRST_NAME_ALONE = "has a first name and neither an e-mail address nor a telephone number: add one, or the last name"
-_NOBODY = "has no name, no e-mail and no organisation: nobody can be told from it"
+_NOBODY = "has no name, no e-mail address and no organisation: the row identifies nobody"
 
 
 def _as_json(columns: Mapping[str, Texts], count: int) -> Texts:
-    """Objects of heading and text, without blanks, row by row."""
+    """A JSON object of heading and text for each row, without blank cells."""
     if not columns:
         return pa.repeat("{}", count)
     parts = []
     for heading, column in columns.items():
         members, _ = evaluate(lambda text: text and _json(text), column)
         parts.append(pc.binary_join_element_wise(f",{_json(heading)}", pa.array(members, pa.string()), ":"))
-    # "" comes first because Arrow drops rows in which everything that is joined is null (26.0).
+    # "" comes first because Arrow 26.0 drops rows in which all joined values are null.
     members = pc.utf8_slice_codeunits(pc.binary_join_element_wise("", *parts, "", null_handling="skip"), 1)
     return pc.binary_join_element_wise("{", members, "}", "")
 
 
 def _organizations(accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
-    """Of each row, whether it names an organisation and no person."""
+    """For each row, whether it has an organisation and no person."""
     found = np.asarray(pc.is_valid(accepted["organization"]))
     for name in ("first_name", "last_name", "email"):
         found &= np.asarray(pc.is_null(accepted[name]))
@@ -359,7 +368,7 @@ def _filled(columns: Mapping[str, pa.Array]) -> dict[str, int]:
 
 
 def _shown(text: str | None) -> str:
-    """A cell as it can be stored: NUL is replaced visibly."""
+    """The text of a cell as the database can store it: NUL is replaced by a visible symbol."""
     return (text or "").replace("\0", "\N{SYMBOL FOR NULL}")
 
 

@@ -1,4 +1,4 @@
-"""What kind of thing the text of a cell looks like: a word, as headings are, or a value, as data are."""
+"""Classifies the text of a cell: a word, as in headings, or a kind of value, as in data."""
 
 import re
 from typing import Literal
@@ -19,12 +19,12 @@ _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _PHONE = re.compile(r"(?:tel\.?:? ?)?\(?\+?[\d\s()/.–-]{5,30}(?: ?(?:x|ext\.?) ?\d{1,6})?", re.IGNORECASE)
 _PHONE_DIGITS = 5
-_CERTAIN_DIGITS = 9  # of a telephone number that begins with neither + nor 0; a date or a span of years has eight
-_LONGEST = 100  # a longer text is none of the values
+_CERTAIN_DIGITS = 9  # of a telephone number that begins with neither + nor 0: a date or a range of years has eight
+_LONGEST = 100  # characters; a longer text counts as words
 
 
 def cell_kind(text: str) -> Kind:
-    """The kind of a cell by the text that it shows. A truth value counts as a number."""
+    """The kind of a cell, from the text that it shows. TRUE and FALSE count as numbers."""
     text = text.strip()
     kind: Kind = "word"
     if not text:
@@ -56,7 +56,7 @@ def _kind_of_digits(text: str) -> Kind:
 
 
 def looks_like_data(text: str) -> bool:
-    """Whether the cell can be a person's: an address, a number to call, a date, or mostly digits."""
+    """Whether the cell can be data of a person: an e-mail address, a telephone number, a date, or mostly digits."""
     if cell_kind(text) not in {"blank", "word"} or "@" in text:
         return True
     digits = sum(map(str.isdigit, text))
@@ -64,7 +64,7 @@ def looks_like_data(text: str) -> bool:
 
 
 def is_address_or_number(text: str) -> bool:
-    """Whether the cell can only be a person's: nothing but e-mail addresses, or a number to call."""
+    """Whether the cell is certainly data of a person: only e-mail addresses, or a telephone number."""
     text = text.strip()
     kind = cell_kind(text)
     if kind == "email":

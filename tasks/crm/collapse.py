@@ -1,77 +1,84 @@
-"""The guard against collapses: many rows that would be the same contacts but for a column that is not understood.
+"""Recognises a collapse: many rows would be merged although they differ in a column that is not mapped to a field.
 
-It names the column that mends the file and what it is: a name if its values look like names, an external id if it is
-called an id. Dates, numbers and columns with a meaning of their own never become names. Where no column mends it, the
-sentence says so and advises nothing.
+The message names the column to map: as a name if its values look like names, as an external id if it is called an id.
+Columns of dates or numbers, and columns with a known meaning, are never proposed as names. If no column is proposed,
+the message lists the columns in which the rows differ.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 
 from tasks.crm.cell_kind import cell_kind
-from tasks.crm.heading_table import ANY_SYSTEM, heading_table, key
-from tasks.crm.heading_text import is_known, quoted
-from tasks.crm.headings_error import AskedBy, column_option
+from tasks.crm.headings.error import AskedBy, column_option
+from tasks.crm.headings.table import ANY_SYSTEM, heading_table, key
+from tasks.crm.headings.text import is_known, quoted
 
-TellingColumn = tuple[str, int, Sequence[str]]  # heading, contradicting rows that differ there, different values
+DistinguishingColumn = tuple[str, int, Sequence[str]]  # heading, rows that differ in it, different values
 
 _NAME_LENGTH = 60  # characters
 _NAME_WORDS = 5
-_NAMED = 3  # columns in the sentence
-_NAMES_OF_TEN = 8  # of ten values that look like names, in a column of names
-_FEW = 0.5  # values of a row: fewer different ones are those of a classification
+_LISTED = 3  # columns in the message
+_NAMES_OF_TEN = 8  # of ten values of a column of names, at least so many look like names
+_FEW = 0.5  # different values for each row; a column with fewer is a classification
 
 
-def collapse(
-    columns: Sequence[TellingColumn], rows: int, most: float, fields: Collection[str], asked_by: AskedBy
+def find_collapse(
+    columns: Sequence[DistinguishingColumn], rows: int, allowed: float, fields: Collection[str], asked_by: AskedBy
 ) -> str | None:
-    """Why a workbook of so many rows is refused; None if no column tells more than `most` of its rows apart.
+    """Why the workbook is refused, as the rest of a sentence; None if not more than `allowed` rows would be merged.
 
     Args:
-        columns: without a field, those that tell most rows apart first.
+        columns: columns without a field, those in which most rows differ first.
         rows: of the workbook.
-        most: rows that may be the same contacts.
-        fields: that the columns of the workbook have.
-        asked_by: whose parameters the sentence names.
+        allowed: how many rows may differ only in such a column.
+        fields: that the columns of the workbook are mapped to.
+        asked_by: whose parameters the message names.
     """
-    telling = list(takewhile(lambda column: column[1] > most, columns))
-    if not telling:
+    distinguishing = list(takewhile(lambda column: column[1] > allowed, columns))
+    if not distinguishing:
         return None
-    field = _missing_name(fields)
-    names = next((heading for heading, told, values in telling if field and _holds_names(heading, told, values)), None)
-    ids = next((heading for heading, _, _ in telling if ANY_SYSTEM in heading_table().ids.get(key(heading), {})), None)
-    if names is not None and field is not None:
-        mended, advice = names, f": say what it is, for example {column_option(names, field, asked_by)}"
-    elif ids is not None:
-        system = "--system NAME" if asked_by == "command line" else 'system="name"'
-        mended = ids
-        advice = f": say that it is an id, and of which system: {column_option(ids, 'external_id', asked_by)} {system}"
+    proposed, advice = _proposal(distinguishing, fields, asked_by)
+    differing = next((count for heading, count, _ in distinguishing if heading == proposed), distinguishing[0][1])
+    if proposed:
+        listed = f"the column {quoted(proposed)}, which has no field"
     else:
-        mended, advice = None, "; none of them tells who a row is: add a column with names, e-mail addresses or ids"
-    told = next((told for heading, told, _ in telling if heading == mended), telling[0][1])
-    listed = quoted(mended) if mended else _listed(heading for heading, _, _ in telling)
-    return (
-        f"{told:,} of {rows:,} rows would be the same contacts as others, from which they differ in what is not "
-        f"understood, {listed}{advice}"
-    )
+        listed = f"columns without a field: {_listed(heading for heading, _, _ in distinguishing)}"
+    return f"{differing:,} of {rows:,} rows would be merged with other rows although they differ in {listed}{advice}"
+
+
+def _proposal(
+    columns: Sequence[DistinguishingColumn], fields: Collection[str], asked_by: AskedBy
+) -> tuple[str | None, str]:
+    """The heading of the column to map, if there is one, and the advice for the message."""
+    name = _missing_name(fields)
+    for heading, rows, values in columns:
+        if name is not None and _holds_names(heading, rows, values):
+            return heading, f": map it, for example {column_option(heading, name, asked_by)}"
+    for heading, _, _ in columns:
+        if ANY_SYSTEM in heading_table().ids.get(key(heading), {}):
+            system = "--system NAME" if asked_by == "command line" else 'system="name"'
+            option = column_option(heading, "external_id", asked_by)
+            return heading, f": if it is an id, map it and name its system: {option} {system}"
+    return None, "; none of them identifies a person: add a column with names, e-mail addresses or ids"
 
 
 def _listed(headings: Iterable[str]) -> str:
     first, *others = map(quoted, headings)
-    more = len(others) + 1 - _NAMED
-    return ", ".join([first, *others][:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(others) + 1 - _LISTED
+    return ", ".join([first, *others][:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _missing_name(fields: Collection[str]) -> str | None:
-    """The field of a name that the workbook has no column for; None if its names are whole."""
+    """The field for names that the workbook has no column for; None if it has whole names, or both parts."""
     if "full_name" in fields:
         return None
-    parts = {"first_name", "last_name"} - set(fields)
-    return min(parts, default=None) if len(parts) < 2 else "full_name"  # noqa: PLR2004 - first and last
+    parts = {"first_name", "last_name"}
+    missing = parts - set(fields)
+    return "full_name" if missing == parts else min(missing, default=None)
 
 
 def _holds_names(heading: str, rows: int, values: Sequence[str]) -> bool:
-    """Whether a column that the table of headings does not know holds names: many different ones, most like names."""
+    """Whether a column with an unknown heading holds names: many different values, and most look like names."""
     table = heading_table()
     if is_known(heading, table) or any(key(heading) in headings for headings in table.groups.values()):
         return False

@@ -1,8 +1,8 @@
-"""The rules of a contact, applied to whole columns.
+"""Applies the rules of a contact to whole columns.
 
-A rule is a Python function of one text (`contact.py`). It is called once for each distinct text of a column, and not at
-all for texts that a kernel of Arrow already knows to be as the rule would leave them: most cells of most workbooks.
-That is an optimisation only: without `_UNCHANGED` the results are the same, in more time.
+A rule is a Python function of one text (see `contact.py`). It is called once for each distinct text of a column. It is
+not called for texts that it would return unchanged if Arrow can recognise them (`_UNCHANGED`): most cells of most
+workbooks. This is only an optimisation: without it the results are the same, and take more time.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,26 +12,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.crm.contact import (
-    Contact,
-    clean_email,
-    clean_external_id,
-    clean_line,
-    clean_name,
-    clean_note,
-    clean_phone,
-    clean_whole_name,
-    fold,
-)
+from tasks.crm.contact import Contact
+from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.external_ids import clean_external_id
+from tasks.crm.rules.phone_number import clean_phone
+from tasks.crm.rules.texts import clean_line, clean_name, clean_note, clean_whole_name, fold
 
 Rule = Callable[[str | None], Any]
 
-# The rule of each field, from the model.
+# Field -> its rule, from the model.
 RULES: dict[str, Rule] = {name: field.metadata[0].func for name, field in Contact.model_fields.items()}
 
-_PLAIN_LENGTH = 200  # bytes; longer texts ask the rule
-# Printable ASCII and letters that normalization leaves as they are: Greek, Cyrillic, Hebrew, Arabic, Japanese, Chinese,
-# Korean; and of Latin ones with an accent no two together, as they are where text is garbled.
+_PLAIN_LENGTH = 200  # bytes; the rule decides about longer texts
+# Printable ASCII and letters that normalisation does not change: Greek, Cyrillic, Hebrew, Arabic, Japanese, Chinese,
+# Korean; and Latin letters with an accent, but no two together, which can be text in the wrong encoding.
 _PLAIN_LETTERS = r"^(?:[À-ÖØ-öø-ſ]?[ -~Α-ΡΣ-ώА-яא-תء-غف-يぁ-ゖァ-ヺー一-鿋가-힣])*[À-ÖØ-öø-ſ]?$"
 _PLAIN_EMAIL = r"^[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$"
 _PLAIN_LOCAL_PART = 64
@@ -39,7 +33,7 @@ _PLAIN_ID = (  # a number, an id of Salesforce, a GUID
     r"^(?:[1-9][0-9]{0,29}|00[1-9A-Za-z][0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?"
     r"|[1-9a-f][0-9a-f]{7}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
 )
-# Like a date; a letter may be lost, an address beside it; a comma at an end. (RE2 needs one pass for all.)
+# May be a date, have lost a letter, hold an address, or have a comma at an end. (RE2 needs one pass for all of them.)
 _CONSPICUOUS_NAME = r"^[0-9]{4}-|[?<]|^,|,$"
 _PLAIN_PHONE = r"^\+?[0-9](?: ?[0-9]){2,}$"
 
@@ -58,24 +52,24 @@ def clean(rule: Rule, column: pa.StringArray) -> Cleaned:
         rule: takes and returns a text, as those of `contact.py`.
         column: texts; null for a blank cell.
     """
-    ask = _asked(rule, column)
-    rows = np.flatnonzero(ask)
+    undecided = _undecided(rule, column)
+    rows = np.flatnonzero(undecided)
     if not len(rows):
         return Cleaned(column, [])
     results, distinct, faults = _results(rule, column.take(pa.array(rows)))
     values = pa.array(results, pa.string()).take(distinct)
-    return Cleaned(pc.replace_with_mask(column, pa.array(ask), values), _placed(faults, distinct, rows))
+    return Cleaned(pc.replace_with_mask(column, pa.array(undecided), values), _placed(faults, distinct, rows))
 
 
 def evaluate(rule: Rule, column: pa.StringArray) -> Cleaned:
-    """The same for a rule whose values are no texts, as a list of Python objects."""
+    """The column with a rule applied whose values are not texts, as a list of Python objects."""
     results, distinct, faults = _results(rule, column)
     values = [None if index is None else results[index] for index in distinct.to_pylist()]
     return Cleaned(values, _placed(faults, distinct, np.arange(len(column))))
 
 
 def _results(rule: Rule, column: pa.StringArray) -> tuple[list[Any], pa.Int32Array, dict[int, str]]:
-    """What the rule returns for each distinct text, which of them stands in each row, and the reasons of refusals."""
+    """The results for the distinct texts, the index of the result of each row, and index -> reason of the faults."""
     encoded = column.dictionary_encode()
     results: list[Any] = []
     faults: dict[int, str] = {}
@@ -96,11 +90,11 @@ def _placed(faults: Mapping[int, str], distinct: pa.Int32Array, rows: np.ndarray
     return [(int(rows[place]), faults[int(indices[place])]) for place in where]
 
 
-# ---------------------------------------------------------------------- texts that a rule leaves as they are
+# ---------------------------------------------------------------------- texts that a rule returns unchanged
 
 
-def _asked(rule: Rule, column: pa.StringArray) -> np.ndarray[Any, Any]:
-    """Of each row, whether the rule has to be called."""
+def _undecided(rule: Rule, column: pa.StringArray) -> np.ndarray[Any, Any]:
+    """For each row, whether the rule must be called."""
     unchanged = _UNCHANGED.get(rule)
     if unchanged is None:
         return np.asarray(column.is_valid())
@@ -108,7 +102,7 @@ def _asked(rule: Rule, column: pa.StringArray) -> np.ndarray[Any, Any]:
 
 
 def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
-    """Printable ASCII and plain letters, blanks neither doubled nor at the ends, not empty, not long."""
+    """Whether a text has only printable ASCII and plain letters, single blanks inside, and is not empty or long."""
     is_ascii = pc.string_is_ascii(column)
     plain = pc.and_(is_ascii, pc.ascii_is_printable(column))
     if pc.all(is_ascii).as_py() is False:
@@ -119,7 +113,7 @@ def _is_plain(column: pa.StringArray) -> pa.BooleanArray:
         pc.match_substring(column, "  "),
         pc.greater(pc.binary_length(column), _PLAIN_LENGTH),
         pc.equal(column, ""),
-        pc.starts_with(column, "#"),  # may be an error
+        pc.starts_with(column, "#"),  # may be an error of a cell
         pc.starts_with(column, "Err:"),
         pc.ends_with(column, "..."),  # Loading...
     ):

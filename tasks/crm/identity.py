@@ -1,9 +1,8 @@
-"""Who a row is: the hashes by which the database finds the same person again, as expressions over columns.
+"""Computes the hashes by which the database finds the same person again, for whole columns.
 
 Version 2 of the rule (RULES_VERSION in contact.py): the identity is the external id within its system, else e-mail and
-full name, else organisation and full name or, without a name, organisation and place. Case does not matter but in ids,
-and a whole name is the same as its two parts. Raising the version needs a migration that hashes the stored contacts
-again.
+full name, else organisation and full name or, without a name, organisation and place. Case matters only in ids, and a
+whole name is the same as its two parts. Another version needs a migration that hashes the stored contacts again.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ _SEPARATOR = "\x1f"
 
 
 class Identities(NamedTuple):
-    """SHA-256 of each row, as PostgreSQL writes bytea: a backslash, x and 64 hexadecimal digits."""
+    """The hashes of each row: SHA-256 as PostgreSQL writes bytea, a backslash, x and 64 hexadecimal digits."""
 
     identity: pa.StringArray  # external id, else e-mail and full name, else `name`
     name: pa.StringArray  # organisation and full name; without a name organisation, street, city and country
@@ -28,7 +27,7 @@ class Identities(NamedTuple):
 
 
 def identities(fields: Mapping[str, pa.StringArray], system: str | None = None) -> Identities:
-    """The hashes of the rows whose fields these are; `system` is that of their external ids."""
+    """The hashes of rows with these fields. `system` is the system of their external ids."""
     full_name = pc.utf8_trim(_joined(folded(fields["first_name"]), folded(fields["last_name"]), separator=" "), " ")
     organization = folded(fields["organization"])
     nameless = pc.equal(full_name, "")

@@ -1,4 +1,4 @@
-"""The outcome of an import as it is stored, and how a cell's text is made harmless where people read it."""
+"""The report of an import as it is stored, and the functions that make texts of cells safe for Markdown and HTML."""
 
 import html
 import re
@@ -9,16 +9,17 @@ from pydantic import BaseModel, ConfigDict
 from tasks.crm.worker_protocol import SheetNotRead
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+_LONGEST = 200  # characters in a cell of a table
 _ESCAPED = re.compile(r"\\([\\`*_\[\]|~])")
 
 
 class ImportReport(BaseModel):
-    """The outcome of importing one workbook, as stored in task_runs.result."""
+    """The outcome of the import of one workbook, as stored in task_runs.result."""
 
     model_config = ConfigDict(frozen=True)
 
     import_id: int  # task_runs.id
-    workbook: str  # where it came from, without secrets
+    workbook: str  # its address, without secrets
     sha256: str  # of its bytes
     sheet: str
     heading_row: int  # as Excel shows it
@@ -30,22 +31,22 @@ class ImportReport(BaseModel):
     duplicate: int
     rejected: int
     fields: dict[str, str]  # field -> heading
-    extra: list[str]  # headings without a field of their own
+    extra: list[str]  # headings without a field
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int] = {}  # heading in extra -> the same
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
     weak_updates: list[dict[str, Any]] = []  # sheet, row, basis, fields: [replaced field, …]; at most 1,000
     shared_emails: list[tuple[str, int]]  # e-mail, people
-    encoding: str | None = None  # (release 0.1) of text, where its bytes do not prove it
+    encoding: str | None = None  # only in reports of release 0.1: the detected encoding of a text
     refusal: str | None = None  # of a preview: why an import would be refused
-    system: str | None = None  # that the file was exported from
+    system: str | None = None  # that exported the file
     unused_ids: list[str] = []  # headings in extra that are called an id; empty if one is external_id
     above: int = 0  # rows above the headings that are not blank
     not_read: list[SheetNotRead] = []
-    hidden_rows: int = 0  # read like the others
+    hidden_rows: int = 0  # that were read
     hidden_columns: int = 0
-    assumptions: list[str] = []  # what was decided about the file and not proven by it
+    assumptions: list[str] = []  # what was assumed about the file
 
     @property
     def balances(self) -> bool:
@@ -59,9 +60,9 @@ class ImportReport(BaseModel):
 
 
 def safe(text: object) -> str:
-    """Text from a cell, harmless in Markdown and HTML and on one line."""
+    """Text from a cell on one line, escaped for Markdown and HTML, and shortened."""
     flat = " ".join(str(text).split())
-    flat = flat if len(flat) <= 200 else flat[:199] + "…"  # noqa: PLR2004 - what a table cell can show
+    flat = flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
     return _MARKDOWN.sub(r"\\\1", html.escape(flat, quote=False))
 
 
@@ -71,5 +72,5 @@ def counted(number: int, what: str) -> str:
 
 
 def unescaped(markdown: str) -> str:
-    """Markdown for a terminal: what `safe` escaped stands there as it was, to be copied."""
+    """Markdown for a terminal, without the escapes of `safe`."""
     return html.unescape(_ESCAPED.sub(r"\1", markdown))

@@ -1,7 +1,7 @@
-"""Rows below the headings that are no record: repeated headings, lines of dashes, totals, remarks, templates.
+"""Finds rows that are not records: repeated headings, lines of dashes, totals, remarks, descriptions of columns.
 
-Reports and templates have them between and below the records. Each is rejected with its reason, so that it is neither
-stored as a person nor lost. Which rows may be one is decided for whole columns; only these are looked at one by one.
+Reports and templates have them between and below the records. Each is rejected with a reason, so that it is neither
+stored as a person nor lost. Whole columns decide which rows are candidates; only these are checked one by one.
 """
 
 import re
@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.crm.cell_kind import looks_like_data
-from tasks.crm.heading_table import heading_table
-from tasks.crm.heading_text import clean_heading, is_known, parse_heading
-from tasks.crm.headings import HeadingsError, Mapping, column_letter, map_columns, names_fields, repeats_headings
+from tasks.crm.headings.column_mapping import Mapping, map_columns, names_fields, repeats_headings
+from tasks.crm.headings.error import HeadingsError
+from tasks.crm.headings.table import heading_table
+from tasks.crm.headings.text import clean_heading, column_letter, is_known, parse_heading
 from tasks.crm.readers.table import Block
 
 _LINE = re.compile(r"[\s\-=_*~+|#.\u2010-\u2015\u2500-\u257f\x00-\x1f\x7f]+")
@@ -64,7 +65,7 @@ _TEMPLATE = frozenset(
 _SUMMED = frozenset(
     {"count", "sum", "average", "min", "max", "anzahl", "summe", "mittelwert", "nombre", "somme", "suma"}
 )
-# A total that says of what: "Totals:", "Total (2)", "Sum of all", "Total Acme"; the cells beside it are numbers.
+# A total with more words: "Totals:", "Total (2)", "Sum of all", "Total Acme"; its other cells are numbers.
 _TOTAL_OF = r"^(?:(?:grand |sub-?)?totals?|sum|summe|(?:zwischen|gesamt)summe|gesamtergebnis|suma|somme|somma)\b"
 _TOTAL_BEGINS = re.compile(_TOTAL_OF)
 _PLACEHOLDERS = frozenset(
@@ -72,12 +73,12 @@ _PLACEHOLDERS = frozenset(
 )
 _EXAMPLE = r"^\(?(?:e\.\s?g\.|for example\b|z\.\s?b\.|p\.\s?ex\.|p\.\s?ej\.|examples?:|beispiel:|max(?:imum|\.)?\s*\d)"
 _EXAMPLE_BEGINS = re.compile(_EXAMPLE)
-# As Arrow reads it; one expression, because each costs as much as all other looks at a row.
+# For Arrow. One expression, because each takes as much time as all other checks of a row.
 _CONSPICUOUS = rf"{_TOTAL_OF}|{_EXAMPLE}|^[^0-9a-z@\x{{80}}-\x{{10ffff}}]+$"
 _LENGTH = re.compile(
     r"(?:max(?:imum)?\.?\s*)?\d+\s*(?:char(?:acter)?s?|zeichen|caract[eè]res?)(?:\s*max\.?)?|n?varchar\(\d+\)"
 )
-# What a lone cell says below the rows of a report.
+# The only cell of a row below the rows of a report.
 _REMARK = re.compile(
     r"\(?\d+ (?:rows?|records?|contacts?|companies|accounts|entries|results|zeilen|datens[äa]tze|kontakte|eintr[äa]ge|"
     r"lignes|enregistrements|filas|registros)\b.*|\(?\d+ row\(s\).*|copyright\b.*|©.*|"
@@ -90,36 +91,36 @@ _REMARK = re.compile(
     r"stand:.*|end of (?:report|list).*|"
     r"(?:grand )?totals?\b.*|legend:?.*|\*+.*|filter(?:ed)?\b.*|.*\breport|"
     r"(?:ende de[rs]|fin d[eu]|fine d\w+|einde van|конец)\b.*|"
-    r"[^:\uff1a]{1,40}[:\uff1a](?:\s.*)?|(?:https?://|www\.)\S+",  # a label and its value; an address of the web
+    r"[^:\uff1a]{1,40}[:\uff1a](?:\s.*)?|(?:https?://|www\.)\S+",  # a label and its value; a web address
     re.IGNORECASE,
 )
-FEWEST_COLUMNS = 3  # of a table in which a row with one cell is conspicuous
-_BELOW_HEADINGS = 3  # rows in which columns are numbered or described
-_NUMBER_TO_CALL = 6  # digits of a telephone number that is no sum
+FEWEST_COLUMNS = 3  # of a table in which a row with a single cell is unusual
+_BELOW_HEADINGS = 3  # rows below the headings that may number or describe the columns
+_PHONE_DIGITS = 6  # digits of a telephone number: such a row is not a row of totals
 _NAMES = frozenset({"first_name", "last_name", "full_name"})
-_DESCRIBED = _NAMES | {"organization", "street", "city", "country"}  # what a record says there is a name
+_DESCRIBED = _NAMES | {"organization", "street", "city", "country"}  # fields in which a record has a name
 
 
 class NonRecords:
-    """Finds the rows of one sheet that are no record."""
+    """Finds the rows of one sheet that are not records."""
 
     def __init__(self, mapping: Mapping, totals: Collection[int]) -> None:
-        """`totals`: rows, as Excel shows them, that sum up a table by the workbook's own word."""
+        """`totals`: rows, as Excel shows them, that the workbook declares as totals rows of tables."""
         self._mapping = mapping
         self._totals = totals
-        self._other_headings: int | None = None  # the row from which on another list stands
-        self._rows = 0  # that were looked at
+        self._other_headings: int | None = None  # the row of other headings: another list begins there
+        self._rows = 0  # that were checked
         words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE | _PLACEHOLDERS
         words |= {f"({word})" for word in _TEMPLATE} | _known_headings()
         self._words = pa.array(sorted(words), pa.string())
         self._phone = next((column for column, name in mapping.fields.items() if name == "phone"), None)
 
     def reasons(self, block: Block) -> Iterator[tuple[int, str]]:
-        """Index and reason of each row that is no record, ascending."""
+        """Index and reason of each row that is not a record, ascending."""
         if self._other_headings is not None:
             yield from ((row, self._below_other_headings()) for row in range(len(block)))
             return
-        found, below_headings = self._conspicuous(block), max(_BELOW_HEADINGS - self._rows, 0)
+        found, below_headings = self._candidates(block), max(_BELOW_HEADINGS - self._rows, 0)
         found[:below_headings] = True
         self._rows += len(block)
         for row in np.flatnonzero(found):
@@ -134,15 +135,15 @@ class NonRecords:
                     yield int(row), reason
             else:
                 self._other_headings = number
-                yield int(row), "is a row of other headings: import the list below it by itself"
+                yield int(row), "is a row of other headings: import the list below it separately"
                 yield from ((below, self._below_other_headings()) for below in range(int(row) + 1, len(block)))
                 return
 
     def _below_other_headings(self) -> str:
-        return f"stands below other headings in row {self._other_headings}: import that list by itself"
+        return f"is below other headings in row {self._other_headings}: import that list separately"
 
-    def _conspicuous(self, block: Block) -> np.ndarray:
-        """Of each row, whether it may be no record."""
+    def _candidates(self, block: Block) -> np.ndarray:
+        """For each row, whether it must be checked."""
         first = pc.coalesce(*block.columns)
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(first))
         found = np.asarray(pc.is_in(lower, value_set=self._words))
@@ -162,8 +163,8 @@ class NonRecords:
         filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
         if len(filled) > 1:
             texts = [text.casefold() for _, text in filled]
-            number_to_call = dict(filled).get(self._phone or -1, "")
-            reachable = sum(map(str.isdigit, number_to_call)) >= _NUMBER_TO_CALL
+            phone = dict(filled).get(self._phone or -1, "")
+            reachable = sum(map(str.isdigit, phone)) >= _PHONE_DIGITS
             return _reason_of_several(texts, may_be_total=not reachable)
         return self._reason_of_one(filled[0][1]) if filled else None
 
@@ -173,9 +174,9 @@ class NonRecords:
         if len(self._mapping.headings) < FEWEST_COLUMNS:
             return None
         if _REMARK.fullmatch(text) or text.casefold() in _TOTALS:
-            return "is a remark of the report, no record"
+            return "is a remark of the report, not a record"
         if len(text) == 1 and text.lower() != text.upper():
-            return "is a letter of the alphabet, like the heading of a section"
+            return "is a single letter, like a section title"
         return None
 
 
@@ -183,7 +184,7 @@ _NO_TEXT = "is a line of dashes or control characters"
 
 
 def _same_fields(cells: Sequence[str | None], mapping: Mapping) -> bool:
-    """Whether a row holds headings of the same fields: in a second language, or as programs name them."""
+    """Whether a row holds headings of the same fields, in another language or as API names."""
     if names_fields(cells):
         with suppress(HeadingsError):
             if map_columns(cells).fields == mapping.fields:
@@ -201,28 +202,28 @@ def _is_heading_of(name: str, text: str) -> bool:
 
 
 def _about_columns(cells: Sequence[str | None], mapping: Mapping) -> str | None:
-    """Why a row below the headings is about the columns: it numbers or describes them."""
+    """The reason for rejecting a row that numbers or describes the columns; None for another row."""
     texts = [text.strip() for text in cells if text is not None]
     bare = [text.strip("()[]. ").casefold() for text in texts]
     numbers = [str(number) for number in range(1, len(bare) + 1)]
     letters = [column_letter(column).casefold() for column in range(len(bare))]
     if (len(bare) > 1 and bare == numbers) or (len(bare) >= FEWEST_COLUMNS and bare == letters):
         return "numbers the columns"
-    said = [text for column, name in mapping.fields.items() if name in _DESCRIBED and (text := cells[column])]
-    if len(said) > 1 and 2 * sum(map(_is_description, said)) > len(said) and not any(map(looks_like_data, texts)):
+    named = [text for column, name in mapping.fields.items() if name in _DESCRIBED and (text := cells[column])]
+    if len(named) > 1 and 2 * sum(map(_is_description, named)) > len(named) and not any(map(looks_like_data, texts)):
         return "describes the columns"
     return None
 
 
 def _is_description(text: str) -> bool:
-    """Whether a text speaks of a heading ("Name as in passport") and is no name, which has more capital letters."""
+    """Whether a text describes a column ("Name as in passport"); a name would have more capital letters."""
     words = re.findall(r"[^\W_]+", text)
     return text[1:] == text[1:].lower() and any(is_known(word, heading_table()) for word in [text, *words])
 
 
 @cache
 def _known_headings() -> frozenset[str]:
-    """All headings of the table, in small letters."""
+    """All headings of the table, in lower case."""
     return frozenset(heading.casefold() for row in heading_table().rows for heading in row.headings)
 
 

@@ -1,6 +1,6 @@
-"""How far an import is: what the terminal's bar, the log and the run's page show of it.
+"""The progress of an import, and who shows it: the bar on a terminal, the log, the run's page.
 
-Pure: whoever shows it (a bar, an artifact) is a listener. Time arrives as an argument.
+Pure: those who show it register as listeners, and the time is an argument.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Progress:
 
     workbook: str
     done: int  # rows
-    total: int | None  # rows the sheet has at most; None if it does not say
+    total: int | None  # rows the sheet has at most; None if the format does not state it
     rejected: int
     seconds: float  # since the reading began
 
@@ -36,7 +36,7 @@ class Progress:
         return f"{self.done:,}{of} rows staged, {self.rejected:,} rejected, {self.rate:,.0f} rows/s{left}"
 
 
-# Who started the run, so that a refusal names the options of the command line or the parameters of the UI.
+# Whether messages name the options of the command line or the parameters of the UI.
 asked_by: ContextVar[AskedBy] = ContextVar("asked_by", default="ui")
 
 Listener = Callable[[Progress], None]

@@ -1,7 +1,7 @@
-"""The parts of an import's report: each is a function that returns a heading, a table and a note, or None.
+"""The parts of the page of a report: functions that return a heading, a table and a note, or None.
 
-To add a part: write such a function and name it in PARTS, which is the order on the page. Tables hold values as they
-are; `markdown_table` formats and escapes them. Notes are Markdown: what comes from a cell passes `safe` there.
+To add a part, write such a function and add it to PARTS, in the order of the page. `markdown_table` formats and escapes
+the values of tables. Notes are Markdown: use `safe` for texts of cells.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from tasks.crm.import_report import ImportReport, counted, safe
-from tasks.markdown_table import markdown_table
+from tasks.markdown import markdown_table
 
 _SHOWN = 20  # rows of a long table
 
 
 class Part(NamedTuple):
-    """One section of the report; empty ones of its three are left out."""
+    """One section of the page. Empty fields are left out."""
 
     heading: str = ""
     table: pd.DataFrame | None = None
@@ -29,55 +29,55 @@ class Part(NamedTuple):
 
 
 def parts(report: ImportReport) -> list[str]:
-    """The parts that this import has, each as Markdown."""
+    """The parts that this report has, each as Markdown."""
     return [str(part) for each in PARTS if (part := each(report))]
 
 
 def verdicts(report: ImportReport) -> Part:
-    """The books: every row read has one verdict."""
-    books = report.model_dump(include={"rows", "inserted", "updated", "unchanged", "duplicate", "rejected"})
-    return Part(table=pd.DataFrame([books]).rename(columns={"rows": "rows read"}))
+    """How many rows have each verdict."""
+    counts = report.model_dump(include={"rows", "inserted", "updated", "unchanged", "duplicate", "rejected"})
+    return Part(table=pd.DataFrame([counts]).rename(columns={"rows": "rows read"}))
 
 
 def rejected_rows(report: ImportReport) -> Part | None:
-    """Why rows were rejected, and the command that writes them into a workbook."""
+    """The reasons of rejects, and the command that writes them to a workbook."""
     if not report.rejected:
         return None
     reasons = pd.DataFrame(report.reject_reasons, columns=["column", "reason", "cells"])
     return Part(
         "Rejected rows",
         reasons.assign(column=reasons["column"].fillna("").replace("", "(row)")),
-        "This writes them into a workbook, with reasons, to be corrected and imported again:\n\n"
+        "This command writes them to a workbook with their reasons. Correct the cells and import it:\n\n"
         f"```\npython -m tasks.crm.rejects {report.import_id} rejects.xlsx\n```",
     )
 
 
 def columns(report: ImportReport) -> Part:
-    """What became of each column, with its fill rate."""
-    told = []
+    """The mapping of each column, and how many rows fill it."""
+    notes = []
     if others := [heading for heading in report.extra if heading not in report.unused_ids]:
-        told.append(
-            "Headings without a field of their own are kept in `extra`. "
-            'To give one a field: parameter `columns`, for example `{"' + safe(others[0]) + '": "notes"}`.'
+        notes.append(
+            "Columns without a field are kept in `extra`. "
+            'To map one to a field, use the parameter `columns`, for example `{"' + safe(others[0]) + '": "notes"}`.'
         )
     if report.unused_ids:
         ids = ", ".join(f'"{safe(heading)}"' for heading in report.unused_ids)
-        told.append(
-            f"{ids} is called an id and tells nobody apart. If it is the id of the person in another system, name that "
-            'system with the parameter `system` and the column with `columns`, for example `{"'
+        notes.append(
+            f"{ids} is called an id but identifies no contact, because its system is not known. If it is the id of the "
+            'person in another system, give the parameter `system`, and map the column with `columns`, for example `{"'
             + safe(report.unused_ids[0])
             + '": "external_id"}`.'
         )
-    return Part("Columns", fill_rates(report), "\n\n".join(told))
+    return Part("Columns", fill_rates(report), "\n\n".join(notes))
 
 
 def fill_rates(report: ImportReport) -> pd.DataFrame:
-    """heading, field and filled (per cent of the accepted rows) of every column, and of names made from a full name."""
+    """Columns heading, field and filled (per cent of the accepted rows), also for names split from full names."""
     mapped = [(heading, field) for field, heading in report.fields.items()]
     if "full_name" in report.fields:
         derived = [field for field in ("first_name", "last_name") if field in report.filled]
         mapped += [(f"(from {report.fields['full_name']})", field) for field in derived]
-    # A full name is not counted: whoever has one has a last name.
+    # Full names are not counted: each gives a last name.
     counts = {**report.filled, "full_name": report.filled.get("last_name", 0)}
     rates = pd.DataFrame(mapped, columns=["heading", "field"])
     rates["filled"] = rates["field"].map(counts)
@@ -89,28 +89,28 @@ def fill_rates(report: ImportReport) -> pd.DataFrame:
 
 
 def reading(report: ImportReport) -> Part | None:
-    """What was assumed of the file, and what of it was not read or stands above the headings."""
-    told = [*report.assumptions]
+    """What was assumed about the file, and what of it was not read."""
+    notes = [*report.assumptions]
     if report.system and "external_id" in report.fields:
-        told.append(f"the ids are those of {report.system}")
+        notes.append(f"the ids are those of {report.system}")
     if report.above:
-        told.append(f"{counted(report.above, 'row')} above the headings left out")
+        notes.append(f"{counted(report.above, 'row')} above the headings left out")
     if report.hidden_rows:
-        told.append(f"{counted(report.hidden_rows, 'hidden row')} read like the others")
+        notes.append(f"{counted(report.hidden_rows, 'hidden row')} read like the others")
     if report.hidden_columns:
-        told.append(f"{counted(report.hidden_columns, 'hidden column')} read like the others")
-    if not told and not report.not_read:
+        notes.append(f"{counted(report.hidden_columns, 'hidden column')} read like the others")
+    if not notes and not report.not_read:
         return None
     table = None
     if report.not_read:
         sheets = pd.DataFrame(map(asdict, report.not_read))
         alike = sheets["same_headings"].map({True: "the same", False: "others"})
         table = pd.DataFrame({"sheet not read": sheets["sheet"], "rows at most": sheets["rows"], "headings": alike})
-    return Part("How the file was read", table, "\n".join(f"- {safe(each)}" for each in told))
+    return Part("How the file was read", table, "\n".join(f"- {safe(each)}" for each in notes))
 
 
 def repeated_rows(report: ImportReport) -> Part | None:
-    """Rows that were taken for a person of another row, and what they say differently."""
+    """Rows that describe the person of another row, and the fields in which they differ."""
     if not report.duplicates:
         return None
     shown = pd.DataFrame(report.duplicates[:_SHOWN])
@@ -126,12 +126,12 @@ def repeated_rows(report: ImportReport) -> Part | None:
 
 
 def _place(sheets: pd.Series, rows: pd.Series) -> pd.Series:
-    """Sheet and row; a sheet of a text file is named after the file, and the row must not be cut off."""
+    """Sheet and row. A long name is cut before the row is added: a text file is a sheet with the name of the file."""
     return sheets.str.slice(stop=150) + " " + rows.astype(str)
 
 
 def weak_updates(report: ImportReport) -> Part | None:
-    """Stored contacts that were changed although only a weak identity ties the row to them."""
+    """Stored contacts that were changed by a row with a weak identity."""
     if not report.weak_updates:
         return None
     shown = pd.DataFrame(report.weak_updates[:_SHOWN])
@@ -144,13 +144,13 @@ def weak_updates(report: ImportReport) -> Part | None:
     )
     more = len(report.weak_updates) - len(table)
     note = f"… and {more:,} more. " if more > 0 else ""
-    note += "Neither an id nor an e-mail with a name proves that they are the same. "
-    note += "What was replaced is kept in `contact_changes`."
+    note += "These rows have no id, and no e-mail address with a name, that proves who they are. "
+    note += "The replaced values are kept in `contact_changes`."
     return Part("Contacts updated by a name or an e-mail alone", table, note)
 
 
 def shared_emails(report: ImportReport) -> Part | None:
-    """E-mail addresses that several people have."""
+    """E-mail addresses that several people share."""
     if not report.shared_emails:
         return None
     table = pd.DataFrame(report.shared_emails[:_SHOWN], columns=["e-mail", "people"])

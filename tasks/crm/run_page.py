@@ -1,7 +1,7 @@
-"""The progress bar on the run's page in the Prefect UI, and whoever else listens.
+"""Shows the progress on the run's page in the Prefect UI, and to the listener.
 
-Making an artifact takes up to half a second, as long as 20,000 rows: a thread of its own does it, at most once a
-second, and not at all for an import that is over before.
+Creating an artifact takes up to half a second, as long as staging 20,000 rows. So a thread does it, at most once a
+second, and not for an import that ends within the first second.
 """
 
 import threading
@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectException
 
 from tasks.crm.progress import Progress, listener
 
-EVERY = 1.0  # seconds
+INTERVAL = 1.0  # seconds
 
 
 class ProgressBar:
@@ -24,14 +24,14 @@ class ProgressBar:
         self._workbook = workbook
         self._latest: Progress | None = None
         self._over = threading.Event()
-        # The artifact belongs to the run in whose context it is made.
-        self._thread = threading.Thread(target=copy_context().run, args=(self._keep_up,), daemon=True)
+        # In a copy of the context, so that the artifact belongs to this run.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._update_regularly,), daemon=True)
 
     def show(self, progress: Progress) -> None:
-        """The latest state; returns at once."""
+        """Show the latest state; returns at once."""
         self._latest = progress
-        if tell := listener.get():
-            tell(progress)
+        if report := listener.get():
+            report(progress)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -41,20 +41,20 @@ class ProgressBar:
         self._over.set()
         self._thread.join(timeout=10)
 
-    def _keep_up(self) -> None:
+    def _update_regularly(self) -> None:
         artifact = None
-        while not self._over.wait(EVERY):
+        while not self._over.wait(INTERVAL):
             if self._latest is not None:
-                artifact = self._draw(artifact, self._latest)
+                artifact = self._show_on_page(artifact, self._latest)
         if artifact is not None and self._latest is not None:
-            self._draw(artifact, self._latest)
+            self._show_on_page(artifact, self._latest)
 
-    def _draw(self, artifact: object, progress: Progress) -> object:
+    def _show_on_page(self, artifact: object, progress: Progress) -> object:
         percent = 100 * progress.done / progress.total if progress.total else 0.0
         try:
             if artifact is None:
                 return create_progress_artifact(min(percent, 100.0), key="import-progress", description=str(progress))
             update_progress_artifact(artifact, min(percent, 100.0), description=str(progress))  # type: ignore[arg-type]
         except (PrefectException, OSError):
-            return artifact  # a server that is away stops no import
+            return artifact  # the import goes on without the server
         return artifact

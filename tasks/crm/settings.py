@@ -16,9 +16,6 @@ class ImportSettings(ProjectSettings):
     import_memory_mb: int = Field(2048, ge=256, description="Memory the process that reads a workbook may take")
 
 
-REJECTS_ALWAYS_TAKEN = 10  # so that one typo in a workbook of three rows does not refuse it
-
-
 @cache
 def import_settings() -> ImportSettings:
     """The settings, read once."""

@@ -1,29 +1,22 @@
-"""The steps of import_crm_data: gather, judge, apply, tell.
+"""The steps of import_crm_data: fetch, stage, evaluate and commit.
 
-Gather reads the workbook in a child process and stages its rows batch by batch while the child goes on reading. Judge
-and apply are one transaction in the database. What happened is told where people look: the run's page, the log, the
-database.
+The workbook is read in a child process. Its batches are staged while the child continues to read. Evaluating and
+committing are one transaction. `reporting.py` reports the outcome.
 """
 
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import Any, TypeVar
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
@@ -33,135 +26,88 @@ from db import contacts, matching, staging
 from db.engine import DatabaseUnavailableError, transaction
 from db.errors import UserError
 from db.settings import SettingsError
-from db.task_runs import Claim, check_owner, committed, complete, failed_in, idempotent_once
+from db.task_runs import Claim, check_owner, committed, complete, idempotent_once
 from tasks.crm import download
-from tasks.crm.collapse import TellingColumn, collapse
 from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy
-from tasks.crm.headings_error import column_option
+from tasks.crm.evaluation import StagedWorkbook, fill_counts, find_refusal, make_report
+from tasks.crm.import_report import ImportReport
 from tasks.crm.progress import Progress, asked_by
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.report import ImportReport, markdown, remarks, summary, unescaped
+from tasks.crm.report import summary
 from tasks.crm.run_page import ProgressBar
-from tasks.crm.settings import REJECTS_ALWAYS_TAKEN, import_settings
+from tasks.crm.settings import import_settings
 from tasks.crm.worker_client import ReadingProcess
-from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
-from tasks.notify.steps import Failure, deliver, failing, run_page, tell_people, working
-from tasks.slot import asked_for, slot
+from tasks.crm.worker_protocol import Batch, End, Headings, ReadOptions, ReadRequest
+from tasks.slot import asked_for
 from tasks.step import RESULTS, run, step
 
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 5  # raised when rows are read otherwise, or come to lie in other batches or at other positions
-ROOM = f"import-crm-{os.getuid()}-"
-JUST_MADE = 60  # seconds: a room may not be locked yet
+READING_VERSION = 5  # raise it when rows are read differently, or get other batches or positions
+_BLOCK = 1 << 18  # bytes
 
 
-# ---------------------------------------------------------------------- gather
+# ---------------------------------------------------------------------- which workbook
 
 
 def run_name() -> str:
     """The run's name in the UI: import-crm_sample.xlsx."""
     try:
         workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
-    except SettingsError:  # the run says so itself, under a name that it has to have first
+    except SettingsError:  # the run needs a name before it can fail with this error
         workbook = "nothing"
     return f"import-{PurePosixPath(download.redacted(workbook)).name}"
 
 
 def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[str]:
-    """The addresses to import, each a unit of its own.
+    """The addresses of the workbooks to import. Each is a unit of work.
 
     Raises:
         UserError: neither the parameter nor CRM_WORKBOOK names one; one key for several files.
-        WorkbookError: nothing there.
+        WorkbookError: there is no such file.
     """
-    asked = workbook or import_settings().crm_workbook
-    if not asked:
+    requested = workbook or import_settings().crm_workbook
+    if not requested:
         raise UserError("no workbook: give the parameter workbook, or set CRM_WORKBOOK where the worker runs")
-    found = download.addresses(asked)
+    found = download.addresses(requested)
     if idempotency_key and len(found) > 1:
         raise UserError(
-            f"the key {idempotency_key!r} stands for one workbook, but {asked} matches {len(found)}: "
+            f"the key {idempotency_key!r} is for one workbook, but {requested} matches {len(found)}: "
             "leave the key out (each version of a file is imported once), or name one file"
         )
     return found
 
 
-@contextmanager
-def private_room() -> Iterator[str]:
-    """A directory for the copy and its batches, which hold personal data: gone at the end, or at the next import.
-
-    Its lock ends with its holder, so that what a killed import left is told from what another one is using.
-    """
-    try:
-        made = tempfile.TemporaryDirectory(prefix=ROOM, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UserError(f"no directory for the copy of the workbook: {error.strerror}; TMPDIR names another") from error
-    with made as room, _locked(Path(room)):
-        for left in Path(room).parent.glob(f"{ROOM}*"):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > JUST_MADE:
-                    with _locked(left):
-                        shutil.rmtree(left, ignore_errors=True)
-        yield room
-
-
-@contextmanager
-def reading_process() -> Iterator[ReadingProcess]:
-    """A reading process that waits for its request, with a private directory."""
-    with private_room() as directory, ReadingProcess(directory) as process:
-        yield process
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(opened)
+def subject(parameters: dict[str, Any]) -> str:
+    """The subject of a run: the workbook or the pattern that it was asked for, without secrets."""
+    with suppress(SettingsError):
+        if requested := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
+            return download.redacted(download.located(requested))
+    return "(no workbook)"
 
 
 @step(task_run_name="fetch-workbook", cache_policy=NO_CACHE, persist_result=False)
-def fetch_workbook(address: str, room: str) -> Copy:
-    """A private copy of the workbook in the directory `room`."""
-    return download.fetch(address, Path(room))
+def fetch_workbook(address: str, directory: str) -> Copy:
+    """A private copy of the workbook in the directory."""
+    return download.fetch(address, Path(directory))
 
 
-@dataclass(frozen=True)
-class HowToRead:
-    """What the user says of the workbook; None where it is to be found out."""
-
-    sheet: str | None = None
-    columns: dict[str, str] = field(default_factory=dict)  # heading -> field, "extra" or "ignore"
-    heading_row: int | None = None
-    encoding: str | None = None
-    system: str | None = None
-
-    def parts(self) -> list[Any]:
-        """What it adds to a digest: the same as in releases that knew sheet and columns only, where no more is said."""
-        more = {"heading_row": self.heading_row, "encoding": self.encoding, "system": self.system}
-        said = {name: value for name, value in more.items() if value is not None}
-        return [self.sheet, self.columns, *([said] if said else [])]
-
-
-def once(copy: Copy, how: HowToRead, key: str | None, preview: bool) -> idempotent_once:
-    """The unit of work: this version of this workbook, read this way; or whatever a given key stands for."""
+def unit_of_work(copy: Copy, options: ReadOptions, key: str | None, preview: bool) -> idempotent_once:
+    """The unit of work of an import, identified by `key`, else by the bytes of the workbook and the options."""
     if preview:
         return idempotent_once(PREVIEW, str(uuid.uuid4()), subject=copy.address, flow_run_id=flow_run.id)
     try:
         return idempotent_once(
             JOB,
-            key or _digest(copy.sha256, *how.parts()),
+            key or _digest(copy.sha256, *options.digest_parts()),
             subject=copy.address,
             fingerprint=copy.sha256,
             flow_run_id=flow_run.id,
             resume_cancelled=asked_for(),
         )
-    except ValueError as error:  # a key too long for its column
+    except ValueError as error:  # the key is too long for its column
         raise UserError(str(error)) from None
 
 
@@ -169,60 +115,43 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Staged:
-    """A workbook whose rows are all staged."""
-
-    copy: Copy
-    headings: Headings
-    end: End
-    batches: list[Batch]
-    reading: str  # digest of how it was read
+# ---------------------------------------------------------------------- stage
 
 
-def gather(copy: Copy, claim: Claim, how: HowToRead, process: ReadingProcess) -> Staged:
-    """Let the reading process read the workbook, and stage its batches as they come.
+def stage_workbook(copy: Copy, claim: Claim, options: ReadOptions, process: ReadingProcess) -> StagedWorkbook:
+    """Stage the batches of the workbook while the reading process reads it.
 
     Raises:
-        WorkbookError: it cannot be read, or not understood.
+        WorkbookError: the workbook cannot be read, or its headings cannot be used.
         SupersededError: another attempt took over.
     """
-    logger = get_run_logger()
+    reading = _digest(
+        READING_VERSION, RULES_VERSION, copy.sha256, *options.digest_parts(), import_settings().import_batch_rows
+    )
+    with _staging_table(claim, reading):
+        events = process.read(_request(copy, options, process.directory))
+        headings = _expect(Headings, next(events))
+        get_run_logger().info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
+        batches, end = _stage_batches(events, copy, claim, reading, headings.rows)
+    return StagedWorkbook(copy, headings, end, batches, reading)
+
+
+def _request(copy: Copy, options: ReadOptions, directory: str) -> ReadRequest:
     settings = import_settings()
-    request = ReadRequest(
+    return ReadRequest(
         path=str(copy.path),
         name=copy.name,
-        into=process.directory,
-        **asdict(how),
+        into=directory,
+        **asdict(options),
         batch_rows=settings.import_batch_rows,
         memory_mb=settings.import_memory_mb,
         asked_by=asked_by.get(),
     )
-    reading = _digest(READING_VERSION, RULES_VERSION, copy.sha256, *how.parts(), settings.import_batch_rows)
-    begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
-    with _staging(claim, reading), ProgressBar(copy.name) as bar:
-        events = process.read(request)
-        headings = _expect(Headings, next(events))
-        logger.info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
-        for event in events:
-            if isinstance(event, End):
-                end = event
-                break
-            batch = _expect(Batch, event)
-            run(stage_rows, claim, batch.first, batch.last, batch.path, reading)
-            batches.append(batch)
-            staged += batch.rows
-            rejected += batch.rejected
-            progress = Progress(copy.name, staged, headings.rows, rejected, time.monotonic() - begun)
-            logger.info("import %s: %s", claim.id, progress)
-            bar.show(progress)
-    batches.sort(key=lambda batch: batch.first)
-    return Staged(copy, headings, end, batches, reading)
 
 
 @contextmanager
-def _staging(claim: Claim, reading: str) -> Iterator[None]:
-    """The import's staging table; dropped again if the workbook cannot be read: nobody will go on with it."""
+def _staging_table(claim: Claim, reading: str) -> Iterator[None]:
+    """The import's staging table. It is dropped if the workbook cannot be read: no later attempt needs it."""
     with transaction() as connection:
         check_owner(connection, claim)
         staging.prepare_staging(connection, claim.id, reading)
@@ -235,9 +164,29 @@ def _staging(claim: Claim, reading: str) -> Iterator[None]:
         raise
 
 
+def _stage_batches(
+    events: Iterator[object], copy: Copy, claim: Claim, reading: str, total: int | None
+) -> tuple[list[Batch], End]:
+    """Stage each batch as soon as it is read, and show the progress; returns the batches in order and the totals."""
+    begun, staged, rejected, batches = time.monotonic(), 0, 0, list[Batch]()
+    with ProgressBar(copy.name) as bar:
+        for event in events:
+            if isinstance(event, End):
+                return sorted(batches, key=lambda batch: batch.first), event
+            batch = _expect(Batch, event)
+            run(stage_rows, claim, batch.first, batch.last, batch.path, reading)
+            batches.append(batch)
+            staged += batch.rows
+            rejected += batch.rejected
+            progress = Progress(copy.name, staged, total, rejected, time.monotonic() - begun)
+            get_run_logger().info("import %s: %s", claim.id, progress)
+            bar.show(progress)
+    raise TypeError("the reading process sent no End")
+
+
 def _expect(kind: type[T], event: object) -> T:
     if not isinstance(event, kind):
-        raise TypeError(f"the reading process said {type(event).__name__} where {kind.__name__} was due")
+        raise TypeError(f"the reading process sent {type(event).__name__}; expected {kind.__name__}")
     return event
 
 
@@ -248,8 +197,8 @@ def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
 
 
 @step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)
-def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:  # noqa: ARG001 - in its key
-    """Stage one batch; `reading` says how it was read, for the cache. Returns the rows staged."""
+def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:  # noqa: ARG001 - for its cache key
+    """Stage one batch; returns the number of rows. `reading`, the digest of how it was read, is for the cache."""
     with transaction() as connection:
         check_owner(connection, claim)
         return staging.stage(connection, claim.id, first, last, _blocks(path))
@@ -257,12 +206,12 @@ def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> 
 
 def _blocks(path: str) -> Iterator[bytes]:
     with Path(path).open("rb") as file:
-        while block := file.read(1 << 18):
+        while block := file.read(_BLOCK):
             yield block
 
 
-def _complete_staging(staged: Staged, claim: Claim) -> None:
-    """Count the staged rows against the rows read, and stage again what the cache only believed to be there."""
+def _stage_missing_batches(staged: StagedWorkbook, claim: Claim) -> None:
+    """Stage the batches again whose rows are not all there: the cache does not know if the database lost some."""
     with transaction() as connection:
         if committed(connection, claim):
             return
@@ -274,81 +223,53 @@ def _complete_staging(staged: Staged, claim: Claim) -> None:
             run(stage_rows.with_options(refresh_cache=True), claim, batch.first, batch.last, batch.path, staged.reading)
 
 
-# ---------------------------------------------------------------------- judge and apply
+# ---------------------------------------------------------------------- evaluate and commit
 
 
-@step(task_run_name="judge-and-apply", cache_policy=NO_CACHE, persist_result=False)
-def judge_and_apply(staged: Staged, claim: Claim, preview: bool) -> dict[str, Any]:
-    """Give every row its verdict and, unless it is a preview, write the people, the rejects and the completion.
+@step(task_run_name="evaluate-and-commit", cache_policy=NO_CACHE, persist_result=False)
+def evaluate_and_commit(staged: StagedWorkbook, claim: Claim, preview: bool) -> dict[str, Any]:
+    """Give every row its verdict and write contacts, rejects and completion; returns the report.
+
+    A preview writes no contacts.
 
     Raises:
-        UserError: too many rejects (they are kept all the same).
+        UserError: too many rejects. They are stored all the same.
         SupersededError: another attempt took over.
     """
-    # The report needs pandas: it is imported while the database works, now that the reading process has ended.
+    # The report needs pandas. It is imported while the database works, now that the reading process has ended.
     Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
-    _complete_staging(staged, claim)  # here, so that it is done again after a crash of the database
+    _stage_missing_batches(staged, claim)  # part of this step, so that a retry after a crash of the database repeats it
     with transaction() as connection:
         contacts.serialize_imports(connection)
-        if done := committed(connection, claim):  # the answer to an earlier commit was lost
-            return dict(done["result"])
+        if earlier := committed(connection, claim):  # this is a retry: the answer to the commit was lost
+            return dict(earlier["result"])
         check_owner(connection, claim)
-        sections = _reject_sections(connection, claim, staged.end)
-        unsettled = staging.settle_dates(connection, claim.id, staged.end.day_first, staged.headings.days)
-        books = matching.judge(connection, claim.id, staged.headings.fields)
-        contradicting, told_apart_by = books.pop("late_rejects"), books.pop("told_apart_by")
-        report = _report(staged, claim, preview, {**books, **_filled(staged.end, *sections, unsettled, contradicting)})
-        too_many = _collapsed(report, told_apart_by) or _too_many(report)
-        if preview or too_many:
-            report = report.model_copy(update={"refusal": too_many})
-        else:
-            _check(contacts.merge(connection, claim.id), report)
-        contacts.keep_rejects(connection, claim.id)
-        if preview or not too_many:
-            complete(connection, claim, report.model_dump(mode="json"))
-        else:
-            staging.discard_rows(connection, claim.id)  # they can be judged only once
-    # The outcome is settled: if this fails, or its answer is lost, the next import or the watchdog clears up.
-    with suppress(DatabaseUnavailableError), transaction() as connection:
-        if not committed(connection, claim):
-            check_owner(connection, claim)
-        staging.drop_staging(connection, claim.id)
-    if too_many and not preview:
+        report = _evaluate(connection, staged, claim, preview)
+        _commit(connection, claim, report)
+    _drop_staging(claim)
+    if report.refusal and not preview:
         raise UserError(
-            f"{report.workbook} is refused: {too_many}. Nothing was imported. "
-            f"All of them with their reasons: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
+            f"{report.workbook} is refused: {report.refusal}. Nothing was imported. "
+            f"To write the rejected rows to a workbook: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
         )
     return report.model_dump(mode="json")
 
 
-def _report(staged: Staged, claim: Claim, preview: bool, books: dict[str, Any]) -> ImportReport:
-    headings = staged.headings
-    report = ImportReport(
-        import_id=claim.id,
-        workbook=staged.copy.address,
-        sha256=staged.copy.sha256,
-        sheet=headings.sheet,
-        heading_row=headings.row,
-        preview=preview,
-        fields=headings.fields,
-        extra=headings.extra,
-        system=headings.system,
-        unused_ids=headings.unused_ids,
-        above=headings.above,
-        not_read=headings.not_read,
-        hidden_rows=staged.end.hidden_rows,
-        hidden_columns=staged.end.hidden_columns,
-        assumptions=staged.end.assumptions,
-        **books,
-    )
-    if report.rows < staged.end.rows:
-        raise DatabaseUnavailableError("the database crashed and lost rows that were staged: start the job again")
-    if not report.balances or report.rows != staged.end.rows:
-        raise RuntimeError(f"the books of import {claim.id} do not balance: {staged.end.rows} read, {summary(report)}")
-    return report
+def _evaluate(connection: Connection, staged: StagedWorkbook, claim: Claim, preview: bool) -> ImportReport:
+    """Give every staged row its verdict; returns the report."""
+    end, headings = staged.end, staged.headings
+    rejected = _reject_section_titles(connection, claim, end)
+    rejected.append(staging.settle_dates(connection, claim.id, end.day_first, headings.days))
+    evaluation = matching.evaluate(connection, claim.id, headings.fields)
+    rejected.append(evaluation.rejected)
+    counts = {**evaluation.counts, **evaluation.details, **fill_counts(end, rejected)}
+    report = make_report(staged, claim.id, preview=preview, counts=counts)
+    _check_counts(report, end.rows)
+    refusal = find_refusal(report, evaluation.distinguishing, import_settings().reject_limit, asked_by.get())
+    return report.model_copy(update={"refusal": refusal})
 
 
-def _reject_sections(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
+def _reject_section_titles(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
     rejected = []
     if end.lone_names_are_remarks:
         rejected.append(staging.reject_lone_names(connection, claim.id))
@@ -357,122 +278,31 @@ def _reject_sections(connection: Connection, claim: Claim, end: End) -> list[sta
     return rejected
 
 
-def _filled(end: End, *rejected: staging.LateRejects) -> dict[str, dict[str, int]]:
-    """How many accepted rows fill each field and each heading of extra; `rejected` were still accepted when counted."""
-    filled, filled_extra = Counter(end.filled), Counter(end.filled_extra)
-    for rows in rejected:
-        filled.subtract(rows.filled)
-        filled_extra.subtract(rows.filled_extra)
-    return {"filled": dict(+filled), "filled_extra": dict(+filled_extra)}
+def _check_counts(report: ImportReport, read: int) -> None:
+    """Check that every row that was read has exactly one verdict."""
+    if report.rows < read:
+        raise DatabaseUnavailableError("the database crashed and lost rows that were staged: start the job again")
+    if not report.balances or report.rows != read:
+        raise RuntimeError(f"the verdicts of import {report.import_id} do not add up: {read} read, {summary(report)}")
 
 
-def _check(written: dict[str, int], report: ImportReport) -> None:
-    told = {"inserted": report.inserted, "updated": report.updated}
-    if written != told:
-        raise RuntimeError(f"import {report.import_id} would write {written}, but its report says {told}")
+def _commit(connection: Connection, claim: Claim, report: ImportReport) -> None:
+    """Write the rejects and, unless the import is a preview or refused, the contacts; complete the unit of work."""
+    if not report.preview and not report.refusal:
+        written = contacts.merge(connection, claim.id)
+        expected = {"inserted": report.inserted, "updated": report.updated}
+        if written != expected:
+            raise RuntimeError(f"import {claim.id} would write {written}, but its report has {expected}")
+    contacts.keep_rejects(connection, claim.id)
+    if report.preview or not report.refusal:
+        complete(connection, claim, report.model_dump(mode="json"))
+    else:
+        staging.discard_rows(connection, claim.id)  # they cannot be evaluated again
 
 
-def _collapsed(report: ImportReport, told_apart_by: list[TellingColumn]) -> str | None:
-    """Why a workbook is refused whose people only columns tell apart that are not understood, such as names."""
-    return collapse(told_apart_by, report.rows, _rejects_taken(report), report.fields, asked_by.get())
-
-
-def _rejects_taken(report: ImportReport) -> float:
-    return max(import_settings().reject_limit * report.rows, REJECTS_ALWAYS_TAKEN)
-
-
-def _too_many(report: ImportReport) -> str | None:
-    limit = import_settings().reject_limit
-    if report.rejected <= _rejects_taken(report):
-        return None
-    column, reason, _ = report.reject_reasons[0]
-    refusal = (
-        f"{report.rejected:,} of {report.rows:,} rows are rejected, more than REJECT_LIMIT ({limit:.0%}) allows; "
-        f"most often {column or 'the row'} {reason}"
-    )
-    if column in report.extra:  # nobody corrects it in every row
-        refusal += f"; or leave that column out: {column_option(column, 'ignore', asked_by.get())}"
-    return refusal
-
-
-# ---------------------------------------------------------------------- tell
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one workbook."""
-
-    report: dict[str, Any]
-    message: str
-
-    def __str__(self) -> str:
-        return self.message
-
-
-def already_done(copy: Copy, unit: idempotent_once) -> Outcome:
-    """The workbook was imported before: says so, with the first result."""
-    message = f"{copy.name} was already imported (import {unit.id}): {summary(ImportReport(**unit.result))}"
-    get_run_logger().info(message)
-    _tell_success(copy.address)
-    return Outcome(unit.result, message)
-
-
-def tell(result: dict[str, Any]) -> Outcome:
-    """The report, on the run's page and in the log."""
-    report = ImportReport(**result)
-    create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
-    message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
-    message += "".join(f"; {remark}" for remark in remarks(report, asked_by.get()))
-    if report.rejected:
-        message += f"; the rejected ones: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
-    if report.refusal:
-        message += f"; an import would be refused: {report.refusal}"
-    get_run_logger().info("import %s: %s", report.import_id, message)
-    if not report.preview:
-        _tell_success(report.workbook)
-    return Outcome(result, message)
-
-
-def tell_failure(address: str | None, sentence: str, *, in_work: bool) -> None:
-    """Tell that the job fails for this workbook, once for an episode.
-
-    Nobody is told of a run beside one that does the work, or of one that was overtaken; nor, unless the schedule
-    started it, of an address that leads nowhere, which whoever gave it reads on the run.
-
-    Args:
-        address: of the workbook; empty: CRM_WORKBOOK.
-        sentence: why.
-        in_work: whether its unit of work was reached.
-    """
-    failure = Failure(JOB, subject({"workbook": address}), sentence, flow_run.id, run_page())
-
-    def begun(connection: Connection) -> bool:
-        fails = failed_in(connection, JOB, failure.subject, failure.run) if in_work else slot() is not None
-        return fails and failing(connection, failure)
-
-    if tell_people(begun):
-        deliver()
-
-
-def tell_run(workbook: str | None, addresses: list[str]) -> None:
-    """A pattern was gone through to its end: what the watchdog told of such a run is over, whatever its files hold."""
-    if (pattern := subject({"workbook": workbook})) not in map(download.redacted, addresses):
-        _tell_success(pattern)
-
-
-def _tell_success(about: str) -> None:
-    if tell_people(lambda connection: working(connection, JOB, about)):
-        deliver()
-
-
-def subject(parameters: dict[str, Any]) -> str:
-    """What a run of the job is about: the workbook, or the pattern, that it is asked for; without secrets."""
-    with suppress(SettingsError):
-        if asked := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
-            return download.redacted(download.located(asked))
-    return "(no workbook)"
-
-
-def shown_reports(results: list[dict[str, Any]]) -> str:
-    """The reports of a run as Markdown, for a terminal."""
-    return "\n\n".join(unescaped(markdown(ImportReport(**result))) for result in results)
+def _drop_staging(claim: Claim) -> None:
+    """Drop the staging table. If that fails, the next import or the watchdog does it: the outcome is committed."""
+    with suppress(DatabaseUnavailableError), transaction() as connection:
+        if not committed(connection, claim):
+            check_owner(connection, claim)
+        staging.drop_staging(connection, claim.id)

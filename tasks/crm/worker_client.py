@@ -1,7 +1,7 @@
-"""The reading process as its parent sees it: started early, told what to read, listened to, ended.
+"""Starts the reading process, sends it a request, and yields its answers.
 
-It imports for half a second before it can read. So it is started before it is known what to read, while Prefect begins
-the run and the workbook is fetched.
+The process needs half a second for its imports. So it is started before the request is known, while Prefect begins the
+run and the workbook is fetched.
 """
 
 import json
@@ -10,25 +10,33 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from tasks.crm.private_directory import private_directory
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 logger = logging.getLogger(__name__)
 _COMMAND = [sys.executable, "-m", "tasks.crm.worker"]
-# It reads files from strangers, so it gets no secret: neither that of the database nor that of any channel.
+# All other variables are left out: a process that reads files from strangers gets no secret.
 _ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
 _EVENTS = {"headings": Headings, "batch": Batch, "end": End}
 
 
+@contextmanager
+def reading_process() -> Iterator["ReadingProcess"]:
+    """A reading process that waits for its request, with a private directory. Raises UserError: no directory."""
+    with private_directory() as directory, ReadingProcess(directory) as process:
+        yield process
+
+
 class ReadingProcess:
-    """A reading process, as a context manager: it ends with the block.
+    """A reading process, as a context manager: it is ended with the block.
 
     Args:
         directory: for its batches and its log.
@@ -60,14 +68,14 @@ class ReadingProcess:
         self._log.close()
 
     def read(self, request: ReadRequest) -> Generator[Headings | Batch | End]:
-        """What it finds, as it finds it.
+        """Send the request and yield the answers as they come.
 
         Raises:
-            WorkbookError: it cannot read the workbook, or was stopped while reading it.
+            WorkbookError: the process refused the workbook, or was stopped while reading it.
         """
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the reading process has no pipes")
-        with suppress(BrokenPipeError):  # it is dead already, which its silence will tell
+        with suppress(BrokenPipeError):  # it has ended already: it sends no answer
             self._process.stdin.write(json.dumps(asdict(request)))
             self._process.stdin.close()
         for line in self._process.stdout:
@@ -81,7 +89,7 @@ class ReadingProcess:
         self._log.seek(0)
         logger.debug("the reading process ended with %s; its log: %s", how, self._log.read()[-2000:])
         raise WorkbookError(
-            f"{request.name} cannot be read: the process that read it was stopped ({_ended(how)}), as happens when a "
+            f"{request.name} cannot be read: the process that read it was stopped ({_ended(how)}). This happens when a "
             f"workbook needs more than {request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
             "columns, save it as .xlsx and import that"
         )

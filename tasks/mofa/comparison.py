@@ -13,6 +13,8 @@ from tasks.mofa.hidden_email import shown_addresses
 from tasks.mofa.numbers import comparable_numbers
 
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
+_CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # Japanese, Chinese, Korean: blanks beside them say nothing
+_BLANKS_BESIDE_CJK = re.compile(rf"(?<={_CJK}) | (?={_CJK})")
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−﹘﹣－ー", "-"))
 # Written in two ways by different keyboards and editors: kashida, the Arabic kaf and yeh of Persian, Romanian cedillas,
 # the i of Turkish once its case is gone.
@@ -54,7 +56,7 @@ def comparable(field: str, value: str | None) -> str:
         return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}" + (parts.query and f"?{parts.query}")
     if field in {"phone", "fax"}:
         return comparable_numbers(text)
-    return _BLANKS_AND_SIGNS.sub(" ", _INITIALS.sub(r"\1", text)).strip()
+    return _BLANKS_BESIDE_CJK.sub("", _BLANKS_AND_SIGNS.sub(" ", _INITIALS.sub(r"\1", text)).strip())
 
 
 def _emails(text: str) -> str:

@@ -184,7 +184,8 @@ def _mission(file: SourceFile, page: Page, row: Row, number: int) -> Embassy | U
     values, problems = _values(file, page, row)
     problems += row.problems()
     key = _key(file, values)
-    name = values.get("name") or row.text()[:_ABOUT] or f"mission {number}"
+    named = (values.get(each) for each in ("name", *file.missions.key))
+    name = next(filter(None, named), None) or row.text()[:_ABOUT] or f"mission {number}"
     if key is None and not problems:
         problems.append(
             f"no key can be made of {', '.join(file.missions.key)}: a value has neither a letter nor a digit"

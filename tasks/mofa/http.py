@@ -101,6 +101,7 @@ class Fetcher:
         hosts: host or host:port of every address the source may use; nothing else is requested, but for a robots.txt
             that redirects elsewhere.
         base_url: scheme and host that replace those of every address (a mirror, a test server).
+        language: of the pages that are asked for.
         clock: seconds, monotonic; `sleep` waits that many of them; `now` is the time of day in UTC.
 
     `fetch` may be called from several threads; requests to one server are limited and spaced for all of them together.
@@ -114,11 +115,13 @@ class Fetcher:
         hosts: Collection[str],
         base_url: str | None = None,
         *,
+        language: str = "en",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings, self._clock, self._sleep, self._now = settings, clock, sleep, now
+        self._language = language
         self._addresses = Addresses(hosts, base_url)
         self.mirrored = self._addresses.mirrored  # pages come from another server than the ministry's
         self._servers: dict[tuple[str, str, int | None], _Server] = {}
@@ -141,6 +144,7 @@ class Fetcher:
                 headers={
                     "User-Agent": user_agent(settings.contact),
                     "Accept": "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.5",
+                    "Accept-Language": self._language if self._language == "en" else f"{self._language}, en;q=0.5",
                     "Accept-Encoding": "gzip",  # what read_body can limit
                 },
                 timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),

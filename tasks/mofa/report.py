@@ -1,6 +1,7 @@
 """The report of a run: what was fetched, what changed, what could not be read, what is held and how to accept it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -57,15 +58,17 @@ def markdown(
     changes: Sequence[Mapping[str, Any]],
     escape: Callable[[str], str],
     base_url: str | None = None,
+    seen: date | None = None,
     missions: Sequence[Embassy] = (),
 ) -> str:
-    """The report for the run's page; `escape` makes values harmless in Markdown.
+    """The report for the run's page.
 
     Args:
-        report: what is shown.
-        changes: that were made; of a held set those that it would make.
-        escape: of a value, for Markdown.
-        base_url: of the mirror that was asked.
+        report: what the run found.
+        changes: what changed, most important first; of a held set what it would change.
+        escape: makes values harmless in Markdown.
+        base_url: the mirror that was asked.
+        seen: the day of the source's fixture, if it has one.
         missions: some of a first set that is held.
     """
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
@@ -73,6 +76,8 @@ def markdown(
         f"# {escape(held if report.held is not None else summary(report))}",
         f"Pages requested: {report.pages:,}; unchanged: {report.unchanged:,}; repeated requests: {report.retried:,}.",
     ]
+    if seen is not None:
+        parts.append(f"The layout that this source reads was recorded on {seen} (python -m tasks.mofa.try --record).")
     if report.held is not None:
         base = f" --base-url {base_url}" if base_url else ""
         parts += [
@@ -110,7 +115,7 @@ def _changes(changes: Sequence[Mapping[str, Any]], escape: Callable[[str], str])
     # Here and not above: pandas makes the import of the flow a fifth slower.
     import pandas as pd  # noqa: PLC0415
 
-    from tasks.markdown_table import markdown_table  # noqa: PLC0415
+    from tasks.markdown import markdown_table  # noqa: PLC0415
 
     table = pd.DataFrame([*changes], columns=["kind", "name", "country", "field", "old", "new"], dtype=object)
     placed = table["country"].astype(bool)
@@ -123,7 +128,7 @@ def _missions(missions: Sequence[Embassy], escape: Callable[[str], str]) -> str:
     """A line for each mission."""
     import pandas as pd  # noqa: PLC0415 - see above
 
-    from tasks.markdown_table import markdown_table  # noqa: PLC0415
+    from tasks.markdown import markdown_table  # noqa: PLC0415
 
     columns = ("name", "country", "city", "address", "phone", "email", "head_of_mission")
     rows = [[getattr(each, column) or "" for column in columns] for each in missions]

@@ -63,6 +63,7 @@ class MonitorSettings(ProjectSettings):
     compared_days: int = Field(30, ge=1, description="Days back to the largest set that a new one is measured against")
     snapshot_days: int = Field(90, ge=1, description="Days that pages which prove nothing are kept")
 
+    source: str = Field("japan", description="The source that the daily deployment monitors")
     sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")
 
     @field_validator("sources")

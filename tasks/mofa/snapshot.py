@@ -7,28 +7,23 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from db import embassies as table
-from db import embedded
-from db.engine import database_settings, database_url, engine, transaction
+from db.engine import database_of_command, transaction
 from db.errors import JobError, UserError
+from db.times import time_text
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a page must not command a terminal
 
 
 def read_snapshot(number: int) -> RowMapping:
     """The snapshot of this number. Raises UserError if there is none."""
-    with nullcontext() if database_url() else embedded.borrowed(database_settings().data_dir):
-        try:
-            with transaction() as connection:
-                found = table.snapshot(connection, number)
-        finally:
-            engine().dispose()  # our own connections must not look like somebody else's
+    with database_of_command(), transaction() as connection:
+        found = table.snapshot(connection, number)
     if found is None:
         raise UserError(
             f"there is no snapshot {number}: its number is in the message, or in embassy_changes.snapshot_id; "
@@ -41,7 +36,7 @@ def describe(snapshot: Any) -> str:
     """One line about a snapshot."""
     unread = snapshot["version"] == table.UNREAD
     content = "could not be read" if unread else f"{len(snapshot['records']):,} missions"
-    return f"{snapshot['source']}: {snapshot['url']}, fetched {snapshot['fetched_at']:%Y-%m-%d %H:%M %Z}, {content}"
+    return f"{snapshot['source']}: {snapshot['url']}, fetched {time_text(snapshot['fetched_at'])}, {content}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

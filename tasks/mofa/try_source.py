@@ -23,10 +23,11 @@ from db import embassies, embedded
 from db.engine import DatabaseError, database_settings, database_url, transaction
 from db.errors import JobError
 from tasks.mofa import recording, sources
+from tasks.mofa.browser import fetcher_for
 from tasks.mofa.charset import decode
 from tasks.mofa.diff import Change, Known, diff
 from tasks.mofa.embassy import COMPARED, Embassy, differences
-from tasks.mofa.http import Fetcher, NotModified
+from tasks.mofa.http import NotModified
 from tasks.mofa.page import Page, Source
 from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.recording import PageResult, result_of
@@ -136,6 +137,20 @@ def _cell(value: str | None) -> str:
     return text if len(text) <= _WIDE else f"{text[: _WIDE - 1]}…"
 
 
+def show_fixture(console: Console, source: Source, directory: Path) -> list[str]:
+    """Print how old the fixture of the source is, and what is read otherwise than recorded; returns the latter."""
+    fixture = recording.read(directory)
+    if fixture is None:
+        console.print("no fixture: --record keeps one")
+        return []
+    problems = recording.replay(source, fixture)
+    state = "as recorded" if not problems else "read otherwise than recorded"
+    console.print(f"fixture of {fixture.day} ({fixture.origin}): {state}", highlight=False)
+    for problem in problems:
+        console.print(f"  {problem}", highlight=False, markup=False)
+    return problems
+
+
 def show_changes(console: Console, trial: Trial) -> None:
     """Print what would change against the database, if one can be reached."""
     try:
@@ -189,7 +204,8 @@ def main(given: Sequence[str] | None = None) -> int:
     asked = arguments().parse_args(given)
     console = Console() if sys.stdout.isatty() else Console(width=_PIPED)
     try:
-        source = sources.of_file(Path(asked.source)) if asked.source.endswith(".toml") else sources.source(asked.source)
+        file = Path(asked.source) if asked.source.endswith(".toml") else None
+        source = sources.of_file(file) if file else sources.source(asked.source)
         if asked.record:
             recording.require_place(asked.record)
         trial = Trial(source, _results(source, asked))
@@ -198,10 +214,11 @@ def main(given: Sequence[str] | None = None) -> int:
         return 1
     show(console, trial)
     show_changes(console, trial)
+    problems = show_fixture(console, source, sources.fixture_directory(source.name, file))
     if asked.record:
         pages = recording.write(asked.record, trial.results, datetime.now(UTC).date())
         console.print(f"{pages} pages recorded in {asked.record}", highlight=False)
-    return 1 if trial.problems() else 0
+    return 1 if problems or trial.problems() else 0
 
 
 def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:
@@ -211,7 +228,7 @@ def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:
     def tell(text: str) -> None:
         print(text, file=sys.stderr)  # noqa: T201 - a command
 
-    with Fetcher(fetching_settings(), source.hosts, asked.base_url) as fetcher:
+    with fetcher_for(source, fetching_settings(), asked.base_url) as fetcher:
 
         def fetch(address: str) -> Page:
             page = fetcher.fetch(address)

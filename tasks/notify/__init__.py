@@ -1,1 +1,1 @@
-"""Telling people: what a message says, and the channels it goes through."""
+"""Notifications: the texts of messages, and the channels that they are sent to."""

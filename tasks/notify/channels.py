@@ -1,8 +1,8 @@
-"""Where messages go: the addresses of NOTIFY_URLS, through Apprise.
+"""The channels of NOTIFY_URLS, to which Apprise delivers messages.
 
-An address is a secret (a password, a token). What leaves this module are a channel's digest, which the outbox stores,
-and its place in NOTIFY_URLS, by which an operator finds it; never the address, and never Apprise's own words, which may
-quote it. A wrong address stops no other channel.
+A channel's URL is a secret: it contains a password or a token. This module gives out a channel's digest, which the
+outbox stores, and its position in NOTIFY_URLS, by which an operator finds it. It never gives out the URL, nor Apprise's
+own messages, which may quote it. A wrong URL does not affect the other channels.
 """
 
 import hashlib
@@ -22,50 +22,50 @@ from db.settings import ProjectSettings
 
 
 class ChannelError(TransientError):
-    """A channel did not take a message; the message is one plain sentence without secrets. Trying again may help."""
+    """A channel did not accept a message; the reason is one plain sentence without secrets."""
 
 
 class NotifySettings(ProjectSettings):
-    """Who is told, and how long a channel may take."""
+    """Who gets notifications, and how long a channel may take."""
 
-    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, blank-separated; without, nobody is told")
-    # three times it must fit into the lease of a message (db.notifications.LEASE_SECONDS)
-    notify_timeout: float = Field(30, gt=0, le=90, description="Seconds a channel may take for each answer")
+    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, blank-separated; empty: no notifications")
+    # three times this must be less than the lease of a message (db.notifications.LEASE_SECONDS)
+    notify_timeout: float = Field(30, gt=0, le=90, description="Seconds that a channel may take for each answer")
 
 
 @cache
 def notify_settings() -> NotifySettings:
-    """The settings from the environment or .env, read once."""
+    """The settings, read once."""
     return NotifySettings.load()
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One address of NOTIFY_URLS."""
+    """One URL of NOTIFY_URLS."""
 
-    id: str  # a digest of the address: the same as long as the address is the same
-    place: int  # in NOTIFY_URLS, from 1
-    name: str  # for people: its place and its kind
+    id: str  # a digest of the URL
+    place: int  # its position in NOTIFY_URLS, from 1
+    name: str  # for people: position and kind
     url: SecretStr = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Channels:
-    """What NOTIFY_URLS says: the channels that can be used, and a sentence about each address that cannot."""
+    """The channels of NOTIFY_URLS that can be used, and a sentence about each URL that cannot."""
 
     usable: tuple[Channel, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 _KIND = re.compile(r"([a-zA-Z][a-zA-Z0-9]{1,20})://.")
-_MARGIN = 300  # characters of a message kept free for its title, where a channel has none
-_MARKUP = 1.5  # how much longer Markdown may become as HTML
+_MARGIN = 300  # characters of a message for its title, if a channel has no titles
+_MARKUP = 1.5  # by this factor Markdown may become longer as HTML
 _LOG = logging.getLogger("apprise")
-_OVERALL = 3  # of the time for one answer, what a whole delivery may take
+_OVERALL = 3  # a whole delivery may take this many times the time for one answer
 
 
 def channels(settings: NotifySettings | None = None) -> Channels:
-    """The channels of NOTIFY_URLS in their order, each address once."""
+    """The channels of NOTIFY_URLS in their order, each URL once."""
     secret = (settings or notify_settings()).notify_urls
     usable: dict[str, Channel] = {}
     problems: list[str] = []
@@ -73,7 +73,7 @@ def channels(settings: NotifySettings | None = None) -> Channels:
         kind = _KIND.match(url)
         if not kind or _plugin(url) is None:
             problems.append(
-                f"Address {place} of NOTIFY_URLS is none that Apprise understands: "
+                f"Address {place} of NOTIFY_URLS is not one that Apprise understands: "
                 "see https://github.com/caronc/apprise/wiki for its form, and write %20 for a blank in it",
             )
             continue
@@ -84,14 +84,17 @@ def channels(settings: NotifySettings | None = None) -> Channels:
 
 
 def send(channel: Channel, title: str, plain: str, markdown: str, settings: NotifySettings | None = None) -> None:
-    """Deliver one message, as one message: what is too long for the channel loses lines before its last paragraph.
+    """Deliver one message; a message that is too long for the channel is cut before its last paragraph.
 
-    Channels that show HTML or Markdown get `markdown`, the others `plain`. Raises ChannelError. A channel that took
-    the message but said so too late gets it again.
+    Channels that show HTML or Markdown get `markdown`, the others `plain`. A channel that accepts the message but
+    answers too late gets it again with the next attempt.
+
+    Raises:
+        ChannelError: the channel did not accept the message.
     """
     timeout = (settings or notify_settings()).notify_timeout
     outcome: list[str | None] = []
-    # A thread, since Apprise bounds each wait but not their sum.
+    # A thread, because Apprise limits each wait but not their sum.
     thread = threading.Thread(
         target=lambda: outcome.append(_deliver(channel, title, plain, markdown, timeout)), daemon=True
     )
@@ -99,39 +102,40 @@ def send(channel: Channel, title: str, plain: str, markdown: str, settings: Noti
     thread.join(_OVERALL * timeout)
     reason = outcome[0] if outcome else f"it did not finish within {_OVERALL * timeout:g} seconds"
     if reason:
-        raise ChannelError(f"{channel.name} did not take the message: {reason}")
+        raise ChannelError(f"{channel.name} did not accept the message: {reason}")
 
 
 def fitted(body: str, most: int) -> str:
-    """The body in at most `most` characters: whole lines from its start and its last paragraph (the links)."""
+    """The body in at most `most` characters: whole lines from its start, and its last paragraph (the links)."""
     if len(body) <= most:
         return body
     start, _, end = body.rpartition("\n\n")
-    note = "… shortened: the rest stands on the run's page"
-    room = most - len(end) - len(note) - 4
-    if not start or room <= 0:
+    note = "… shortened: the rest is on the run's page"
+    left = most - len(end) - len(note) - 4
+    if not start or left <= 0:
         return body[: most - 1] + "…"
     lines, length = [], 0
     for line in start.split("\n"):
         length += len(line) + 1
-        if length > room:
+        if length > left:
             break
         lines.append(line)
     return "\n".join(lines).rstrip() + f"\n\n{note}\n\n{end}"
 
 
+@cache  # of a few addresses, for each delivery
 def _digest(url: str) -> str:
-    """Slow on purpose: who can read the database must not find a short password by trying."""
+    """A slow digest, so that a short password cannot be found by trying with what is in the database."""
     return hashlib.scrypt(url.encode(), salt=b"embassy-jobs channel", n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def _plugin(url: str, timeout: float | None = None) -> Any:
-    """Apprise's object for the address, or None if it is not understood."""
-    import apprise  # noqa: PLC0415 - takes a moment, and a project without channels does not need it
+    """Apprise's object for the URL; None if Apprise does not understand it."""
+    import apprise  # noqa: PLC0415 - slow, and not needed without channels
 
-    # Its log may quote addresses, so it goes nowhere; what matters in it is collected by _reasons.
+    # Apprise's log may quote URLs, so it is not passed on; _reasons collects what matters.
     _LOG.propagate = False
-    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug log quotes paths, which hold tokens
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug log quotes paths, which contain tokens
     _LOG.setLevel(logging.DEBUG)
     if not _LOG.handlers:
         _LOG.addHandler(logging.NullHandler())
@@ -140,7 +144,7 @@ def _plugin(url: str, timeout: float | None = None) -> Any:
     )
     plugin = apprise.Apprise.instantiate(url, asset=asset)
     if plugin is not None and timeout is not None:
-        if not re.search(r"[?&]rto=", url):  # Apprise's 4 seconds make a slow receiver hear everything twice
+        if not re.search(r"[?&]rto=", url):  # with Apprise's 4 seconds a slow receiver gets messages twice
             plugin.socket_read_timeout = timeout
         if not re.search(r"[?&]cto=", url):
             plugin.socket_connect_timeout = timeout
@@ -148,8 +152,8 @@ def _plugin(url: str, timeout: float | None = None) -> Any:
 
 
 def _deliver(channel: Channel, title: str, plain: str, markdown: str, timeout: float) -> str | None:
-    """None once delivered, else why not, without secrets."""
-    import apprise  # noqa: PLC0415 - see _plugin
+    """None if the message was delivered, else the reason, without secrets."""
+    import apprise  # noqa: PLC0415 - slow, see _plugin
 
     with _reasons() as reasons:
         try:
@@ -164,7 +168,7 @@ def _deliver(channel: Channel, title: str, plain: str, markdown: str, timeout: f
             form = apprise.NotifyFormat.TEXT if text else apprise.NotifyFormat.MARKDOWN
             if notifier.notify(body=body, title=title, body_format=form):
                 return None
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, its words may hold the address
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, with the URL in its message
             return f"{type(error).__name__} in Apprise: check its address in NOTIFY_URLS"
     return _why("\n".join(reasons))
 
@@ -177,12 +181,12 @@ def _why(log: str) -> str:
     if re.search(r"timed? ?out", log, re.IGNORECASE):
         return "it does not answer in time"
     if re.search(r"connection|socket", log, re.IGNORECASE):
-        return "it cannot be reached, or broke the connection off"
+        return "it cannot be reached, or closed the connection"
     return "Apprise gives no reason"
 
 
 class _Collector(logging.Handler):
-    """What Apprise logs in the thread of one delivery."""
+    """Collects what Apprise logs in the thread of one delivery."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -190,7 +194,7 @@ class _Collector(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()  # what it only debugs may be our own message, which can speak of errors too
+        text = record.getMessage()  # debug lines may quote the message itself, which can contain "error"
         if record.thread == self.thread and (record.levelno >= logging.WARNING or text.startswith("Socket Exception")):
             self.lines.append(text)
 

@@ -1,26 +1,27 @@
-"""What people are told, and in exactly which words.
+"""The texts of all messages.
 
-Decides the order (a new address matters more than new opening hours), how much of it fits into one message, and that
-nothing from a ministry's page can pose as ours: no value can break its line, become Markdown or HTML, call
-everybody in a chat or turn the direction of the text. Values go in as they are and are made harmless here.
+Decides the order (a new address matters more than new opening hours) and how much fits into one message. Values from
+workbooks and pages are escaped here, so that none can break its line, become Markdown or HTML, notify everybody in a
+chat, or change the direction of the text.
 """
 
-import re
 import shlex
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from urllib.parse import quote, urlsplit
+
+from db.times import time_text
+from tasks.counts import counted
+from tasks.markdown import escape_for_channels, one_line, safe_link
 
 Kind = Literal["added", "changed", "missing", "closed", "reopened", "renamed", "moved"]
 
-# Most important first; "changed" is told by field, in the order of _FIELDS.
+# Most important first; "changed" has a section for each field, in the order of _FIELDS.
 _KINDS: dict[str, str] = {
     "closed": "Closed",
-    "missing": "Missing (told as closed if a later run does not find it either)",
+    "missing": "Missing (reported as closed if a later run does not find it either)",
     "reopened": "Back on the list",
     "added": "New",
     "moved": "Moved",
@@ -40,29 +41,29 @@ _FIELDS = {
     "kind": "Kind",
     "opening_hours": "Opening hours",
 }
-_MOST_LINES = 50  # of a digest; more is counted, and stands on the run's page
-_LINES_OF_EACH = 3  # of every section at least, if it has them
-_MOST_CHARACTERS = 160  # of a value; around the difference if it is longer
+_MOST_LINES = 50  # of a digest; the others are counted, and are on the run's page
+_LINES_OF_EACH = 3  # of every section at least
+_MOST_CHARACTERS = 160  # of a value; a longer one is cut around the difference
 _CONTEXT = 30  # characters before a difference
 
 
 @dataclass(frozen=True)
 class News:
-    """One change at one mission, with values as the page wrote them."""
+    """One change of one mission, with the values as they are on the page."""
 
     kind: Kind
-    key: str  # which mission; only counted, never shown
+    key: str  # of the mission; only counted, never shown
     name: str
     country: str | None = None
-    field: str | None = None  # which one changed
+    field: str | None = None  # the one that changed
     old: str | None = None
     new: str | None = None
-    page: str | None = None  # the address that proves it
+    page: str | None = None  # the address of the page that proves it
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a message: a name, what is said of it, where it can be seen. Any of it may come from a page."""
+    """One line of a message: a name, a text about it, and the address of a page. All may come from a page."""
 
     name: str = ""
     text: str = ""
@@ -71,18 +72,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """Lines of one importance."""
+    """Lines of the same importance."""
 
     heading: str
     lines: tuple[Line, ...]
-    more: int = 0  # lines that did not fit
+    more: int = 0  # lines that do not fit
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is told, in the order in which it is read; `plain` and `markdown` are its two forms."""
+    """A message, in the order in which it is read; `plain` and `markdown` return its body in two forms."""
 
-    title: str  # one harmless line
+    title: str  # one escaped line
     lead: str = ""  # a sentence or two
     sections: tuple[Section, ...] = ()
     advice: str = ""  # what to do
@@ -90,51 +91,51 @@ class Message:
     links: tuple[tuple[str, str], ...] = field(default=())  # name, address
 
     def plain(self) -> str:
-        """The body as text. The last paragraph, if there are links, holds them."""
+        """The body as text. If there are links, they are the last paragraph."""
         parts = [one_line(self.lead, 2000)] if self.lead else []
         for section in self.sections:
             lines = [section.heading] if section.heading else []
             for line in section.lines:
                 lines.append("- " + ": ".join(filter(None, [one_line(line.name), one_line(line.text, 1000)])))
-                lines += [f"  {address}"] if (address := safe_address(line.page)) else []
+                lines += [f"  {address}"] if (address := safe_link(line.page)) else []
             parts.append("\n".join(lines + _more(section)))
         if self.command:
             parts.append(f"{self.advice}\n    {self.command}")
-        parts.append("\n".join(f"{name}: {address}" for name, url in self.links if (address := safe_address(url))))
+        parts.append("\n".join(f"{name}: {address}" for name, url in self.links if (address := safe_link(url))))
         return "\n\n".join(filter(None, parts))
 
     def markdown(self) -> str:
-        """The body as Markdown that e-mail, chats and the Prefect UI agree upon."""
-        parts = [in_markdown(self.lead, 2000)] if self.lead else []
+        """The body as Markdown that e-mail, chats and Prefect's UI show in the same way."""
+        parts = [escape_for_channels(self.lead, 2000)] if self.lead else []
         for section in self.sections:
             if section.heading:
                 parts.append(f"**{section.heading}**")
             lines = []
             for line in section.lines:
-                name = f"**{in_markdown(line.name)}**" if line.name else ""
-                link = f" ([page]({address}))" if (address := safe_address(line.page)) else ""
-                lines.append("- " + ": ".join(filter(None, [name, in_markdown(line.text, 1000)])) + link)
+                name = f"**{escape_for_channels(line.name)}**" if line.name else ""
+                link = f" ([page]({address}))" if (address := safe_link(line.page)) else ""
+                lines.append("- " + ": ".join(filter(None, [name, escape_for_channels(line.text, 1000)])) + link)
             parts.append("\n".join(lines + _more(section)))
         if self.command:
             parts.append(f"{self.advice}\n\n```\n{self.command}\n```")
-        links = [f"[{name}]({address})" for name, url in self.links if (address := safe_address(url))]
+        links = [f"[{name}]({address})" for name, url in self.links if (address := safe_link(url))]
         return "\n\n".join(filter(None, [*parts, " · ".join(links)]))
 
 
 def changes_digest(source: str, news: Sequence[News], *, missions: int, run: str | None = None) -> Message:
-    """What changed in one run, most important first.
+    """The changes of one run, most important first.
 
     Args:
         source: the source's name.
         news: at least one change.
-        missions: open missions after the run.
+        missions: number of open missions after the run.
         run: address of the run's page.
     """
     order = list(_KINDS)
     missions_by_kind: Counter[str] = Counter(kind for kind, _ in {(each.kind, each.key) for each in news})
     counts = ", ".join(f"{missions_by_kind[kind]:,} {kind}" for kind in order if kind in missions_by_kind)
     pages = {each.page for each in news}
-    page = pages.pop() if len(pages) == 1 else None  # one for all: told once
+    page = pages.pop() if len(pages) == 1 else None  # one for all changes: shown once
     groups: dict[tuple[int, int, str], list[Line]] = {}
     names = list(_FIELDS)
     for each in news:
@@ -151,14 +152,14 @@ def changes_digest(source: str, news: Sequence[News], *, missions: int, run: str
         Section(f"{heading} ({len(lines):,})", tuple(lines[:share]), len(lines) - share)
         for (heading, lines), share in zip(ordered, shares, strict=True)
     ]
-    lead = f"{_count(missions, 'mission')} on the list now."
+    lead = f"{counted(missions, 'mission')} on the list now."
     return Message(
         _title(f"{source}: {counts}"), lead, tuple(sections), links=_links(("The ministry's page", page), ("Run", run))
     )
 
 
 def _shares(lengths: Sequence[int]) -> list[int]:
-    """How many lines each section shows: a few of each, so that a storm of one kind hides no other, then in order."""
+    """How many lines each section shows: a few of each section, so that none is hidden, then more in their order."""
     shares = [min(length, _LINES_OF_EACH) for length in lengths]
     for i, length in enumerate(lengths):
         shares[i] += max(min(length - shares[i], _MOST_LINES - sum(shares)), 0)
@@ -168,15 +169,15 @@ def _shares(lengths: Sequence[int]) -> list[int]:
 def baseline_summary(
     source: str, *, missions: int, filled: Mapping[str, int], pages: int, run: str | None = None
 ) -> Message:
-    """The first accepted set of a source. `filled`: field -> missions that fill it."""
+    """The first accepted set of a source. `filled`: field -> number of missions that have it."""
     ordered = sorted(filled, key=lambda each: (list(_FIELDS).index(each) if each in _FIELDS else len(_FIELDS), each))
     shares = {
         each: f"{filled[each]:,} of {missions:,} ({100 * filled[each] / (missions or 1):.0f} %)" for each in ordered
     }
     lines = tuple(Line(text=f"{_FIELDS.get(each, each)}: {share}") for each, share in shares.items())
     return Message(
-        _title(f"{source}: {_count(missions, 'mission')} watched from now on"),
-        f"This is the first set of this source, read from {_count(pages, 'page')}. What differs from it will be told.",
+        _title(f"{source}: {counted(missions, 'mission')} watched from now on"),
+        f"This is the first set of this source, read from {counted(pages, 'page')}. Later changes will be reported.",
         (Section("Filled fields", lines),) if lines else (),
         links=_links(("Run", run)),
     )
@@ -193,14 +194,16 @@ def held_candidate(
     run: str | None = None,
     since: datetime | None = None,
 ) -> Message:
-    """A set that was not believed: why, and the command that applies it all the same.
+    """A set that is not plausible: the reasons, and the command that applies it.
 
-    `since`, with time zone, makes it a reminder: nobody has looked at it for a day.
+    With `since`, a time with time zone, it is a reminder of a set that has been held since then.
     """
     command = ["python", "-m", "flows.mofa_monitoring", source, *(["--base-url", base_url] if base_url else [])]
     return Message(
-        _title(f"{source}: {f'still held, since {_when(since)}' if since else 'held for review, nothing was changed'}"),
-        f"The ministry's pages show {_count(found, 'mission')}, {known:,} are known. This set was not believed:",
+        _title(
+            f"{source}: {f'still held, since {time_text(since)}' if since else 'held for review, nothing was changed'}"
+        ),
+        f"The ministry's pages show {counted(found, 'mission')}, {known:,} are known. This set is not plausible:",
         (Section("", tuple(Line(text=reason) for reason in reasons)),),
         "If the ministry is right, this applies exactly that set:",
         one_line(shlex.join([*command, "--accept", str(candidate)]), 500),
@@ -209,55 +212,26 @@ def held_candidate(
 
 
 def failure(job: str, sentence: str, *, since: datetime, run: str | None = None) -> Message:
-    """A job began to fail. It is told once; the next message is that it works again. `since` with time zone."""
+    """A job has started to fail. The next message is that it works again. `since` has a time zone."""
     return Message(
         _title(f"{job} fails"),
-        f"Since {_when(since)}. You will be told when it works again.",
+        f"Since {time_text(since)}. A message will follow when it works again.",
         (Section("", (Line(text=sentence),)),),
         links=_links(("Run", run)),
     )
 
 
 def recovery(job: str, *, since: datetime, failures: int, run: str | None = None) -> Message:
-    """A job that had failed `failures` times since `since` works again."""
+    """A job that failed `failures` times since `since` works again."""
     return Message(
         _title(f"{job} works again"),
-        f"It had failed {_count(failures, 'time')} since {_when(since)}.",
+        f"It had failed {counted(failures, 'time')} since {time_text(since)}.",
         links=_links(("Run", run)),
     )
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """Text from anywhere on one line of at most `most` characters: no control characters, nothing invisible."""
-    lines = (" ".join(line.split()) for line in text[: 20 * most].splitlines())
-    flat = ", ".join(filter(None, (line.rstrip(",; ") if line else "" for line in lines)))
-    flat = "".join(each for each in flat if unicodedata.category(each) not in _UNSEEN or each in _JOINERS)
-    flat = _CALL.sub("@\u200b", flat)
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
-
-
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (also those that turn the direction), not assigned
-_JOINERS = "\u200c\u200d"  # needed by Persian and Indian scripts
-_CALL = re.compile(r"@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)  # would wake a whole chat
-# Escaped as every dialect understands it; look-alikes for what some pass through (HTML) or misread (strikethrough).
-_MARKDOWN = str.maketrans({**{each: f"\\{each}" for each in "\\`*_[]"}, "<": "‹", ">": "›", "~": "～"})
-_BLOCK = re.compile(r"^(\d*)([#+.)-])")  # a heading, a list inside the list
-# A title is put into Markdown or HTML as it is by some channels.
+# Some channels put a title into Markdown or HTML without escaping it.
 _TITLE = str.maketrans("<>[]`*", "‹›()'·")
-
-
-def in_markdown(text: str, most: int = 200) -> str:
-    """`one_line` that stays text in Markdown, also where a line, a paragraph or a list item begins."""
-    return _BLOCK.sub(r"\1\\\2", one_line(text, most).translate(_MARKDOWN))
-
-
-def safe_address(url: str | None) -> str | None:
-    """A web address that cannot end its own link, or None if it is none."""
-    try:
-        is_web = bool(url) and urlsplit(str(url)).scheme in {"http", "https"}
-    except ValueError:
-        is_web = False
-    return quote(str(url), safe="/:?#@!$&'+,;=%~-._") if is_web else None
 
 
 def _title(text: str) -> str:
@@ -269,7 +243,7 @@ def _mission(news: News) -> str:
 
 
 def _difference(news: News) -> str:
-    """Old and new, of long values the part that differs."""
+    """The old and the new value; of long values the part that differs."""
     if news.kind not in {"changed", "renamed", "moved"}:
         return ""
     old, new = one_line(news.old or "", 5000), one_line(news.new or "", 5000)
@@ -295,11 +269,3 @@ def _more(section: Section) -> list[str]:
 
 def _links(*links: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
     return tuple((name, url) for name, url in links if url)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _when(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M %Z}"

@@ -1,13 +1,12 @@
-"""Telling people: what goes into the outbox, by episode, and the step that empties it.
+"""Reports to people: which messages go into the outbox, and the task that delivers them.
 
-What is to be told commits with what happened; delivering is apart. A channel hears it in its order, one failing channel
-stops no other, and a sender that is killed frees what it was sending for the next one. That a job fails is told when it
-begins to and when it works again, whoever noticed: the job itself, or the watchdog.
+A message commits with the change that it reports; delivery is separate. Each channel gets its messages in order. A
+failing channel delays no other, and the lease of a killed sender expires. That a job fails is reported once when the
+incident starts and once when it is over, whether the job or the watchdog notices it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from prefect import get_run_logger
@@ -15,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
-from db import episodes, notifications
+from db import incidents, notifications
 from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
@@ -33,17 +32,20 @@ class Delivered:
 
 
 def channel_ids() -> list[str]:
-    """Who is to be told; warns of addresses that cannot be used."""
+    """The channels of NOTIFY_URLS; logs a warning for each address that cannot be used."""
     configured = channels()
     for problem in configured.problems:
         get_run_logger().warning(problem)
     return [channel.id for channel in configured.usable]
 
 
-def enqueue(connection: Connection, key: str, to: Sequence[str], told: message.Message) -> bool:
-    """Put a message into the outbox of these channels, once for each key, in the caller's transaction."""
-    body = {"plain": told.plain(), "markdown": told.markdown()}
-    return notifications.enqueue(connection, key, to, told.title, body) > 0
+def enqueue(connection: Connection, key: str, to: Sequence[str], what: message.Message) -> bool:
+    """Put a message into the outbox of these channels, in the caller's transaction; returns whether it is new.
+
+    Each channel gets the message of a key once.
+    """
+    body = {"plain": what.plain(), "markdown": what.markdown()}
+    return notifications.enqueue(connection, key, to, what.title, body) > 0
 
 
 def run_page() -> str | None:
@@ -54,7 +56,7 @@ def run_page() -> str | None:
 
 @dataclass(frozen=True)
 class Failure:
-    """That a job does not work for a subject, as it is told."""
+    """A failure of a job for a subject."""
 
     job: str
     subject: str  # a workbook, a source
@@ -63,34 +65,39 @@ class Failure:
     page: str | None = None  # its page in the UI
 
 
-def failing(connection: Connection, failure: Failure, to: Sequence[str] | None = None, event: str = "failing") -> bool:
-    """In the caller's transaction, the episode of a failure; whether this event of it is new and is to be told."""
-    episode = episodes.begin(connection, failure.job, failure.subject, failure.run)
-    since = episode.began_at.astimezone(UTC)
-    told = message.failure(f"{failure.job} {failure.subject}", failure.sentence, since=since, run=failure.page)
-    return enqueue(connection, f"episode:{episode.id}:{event}", channel_ids() if to is None else to, told)
+def report_failure(
+    connection: Connection, failure: Failure, to: Sequence[str] | None = None, event: str = "failing"
+) -> bool:
+    """Open an incident, or add to the open one, in the caller's transaction; returns whether a message was written.
+
+    Each event of an incident is reported once.
+    """
+    incident = incidents.open_incident(connection, failure.job, failure.subject, failure.run)
+    what = message.failure(
+        f"{failure.job} {failure.subject}", failure.sentence, since=incident.began_at, run=failure.page
+    )
+    return enqueue(connection, f"episode:{incident.id}:{event}", channel_ids() if to is None else to, what)
 
 
-def working(connection: Connection, job: str, subject: str, to: Sequence[str] | None = None) -> bool:
-    """In the caller's transaction, the end of an episode, if one is open; whether it is to be told."""
-    episode = episodes.end(connection, job, subject)
-    if episode is None:
+def report_recovery(connection: Connection, job: str, subject: str, to: Sequence[str] | None = None) -> bool:
+    """Close the open incident, if there is one, in the caller's transaction; returns whether a message was written."""
+    incident = incidents.close_incident(connection, job, subject)
+    if incident is None:
         return False
-    since = episode.began_at.astimezone(UTC)
-    told = message.recovery(f"{job} {subject}", since=since, failures=episode.failures, run=run_page())
-    return enqueue(connection, f"episode:{episode.id}:recovered", channel_ids() if to is None else to, told)
+    what = message.recovery(f"{job} {subject}", since=incident.began_at, failures=incident.failures, run=run_page())
+    return enqueue(connection, f"episode:{incident.id}:recovered", channel_ids() if to is None else to, what)
 
 
-def tell_people(what: Callable[[Connection], bool]) -> bool:
-    """Do it in a transaction of its own; whether something is to be told.
+def try_to_report(report: Callable[[Connection], bool]) -> bool:
+    """Call `report` in a transaction of its own and return what it returns; False if the database does not answer.
 
-    If even the database is away the run goes on, and doctor tells.
+    Then the run continues, and doctor reports the database.
     """
     try:
         with transaction() as connection:
-            return what(connection)
+            return report(connection)
     except (DatabaseError, SettingsError) as error:
-        get_run_logger().warning("nobody could be told: %s", error)
+        get_run_logger().warning("nothing could be reported: %s", error)
         return False
 
 
@@ -100,8 +107,7 @@ def tell_people(what: Callable[[Connection], bool]) -> bool:
     persist_result=False,
 )
 def deliver_outbox() -> Delivered:
-    """Send what waits to the channels that are configured now; one that fails is left until the next delivery."""
-    logger = get_run_logger()
+    """Send the messages that are due to the channels of NOTIFY_URLS; a failing channel waits for the next delivery."""
     usable = {channel.id: channel for channel in channels().usable}
     doubtful: set[str] = set()
     sent = failed = 0
@@ -114,14 +120,7 @@ def deliver_outbox() -> Delivered:
             send(usable[due.channel], due.title, due.body["plain"], due.body["markdown"])
         except ChannelError as failure:
             failed += 1
-            logger.warning("%s (attempt %s)", failure, due.attempts)
-            try_next = due.attempts >= notifications.ATTEMPTS_IN_FRONT and due.channel not in doubtful
-            with transaction() as connection:
-                notifications.mark_failed(connection, due, str(failure), others_wait=not try_next)
-            if try_next:
-                doubtful.add(due.channel)
-            else:
-                del usable[due.channel]
+            _record_failure(due, str(failure), usable, doubtful)
         else:
             sent += 1
             with transaction() as connection:
@@ -129,9 +128,21 @@ def deliver_outbox() -> Delivered:
     return Delivered(sent, failed)
 
 
+def _record_failure(due: notifications.Due, why: str, usable: dict[str, Any], doubtful: set[str]) -> None:
+    """Record why a message was not sent; its channel becomes doubtful, or is left out of this delivery."""
+    get_run_logger().warning("%s (attempt %s)", why, due.attempts)
+    try_next = due.attempts >= notifications.ATTEMPTS_BEFORE_NEXT and due.channel not in doubtful
+    with transaction() as connection:
+        notifications.mark_failed(connection, due, why, others_wait=not try_next)
+    if try_next:
+        doubtful.add(due.channel)
+    else:
+        del usable[due.channel]
+
+
 def deliver() -> None:
-    """Send what is due; what cannot be sent now waits for the next run and changes nothing about this one."""
+    """Send the messages that are due; what cannot be sent waits for the next run and does not fail this one."""
     try:
         run(deliver_outbox)
     except JobError as refusal:
-        get_run_logger().warning("nothing could be delivered: %s", refusal)
+        get_run_logger().warning("no message could be delivered: %s", refusal)

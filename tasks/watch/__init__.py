@@ -1,1 +1,1 @@
-"""Watching over the jobs themselves: what was lost is started again, silence is noticed, old traces go."""
+"""The watchdog: backfills lost slots, resumes abandoned imports, and notices silent jobs."""

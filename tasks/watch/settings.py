@@ -8,7 +8,7 @@ from db.settings import ProjectSettings
 
 
 class WatchSettings(ProjectSettings):
-    """How long traces are kept."""
+    """How long old data are kept."""
 
     keep_days: int = Field(
         90, ge=2, description="Days that result files, sent messages and rows of missed or skipped runs are kept"

@@ -1,9 +1,10 @@
 """`make soak MINUTES=60`: make up alone, with a job every minute, while something is killed at random every 30 seconds.
 
 Each minute a new workbook is dropped into a folder that a deployment imports each minute; a watchdog runs each minute.
-Killed are runs, the worker, the server, the database, and make up itself, which is started again, as systemd does. Then
-the killing stops and it is counted: every workbook once and whole, every episode told once at both ends, doctor green.
-Exit code 0 if all of that is so. SEED repeats a choice of victims.
+Killed are runs, the worker, the server, the database, and make up itself, which is then started again, as systemd does.
+At the end the results are counted: each workbook is imported once and completely, each incident is reported once at its
+start and once at its end, and doctor finds no failure. The exit code is 0 if all of that is so. SEED repeats the random
+choices.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from support.make_up import Started, environment, new_data_dir, processes_of, st
 from support.project import ROOT
 from support.receivers import Webhook, a_webhook
 
-from deployments.processes import is_flow_run, marked
+from deployments.processes import is_flow_run, marked_processes
 
 KILL_SECONDS = 30
 DROP_SECONDS = 60
@@ -113,7 +114,7 @@ class Soak:
         ]
 
     def runs(self) -> list[psutil.Process]:
-        return [each for each in marked(str(self.data_dir)) if is_flow_run(each)]
+        return [each for each in marked_processes(str(self.data_dir)) if is_flow_run(each)]
 
     def child(self, name: str) -> list[psutil.Process]:
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
@@ -169,9 +170,9 @@ class Soak:
         heard = Counter(each["title"].rpartition(" ")[2] for each in self.webhook.got)
         told = {kind: heard[kind] for kind in ("fails", "again")}
         sent = self.query("SELECT count(*) FROM notifications WHERE dedup_key LIKE 'episode:%' AND attempts > 1")[0][0]
-        print(f"episodes: {begun} begun, {ended} ended; heard: {told}; sent again after a kill in mid-delivery: {sent}")
+        print(f"incidents: {begun} opened, {ended} closed; reported: {told}; sent again after a kill: {sent}")
         if begun != ended or not begun <= told["fails"] <= begun + sent or not ended <= told["again"] <= ended + sent:
-            wrong.append("episodes and what was heard of them do not match")
+            wrong.append("incidents and their reports do not match")
         return wrong
 
 
@@ -233,7 +234,7 @@ def main(minutes: float, seed: int) -> int:
         if wrong and os.environ.get("KEEP"):
             print(f"kept: {data_dir}; press Enter")
             input()
-    print("soak: nothing lost, nothing twice, every episode told once" if not wrong else "soak: see above")
+    print("soak: nothing lost, nothing twice, every incident reported once" if not wrong else "soak: see above")
     return 1 if wrong else 0
 
 

@@ -12,8 +12,8 @@ from support.waiting import until
 
 
 @pytest.mark.slow
-def test_it_is_green_for_make_up_and_tells_what_of_it_is_killed_and_what_is_back() -> None:
-    """Database and server gone: nobody else could tell. Nothing is set here: it looks at what make up was given."""
+def test_doctor_passes_for_make_up_and_reports_what_was_killed_and_what_works_again() -> None:
+    """Without database and server only doctor can report. Nothing is set here: it uses the settings of make up."""
     with a_webhook() as webhook, new_data_dir() as data_dir:
         started: Started = start(data_dir, NOTIFY_URLS=webhook.url)
         started.expect("import      Completed", 180)
@@ -31,11 +31,11 @@ def test_it_is_green_for_make_up_and_tells_what_of_it_is_killed_and_what_is_back
             code, found = doctor(data_dir, "--notify", **urls)
             assert code == 2
             assert failed(found) == ["database", "server"]
-        assert [each["title"] for each in webhook.got] == ["embassy-jobs: database, server not as promised"]
+        assert [each["title"] for each in webhook.got] == ["embassy-jobs: check failed: database, server"]
 
         again = start(data_dir, **urls)
         again.expect("import      Completed", 180)
         until(lambda: doctor(data_dir, "--notify", **urls)[0] == 0, "doctor is green again", 90)
-        assert [each["title"] for each in webhook.got[1:]] == ["embassy-jobs: database, server well again"]
+        assert [each["title"] for each in webhook.got[1:]] == ["embassy-jobs: check passed again: database, server"]
 
         again.stop()

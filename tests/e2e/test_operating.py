@@ -26,7 +26,7 @@ from support.waiting import until
 
 from db.contacts import APPLY_LOCK
 from deployments.prefect_api import FIRST_RUN
-from deployments.processes import is_flow_run, marked
+from deployments.processes import is_flow_run, marked_processes
 
 OPERATE, NEW_JOB = ((ROOT / "docs" / page).read_text() for page in ("operate.md", "new-job.md"))
 IMPORT = "import_crm_data/import-crm-data"
@@ -369,7 +369,7 @@ def test_the_job_of_the_docs_runs_at_the_start_is_killed_and_resumed(project: Pa
             operator = Operator(started, None)
             units = "SELECT name, status, attempts FROM task_runs WHERE name LIKE 'keep\\_%%' ORDER BY name"
             until(lambda: len(operator.query(units)) == 2, f"both jobs are at work: {started.text()}", 120)
-            flows = [process for process in marked(str(data_dir)) if is_flow_run(process)]
+            flows = [process for process in marked_processes(str(data_dir)) if is_flow_run(process)]
             at_work = {_run_of(process): process for process in flows}
             for run in (_first_run(operator, job) for job in jobs):
                 process = at_work[run]

@@ -1,4 +1,4 @@
-"""Killed for real: what `make up` runs is killed in every way while an import is at work, and it comes back by itself.
+"""Killed for real: what `make up` runs is killed in every way while an import runs, and it recovers automatically.
 
 An import is held where everything is staged and nothing is applied, by a lock of this test on the table of contacts.
 Then something dies. Expected each time: exactly one effect, the right row in task_runs, and people hear of it once when
@@ -26,7 +26,7 @@ from support.receivers import Webhook, a_webhook
 from support.waiting import until
 
 from db import embedded
-from deployments.processes import is_flow_run, marked
+from deployments.processes import is_flow_run, marked_processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recovery"), pytest.mark.timeout(600)]
 
@@ -37,7 +37,7 @@ IMPORT = "import_crm_data/import-crm-data"
 
 @dataclass
 class Site:
-    """A `make up`, somebody who listens, and a workbook."""
+    """A `make up`, a webhook and a workbook."""
 
     data_dir: Path
     webhook: Webhook
@@ -95,7 +95,7 @@ class Site:
 
     def flow_run(self, run: str) -> psutil.Process:
         """The process of this run; every quarter of an hour there is one of the watchdog, too."""
-        runs = [each for each in marked(str(self.data_dir)) if is_flow_run(each)]
+        runs = [each for each in marked_processes(str(self.data_dir)) if is_flow_run(each)]
         [process] = [each for each in runs if each.environ().get("PREFECT__FLOW_RUN_ID") == run]
         return process
 
@@ -103,7 +103,7 @@ class Site:
         return int(self.up.state()["children"][name]["pid"])
 
     def watch(self) -> None:
-        """A minute later the watchdog has its turn."""
+        """A minute later the watchdog runs."""
         self.database.query("UPDATE task_runs SET updated_at = updated_at - interval '61 seconds'")
         assert self.end(self.run(WATCHDOG)) == "COMPLETED"
 
@@ -176,7 +176,7 @@ def test_the_run_is_killed(site: Site) -> None:
 
 
 def test_the_worker_is_killed_and_takes_its_run_along(site: Site) -> None:
-    """A run of Prefect ends by itself when its worker is gone; a transaction that it waits for may still commit."""
+    """A run of Prefect ends when its worker is gone; a transaction that it waits for may still commit."""
     with site.held():
         run = site.start_import()
         os.kill(site.child("worker"), signal.SIGKILL)
@@ -207,7 +207,7 @@ def test_the_server_is_killed_and_the_run_does_not_notice(site: Site) -> None:
 
 
 def test_worker_and_run_are_killed_and_the_run_is_marked_as_crashed(site: Site) -> None:
-    """Nobody is left to report the run: only its heartbeat, which stops, tells Prefect's server."""
+    """No process is left to report the run: Prefect's server only misses its heartbeat."""
     with site.held():
         run = site.start_import()
         until(lambda: site.heartbeats(run), "the server has heard the first heartbeat", 120)
@@ -245,7 +245,7 @@ def test_everything_is_killed_and_make_up_is_started_again(site: Site, running: 
 
 
 def test_the_database_is_killed_in_the_middle(site: Site) -> None:
-    """Either the run waits until it is back, or another goes on with it: the effect is one."""
+    """Either the run waits until the database is back, or another resumes it: the effect is the same."""
     with site.held():
         run = site.start_import()
         killed = time.monotonic()

@@ -61,7 +61,7 @@ def test_the_run_of_the_first_import_is_read_like_a_table_of_contents(running: S
     page.goto(address)
     expect(page.get_by_text("import-crm_sample.xlsx").first).to_be_visible()
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
-    for step in ("fetch-workbook", "stage-rows-4-250", "judge-and-apply"):
+    for step in ("fetch-workbook", "stage-rows-4-250", "evaluate-and-commit"):
         expect(page.get_by_text(step).first).to_be_attached()
     expect(page.get_by_text("247 rows: 237 inserted").first).to_be_visible()
     page.wait_for_load_state("networkidle")

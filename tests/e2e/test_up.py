@@ -22,8 +22,11 @@ from support.project import ROOT
 from support.waiting import until
 
 from db import embedded
-from deployments import up
-from deployments.processes import MARK, Child, CrashLoopError, end, marked
+from deployments.processes import MARK, Child, CrashLoopError, end_processes, marked_processes
+from deployments.up.ports import FIRST_PORT
+from deployments.up.settings import SAMPLE, StartError, UpSettings
+from deployments.up.start import Up
+from deployments.up.stopping import Signals
 
 
 def refused(*arguments: str, **settings: str) -> str:
@@ -52,7 +55,7 @@ def running() -> Iterator[Started]:
     with new_data_dir() as data_dir, socket.socket() as other, contextlib.suppress(OSError):
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # then somebody else has it, which is as good
-            other.bind(("127.0.0.1", up.FIRST_PORT))
+            other.bind(("127.0.0.1", FIRST_PORT))
             other.listen()
         started = start(data_dir)
         try:
@@ -76,9 +79,9 @@ def used_data_dir() -> Iterator[Path]:
 
 
 def test_a_port_in_use_is_left_alone_and_the_ui_works_on_the_next(running: Started) -> None:
-    assert f"port {up.FIRST_PORT} is in use by another" in running.text()
+    assert f"port {FIRST_PORT} is in use by another" in running.text()
     address = running.state()["ui_url"]
-    assert address != f"http://127.0.0.1:{up.FIRST_PORT}"
+    assert address != f"http://127.0.0.1:{FIRST_PORT}"
     assert f"UI at {address}" in running.text()
     with running.api() as api:
         assert "<html" in api.get(address).text
@@ -97,11 +100,11 @@ def test_cron_deployments_really_have_scheduled_runs(running: Started) -> None:
             until(lambda deployment=deployment: scheduled_runs(api, deployment["id"]), wait, 120)
 
 
-def test_the_first_import_is_told_to_its_end(running: Started) -> None:
+def test_the_first_import_is_printed_until_its_end(running: Started) -> None:
     running.expect("import      Completed after", 60)
 
 
-def test_a_second_make_up_is_refused_and_told_where_the_first_is(running: Started) -> None:
+def test_a_second_make_up_is_refused_and_names_the_first(running: Started) -> None:
     sentence = refused(DATA_DIR=str(running.data_dir))
     assert str(running.process.pid) in sentence
     assert running.state()["ui_url"] in sentence
@@ -142,7 +145,7 @@ def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, t
         copied = ("flow_id", "entrypoint", "parameters", "pull_steps", "path")
         copy = {"name": "elsewhere", "work_pool_name": "elsewhere"} | {name: given[name] for name in copied}
         deployment = api.post("/deployments/", json=copy).raise_for_status().json()["id"]
-        body = {"parameters": {"workbook": str(up.SAMPLE)}, "idempotency_key": "elsewhere"}
+        body = {"parameters": {"workbook": str(SAMPLE)}, "idempotency_key": "elsewhere"}
 
         def created() -> str | None:
             """Prefect's server answers 503 while its SQLite file is locked."""
@@ -181,19 +184,19 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
 def test_an_embedded_database_is_refused_where_another_worker_would_take_its_runs(running: Started) -> None:
     given = running.state()["api_url"]
     sentence = refused(PREFECT_API_URL=given)
-    assert up.Up(up.UpSettings(), running.data_dir, up.Signals()).worker_name in sentence
+    assert Up(UpSettings(), running.data_dir, Signals()).worker_name in sentence
     assert given in sentence
     assert "Set DATABASE_URL" in sentence
     assert "unset PREFECT_API_URL" in sentence
 
 
-def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
+def test_its_own_worker_that_was_killed_a_moment_ago_does_not_count(
     running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server counts it as online for a minute, but it has the name of the one to come."""
     monkeypatch.setattr("deployments.prefect_api.POOL", "another-pool")
     given = running.state()["api_url"]
-    ours, theirs = (up.Up(up.UpSettings(prefect_api_url=given), tmp_path / name, up.Signals()) for name in "ab")
+    ours, theirs = (Up(UpSettings(prefect_api_url=given), tmp_path / name, Signals()) for name in "ab")
     with running.api() as api:
         api.post("/work_pools/", json={"name": "another-pool", "type": "process"}).raise_for_status()
         heartbeat = "/work_pools/another-pool/workers/heartbeat"
@@ -202,7 +205,7 @@ def test_its_own_worker_that_was_killed_a_moment_ago_is_no_other(
         each.embedded = True
         each.use_server(given)
     ours.expect_no_other_database()
-    with pytest.raises(up.StartError, match=ours.worker_name):
+    with pytest.raises(StartError, match=ours.worker_name):
         theirs.expect_no_other_database()
     theirs.embedded = False
     theirs.expect_no_other_database()
@@ -300,12 +303,12 @@ def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
 
 
 @pytest.mark.slow
-def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -> None:
+def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start() -> None:
     """Taken between Prefect's own look at the port and its bind, and free again before make up looks."""
     with socket.socket() as free:  # far from where the other tests of this file look for a port
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    there = f"-c from deployments import up; up.FIRST_PORT = {port}; exit(up.main())"
+    there = f"-c from deployments.up import __main__, ports; ports.FIRST_PORT = {port}; exit(__main__.main())"
     with new_data_dir() as data_dir, socket.socket() as faster:
         started = start(data_dir, program=there)
         log = data_dir / "logs" / "server.log"
@@ -324,7 +327,7 @@ def test_a_port_lost_to_a_program_that_is_gone_again_is_no_reason_to_give_up() -
 # --- what it cannot do, in one sentence
 
 
-def test_a_database_that_does_not_answer_is_said() -> None:
+def test_a_database_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -333,14 +336,14 @@ def test_a_database_that_does_not_answer_is_said() -> None:
     assert "secret-word" not in sentence
 
 
-def test_a_prefect_server_that_does_not_answer_is_said() -> None:
+def test_a_prefect_server_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
     assert url in refused(PREFECT_API_URL=url)
 
 
-def test_a_port_asked_for_that_is_in_use_is_said() -> None:
+def test_a_wanted_port_that_is_in_use_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -364,7 +367,7 @@ def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     assert value in sentence
 
 
-def test_a_data_dir_that_is_a_file_is_said(tmp_path: Path) -> None:
+def test_a_data_dir_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in refused(DATA_DIR=str(tmp_path / "file"))
 
@@ -376,10 +379,10 @@ def test_processes_are_found_by_their_mark_when_their_parent_is_gone(tmp_path: P
     mark = str(tmp_path)
     grandchild = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
     subprocess.run([sys.executable, "-c", grandchild], env=os.environ | {MARK: mark}, check=True, timeout=30)
-    found = marked(mark)
+    found = marked_processes(mark)
     assert len(found) == 1
-    assert end(found, lambda: 5.0) == 1
-    assert not marked(mark)
+    assert end_processes(found, lambda: 5.0) == 1
+    assert not marked_processes(mark)
 
 
 def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: Path) -> None:
@@ -394,7 +397,7 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: P
     assert time.monotonic() - started < 5
 
 
-def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_moved_aside_while_its_process_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deployments.processes.LOG_BYTES", 1000)
     chatty = "import time\nfor n in range(10**6): print(f'line {n}', flush=True); time.sleep(0.001)"
     child = Child("chatty", [sys.executable, "-c", chatty], dict(os.environ), tmp_path, tmp_path / "chatty.log")
@@ -402,7 +405,7 @@ def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, m
     old = tmp_path / "chatty.old.log"
 
     def put_aside() -> bool:
-        child.watch(lambda _name, _text: None)
+        child.revive(lambda _name, _text: None)
         return old.exists()
 
     until(put_aside, "the log is put aside", 20)
@@ -411,7 +414,7 @@ def test_a_log_is_kept_short_while_its_process_goes_on_writing(tmp_path: Path, m
     child.stop(lambda: 5.0)
 
 
-def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path: Path) -> None:
+def test_the_reason_of_a_death_is_looked_for_in_what_that_process_wrote(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("OSError: an old one\n" * 9)
     child = Child(
         "server", [sys.executable, "-c", "print('it is late', '----', sep='\\n')"], {}, tmp_path, tmp_path / "log"
@@ -419,20 +422,20 @@ def test_the_reason_of_a_death_is_looked_for_in_what_that_process_said(tmp_path:
     child.start()
     assert child.process is not None
     child.process.wait(20)
-    assert (child.said(), child.reason()) == (["it is late"], "it is late")
+    assert (child.last_lines(), child.reason()) == (["it is late"], "it is late")
     (tmp_path / "log").write_text("ValueError: a new one\nend\n")  # put aside meanwhile: shorter than it was
     assert child.reason() == "ValueError: a new one"
 
 
 @pytest.mark.slow
-def test_a_child_that_keeps_dying_is_given_up_with_the_place_of_its_log(tmp_path: Path) -> None:
+def test_a_child_that_dies_again_and_again_is_given_up_and_its_log_is_named(tmp_path: Path) -> None:
     said: list[str] = []
     child = Child("server", [sys.executable, "-c", "exit(3)"], dict(os.environ), tmp_path, tmp_path / "server.log")
     child.start()
 
     def given_up() -> str:
         try:
-            child.watch(lambda _name, text: said.append(text))
+            child.revive(lambda _name, text: said.append(text))
         except CrashLoopError as error:
             return str(error)
         return ""

@@ -19,6 +19,7 @@ from support.project import MODULES, PACKAGES, ROOT
 
 from deployments import reference
 from tasks.mofa.page import Page, PageError
+from tasks.mofa.sources import of_file
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -26,6 +27,7 @@ WRITTEN_BY_READERS = {  # files that a page says how to write
     "flows/keep_workbook.py",
     "tasks/crm/readers/ldif.py",
     "tasks/mofa/sources/example.py",
+    "tasks/mofa/sources/example.toml",
     "tasks/notify/example.py",
 }
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -69,6 +71,12 @@ def test_every_setting_is_on_the_page_of_settings() -> None:
 # --- commands
 
 
+def command_file(module: str) -> Path:
+    """The file that `python -m` runs."""
+    path = ROOT / module.replace(".", "/")
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 @each_page
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     text = page.read_text()
@@ -78,7 +86,7 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
         assert (Path(sys.executable).parent / program).exists(), program
     for module in set(re.findall(r"python -m ([a-z_.]+)", text)):
         if module.split(".")[0] in PACKAGES:
-            assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+            assert command_file(module).exists(), module
 
 
 @each_page
@@ -88,7 +96,7 @@ def test_the_options_and_variables_of_the_commands_of_a_page_exist(page: Path) -
         for line in block.replace("\\\n", " ").splitlines():
             command = line.partition("   #")[0]
             if module := re.search(r"python -m ((?:flows|tasks|db|deployments)[a-z_.]*)", command):
-                source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text()
+                source = command_file(module[1]).read_text()
                 for option in re.findall(r" (--[a-z-]+)", command):
                     assert f'"{option}"' in source, command
             for variable in re.findall(r"(?:^|export |\s)([A-Z_]+)=\S+ (?:make|$)", command):
@@ -174,6 +182,17 @@ def test_the_source_of_the_docs_reads_a_page_and_refuses_another_one() -> None:
     assert parsed(f'<table class="missions">{row}</table>') == [("name of Sylvania", "+44 20 7946 0958")]
     with pytest.raises(PageError):
         parsed("<p>No table today</p>")
+
+
+def test_the_source_file_of_the_docs_reads_a_page(tmp_path: Path) -> None:
+    [file, *_] = blocks(DOCS / "new-ministry.md", "toml")
+    (tmp_path / "example.toml").write_text(file)
+    source = of_file(tmp_path / "example.toml")
+    heads = "".join(f"<th>{name}</th>" for name in ("Country", "Mission", "Address", "Telephone", "E-mail"))
+    cells = "".join(f"<td>{text}</td>" for text in ("Sylvania", "Embassy in Zenda", "1 Road", "+44 20 7946 0958", "-"))
+    text = f"<html><table class='missions'><tr>{heads}</tr><tr>{cells}</tr></table></html>"
+    [mission] = source.parse(Page(source.home, text))
+    assert (mission.key, mission.kind, mission.email) == ("sylvania/embassy-in-zenda", "embassy", None)
 
 
 # --- links

@@ -111,7 +111,7 @@ def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed(
 
 
 @pytest.mark.parametrize(("doctor", "fails"), [(0, False), (1, False), (2, True)])
-def test_make_doctor_fails_only_if_a_promise_is_not_kept(doctor: int, fails: bool, tmp_path: Path) -> None:
+def test_make_doctor_fails_only_if_a_check_fails(doctor: int, fails: bool, tmp_path: Path) -> None:
     """A new user without NOTIFY_URLS has a warning, not an error of make."""
     (tmp_path / "python").write_text(f"#!/bin/sh\nexit {doctor}\n")
     (tmp_path / "python").chmod(0o755)

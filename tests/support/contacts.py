@@ -11,22 +11,22 @@ from sqlalchemy import text
 
 from db import contacts, matching, staging
 from db.engine import engine, transaction
+from db.matching import VERDICTS
 from db.tables import CONTACT_FIELDS
-from tasks.crm.worker import read
+from tasks.crm.reading import read
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 Row = Mapping[str, str]
-BOOKS = ("inserted", "updated", "unchanged", "duplicate", "rejected")
 ADA = {"organization": "ACME", "first_name": "Ada", "last_name": "Lovelace"}
 
 
 def staged(
     rows: Sequence[Row], *, columns: Sequence[str] = (), batch_rows: int = 1000, system: str | None = "crm"
 ) -> tuple[int, Headings, End]:
-    """Read the rows as the import does and stage them; the import's id and what the reading said."""
+    """Read the rows as the import does and stage them; returns the id of the import, the headings and the totals."""
     names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
-    with TemporaryDirectory() as room, transaction() as connection:
-        path = Path(room, "rows.csv")
+    with TemporaryDirectory() as directory, transaction() as connection:
+        path = Path(directory, "rows.csv")
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
@@ -35,8 +35,8 @@ def staged(
             text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
         )
         staging.prepare_staging(connection, import_id)
-        told = {"external_id": "external_id"} if "external_id" in names else {}
-        request = ReadRequest(str(path), "rows.csv", room, None, told, batch_rows, 2048, system=system)
+        columns_given = {"external_id": "external_id"} if "external_id" in names else {}
+        request = ReadRequest(str(path), "rows.csv", directory, None, columns_given, batch_rows, 2048, system=system)
         for event in read(request):
             if isinstance(event, Headings):
                 headings = event
@@ -48,7 +48,7 @@ def staged(
 
 
 def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
-    """Import the rows; the books."""
+    """Import the rows; returns how many have each verdict, and the details of the report."""
     import_id, headings, end = staged(rows, **how)
     with transaction() as connection:
         if end.lone_names_are_remarks:
@@ -56,17 +56,18 @@ def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
         if end.lone_organizations_are_sections:
             staging.reject_lone_organizations(connection, import_id)
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
-        books = matching.judge(connection, import_id, headings.fields)
+        evaluation = matching.evaluate(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)
         connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
         staging.drop_staging(connection, import_id)
-    assert books["rows"] == len(rows) == sum(books[verdict] for verdict in BOOKS)
-    return {**books, "import_id": import_id}
+    counts = evaluation.counts
+    assert counts["rows"] == len(rows) == sum(counts[verdict] for verdict in VERDICTS)
+    return {**counts, **evaluation.details, "distinguishing": evaluation.distinguishing, "import_id": import_id}
 
 
-def verdicts(books: Mapping[str, Any]) -> dict[str, int]:
-    return {verdict: books[verdict] for verdict in BOOKS if books[verdict]}
+def verdicts(counts: Mapping[str, Any]) -> dict[str, int]:
+    return {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]}
 
 
 def stored() -> list[dict[str, Any]]:

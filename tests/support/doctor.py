@@ -11,7 +11,7 @@ from support.project import ROOT
 
 
 def doctor(data_dir: Path, *arguments: str, **settings: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
-    """Exit code and findings by promise, as somebody gets them who set nothing else."""
+    """Exit code and findings by check, for a person who set nothing else."""
     ended = subprocess.run(
         [sys.executable, "-m", "deployments.doctor", "--json", *arguments],
         cwd=ROOT,
@@ -24,7 +24,7 @@ def doctor(data_dir: Path, *arguments: str, **settings: str) -> tuple[int, dict[
     assert "Traceback" not in ended.stderr, ended.stderr
     found: dict[str, list[dict[str, Any]]] = {}
     for each in json.loads(ended.stdout):
-        found.setdefault(each["promise"], []).append(each)
+        found.setdefault(each["check"], []).append(each)
     return ended.returncode, found
 
 

@@ -21,6 +21,7 @@ class ListServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.wants_cookie = wants_cookie
         self.requested: list[tuple[str, str, bool]] = []  # method, path, whether the cookie was sent
+        self.broken: set[str] = set()  # paths that answer 503
         self.show(pages)
 
     def show(self, pages: Iterable[Page]) -> None:
@@ -55,6 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
         page = self.server.pages.get((method, self.path, form))
         if self.server.wants_cookie and not cookie and self.path != "/robots.txt":
             self._send(307, b"", Location=self.path, Set_Cookie=f"{COOKIE}; path=/")
+        elif self.path in self.server.broken:
+            self._send(503, b"")
         elif page is None:
             self._send(404, b"")
         else:

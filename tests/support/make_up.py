@@ -19,7 +19,7 @@ import psutil
 from support.project import ROOT
 from support.waiting import until
 
-from deployments.processes import end, marked
+from deployments.processes import end_processes, marked_processes
 
 GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_")
 
@@ -31,7 +31,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 def processes_of(data_dir: Path) -> list[psutil.Process]:
     """What runs for this data directory: what make up marked, and the embedded database."""
-    found = marked(str(data_dir))
+    found = marked_processes(str(data_dir))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.name() == "postgres" and str(data_dir) in " ".join(process.cmdline()):
@@ -104,5 +104,5 @@ def new_data_dir() -> Iterator[Path]:
     try:
         yield path
     finally:
-        end(processes_of(path), lambda: 0.0)
+        end_processes(processes_of(path), lambda: 0.0)
         shutil.rmtree(path, ignore_errors=True)

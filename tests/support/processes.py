@@ -146,7 +146,9 @@ def _call(job: Job) -> tuple[str, str]:
             return "RETURNED", str(function(**job.arguments))
         from prefect import settings
 
-        with settings.temporary_settings({getattr(settings, key): value for key, value in job.prefect.items()}):
+        # Without heartbeats: at the end of each run Prefect waits up to a second for the thread that sends them.
+        given = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": None, **job.prefect}
+        with settings.temporary_settings({getattr(settings, key): value for key, value in given.items()}):
             state = function(**job.arguments, return_state=True)
         return str(state.type.value), str(state.message)
     except BaseException as error:  # noqa: BLE001 - it is reported

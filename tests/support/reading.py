@@ -54,10 +54,15 @@ def request(path: Path, **parameters: Any) -> ReadRequest:
 
 def read(path: Path, **parameters: Any) -> ReadResult:
     """Read a workbook as the reading process does, in the process of the test: no limit of memory."""
+    return result_of(answers_of(request(path, **parameters)))
+
+
+def answers_of(asked: ReadRequest) -> str:
+    """What the reading process prints for a request, printed in the process of the test."""
     answers = StringIO()
     with redirect_stdout(answers):
-        worker._carry_out(request(path, **parameters))
-    return result_of(answers.getvalue())
+        worker.answer(asked)
+    return answers.getvalue()
 
 
 def read_in_child(path: Path, **parameters: Any) -> ReadResult:

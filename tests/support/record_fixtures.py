@@ -9,7 +9,7 @@ from datetime import date
 
 from support.list_pages import LISTS
 
-from deployments.demo_ministry import pages as demo_pages
+from deployments.demo.ministry import pages as demo_pages
 from tasks.mofa import sources
 from tasks.mofa.page import Page
 from tasks.mofa.recording import result_of, write

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from db.staging import STAGED_COLUMNS
 from tasks.crm.batch import SheetBatches, StagedRows
-from tasks.crm.headings import map_columns
+from tasks.crm.headings.column_mapping import map_columns
 from tasks.crm.readers.cell import Cell
 from tasks.crm.readers.table import block_of
 

@@ -14,6 +14,7 @@ from support.ministry import UK_LIST, US_LIST, Ministry, Rows, a_ministry
 
 from flows.mofa_monitoring import watch
 from tasks.mofa import steps
+from tasks.mofa.browser import BrowserFetcher
 from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Source
 from tasks.mofa.settings import fetching_settings, monitor_settings
@@ -32,7 +33,7 @@ class Watch:
         self.sources = {each.name: each for each in (a_ministry(), UK_LIST, US_LIST)}
         self.at: datetime | None = None  # what the clock of the next runs says; None: now
         self.planned: datetime | None = None  # the slot of the next runs
-        self.open_fetcher: Callable[[Source, str | None], Fetcher] = steps.new_fetcher
+        self.open_fetcher: Callable[[Source, str | None], Fetcher | BrowserFetcher] = steps.new_fetcher
 
     def this_run(self, source: str) -> steps.Monitoring:
         """What a run watches: as the flow has it, but for the clock, the slot and the fetcher of the test."""

@@ -1,4 +1,4 @@
-"""What every job remembers, and the tables of the import."""
+"""The state of all jobs (task_runs), and the tables of the import."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What is known of ministries' missions, what proves it, and what people are to be told."""
+"""The missions of ministries, the pages that prove their changes, and the outbox of notifications."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Episodes: since when a job has not been working, and whether it works again."""
+"""Incidents (table episodes): since when a job has not worked, and since when it works again."""
 
 from alembic import op
 

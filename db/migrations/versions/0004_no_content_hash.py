@@ -1,4 +1,4 @@
-"""No content_hash: nothing read it, and it cost a third of the time that a contact takes to be inserted."""
+"""Remove content_hash: nothing read it, and it took a third of the time of inserting a contact."""
 
 from alembic import op
 

@@ -1,7 +1,7 @@
-"""Version 2 of who is who: external ids, organisations by their place, and a history of what updates replaced.
+"""Version 2 of the identity rules: external ids, organisations by their place, and a history of replaced values.
 
-Stored contacts are hashed again from their columns, by the rule as it was when this migration was written: it stands
-here once more on purpose, because the rule in the code will change.
+Stored contacts are hashed again from their columns. The rule is copied here as it was when this migration was written,
+because the rule in the code will change.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""The one table inside a .zip or .gz, unpacked beside the private copy and never larger than allowed."""
+"""Unpacks the only file in a .zip or .gz beside the private copy, up to a maximum size."""
 
 import gzip
 import zipfile
@@ -16,10 +16,13 @@ _DAMAGED = "is a compressed file that is damaged or incomplete: fetch it again"
 
 
 def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int) -> tuple[Path, str]:
-    """The only file of the archive, unpacked to a file beside `path`, and its name.
+    """The only file of the archive, unpacked beside `path`, and its name.
 
-    Folders, hidden files and what macOS adds do not count. Raises UnreadableError: none, several, with a password,
-    damaged, or of more than `most` bytes; OSError if there is no room.
+    Folders, hidden files and the files that macOS adds do not count.
+
+    Raises:
+        UnreadableError: there is none or several, it has a password, is damaged, or has more than `most` bytes.
+        OSError: the disk is full.
     """
     members = [member for member in archive.infolist() if _counts(member.filename) and not member.is_dir()]
     if not members:
@@ -29,20 +32,20 @@ def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int) -> tuple[Path,
         more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
         raise UnreadableError(
             f"is a compressed file that holds {len(names):,} files ({', '.join(names[:_LISTED])}{more}): "
-            "unpack it and import the one you mean"
+            "unpack it and import the right one"
         )
     member = members[0]
     if member.flag_bits & 1:
         raise UnreadableError("is a compressed file with a password: unpack it and import what is inside")
     if member.file_size > most:
         raise UnreadableError(_too_large(member.file_size))
-    with _in_our_words(), archive.open(member) as stream:
+    with _as_unreadable(), archive.open(member) as stream:
         return _copied(stream, path, most), names[0]
 
 
 def unpacked_gzip(path: Path, name: str, most: int) -> tuple[Path, str]:
     """The file in a .gz, as `unpacked_zip`; its name is that of the .gz without the ending."""
-    with _in_our_words(), gzip.open(path) as stream:
+    with _as_unreadable(), gzip.open(path) as stream:
         inside = _copied(stream, path, most)
     return inside, name[:-3] if name.lower().endswith(".gz") else name
 
@@ -68,11 +71,11 @@ def _copied(stream: _Readable, path: Path, most: int) -> Path:
 
 
 def _too_large(size: int) -> str:
-    return f"would unpack to more than {size / 1e9:,.1f} GB: divide it, or ask who made it what it is"
+    return f"would unpack to more than {size / 1e9:,.1f} GB: divide it, or ask the person who made it what it is"
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def _as_unreadable() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""Columns of Arrow made of Python's objects, without pyarrow's own way, which imports pandas for it (half a second)."""
+"""Makes Arrow columns of Python objects. pyarrow's own conversion would import pandas, which takes half a second."""
 
 from array import array
 from collections.abc import Iterable, Sequence

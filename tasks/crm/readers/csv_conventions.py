@@ -1,8 +1,9 @@
-r"""What writers of .csv do to cells for the sake of other programs, undone where a whole column follows it.
+r"""Removes what programs add to the cells of a .csv, if a whole column follows the convention.
 
-="0049" keeps Excel from dropping noughts, an apostrophe keeps a text from being a formula, MySQL writes \N and
-Microsoft's tools NULL for nothing, pandas writes 1067.0 for an integer in a column that has blanks, web applications
-leave HTML entities. What is undone is told, with the column. A cell that only Excel could calculate is a fault.
+="0049" keeps leading zeros in Excel, an apostrophe marks a text that is not a formula, MySQL writes \N and tools of
+Microsoft NULL for no value, pandas writes 1067.0 for an integer in a column with blanks, web applications leave HTML
+entities. Each convention that is removed is an assumption in the report, with its columns. A cell that only Excel could
+calculate is a fault.
 """
 
 import html
@@ -28,7 +29,7 @@ _FORMULA = re.compile(
     re.IGNORECASE,
 )
 _FORMULA_FAULT = "holds a formula that only Excel can calculate: replace it by its value"
-# Only names that HTML knows: in "R&DX; Ulm" an ampersand is one.
+# Only names that HTML knows: in "R&DX; Ulm" the ampersand is not part of an entity.
 _ENTITIES = f"&(?:#[0-9]{{1,7}}|#[xX][0-9A-Fa-f]{{1,6}}|apos|{'|'.join(sorted(entitydefs))});"
 _ENTITY = re.compile(_ENTITIES)
 _FLOAT = re.compile(r"(-?[0-9]{1,15})\.0")
@@ -40,7 +41,7 @@ _LISTED = 6
 
 
 class _Column(NamedTuple):
-    """What was counted in the data of a column."""
+    """Counts of the patterns in the cells of a column."""
 
     cells: int  # not blank
     counts: dict[str, int]  # name of a pattern -> cells that have it
@@ -52,7 +53,7 @@ class _Column(NamedTuple):
         return bool(self.counts.get(name, 0))
 
 
-# Patterns that are counted in every column, as RE2 has them.
+# Patterns that are counted in every column, in the syntax of RE2.
 _COUNTED = {
     "null": r"^\\N$",
     "NULL": r"^NULL$",
@@ -80,15 +81,15 @@ Undo = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Conventions:
-    """What is undone in which column."""
+    """The conventions to undo in each column."""
 
     undo: dict[int, list[Undo]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)  # what was assumed
+    assumptions: list[str] = field(default_factory=list)  # one clause each
     formulas: bool = False  # some cells may be formulas
     first: int = 0  # row of the headings
 
     def undone(self, block: Block) -> Block:
-        """The block with its cells as they were meant."""
+        """The block without what the conventions add."""
         if not self.undo and not self.formulas:
             return block
         columns, faults = list(block.columns), list(block.faults)
@@ -102,24 +103,24 @@ class Conventions:
 
 
 def find_conventions(blocks: Callable[[], Iterator[Block]], triggers: Iterable[str], first: int) -> Conventions:
-    """The conventions that columns follow, after a look at all rows.
+    """The conventions that the columns follow in all rows.
 
     Args:
-        blocks: gives the rows.
-        triggers: what of it stands somewhere in the text.
-        first: row of the headings; rows above are no data.
+        blocks: returns all rows.
+        triggers: the names of patterns that occur anywhere in the text.
+        first: row of the headings; rows above are not data.
     """
     wanted = {"float", "call"} | {name for trigger in triggers for name in _TRIGGERED.get(trigger, ())}
     columns = _counted(blocks(), wanted, first)
     nulls = sum(column.counts.get("NULL", 0) for column in columns)
-    undo, told = dict[int, list[Undo]](), dict[str, list[int]]()
+    undo, columns_of = dict[int, list[Undo]](), dict[str, list[int]]()
     for at, column in enumerate(columns):
         for does, what in _followed(column, is_null=nulls > 1):
             undo.setdefault(at, []).append(does)
-            told.setdefault(what, []).append(at)
+            columns_of.setdefault(what, []).append(at)
     formulas = any(column.some("formula") or column.some("call") for column in columns)
-    sentences = [f"{what} in {listed_columns(places)}" for what, places in told.items()]
-    return Conventions(undo, sentences, formulas, first)
+    assumptions = [f"{what} in {listed_columns(places)}" for what, places in columns_of.items()]
+    return Conventions(undo, assumptions, formulas, first)
 
 
 def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
@@ -150,7 +151,7 @@ def _without_formula(cell: str) -> str | None:
 
 
 def _without_quotes(begin: str, end: str) -> Undo:
-    """Not of every cell: the heading above the cells may have none."""
+    """A function that removes these quotation marks from a cell that has them. The heading may have none."""
     return lambda cell: cell[1:-1] if cell.startswith(begin) and cell.endswith(end) and len(cell) > 1 else cell
 
 
@@ -163,7 +164,7 @@ def _without_entities(cell: str) -> str:
 
 
 def _formulas(column: pa.StringArray) -> list[int]:
-    """Rows whose cell is a formula, not a text in one's place."""
+    """Rows whose cell is a formula and not a text that looks like one."""
     begins = pc.match_substring_regex(column, pattern=r"^[=+@-]\s*['\"$(A-Za-z0-9+@-]")
     cells = {row: column[row].as_py() for row in pc.indices_nonzero(begins).to_pylist()}
     return [row for row, cell in cells.items() if _FORMULA.match(cell) and not _FORMULA_TEXT.fullmatch(cell)]
@@ -171,13 +172,13 @@ def _formulas(column: pa.StringArray) -> list[int]:
 
 def _mapped(column: pa.StringArray, undo: Sequence[Undo]) -> pa.StringArray:
     @cache
-    def meant(cell: str) -> str | None:
+    def undone(cell: str) -> str | None:
         now: str | None = cell
         for each in undo:
             now = each(now) if now is not None else None
         return now or None
 
-    return text_column([None if cell is None else meant(cell) for cell in column.to_pylist()])
+    return text_column([None if cell is None else undone(cell) for cell in column.to_pylist()])
 
 
 def _counted(blocks: Iterator[Block], wanted: Iterable[str], first: int) -> list[_Column]:
@@ -191,14 +192,14 @@ def _counted(blocks: Iterator[Block], wanted: Iterable[str], first: int) -> list
             counts = columns[at].counts
             for name in names:
                 if name == "float" and counts.get(name, 0) < columns[at].cells:
-                    continue  # some cell is no such number, and one is enough
+                    continue  # one cell that is not such a number is enough
                 counts[name] = counts.get(name, 0) + _matches(column, _COUNTED[name])
             columns[at] = columns[at]._replace(cells=columns[at].cells + len(column) - column.null_count)
     return columns
 
 
 def _data(block: Block, first: int) -> list[pa.StringArray]:
-    """The columns without headings and without rows that are rejected as a whole."""
+    """The columns without the headings and without rows with a fault as a whole."""
     out = {fault.row for fault in block.faults if fault.column is None}
     if not out and (not len(block) or block.numbers[0].as_py() > first):
         return block.columns
@@ -207,7 +208,7 @@ def _data(block: Block, first: int) -> list[pa.StringArray]:
 
 
 def may_hold_floats(block: Block, first: int) -> bool:
-    """Whether some column of the first block may be of numbers such as 12.0."""
+    """Whether a column of the first block may have numbers such as 12.0."""
     for column in _data(block, first):
         cells = column.drop_null()
         if len(cells) and _FLOAT.fullmatch(cells[0].as_py()):
@@ -220,7 +221,7 @@ def _matches(column: pa.StringArray, pattern: str) -> int:
 
 
 def listed_columns(places: Sequence[int]) -> str:
-    """Columns counted from 0 as people call them: "columns A, C"."""
+    """The letters of columns that are counted from 0: "columns A, C"."""
     letters = [_letter(at) for at in places]
     more = f" and {len(letters) - _LISTED:,} more" if len(letters) > _LISTED else ""
     return f"column{'s' * (len(letters) > 1)} {', '.join(letters[:_LISTED])}{more}"

@@ -1,6 +1,6 @@
-"""How a delimited text is written: its delimiter, its quotation marks, and what stands in their place.
+"""Detects the dialect of a delimited text: its delimiter, and how cells are quoted.
 
-Every dialect is brought to one form, that of RFC 4180: quotation marks around a cell, doubled inside it. A line of
+All dialects are converted to the one of RFC 4180, with quotation marks around a cell and doubled inside it: a line of
 another dialect is rewritten before it is parsed.
 """
 
@@ -15,21 +15,21 @@ from pathlib import Path
 
 from tasks.crm.readers.encoding import pieces
 
-DELIMITERS = "\t;,|"  # of two that fit equally well the first: a tab is hardly ever part of a text
-_SAMPLE = 1 << 16  # characters in which the delimiter is looked for
+DELIMITERS = "\t;,|"  # of two that fit equally well the first: a tab is rarely part of a text
+_SAMPLE = 1 << 16  # characters that decide the delimiter
 _SAMPLE_ROWS = 200
 _STATED_DELIMITER = re.compile(r'\ufeff*"?sep=([^\w"])"?[\r\n]')  # Excel obeys such a first line and does not show it
 _TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟", '"'))
 _OPENS_TYPOGRAPHIC = re.compile(r"\ufeff*[“„]")
 _BACKSLASH = re.compile(r'\\(["\\])')
 _PIECE = 1 << 20
-# What is looked for, behind a byte without which it cannot be there: a single byte is found forty times faster.
+# Name -> one byte of a pattern, and the pattern. The byte is searched for first, which is forty times faster.
 _LOOKED_FOR = {
     "quotes": (b'"', b'"'),
     "marks": (b"\xef", codecs.BOM_UTF8),
     "end": (b"\x1a", b"\x1a"),
     "nul": (b"\0", b"\0"),
-    # what conventions of writers begin with
+    # patterns of the conventions of csv_conventions.py
     "null": (b"\\", b"\\N"),
     "NULL": (b"U", b"NULL"),
     "formula": (b"=", b"="),
@@ -42,7 +42,7 @@ _LOOKED_FOR = {
 
 @dataclass(frozen=True)
 class Traits:
-    """What stands anywhere in a text; most texts have none of it, and are read faster for that."""
+    """Special characters that occur anywhere in a text. Most texts have none, and are read faster."""
 
     quotes: bool  # quotation marks
     marks: bool  # byte order marks behind the first
@@ -55,28 +55,28 @@ Rewrite = Callable[[str], str]  # a line of the text -> the line as RFC 4180 has
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a line are told apart."""
+    """How the cells of a line are delimited and quoted."""
 
     delimiter: str
     quote: str = '"'
     rewrite: Rewrite | None = None
-    told: str | None = None  # what was assumed
-    doubtful: bool = False  # another one is to be tried, even if this fits
-    stated: bool = False  # the first line states the delimiter, and is no row
+    assumption: str | None = None  # for the report
+    doubtful: bool = False  # other dialects are tried, even if this one fits
+    stated: bool = False  # the first line states the delimiter and is not a row
 
     def lines(self, path: Path, codec: str, traits: Traits) -> Iterator[str]:
         """The lines with their ends, rewritten."""
         file = path.open(encoding=codec, newline="")
         if self.stated:
             file.readline()
-        lines: Iterator[str] = file  # closed when nobody reads it any more: a generator here costs a tenth of the time
+        lines: Iterator[str] = file  # not closed here: a generator that closes it would take a tenth of the time
         if traits.marks or traits.end:
             lines = _cleaned(lines)
         return map(self.rewrite, lines) if self.rewrite else lines
 
 
 def _cleaned(lines: Iterator[str]) -> Iterator[str]:
-    """Lines without the marks that files had before they were put together, and without the end that DOS wrote."""
+    """The lines without byte order marks, which concatenated files have, and without the end mark of DOS."""
     for line in lines:
         text = line.lstrip("\ufeff")
         if "\x1a" in text:
@@ -86,7 +86,7 @@ def _cleaned(lines: Iterator[str]) -> Iterator[str]:
 
 
 def traits_of(path: Path, codec: str) -> Traits:
-    """Look through the text once, as UTF-8."""
+    """The traits of a text, after one pass through it as UTF-8."""
     found, before = set[str](), b""
     for piece in _utf8(path, codec):
         text = before + piece
@@ -103,7 +103,7 @@ def traits_of(path: Path, codec: str) -> Traits:
 
 
 def _utf8(path: Path, codec: str) -> Iterator[bytes]:
-    """The text as UTF-8, without the mark at its beginning."""
+    """The text as UTF-8, without its byte order mark."""
     if codec in {"utf-8", "utf-8-sig"}:
         with path.open("rb") as file:
             file.seek(beginning_of(codec))
@@ -118,9 +118,9 @@ def beginning_of(codec: str) -> int:
 
 
 def dialects(path: Path, codec: str, traits: Traits) -> Iterator[Dialect]:
-    """The dialects that the text may be written in, in the order in which they are to be tried.
+    """The possible dialects, in the order in which they are tried.
 
-    The first may always be taken; of the others it has to be proven that all of the text keeps to them.
+    The first can always be used. Another one can be used only if all records are well-formed in it.
     """
     with path.open(encoding=codec, newline="") as file:
         sample = file.read(_SAMPLE)
@@ -129,10 +129,10 @@ def dialects(path: Path, codec: str, traits: Traits) -> Iterator[Dialect]:
         sample = sample[stated.end() :]
     sample = sample.lstrip("\ufeff\r\n")
 
-    def dialect(told: str | None = None, rewrite: Rewrite | None = None, quote: str = '"') -> Dialect:
+    def dialect(assumption: str | None = None, rewrite: Rewrite | None = None, quote: str = '"') -> Dialect:
         text = "".join(map(rewrite, sample.splitlines(keepends=True))) if rewrite else sample
         delimiter = stated[1] if stated else delimiter_of(text, quote)
-        return Dialect(delimiter, quote, rewrite, told, stated=bool(stated))
+        return Dialect(delimiter, quote, rewrite, assumption, stated=bool(stated))
 
     if not traits.quotes and _OPENS_TYPOGRAPHIC.match(sample):
         yield dialect("typographic quotation marks taken for the quotation marks of cells", _from_typographic)
@@ -169,7 +169,7 @@ def _from_blanks(delimiters: str) -> Rewrite:
 def delimiter_of(sample: str, quote: str = '"') -> str:
     """The delimiter with which most records have the same number of cells.
 
-    A sample in which none of comma, semicolon, tab and bar fits has one column, with a comma as good as any.
+    If none fits, the text has one column, and the delimiter is a comma.
     """
     best, best_score = ",", (0.0, 0)
     lines = sample.splitlines(keepends=True)

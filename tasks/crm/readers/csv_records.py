@@ -1,7 +1,7 @@
-"""Records of a delimited text whose quotation marks are not in order: each broken line is a row of its own.
+"""Parses a delimited text with broken quotation marks: each broken line is a row with a fault.
 
-A quotation mark that opens a cell and is not closed as RFC 4180 has it swallows what follows. So a record that is not
-well-formed is given up after its first line, and reading goes on with the next line.
+A quotation mark that opens a cell and is not closed as in RFC 4180 would include the following rows. So only the first
+line of a malformed record is rejected, and parsing continues with the next line.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-_MOST_LINES = 1_000  # of a cell in a text with broken quotation marks; a longer one never closes
+_MOST_LINES = 1_000  # of a cell in such a text; a longer one counts as never closed
 NEVER_CLOSES = "has a quotation mark that opens a cell and does not close it: close it, or double those inside a cell"
 STRAY = "has a quotation mark inside a cell that is not in quotation marks: put the cell in them and double it"
 
@@ -19,7 +19,7 @@ class Record(NamedTuple):
     """One row."""
 
     cells: list[str]
-    stray: bool = False  # a quotation mark stands inside a cell that is not in quotation marks
+    stray: bool = False  # there is a quotation mark inside an unquoted cell
     fault: str | None = None
 
 
@@ -33,7 +33,7 @@ class _Patterns(NamedTuple):
 
 @cache
 def patterns(delimiter: str, quote: str) -> _Patterns:
-    """What a cell of this dialect looks like; linear in the length of a line."""
+    """The patterns of a cell in this dialect. Matching takes linear time."""
     d, q = re.escape(delimiter), re.escape(quote)
     inside = f"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"
     one = rf"(?:{q}{inside}{q}|[^{d}{q}\r\n]*+)"
@@ -47,14 +47,14 @@ def patterns(delimiter: str, quote: str) -> _Patterns:
 
 
 def is_formula_text(cell: str) -> bool:
-    """Whether an unquoted cell is ="text", as Excel is made to keep noughts."""
+    """Whether an unquoted cell is ="text", which keeps leading zeros in Excel."""
     return cell.startswith('="') and cell.endswith('"')
 
 
 def recovered(
     lines: Iterable[str], delimiter: str, quote: str, swallows: Callable[[list[str]], bool]
 ) -> Iterator[Record]:
-    """The records, as many as can be told; `swallows` says whether the cells of a record hold whole rows."""
+    """The records. `swallows` returns whether the cells of a record contain whole rows: then it is broken."""
     waiting, source = deque[str](), iter(lines)
 
     def line(number: int) -> str | None:
@@ -78,7 +78,7 @@ def recovered(
 
 
 def _record(line: Callable[[int], str | None], delimiter: str, quote: str) -> tuple[Record | None, int]:
-    """The record that begins with the first line, and its lines; None: it is not well-formed."""
+    """The record that begins with the first line, and how many lines it has; None if it is malformed."""
     pattern, cells, stray, number, at = patterns(delimiter, quote), list[str](), False, 0, 0
     text = line(0) or ""
     if not text.strip("\r\n"):
@@ -105,7 +105,7 @@ def _record(line: Callable[[int], str | None], delimiter: str, quote: str) -> tu
 def _over_lines(
     line: Callable[[int], str | None], number: int, at: int, pattern: _Patterns
 ) -> tuple[str, int, int] | None:
-    """A cell that goes on in further lines, the line where it closes and the place behind; None: it does not close."""
+    """A cell of several lines, the line in which it closes, and the place after it; None if it does not close."""
     parts = [(line(number) or "")[at:]]
     for further in range(number + 1, number + _MOST_LINES):
         if (text := line(further)) is None:

@@ -1,8 +1,8 @@
-"""How wide the rows of a delimited text are, and which of them are torn or overfull.
+"""Finds the width of a delimited table, and the rows with too many or too few cells.
 
-A row with more cells than the table has columns holds an unquoted delimiter, and what follows has slipped into the
-wrong columns; one with too few may be the tail of an unquoted line break. Either is a fault of its row. Some writers
-leave out blank cells at the end: a short row is taken where its cells are of the kinds of their columns.
+A row with too many cells has an unquoted delimiter, so its values are in the wrong columns. A row with too few cells
+may be part of a row with an unquoted line break. Both are faults. Some programs leave out blank cells at the end of a
+row: a short row is accepted if its cells have the kinds of their columns.
 """
 
 from array import array
@@ -23,7 +23,7 @@ _SHORT = "has {} cells, the other rows have {}: put quotation marks around a cel
 
 
 def kind(cell: str) -> str | None:
-    """Of what kind a text is: "mail", "number", or None for any other."""
+    """The kind of a text: "mail", "number", or None for others."""
     if "@" in cell:
         return "mail"
     digits = sum(character.isdigit() for character in cell)
@@ -31,9 +31,9 @@ def kind(cell: str) -> str | None:
 
 
 def fits(kinds: Sequence[str | None], cells: Sequence[str]) -> bool:
-    """Whether the cells are of the kinds of their columns; not, where no column tells."""
-    told = [(expected, kind(cell)) for expected, cell in zip(kinds, cells, strict=False) if expected and cell]
-    return bool(told) and all(expected == found for expected, found in told)
+    """Whether the cells have the kinds of their columns; False if no column has a kind."""
+    compared = [(expected, kind(cell)) for expected, cell in zip(kinds, cells, strict=False) if expected and cell]
+    return bool(compared) and all(expected == found for expected, found in compared)
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Shape:
     """What the rows of a table have in common."""
 
     width: int  # cells of a row
-    first: int  # the first row that has so many: most likely the headings; 0: there is none
+    first: int  # the first row of this width, most likely the headings; 0: there is none
     ragged: bool  # blank cells at the end are left out
     torn: frozenset[int]  # rows that together have the cells of one
     kinds: Sequence[str | None]  # of the columns
 
     def is_row(self, cells: Sequence[str]) -> bool:
-        """Whether the cells are of the kinds of their columns; not, where no column tells."""
+        """Whether the cells have the kinds of their columns; False if no column has a kind."""
         return fits(self.kinds, cells)
 
     def fault(self, number: int, cells: Sequence[str]) -> str | None:
-        """What is wrong with the number of cells of a row; blank ones at the end do not count as too many."""
+        """The fault of a row with a wrong number of cells; None for others. Blank cells at the end are ignored."""
         if number <= self.first or len(cells) == self.width or not self.first:
             return None
         if len(cells) > self.width:
@@ -64,7 +64,7 @@ class Shape:
 
 
 def without_slipped(blocks: Iterable[Block], width: int) -> Iterator[Block]:
-    """The blocks, with a fault for each row that has a cell beyond the headings, of which there are `width`."""
+    """The blocks, with a fault for each row with a filled cell to the right of the `width` headings."""
     for block in blocks:
         known = {fault.row for fault in block.faults if fault.column is None}
         beyond = {row for column in block.columns[width:] for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
@@ -80,7 +80,7 @@ def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> S
     """The shape of a table.
 
     Args:
-        widths: cells of each row, from row 1 on; 0 for a blank one, or one that could not be told.
+        widths: cells of each row, from row 1 on; 0 for a blank or a broken row.
         sample: number and cells of rows at the top.
     """
     counts = Counter(widths)
@@ -109,7 +109,7 @@ def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
 
 
 def _torn(widths: "array[int]", first: int, width: int) -> frozenset[int]:
-    """Neighbouring short rows that have, put together, the cells of one."""
+    """Consecutive short rows that together have the cells of one row."""
     torn, run, cells = set[int](), list[int](), 0
     for number, own in enumerate(widths[first:], first + 1):
         if not own:

@@ -1,4 +1,4 @@
-"""Goes through a delimited text once before it is read: is every record well-formed, how wide are the rows?"""
+"""The first pass through a delimited text: whether all records are well-formed, and how wide the rows are."""
 
 import csv
 from array import array
@@ -10,11 +10,12 @@ from tasks.crm.readers.csv_records import Record, is_formula_text, patterns, rec
 from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
 from tasks.crm.readers.refused import UnreadableError
 
-LINES = 10_000  # looked at together
+LINES = 10_000  # of a chunk
 _MOST_CHARACTERS = 8 << 20
 _MOST_COLUMNS = 16_384  # of a sheet of Excel
-_SAMPLE = 200  # rows whose cells are kept
-_LONGEST_CELL = 16 << 20  # characters; Excel's is 32,767, so a longer one is a quotation mark that never closes
+_ADDRESS_WIDTH = 2  # columns; the last line of an address in the second column often has one comma
+_SAMPLE = 200  # rows whose cells are stored
+_LONGEST_CELL = 16 << 20  # characters; Excel allows 32,767, so a longer cell has a quotation mark that never closes
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,35 @@ class Part:
 
 @dataclass
 class Survey:
-    """What a text is made of, in one dialect."""
+    """The result of the first pass in one dialect."""
 
     widths: "array[int]" = field(default_factory=lambda: array("I"))  # cells of each row; 0: blank or broken
     parts: list[Part] = field(default_factory=list)
     broken: bool = False  # a quotation mark does not close, or closes before the cell ends
-    quoted: bool = False  # some cell stands in quotation marks
+    quoted: bool = False  # some cell is in quotation marks
     stray: set[int] = field(default_factory=set)  # rows with a quotation mark inside an unquoted cell
     faults: dict[int, str] = field(default_factory=dict)  # of broken rows
     sample: list[tuple[int, list[str]]] = field(default_factory=list)
     shape: Shape = field(default_factory=lambda: shape_of(array("I"), []))
     surplus: bool = False  # some row has more cells than the table
-    kinds: list[str | None] = field(default_factory=list)  # of the columns, as far as the sample went when last needed
+    kinds: list[str | None] = field(default_factory=list)  # of the columns, from the sample when it was last needed
     kinds_from: int = 0  # rows of the sample
     swallowing: int = 0  # rows with a cell that holds whole rows
     several_lines: int = 0  # other rows with a line break in a cell
 
     @property
     def is_plain(self) -> bool:
-        """Whether no other dialect need be tried."""
+        """Whether all records are well-formed, so that no other dialect must be tried."""
         return not self.broken and not self.stray
 
     @property
     def trusts_line_breaks(self) -> bool:
-        """Whether cells that look as if they held whole rows are taken for what they are."""
+        """Whether a cell with line breaks that looks like whole rows is accepted as a cell."""
         return self.swallowing <= self.several_lines
 
 
 def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
-    """Go through the lines; stops at the first that is not well-formed."""
+    """The first pass through the lines; it stops at the first malformed record."""
     found, source = Survey(), iter(lines)
     csv.field_size_limit(_LONGEST_CELL)
     while chunk := _chunk(source):
@@ -74,7 +75,7 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
 
 
 def _chunk(source: Iterator[str]) -> list[str]:
-    """The next lines, fewer where they are long: they are held in memory together."""
+    """The next lines, fewer if they are long: they are in memory together."""
     chunk, size = list[str](), 0
     while len(chunk) < LINES and size < _MOST_CHARACTERS and (some := list(islice(source, LINES // 20))):
         chunk += some
@@ -83,7 +84,7 @@ def _chunk(source: Iterator[str]) -> list[str]:
 
 
 def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Survey) -> Survey:
-    """Go through lines whose quotation marks are not in order; `before` is what was found as far as they were."""
+    """The first pass through lines with broken quotation marks; `before` is the result up to the first of them."""
     found = Survey(broken=True, quoted=before.quoted, kinds=before.kinds)
     found.swallowing, found.several_lines = before.swallowing, before.several_lines
     for number, record in enumerate(records(lines, delimiter, quote, found), 1):
@@ -103,12 +104,12 @@ def _check_widths(found: Survey) -> None:
     if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
         row = found.widths.index(widest) + 1
         raise UnreadableError(
-            f"has {widest:,} cells in row {row:,}, more than a sheet can have: is it a table of text?"
+            f"has {widest:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
         )
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:
-    """The records of a broken text, the same ones each time."""
+    """The records of a text with broken quotation marks, the same in both passes."""
     quoted, trusted = patterns(delimiter, quote).quoted, found.trusts_line_breaks
 
     def swallows(cells: list[str]) -> bool:
@@ -142,7 +143,7 @@ def _add(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str,
 
 
 def _without_quoted(text: str, delimiter: str, quote: str) -> str | None:
-    """The text without its quoted cells; None if one is not well-formed, or goes over several lines."""
+    """The text without its quoted cells; None if one is malformed or has several lines."""
     pieces = text.split(quote)
     outside, inside = pieces[::2], "".join(pieces[1::2])
     if not len(pieces) & 1 or "\n" in inside or "\r" in inside:
@@ -159,7 +160,7 @@ def _without_quoted(text: str, delimiter: str, quote: str) -> str | None:
 
 
 def _add_by_records(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str, quote: str) -> None:
-    """The slow way: a record may be several lines, the last one beyond the chunk."""
+    """Add the chunk record by record, which is slow: a record may have several lines, also beyond the chunk."""
     pattern, kept, size = patterns(delimiter, quote), list[str](), 0
 
     def watched() -> Iterator[str]:
@@ -207,7 +208,7 @@ def _swallows(cells: list[str], delimiter: str, kinds: list[str | None]) -> bool
         return False
     ends = [line.split(delimiter) for line in (lines[0], lines[-1])]
     if any(len(end) != width or any(cell.startswith(" ") for cell in end) for end in ends):
-        return False  # a blank behind a comma is how people write, not programs
+        return False  # people write a blank after a comma, programs do not
     if any(kinds) and len(kinds) == width:
         return all(fits(kinds, end) for end in ends)
-    return width > 2  # noqa: PLR2004 - an address in the second of two columns often has one comma in its last line
+    return width > _ADDRESS_WIDTH

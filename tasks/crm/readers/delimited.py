@@ -1,10 +1,10 @@
-"""Rows of a .csv, .tsv or other delimited text, whoever wrote it: nothing is lost, nothing slips into another cell.
+"""Reads a .csv, .tsv or other delimited text, of any program: no cell is lost or moved to another column.
 
-The text is read twice. The first time (`csv_survey.py`) finds out in which dialect every record is well-formed, and
-how wide the rows are. The second time gives blocks: by pyarrow where the lines are plain, by the csv module where a
-record may be several lines or of another width, record by record where quotation marks are not in order. Memory does
-not grow with the file, but for four bytes a row. It is not pandas, which wants to know the longest row beforehand
-(pandas 3.1 refuses a longer row, and where reading begins drops its surplus cells with a mere warning).
+The text is read twice. The first pass (`csv_survey.py`) finds the dialect in which all records are well-formed, and the
+width of the rows. The second pass yields blocks: pyarrow parses plain lines, the csv module records of several lines or
+of another width, and `csv_records.py` texts with broken quotation marks. Memory grows with the file by only four bytes
+for each row. pandas is not used because it needs to know the longest row (pandas 3.1 refuses a longer row or, at the
+beginning, drops its surplus cells with only a warning).
 """
 
 import csv
@@ -27,22 +27,23 @@ from tasks.crm.readers.encoding import find_encoding
 from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, Fault
 
-_MOST_CELLS = 500_000  # held as Python's objects at once
-_Row = tuple[int, list[str], str | None]  # number, cells, what is wrong with it
+_MOST_CELLS = 500_000  # as Python objects at the same time
+_Row = tuple[int, list[str], str | None]  # number, cells, fault
 
 
 class DelimitedText:
-    """A delimited text: one sheet, named like the file as Excel does."""
+    """A delimited text. It has one sheet with the name of the file, as in Excel."""
 
     merged: tuple[Merge, ...] = ()
     hidden_rows = 0
     hidden_columns: frozenset[int] = frozenset()
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
-        """Go through the text once; `encoding` is the one that the user names.
+        """Do the first pass. `encoding`: given by the user.
 
-        Raises UnreadableError: binary, of no or an undecided encoding, or with headings whose quotation marks are not
-        in order.
+        Raises:
+            UnreadableError: the file is binary, its encoding is unknown, or a quotation mark in the headings does not
+                close.
         """
         self._path = path
         found = find_encoding(path, encoding)
@@ -52,19 +53,19 @@ class DelimitedText:
         self._dialect, self._survey = _understood(path, self._codec, self._traits)
         self._check_headings()
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
-        self.assumptions += [self._dialect.told] if self._dialect.told else []
+        self.assumptions += [self._dialect.assumption] if self._dialect.assumption else []
         self._conventions = Conventions()
         top = next(self._blocks(), None)
         if self._traits.triggers or (top and may_hold_floats(top, self._survey.shape.first)):
             self._conventions = find_conventions(self._blocks, self._traits.triggers, self._survey.shape.first)
-            self.assumptions += self._conventions.told
+            self.assumptions += self._conventions.assumptions
 
-    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
-        """Blocks of the rows; a quoted line break is part of its row, as Excel numbers them."""
+    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one sheet
+        """Blocks of the rows. A row with a quoted line break has one number, as in Excel."""
         return map(self._conventions.undone, self._blocks())
 
     def width_of(self, row: int) -> int | None:
-        """How many cells a row has in the text, blank ones at the end included."""
+        """How many cells a row has in the text, including blank ones at the end."""
         return self._survey.widths[row - 1] if 0 < row <= len(self._survey.widths) else None
 
     def _blocks(self) -> Iterator[Block]:
@@ -104,11 +105,11 @@ class DelimitedText:
         broken = min((number for number in found.faults if number <= max(found.shape.first, 1)), default=0)
         if broken:
             raise UnreadableError(
-                f"has a quotation mark in row {broken:,} that never closes: correct it and import again"
+                f"has a quotation mark in row {broken:,} that never closes: correct it and import the file again"
             )
 
     def _by_arrow(self, text: bytes, part: Part, before: int) -> Block | None:
-        """The block of lines each of which is a whole record of the table's width."""
+        """The block of lines that are one record each, of the width of the table; None if they are not."""
         width, quote = self._survey.widths[before], self._dialect.quote if self._survey.quoted else False
         if width != self._survey.shape.width or (before < self._survey.shape.first and self._survey.shape.first > 1):
             return None
@@ -174,7 +175,7 @@ class DelimitedText:
 
 
 def _understood(path: Path, codec: str, traits: Traits) -> tuple[Dialect, Survey]:
-    """The first dialect to which all of the text keeps; the first of all, where quotation marks are in no order."""
+    """The first dialect in which all records are well-formed; if there is none, the first dialect."""
     first: tuple[Dialect, Survey] | None = None
     for dialect in dialects(path, codec, traits):
         found = survey(dialect.lines(path, codec, traits), dialect.delimiter, dialect.quote)
@@ -182,7 +183,7 @@ def _understood(path: Path, codec: str, traits: Traits) -> tuple[Dialect, Survey
             return dialect, found
         first = first or (dialect, found)
     if first is None:
-        raise UnreadableError("has no rows: was the right file exported?")
+        raise UnreadableError("has no rows: check that you exported the right file")
     dialect, found = first
     if found.broken:
         found = survey_broken(dialect.lines(path, codec, traits), dialect.delimiter, dialect.quote, found)

@@ -1,8 +1,8 @@
-"""How the bytes of a text are letters: by what the user says, a byte order mark, UTF-8, else the best guess, checked.
+"""Finds the encoding of a text: the one that the user gave, a byte order mark, UTF-8, or the best candidate.
 
-Nothing is guessed from the first lines: the whole file is decoded, because a file that is UTF-8 for ninety thousand
-rows and something else after them is no UTF-8. A text whose letters were lost before, or that mixes encodings, is
-refused; of one that can be read in two ways both are named.
+The whole file is decoded, not only the first lines: a file that is UTF-8 for ninety thousand rows may have another
+encoding after them. A text that has lost letters, or mixes encodings, is refused. If several encodings are possible,
+the message lists them.
 """
 
 import codecs
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.crm.garbled import garbled_places
 from tasks.crm.readers.encoding_guess import (
     SAMPLE,
     Candidate,
@@ -23,13 +22,14 @@ from tasks.crm.readers.encoding_guess import (
 )
 from tasks.crm.readers.languages import FREQUENT
 from tasks.crm.readers.refused import UnreadableError
+from tasks.crm.rules.garbled import garbled_places
 
 
 class Encoding(NamedTuple):
-    """How a text is read."""
+    """The encoding of a text."""
 
     codec: str  # Python's name
-    label: str | None = None  # what people call it, where the bytes do not prove it
+    label: str | None = None  # its common name, if the bytes do not prove it
 
 
 _BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -40,39 +40,40 @@ _BOMS = {  # UTF-32 first: its little-endian mark begins with that of UTF-16
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SAVE_AS = 'save it as "CSV UTF-8" and import that'
-_SAY_WHICH = f"say which it is (encoding={{0}}, on the command line --encoding {{0}}), or {_SAVE_AS}"
-_BEGINNING = 1 << 16  # bytes looked at to tell binary from text
+_GIVE_ENCODING = f"give the right one (encoding={{0}}, on the command line --encoding {{0}}), or {_SAVE_AS}"
+_BEGINNING = 1 << 16  # bytes that decide whether the file is binary
 _PIECE = 1 << 20
-_MOST_TOKENS = 500_000  # different words beyond ASCII that are looked at
+_MOST_TOKENS = 500_000  # different words beyond ASCII that are checked
 _SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
 _NEARLY = 0.9
 _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
 _SHIFTED = (b"\x1b$B", b"\x1b$@", b"\x1b(J")  # ISO-2022-JP changes to Japanese and back
-# What text that was UTF-8 once may hold, in UTF-8, which is found faster than the rule of garbled.py.
+# A fast search in the UTF-8 bytes for what rules/garbled.py may recognise.
 _MAY_BE_TWICE = re.compile(rb"\xc3[\x82-\xb4](?:\xc2[\x80-\xbf]|[\xc5\xc6\xcb][\x80-\xbf]|\xe2[\x80\x82\x84])")
 _MAY_BE_TWICE_CYRILLIC = re.compile(rb"\xd0[\xa0\xa1](?:[\xc2\xd0-\xd2][\x80-\xbf]|\xe2[\x80-\xbf]{2})\xd0[\xa0\xa1]")
-_SEPARATED = bytes.maketrans(b';,"\0', b"    ")  # delimiters that are no second byte of a letter in any encoding
-_NO_CHANCE = 3  # letters
+_SEPARATED = bytes.maketrans(b';,"\0', b"    ")  # delimiters that are not the second byte of a letter in any encoding
+_ENOUGH_LETTERS = 3  # beyond ASCII; fewer may look like UTF-8 by chance
 _LOST = "\ufffd".encode()
 _MOSTLY = 0.5
 
 
 def find_encoding(path: Path, given: str | None = None) -> Encoding:
-    """The encoding that decodes all of the file; `given` is the one that the user names.
+    """The encoding that decodes the whole file; `given` is the one that the user named.
 
-    Raises UnreadableError for binary files, for letters that were lost before, for text of no, several or an undecided
-    encoding, and for a `given` that is unknown or does not fit.
+    Raises:
+        UnreadableError: the file is binary, has lost letters, has no, several or an uncertain encoding, or cannot be
+            decoded in `given`.
     """
     with path.open("rb") as file:
         beginning = file.read(_BEGINNING)
     if given:
-        return _checked(path, _as_said(path, given))
+        return _checked(path, _given(path, given))
     for mark, codec in _BOMS.items():
         if beginning.startswith(mark):
             doubled = codec == "utf-16" and beginning.count(0) > _SPARSE * len(beginning)  # UTF-32 with a wrong mark
             if doubled or _undecodable(path, codec) is not None:
                 raise UnreadableError(
-                    f"begins as {codec.removesuffix('-sig').upper()} text but does not go on so: {_SAVE_AS}"
+                    f"begins as {codec.removesuffix('-sig').upper()} text but continues differently: {_SAVE_AS}"
                 )
             return _checked(path, Encoding(codec))
     nul = beginning.count(0)
@@ -92,18 +93,18 @@ def find_encoding(path: Path, given: str | None = None) -> Encoding:
         return _guessed(path)
 
 
-def _as_said(path: Path, given: str) -> Encoding:
+def _given(path: Path, given: str) -> Encoding:
     name = given.strip()
     try:
         codec = codecs.lookup(name)
         "".encode(codec.name)  # LookupError for what is no encoding of text: "hex"
     except (LookupError, ValueError):
         raise UnreadableError(
-            f"cannot be read as {name!r}, which is no encoding: say one that Python knows, such as utf-8 or cp1250"
+            f"cannot be read as {name!r}, which is not an encoding: give one that Python knows, such as utf-8 or cp1250"
         ) from None
     if (line := _undecodable(path, codec.name)) is not None:
         raise UnreadableError(
-            f"is no text in {name}: line {line:,} cannot be decoded; say another encoding, or leave it out"
+            f"is not text in {name}: line {line:,} cannot be decoded; give another encoding, or leave it out"
         )
     return Encoding(codec.name)
 
@@ -118,7 +119,7 @@ def pieces(path: Path, codec: str, errors: str = "strict") -> Iterator[str]:
 
 
 def _undecodable(path: Path, codec: str) -> int | None:
-    """The line where decoding stops; None if all of the file decodes."""
+    """The line in which decoding fails; None if the whole file can be decoded."""
     line = 1
     try:
         for piece in pieces(path, codec):
@@ -130,7 +131,7 @@ def _undecodable(path: Path, codec: str) -> int | None:
 
 
 def _checked(path: Path, encoding: Encoding) -> Encoding:
-    """The encoding; raises UnreadableError where letters were lost before, or most of them were taken for others."""
+    """The encoding. Raises UnreadableError if letters were lost, or most of them were decoded in a wrong encoding."""
     lost = twice = cyrillic = beyond = 0
     for piece in pieces(path, encoding.codec):
         if piece.isascii():
@@ -146,18 +147,18 @@ def _checked(path: Path, encoding: Encoding) -> Encoding:
     if lost:
         line = _line_of_loss(path, encoding.codec)
         raise UnreadableError(
-            f"has lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
+            f"lost {lost:,} letters before it was written (U+FFFD, the first in line {line:,}): "
             "export it again as UTF-8"
         )
     if cyrillic:
         raise UnreadableError(
-            'is UTF-8 text that was taken for Windows-1251 ("П" reads "Рџ"): export it again as UTF-8, and leave the '
-            "encoding out where you said one"
+            'is UTF-8 text that was decoded as Windows-1251 ("Рџ" instead of "П"): export it again as UTF-8; if '
+            "you gave an encoding, leave it out"
         )
     if twice > _MOSTLY * beyond:
         raise UnreadableError(
-            'is UTF-8 text that was taken for Windows-1252 ("ü" reads "Ã¼"): export it again as UTF-8, and leave the '
-            "encoding out where you said one"
+            'is UTF-8 text that was decoded as Windows-1252 ("Ã¼" instead of "ü"): export it again as UTF-8; if '
+            "you gave an encoding, leave it out"
         )
     return encoding
 
@@ -174,7 +175,9 @@ def _guessed(path: Path) -> Encoding:
     if len(found) > 1:
         raise UnreadableError(_undecided(found, heading))
     broken, whole, first = _broken_characters(path)
-    is_other = whole <= broken or found[0].codec in FREQUENT if found else False  # two letters of those may look so
+    is_other = (
+        whole <= broken or found[0].codec in FREQUENT if found else False
+    )  # two letters of these encodings may look like UTF-8
     if is_other and not _mixed(tokens, found[0].codec):
         return Encoding(found[0].codec, found[0].label)
     if whole > broken:
@@ -183,14 +186,14 @@ def _guessed(path: Path) -> Encoding:
         )
     if whole:
         raise UnreadableError(
-            f"mixes UTF-8 with another encoding, the first time in line {first:,}: import the parts that were put "
-            "together one by one"
+            f"mixes UTF-8 with another encoding, first in line {first:,}: if it was put together from several files, "
+            "import each of them separately"
         )
-    raise UnreadableError(f"is text in no encoding that makes words of it: {_SAVE_AS}")
+    raise UnreadableError(f"is text in an unknown encoding: {_SAVE_AS}")
 
 
 def _tokens(path: Path) -> list[bytes]:
-    """What stands between blanks and delimiters and holds bytes beyond ASCII, each once."""
+    """The different words with bytes beyond ASCII, as bytes."""
     tokens = set[bytes]()
     with path.open("rb") as file:
         while (lines := file.readlines(_PIECE)) and len(tokens) < _MOST_TOKENS:
@@ -200,7 +203,7 @@ def _tokens(path: Path) -> list[bytes]:
 
 
 def _lines_beyond_ascii(path: Path) -> tuple[list[bytes], bytes]:
-    """Lines with bytes beyond ASCII, at most SAMPLE bytes, and the first line that is not blank."""
+    """Lines with bytes beyond ASCII, up to SAMPLE bytes, and the first line that is not blank."""
     lines, heading, size = list[bytes](), b"", 0
     with path.open("rb") as file:
         while size < SAMPLE and (line := file.readline(_PIECE)):
@@ -225,7 +228,7 @@ def _broken_characters(path: Path) -> tuple[int, int, int]:
 
 
 def _mixed(tokens: list[bytes], codec: str) -> bool:
-    """Whether some of the text does not fit the encoding of most of it."""
+    """Whether part of the text does not fit this encoding."""
     if codec not in FREQUENT and any(map(_is_utf8, tokens)):
         return True
     try:
@@ -236,22 +239,22 @@ def _mixed(tokens: list[bytes], codec: str) -> bool:
 
 
 def _is_utf8(token: bytes) -> bool:
-    """Whether the bytes are UTF-8, and no two letters that look so by chance: "Úš" in Windows-1250 is one of Arabic."""
+    """Whether the bytes are UTF-8 and not by chance: "Úš" in Windows-1250 has the bytes of an Arabic letter."""
     try:
         beyond = [letter for letter in token.decode() if letter > "\x7f"]
     except UnicodeDecodeError:
         return False
-    return len(beyond) >= _NO_CHANCE or all(letter.isalpha() and letter < "\u0250" for letter in beyond)
+    return len(beyond) >= _ENOUGH_LETTERS or all(letter.isalpha() and letter < "\u0250" for letter in beyond)
 
 
 def _undecided(found: list[Candidate], heading: bytes) -> str:
-    """The candidates, and how the headings read in each; never another line, which would hold people's data."""
+    """The message with the candidates and the headings in each of them; never another line, which may have data."""
     names = [candidate.label for candidate in found]
     listed = f"{', '.join(names[:-1])} or {names[-1]}"
     read = {candidate.label: _heading_words(heading, candidate.codec) for candidate in found}
-    shown = "; ".join(f"{label} reads the headings {words}" for label, words in read.items() if words)
-    says = f"is text in {listed}, and nothing tells which"
-    return f"{says}{f' ({shown})' if shown else ''}: {_SAY_WHICH.format(found[0].codec)}"
+    shown = "; ".join(f"the headings in {label}: {words}" for label, words in read.items() if words)
+    clause = f"is text in {listed}; nothing in it shows which one"
+    return f"{clause}{f' ({shown})' if shown else ''}: {_GIVE_ENCODING.format(found[0].codec)}"
 
 
 def _heading_words(heading: bytes, codec: str) -> str:

@@ -1,10 +1,9 @@
-"""Which 8-bit or multi-byte encoding a text is in, or which candidates are left.
+"""Ranks the 8-bit and multi-byte encodings of a text, and returns those that remain possible.
 
-chardet ranks the encodings by how letters follow each other in some fifty languages. On a list of three names its
-first guess is often wrong, so the ranking is checked: what a person would not write (two scripts in a word, symbols
-between letters, capitals inside words) rules an encoding out; an alphabet, the headings and the countries of the
-e-mail addresses raise or lower it. Of candidates that read differently and score alike all are returned: nobody
-guesses between them.
+chardet ranks encodings by the sequence of letters in some fifty languages. For a list of three names its first result
+is often wrong, so the ranking is corrected. Text that people do not write (two scripts in a word, symbols between
+letters, capitals inside words) excludes an encoding. The alphabet, the headings and the countries of the e-mail
+addresses change its score. If several candidates give different texts and similar scores, all are returned.
 """
 
 import re
@@ -19,16 +18,16 @@ from typing import NamedTuple
 from tasks.crm.readers.encoding_words import Likelihood
 from tasks.crm.readers.languages import FREQUENT, LABELS, LANGUAGES
 
-SAMPLE = 1 << 16  # bytes of lines beyond ASCII that are looked at
-_CLEAR = 1.2  # how much better the best has to be than the next that reads differently
-_CLEAR_OF_FEW = 1.6  # where there are few words beyond ASCII
+SAMPLE = 1 << 16  # bytes of lines beyond ASCII that are checked
+_CLEAR = 1.2  # ratio of the best score to the next one with a different text, to be certain
+_CLEAR_OF_FEW = 1.6  # the same if there are few words beyond ASCII
 _FEW = 6
-_FAR_BEHIND = 0.5  # of the best: no candidate any more
+_FAR_BEHIND = 0.5  # of the best score: below it an encoding is not a candidate
 _ODD_SHARE = 0.005  # of the words beyond ASCII that may be odd
-_ODD = 0.7  # what each of them leaves of the score
+_ODD = 0.7  # factor of the score for each of them
 _STRICT = 4  # power of the share of letters that belong to one language
-_LEAST = 0.002  # score of a candidate that the detector does not name
-# How usual an encoding is in files of today, all else being equal; the first prefix that fits.
+_LEAST = 0.002  # score of a candidate that chardet does not name
+# How common an encoding is today: the weight of the first prefix that fits.
 _USUAL = {
     "cp1250": 0.75,
     "cp1254": 0.75,
@@ -43,13 +42,13 @@ _USUAL |= {"koi8-": 0.6, "mac-roman": 0.5, "cp850": 0.5, "mac-latin2": 0.3} | di
 _UNUSUAL = 0.4
 _MOST_CANDIDATES = 4
 _SPELLED = list(dict.fromkeys(codec for language in LANGUAGES if language.letters for codec in language.codecs))
-# What follows is in natural logarithms of likelihoods.
-_CLEARLY = 6.0  # how far the best has to be ahead of what reads differently
-_OF_USE = 4.0  # weight of how usual an encoding is
-_ODD_PLACE = 8.0  # what one costs
-_MOST_OF_A_WORD = 5.0  # more than one word tells the encoding, unless it is unusual
-_MIXED_SHARE = 0.1  # of the words that speak against the encoding of the others
-_MOST_WORDS = 100  # that read differently and are looked at
+# Natural logarithms of likelihoods:
+_CLEARLY = 6.0  # distance of the best to the next one with a different text, to be certain
+_OF_USE = 4.0  # weight of how common an encoding is
+_ODD_PLACE = 8.0  # penalty for one
+_MOST_OF_A_WORD = 5.0  # maximum for one word, so that a single unusual word does not decide
+_MIXED_SHARE = 0.1  # of the words: if more are against the encoding of the others, the text is mixed
+_MOST_WORDS = 100  # that differ and are compared
 _DOMAIN = re.compile(rb"@[A-Za-z0-9_.-]+\.([A-Za-z]{2})(?![A-Za-z0-9.-])")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -75,8 +74,8 @@ _ODD_PLACES = re.compile(
     f"|[©®°§][{_LATIN}{_OTHERS}]|[{_LATIN}][\u2013\u2014\u2026][a-zß-öø-ÿ]"
     f"|[a-zß-öø-ÿ][{_CAPITALS}]|[A-ZÀ-ÖØ-Þ][{_CAPITALS}][a-zß-öø-ÿ]"  # a capital inside a word
     "|[ß-öø-ÿ][A-Z][a-z]|[а-яё][А-ЯЁ][а-яё]*[А-ЯЁ]"
-    r"|\b[\u03ac-\u03ce\u0430-\u045f][\u0386-\u03ab\u0400-\u042f]{2}"  # as KOI8 shows Windows-1251, and the reverse
-    r"|ã[a-df-hj-npqrt-z]|\bç[b-df-hj-np-tv-xz]"  # no language of the West has these
+    r"|\b[\u03ac-\u03ce\u0430-\u045f][\u0386-\u03ab\u0400-\u042f]{2}"  # Windows-1251 decoded as KOI8, or the reverse
+    r"|ã[a-df-hj-npqrt-z]|\bç[b-df-hj-np-tv-xz]"  # not in Western languages
     r"|[aeo]è(?![l\W])|è[aeio]|È[aeiou]|[a-z]iè\b|[aeio]æ\b|ø[áéíý]|[áéíý]ø|ì[a-zß-ÿ]"
     "|[\u0100-\u017f][À-Þ]|[À-ÖØ-öø-\u017f]{5}"
 )
@@ -90,28 +89,28 @@ class Candidate(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What people call it."""
+        """Its common name."""
         return LABELS[self.codec]
 
 
 def candidates(lines: list[bytes], heading: bytes, tokens: list[bytes]) -> list[Candidate]:
-    """The encodings that fit, best first; one: it is clear; none: every one of them makes odd words.
+    """The possible encodings, best first. One: it is certain. None: each gives words that people do not write.
 
     Args:
         lines: lines of the text that hold bytes beyond ASCII, at most about SAMPLE bytes.
         heading: the first line that is not blank.
-        tokens: what stands between blanks and delimiters in all of the text and holds bytes beyond ASCII, each once.
+        tokens: the different words of the whole text with bytes beyond ASCII.
     """
     sample = b"\n".join(lines)
-    said, domains = _detected(sample), _domains([*lines, heading])
-    scored: dict[str, Candidate] = {}  # text -> the encoding that is most usual for it
+    detected, domains = _detected(sample), _domains([*lines, heading])
+    scored: dict[str, Candidate] = {}  # text -> the most common encoding that gives it
     for codec in LABELS:
         text = _decoded(sample, codec)
         if text is None or not is_plausible(odd := odd_places(found := tokens_beyond_ascii(text)), len(found)):
             continue
         words = words_beyond_ascii(text)
-        score = max(said.get(codec, 0), _LEAST) * _usual(codec) * _fitting(words, codec, domains) * _ODD**odd
-        score *= _told_by_headings(heading, codec) * _told_by_domains(domains, codec)
+        score = max(detected.get(codec, 0), _LEAST) * _usual(codec) * _fitting(words, codec, domains) * _ODD**odd
+        score *= _heading_evidence(heading, codec) * _domain_evidence(domains, codec)
         same = scored.get(text)
         usual = codec if same is None or _usual(codec) > _usual(same.codec) else same.codec
         scored[text] = Candidate(usual, max(score, same.score if same else 0))
@@ -120,25 +119,25 @@ def candidates(lines: list[bytes], heading: bytes, tokens: list[bytes]) -> list[
         return []
     if ranked[0].codec in _SPELLED:
         others = [each for each in ranked if each.codec not in _SPELLED and each.score * _CLEAR > ranked[0].score]
-        told = {codec: _told_by_headings(heading, codec) * _told_by_domains(domains, codec) for codec in _SPELLED}
-        return (_by_words(ranked[0].codec, tokens, told) + others)[:_MOST_CANDIDATES]
+        evidence = {codec: _heading_evidence(heading, codec) * _domain_evidence(domains, codec) for codec in _SPELLED}
+        return (_by_words(ranked[0].codec, tokens, evidence) + others)[:_MOST_CANDIDATES]
     clear = _CLEAR if len(words_beyond_ascii(sample.decode(ranked[0].codec))) >= _FEW else _CLEAR_OF_FEW
     if len(ranked) == 1 or ranked[0].score >= clear * ranked[1].score:
         return ranked[:1]
     return [candidate for candidate in ranked if candidate.score > _FAR_BEHIND * ranked[0].score][:_MOST_CANDIDATES]
 
 
-def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list[Candidate]:
-    """The encoding in which the words that read differently are the likeliest, and those that come close to it.
+def _by_words(best: str, tokens: list[bytes], evidence: Mapping[str, float]) -> list[Candidate]:
+    """The encoding in which the words that differ are the likeliest, and those that come close to it.
 
     Args:
         best: the encoding to compare with first.
-        tokens: of all of the text.
-        told: how much the headings and the domains speak for an encoding, from 1 on.
+        tokens: of the whole text.
+        evidence: of the headings and the domains for each encoding, from 1 on.
     """
     joined = b"\n".join(tokens)
     read = {codec: text for codec in _SPELLED if (text := _decoded(joined, codec)) is not None}
-    usual = dict[str, str]()  # text -> the most usual of the encodings that read it so
+    usual = dict[str, str]()  # text -> the most common encoding that gives it
     for codec in sorted(read, key=_usual, reverse=True):
         usual.setdefault(read[codec], codec)
     if best not in read:
@@ -148,14 +147,14 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
     best = usual[read[best]]
     texts = {codec: text.split("\n") for text, codec in usual.items()}
     likely = {codec: Likelihood(each[:: len(each) // _MOST_WORDS + 1]) for codec, each in texts.items()}
-    before = {codec: _OF_USE * log(_usual(codec)) + log(told[codec]) for codec in texts}
+    before = {codec: _OF_USE * log(_usual(codec)) + log(evidence[codec]) for codec in texts}
     rivals, close = set(texts) - {best}, dict[str, float]()
     while rivals:
         rival = max(rivals, key=lambda codec: before[codec])
         rivals.remove(rival)
         gap = before[best] - before[rival]
         gap += _difference(texts[best], texts[rival], likely[best], likely[rival])
-        if gap <= -_CLEARLY:  # what came close to the one that is beaten is compared with the new one
+        if gap <= -_CLEARLY:  # compare the new best one with those that came close to the old one
             rivals |= close.keys()
             close.clear()
             best = rival
@@ -165,9 +164,9 @@ def _by_words(best: str, tokens: list[bytes], told: Mapping[str, float]) -> list
 
 
 def _difference(texts: list[str], others: list[str], likely: Likelihood, other_likely: Likelihood) -> float:
-    """By how much (a logarithm) the texts are likelier than the others, over those that are not the same.
+    """The logarithm of how much likelier the texts are than the others, of those that differ.
 
-    0 where many speak clearly for the one and many for the other: lists of two encodings that were put together.
+    0 if many are clearly likelier in the one and many in the other: lists in two encodings that were put together.
     """
     different = [(text, other) for text, other in zip(texts, others, strict=True) if text != other]
     gaps = [
@@ -180,22 +179,22 @@ def _difference(texts: list[str], others: list[str], likely: Likelihood, other_l
 
 
 def tokens_beyond_ascii(text: str) -> set[str]:
-    """What stands between blanks and holds a character beyond ASCII; each once, because names stand often."""
+    """The different words with a character beyond ASCII."""
     return {token for token in text.split() if not token.isascii()}
 
 
 def odd_places(tokens: Iterable[str]) -> int:
-    """How many places no person would write so."""
+    """How many places in the words people would not write."""
     return sum(1 for token in tokens for _ in _ODD_PLACES.finditer(token))
 
 
 def words_beyond_ascii(text: str) -> list[str]:
-    """The words of the text that hold a letter beyond ASCII."""
+    """The words of the text with a letter beyond ASCII."""
     return [word for word in _WORD.findall(text) if not word.isascii()]
 
 
 def is_plausible(odd: int, tokens: int) -> bool:
-    """Whether so many odd places are few among so many tokens."""
+    """Whether the share of odd places is small enough."""
     return odd <= _ODD_SHARE * tokens
 
 
@@ -219,16 +218,16 @@ def _decoded(sample: bytes, codec: str) -> str | None:
 
 
 def _detected(sample: bytes) -> dict[str, float]:
-    """What chardet says of each encoding, by Python's name."""
-    import chardet  # noqa: PLC0415 - only for text that is no UTF-8
+    """The confidence of chardet in each encoding, by Python's name."""
+    import chardet  # noqa: PLC0415 - takes time, and most texts are UTF-8
 
     names = {_normal(codec): codec for codec in LABELS}
-    said: dict[str, float] = {}
+    confidence: dict[str, float] = {}
     for each in chardet.detect_all(sample, ignore_threshold=True, max_bytes=SAMPLE):
         codec = names.get(_normal(each["encoding"] or ""))
         if codec:
-            said[codec] = max(said.get(codec, 0), each["confidence"])
-    return said
+            confidence[codec] = max(confidence.get(codec, 0), each["confidence"])
+    return confidence
 
 
 _SUBSETS = {"iso88591": "iso885915", "tis620": "cp874", "koi8r": "koi8u", "shiftjis": "cp932", "euckr": "cp949"}
@@ -236,7 +235,7 @@ _SUBSETS = {"iso88591": "iso885915", "tis620": "cp874", "koi8r": "koi8u", "shift
 
 @cache
 def _normal(name: str) -> str:
-    """An encoding's name without its variations; of a subset that of what contains it."""
+    """The name of an encoding without variations; for a subset, the name of the encoding that includes it."""
     name = re.sub("[-_]", "", name.lower()).replace("windows", "cp").replace("ibm", "cp")
     return _SUBSETS.get(name, name)
 
@@ -246,9 +245,10 @@ def _usual(codec: str) -> float:
 
 
 def _fitting(words: list[str], codec: str, domains: Counter[str]) -> float:
-    """How well the letters beyond ASCII belong to one language of this encoding, from 0 to 1.
+    """How well the letters beyond ASCII fit one language of this encoding, from 0 to 1.
 
-    Few write Icelandic, whose letters are what Windows-1252 makes of Turkish and Baltic ones: an address has to tell.
+    Icelandic counts only with an Icelandic e-mail address, because Turkish and Baltic letters decoded as Windows-1252
+    look like it.
     """
     letters = Counter(letter for word in words for letter in word.lower() if letter > "\x7f")
     total = letters.total()
@@ -267,16 +267,16 @@ def _domains(lines: Iterable[bytes]) -> Counter[str]:
     return Counter(found.decode().lower() for line in lines for found in _DOMAIN.findall(line))
 
 
-def _told_by_domains(domains: Counter[str], codec: str) -> float:
-    """From 1 to 3: whether the countries of the e-mail addresses are those of the encoding."""
+def _domain_evidence(domains: Counter[str], codec: str) -> float:
+    """The evidence of the countries of the e-mail addresses for the encoding, from 1 to 3."""
     known = {country for language in LANGUAGES for country in language.countries.split()}
     own = {each for language in LANGUAGES if codec in language.codecs for each in language.countries.split()}
     total = sum(number for domain, number in domains.items() if domain in known)
     return 1 + 2 * sum(domains[country] for country in own) / total if total else 1.0
 
 
-def _told_by_headings(heading: bytes, codec: str) -> float:
-    """From 1 to 3: whether the headings, read so, are words of a language of the encoding."""
+def _heading_evidence(heading: bytes, codec: str) -> float:
+    """The evidence of the headings for the encoding, from 1 to 3: how many are words of one of its languages."""
     words = set(folded_words(heading.decode(codec, "replace")))
     own = [language for language in LANGUAGES if codec in language.codecs]
     known = max((len(words & set(language.headings.split())) for language in own), default=0)

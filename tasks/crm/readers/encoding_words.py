@@ -1,6 +1,6 @@
-"""How likely a text is as a name in some language: what tells two readings of the same bytes apart.
+"""Computes how likely a text is as a name in some language, to compare the same bytes in two encodings.
 
-A language is known by words that hold its accented letters (`words.txt`): which letters stand beside them. "Kováč" is
+`words.txt` has words of each language with its accented letters. They show which letters are beside these: "Kováč" is
 a likely Czech name; "Kováè", the same bytes in Windows-1252, is likely in no language.
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 _PATH = Path(__file__).with_name("words.txt")  # a line for each language: its name, a colon, words
 _PART = re.compile(r"[^\W\d_²³¹¼½¾ºª]+|[^\x00-\x7f]")
-# Signs where people write them: £50, § 7, 2½, 40 m², 3º, Nº 7.
+# Signs in their usual places: £50, § 7, 2½, 40 m², 3º, Nº 7.
 _IN_PLACE = re.compile(r"£(?= ?\d)|§(?= ?\d)|(?<![^\W\d½¼¾])[½¼¾](?!\w)|(?<=m)[²³](?!\w)|(?<=[\dNn])[ºª](?!\w)")
-_LETTERS = 40  # of an alphabet, about: what a letter that was never seen beside another is divided by
-_TRUST = 3.0  # how often a pair of letters has to be seen for what follows it to count more than what usually follows
-_SIGN = -1.0  # for one in its place
+_LETTERS = 40  # of an alphabet, about; for the likelihood of a pair of letters that does not occur
+_TRUST = 3.0  # how often a pair of letters must occur to count more than its single letters
+_SIGN = -1.0  # for a sign in its place
 _SYMBOL = -7.0  # for a character beyond ASCII that is no letter
 _CONTROL = -20.0  # for a control character
-_UNSEEN = 0.5  # words of each language that no list is without
+_UNSEEN = 0.5  # words of each language that every list is assumed to have
 _PUNCTUATION = {"’": -2.0} | dict.fromkeys("‘“”„«»·°", -4.0)  # for typographic characters
 
 
@@ -42,7 +42,7 @@ class _Language:
         self.letters = frozenset(self._ones)
 
     def likelihood(self, word: str) -> float:
-        """The logarithm of the probability of the word, each letter by the two before it."""
+        """The logarithm of the probability of the word: of each letter after the two before it."""
         text, found = f"  {word} ", 0.0
         for at in range(2, len(text)):
             one = (self._ones[text[at]] + 0.05) / (self._total + 0.05 * _LETTERS)
@@ -60,10 +60,10 @@ def _languages() -> tuple[_Language, ...]:
 
 
 class Likelihood:
-    """How likely texts are in the mixture of languages of one list."""
+    """Computes how likely texts are in the languages of one list."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """Count the words of the list by the language that each fits best."""
+        """Count the words of the list in each language, by the one that a word fits best."""
         words = [word for text in texts for word in _words(text)]
         counts = Counter(max(fits, key=lambda language: fits[language]) for fits in map(_fits, words))
         whole = counts.total() + _UNSEEN * len(_languages())

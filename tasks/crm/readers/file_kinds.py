@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes: people rename files, and systems export web pages as .xls."""
+"""Detects the kind of a file from its first bytes."""
 
 import codecs
 import re
@@ -16,7 +16,7 @@ _IMAGE = f"is a picture, not a workbook: {_EXPORT}"
 _DATABASE = f"is a database, not a workbook: {_EXPORT}"
 _PROGRAM = "is a program, not a workbook: do not open it before you know where it came from"
 
-# How files begin that are not read. Bytes as they are.
+# First bytes -> kind, or the end of a sentence that refuses the file.
 _MAGIC: dict[tuple[bytes, ...], str] = {
     (b"\x1f\x8b",): GZIP,
     (b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x1f\x9d"): COMPRESSED,
@@ -31,7 +31,7 @@ _MAGIC: dict[tuple[bytes, ...], str] = {
     (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM6", b"II*\x00", b"MM\x00*"): _IMAGE,
     (b"!BDN",): "is an Outlook data file, not a workbook: export the contacts from Outlook as .csv and import that",
 }
-# Text, after blanks and a byte order mark, in lower case.
+# The same for text, in lower case, after blanks and a byte order mark.
 _TEXTS: dict[tuple[str, ...], str] = {
     ("begin:vcard",): VCARD,
     ("%pdf-",): f"is a PDF, not a workbook: {_EXPORT}",
@@ -54,7 +54,7 @@ _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 
 
 def kind_of(beginning: bytes) -> str | None:
-    """HTML, XML_SPREADSHEET, VCARD or GZIP; the end of a sentence that refuses the file; None: nothing tells."""
+    """HTML, XML_SPREADSHEET, VCARD or GZIP; or the end of a sentence that refuses the file; None if it is unknown."""
     for magics, kind in _MAGIC.items():
         if beginning.startswith(magics):
             return kind
@@ -72,7 +72,7 @@ def kind_of(beginning: bytes) -> str | None:
 
 
 def as_text(beginning: bytes) -> str:
-    """Enough of the text to see how it begins, whatever the encoding."""
+    """The beginning of the text in any encoding, exact enough to compare ASCII."""
     if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return beginning.decode("utf-32", "replace")
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -1,8 +1,8 @@
-"""Tables of a web page: what Salesforce, SAP and many others export as .xls.
+"""Reads the tables of a web page, which Salesforce, SAP and many others export as .xls.
 
-Each table is a sheet, but for those that only lay out others. The text of a cell is what a browser or, where the cell
-says it, Excel shows: no number or blank is guessed from it, which pandas.read_html does ("007", "NA", "1e5"). That is
-why lxml is used directly.
+Each table is a sheet, except tables that only contain others for the layout. The text of a cell is the one that a
+browser shows or, if the cell has it, the one that Excel shows. pandas.read_html is not used because it makes numbers
+and blanks of texts ("007", "NA", "1e5").
 """
 
 import re
@@ -20,8 +20,8 @@ from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
-_BEGINNING = 1 << 14  # bytes in which a page says its encoding
-_MOST_COLUMNS = 16_384  # Excel's; a cell that says it spans more is wrong
+_BEGINNING = 1 << 14  # bytes in which a page can declare its encoding
+_MOST_COLUMNS = 16_384  # of Excel
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
 _BREAKS = frozenset({"br", "p", "div", "li", "tr"})
 _CELLS = ("td", "th")
@@ -32,14 +32,14 @@ _CLASS = re.compile(r"\w*\.([\w-]+)")
 _NO_TEXT_INPUTS = frozenset({"hidden", "password", "checkbox", "radio", "button", "submit", "reset", "image", "file"})
 _SIGN_IN = "is a web page that asks to sign in, not a workbook: sign in, download the file and import that"
 _NO_TABLE = f"is a web page without a table of data, not a workbook: if it shows your table in a browser, {SAVE_AS}"
-_CUT = "is a web page that breaks off inside a table: export it again"
+_CUT = "is a web page that ends inside a table: export it again"
 
 
 class HtmlTables:
-    """A web page: a sheet for each table."""
+    """A web page. It has a sheet for each table."""
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
-        """Parse the page. Raises UnreadableError: no table, a form to sign in, broken off, or of no known encoding."""
+        """Parse the page. Raises UnreadableError: no table, a form to sign in, incomplete, or an unknown encoding."""
         self._encoding = _encoding_of(path, encoding)
         self.encoding = self._encoding.label
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
@@ -87,22 +87,28 @@ class HtmlTables:
 
 
 def _encoding_of(path: Path, given: str | None) -> Encoding:
-    """As the user says, by a byte order mark, as the page says, else as any text."""
+    """The encoding that the user gave, of the byte order mark, or that the page declares; else as for any text."""
     with path.open("rb") as file:
         beginning = file.read(_BEGINNING)
     stated = _META.search(beginning)
     if not given and stated and not beginning.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
-        said = {"iso-8859-1": "cp1252", "us-ascii": "utf-8", "utf-16": "utf-8", "unicode": "utf-8", "gb2312": "gb18030"}
+        meant = {
+            "iso-8859-1": "cp1252",
+            "us-ascii": "utf-8",
+            "utf-16": "utf-8",
+            "unicode": "utf-8",
+            "gb2312": "gb18030",
+        }
         codec = stated[1].decode("ascii").lower()
         try:
-            return find_encoding(path, said.get(codec, codec))
+            return find_encoding(path, meant.get(codec, codec))
         except UnreadableError:
-            pass  # many pages are not what they say
+            pass  # many pages declare a wrong encoding
     return find_encoding(path, given)
 
 
 def _data_tables(text: str) -> list[Any]:
-    """Tables of several cells that hold no other table but in one of several cells of a row."""
+    """The tables with data: with several cells, and without another table in the only cell of a row."""
     if not text.strip():
         return []
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
@@ -136,7 +142,7 @@ def _several_cells(row: Any) -> bool:
 
 
 def _mark_hidden(page: Any) -> None:
-    """Mark what the page's own style sheets hide by its class."""
+    """Mark the elements that the style sheets of the page hide by their class."""
     sheets = _MEDIA.sub("", " ".join(style.text or "" for style in page.iter("style")))
     hiding = [selectors for selectors, rule in _RULE.findall(sheets) if _HIDDEN.search(rule)]
     selectors = [selector.strip() for each in hiding for selector in each.split(",")]
@@ -152,7 +158,7 @@ def _is_hidden(element: Any) -> bool:
 
 
 def _hidden_columns(table: Any) -> Iterator[int]:
-    """Columns that the table itself says are hidden, as Excel writes it."""
+    """The columns that the table declares as hidden, as Excel writes it."""
     left = 0
     for column in table.iter("col"):
         width = _span(column, "span")
@@ -165,14 +171,15 @@ def _asks_to_sign_in(lower: str) -> bool:
 
 
 def _span(cell: Any, name: str) -> int:
-    said = cell.get(name, "1").strip()
-    return min(max(int(said), 1), _MOST_COLUMNS) if said.isascii() and said.isdigit() and len(said) < 6 else 1  # noqa: PLR2004
+    stated = cell.get(name, "1").strip()
+    is_number = stated.isascii() and stated.isdigit() and len(stated) <= len(str(_MOST_COLUMNS))
+    return min(max(int(stated), 1), _MOST_COLUMNS) if is_number else 1
 
 
 def _text(cell: Any) -> str:
-    """What is shown: line breaks are those of the page's tags, other blanks are one."""
-    if said := cell.get("x:str"):  # what Excel shows, where it is another text than a browser's
-        return str(said).strip()
+    """The text of a cell, with the line breaks of its tags; other whitespace is collapsed."""
+    if for_excel := cell.get("x:str"):  # the text that Excel shows, if a browser shows another one
+        return str(for_excel).strip()
     if not len(cell):
         return _BLANKS.sub(" ", cell.text or "").strip()
     lines = (re.sub(" +", " ", line).strip() for line in "".join(_pieces(cell)).split("\n"))
@@ -180,7 +187,7 @@ def _text(cell: Any) -> str:
 
 
 def _pieces(element: Any) -> Iterator[str]:
-    """The texts inside an element, as far as a browser shows them."""
+    """The texts inside an element that a browser shows."""
     yield _BLANKS.sub(" ", element.text or "")
     for child in element.iterchildren(etree.Element):
         yield "\n" if child.tag in _BREAKS else " " if child.tag in _CELLS else ""

@@ -1,16 +1,16 @@
-"""What tells the language of a list of contacts: letters, headings, countries; and the encodings it is written in.
+"""The languages of lists of contacts: their encodings, letters, countries and headings. Data only: one line each.
 
-Used to check what a statistical detector says of a short text. Data only: a language is one line.
+They correct the result of a statistical detector for short texts.
 """
 
 from typing import NamedTuple
 
 
 class Language(NamedTuple):
-    """How people write one language, or several that share an alphabet."""
+    """One language, or several that share an alphabet."""
 
     codecs: tuple[str, ...]  # Python's names of the 8-bit and multi-byte encodings, the usual one first
-    letters: str  # beyond ASCII, lower case; "": a script of its own, which the detector tells apart
+    letters: str  # beyond ASCII, lower case; "": a script of its own, which the detector recognises
     countries: str  # top-level domains, blank between them
     headings: str  # words of headings, lower case, without accents, blank between them
 
@@ -75,7 +75,7 @@ LABELS = {
     "cp1257": "Windows-1257", "iso8859-13": "ISO-8859-13", "cp874": "Windows-874",
     "cp932": "Shift-JIS", "euc_jp": "EUC-JP", "gb18030": "GB18030", "big5": "Big5", "cp949": "EUC-KR",
     "iso2022_jp": "ISO-2022-JP",
-}  # fmt: skip  # codec -> what people call it
+}  # fmt: skip  # codec -> its common name
 
 _HAN_OF_JAPAN = (
     "田山藤本村井上中川木林野原小高松佐加吉石森池橋島前岡長谷部子美太郎一二三介恵香織男夫雄奈々花株式会社有限東京都市区町県"
@@ -96,4 +96,4 @@ FREQUENT = {
     "cp949":
         "김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민준지영수현미은연진호경"
         "희식회사시군도동대표부서울산인천광원기용석재철종상숙자순옥혜예아도윤건우빈름명전화메일",
-}  # fmt: skip  # codec -> the characters that stand most often in lists of names
+}  # fmt: skip  # codec -> the most frequent characters in lists of names

@@ -1,4 +1,4 @@
-"""Cells that are merged over several rows: each of these rows has the value of the first of them."""
+"""Fills the value of a cell that is merged over several rows into each of these rows."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -12,13 +12,13 @@ from tasks.crm.readers.table import Block, Fault
 
 
 class Merged(Protocol):
-    """Knows the merged cells of the sheet that is read, at least as far as the last row that it gave."""
+    """A sheet that knows its merged cells, at least of the rows that it has yielded so far."""
 
     merged: Sequence[Merge]
 
 
 class _Value(NamedTuple):
-    """What a merged cell holds."""
+    """The value of a merged cell."""
 
     last: int  # row
     text: str
@@ -26,12 +26,12 @@ class _Value(NamedTuple):
 
 
 def filled_down(blocks: Iterable[Block], sheet: Merged, below: int) -> Iterator[Block]:
-    """The blocks, with the value of a merged cell in every row that it covers.
+    """The blocks with the value of a merged cell in every row that it covers.
 
     Args:
         blocks: all rows that a merged cell covers, or none.
         sheet: asked for its merged cells after each block.
-        below: the row of the headings; what is merged from there or above is no data.
+        below: the row of the headings; cells merged from there or above are not data.
     """
     known = 0
     waiting: dict[int, list[Merge]] = defaultdict(list)  # by column, the uppermost last
@@ -76,7 +76,7 @@ def _values(
     merges: list[Merge],
     reasons: dict[tuple[int, int | None], str],
 ) -> Iterator[tuple[int, _Value]]:
-    """The merged cells that begin in the block: the index of the row below, and what they hold."""
+    """The merged cells that begin in the block: the index of the row below, and the value."""
     while merges and merges[-1][0] <= numbers[-1]:
         first, last, *_ = merges.pop()
         at = bisect_left(numbers, first)

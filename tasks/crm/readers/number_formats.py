@@ -1,9 +1,8 @@
-r"""Number formats that say what a number is: a postcode "00000", a percentage. Read without them, 01067 is 1067.
+r"""Number formats that change the text of a number: "00000" makes 01067 of 1067, "0%" makes 25% of 0.25.
 
-Only formats that make another text of the digits count: those that hold nothing but noughts, # and literal text, and
-begin with a nought ("00000", "00000\-0000", '"D-"00000', '0#" "##" "##') or with literal text that adds a plus or
-digits ('"+"0', '"00"#', '"(0)"0', '"+"General'); and percentages. Decimals, thousands and currencies say how exact or
-how pretty a quantity is to look; there the number itself says more and is kept.
+Only these formats are applied: those with nothing but zeros, # and literal text that begin with a zero ("00000",
+"00000\-0000", '"D-"00000', '0#" "##" "##') or with literal text that adds a plus or digits ('"+"0', '"00"#', '"(0)"0',
+'"+"General'); and percentages. Formats for decimals, thousands and currencies are ignored: the number is more exact.
 """
 
 import re
@@ -12,10 +11,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-# Of the formats that every workbook has, those that matter here; which of the dates it is does not.
+# The formats that every workbook has, as far as they matter here. All date formats count as one.
 BUILT_IN = {9: "0%", 10: "0.00%"}
 BUILT_IN_DATES = dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47), "yyyy-mm-dd") | {46: "[h]:mm:ss"}
-_DIGITS = 15  # that Excel knows of a number
+_DIGITS = 15  # that Excel stores of a number
 _ZERO = 2  # index of the part of a format for zero
 _TOKEN = re.compile(
     r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#]|General)|(%)|([?.,])|([-+ ():!^&\'~{}<>=$1-9])|(.)',
@@ -38,19 +37,19 @@ class _Section(NamedTuple):
     """One of the parts between semicolons."""
 
     condition: tuple[str, float] | None
-    pieces: tuple[str, ...] | None  # "0" and "#" for digits, all else is literal; None: it makes no other text
+    pieces: tuple[str, ...] | None  # "0" and "#" for digits, others are literal; None: the text does not change
     percent: bool
-    text: str | None  # words that stand in place of the number: "none"
+    text: str | None  # words that replace the number: "none"
 
 
 def makes_text(code: str) -> bool:
-    """Whether some number reads differently with this format."""
+    """Whether the format changes the text of some number."""
     return any(section.pieces or section.percent or section.text for section in _sections(code)[:3])
 
 
-@lru_cache(maxsize=1 << 15)  # postcodes and shares stand often
+@lru_cache(maxsize=1 << 15)  # postcodes and percentages are often repeated
 def as_shown(number: float, code: str) -> str | None:
-    """The number as the format shows it, with all its digits; None where the number itself says as much."""
+    """The text of the number in this format, with all its digits; None if the format does not change it."""
     section = _section_of(number, _sections(code)[:3])
     if section is None:
         return None
@@ -62,7 +61,7 @@ def as_shown(number: float, code: str) -> str | None:
 
 
 def _section_of(number: float, sections: Sequence[_Section]) -> _Section | None:
-    """The part of a format for this number: by their conditions, else one for zero or for all numbers."""
+    """The section of a format for this number: by its condition, else the one for zero or for all numbers."""
     if number == 0 and len(sections) > _ZERO and not any(section.condition for section in sections):
         return sections[_ZERO]
     for section in sections[: _ZERO + any(section.condition for section in sections)]:
@@ -73,24 +72,24 @@ def _section_of(number: float, sections: Sequence[_Section]) -> _Section | None:
 
 @lru_cache(maxsize=1024)
 def is_date(code: str) -> bool:
-    """Whether a number with this format is a day, a time or both."""
+    """Whether a number with this format is a date, a time or both."""
     return not is_duration(code) and bool(_DATE.search(_bare(code)))
 
 
 @lru_cache(maxsize=1024)
 def is_duration(code: str) -> bool:
-    """Whether a number with this format is a span of time: [h]:mm:ss."""
+    """Whether a number with this format is a duration: [h]:mm:ss."""
     found = _DATE.search(_bare(code))
     return found is not None and found[0].startswith("[")
 
 
 def _bare(code: str) -> str:
-    """The first section of a format without what stands for itself."""
+    """The first section of a format without literal text."""
     return _LITERAL.sub("", code).partition(";")[0]
 
 
 def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
-    """Which styles of a workbook make text of a number: index of the style -> its format.
+    """Index -> format, of the styles of a workbook that change the text of a number.
 
     Args:
         codes: the workbook's own formats, by number.
@@ -135,7 +134,7 @@ def _percentage(number: float) -> str:
 
 
 def _filled(number: int, pieces: tuple[str, ...]) -> str:
-    """The digits from the right into the places for them, those left over before the first place."""
+    """The digits in their places, filled from the right; further digits before the first place."""
     places = sum(piece in "0#" for piece in pieces)
     digits = str(number) if number else ""
     before, digits = digits[: max(len(digits) - places, 0)], digits[-places:].rjust(places)

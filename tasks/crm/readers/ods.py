@@ -1,8 +1,8 @@
-"""Cells of an OpenDocument spreadsheet (.ods), read row by row.
+"""Reads the cells of an OpenDocument spreadsheet (.ods), row by row.
 
-calamine opens .ods too, but loses error cells, formulas never calculated and the text that a number format makes of a
-number, and to find these again the whole XML would have to be parsed a second time. So it is parsed here alone, by
-lxml: exact, five times slower than calamine, and in memory that does not grow with the rows.
+calamine reads .ods too, but it loses error cells, formulas that were never calculated, and the texts of formatted
+numbers. To find them, the XML would have to be parsed a second time. So only lxml parses it here: five times slower,
+and with memory that does not grow with the rows.
 """
 
 import datetime as dt
@@ -33,9 +33,9 @@ _COLUMNS_SPANNED, _ROWS_SPANNED = f"{_TABLE}number-columns-spanned", f"{_TABLE}n
 _UNSHOWN = {f"{_OFFICE}annotation", f"{_TEXT}ruby-text", f"{_TEXT}note"}  # within a paragraph
 
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # Excel's
-_MOST_REPEATED = 1 << 22  # cells that are there only because a count says so; a bomb has billions of them
-_LONGEST_NUMBER = 15  # digits that a number holds
-# Whichever program calculated; in other cells such a text is what somebody typed.
+_MOST_REPEATED = 1 << 22  # cells that exist only by a repeat count; a malicious file has billions of them
+_LONGEST_NUMBER = 15  # digits that a number can store
+# The error of a formula, of any program. In other cells such a text was typed.
 _ERROR = re.compile(r"#(?:REF!|DIV/0!|N/A|NAME\?|NUM!|VALUE!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}")
 _MIDNIGHT = dt.datetime(1900, 1, 1)  # noqa: DTZ001 - of any day
 _DURATION = re.compile(r"(-?)P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,](\d+))?S)?")
@@ -44,15 +44,15 @@ _HYPHENED = re.compile(r"\d+(?:-\d+)+")  # "12345-6789"
 
 
 class OpenDocumentError(ValueError):
-    """What is wrong with the file and what to do, as the rest of a sentence that begins with the file's name."""
+    """The file cannot be read. The message is the rest of a sentence that begins with the file's name."""
 
 
 class OpenDocument:
-    """An open .ods. Raises whatever zipfile and lxml raise for a damaged one."""
+    """An open .ods. For a damaged file it raises exceptions of zipfile and lxml."""
 
     def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path)
-        self.merged: list[Merge] = []  # of the rows that `rows` has given so far
+        self.merged: list[Merge] = []  # of the rows that `rows` has yielded so far
         self.sheets: list[SheetInfo] = []
         self._places: list[int] = []  # of the sheets among all tables
         tables = 0
@@ -74,11 +74,11 @@ class OpenDocument:
             raise OpenDocumentError("is a document, not a workbook: copy its table into a workbook and import that")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._archive.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        """Rows of a sheet, wholly blank ones left out. Raises OpenDocumentError if it repeats cells without end."""
+        """The rows of a sheet without blank ones. Raises OpenDocumentError if it repeats too many cells."""
         self.merged = []
         wanted = self._places[next(at for at, info in enumerate(self.sheets) if info.name == sheet)]
         number, repeated, position = 0, 0, -1
@@ -102,8 +102,8 @@ class OpenDocument:
                 number += times
 
     def _elements(self, *tags: str, starts: bool = False) -> Iterator[tuple[str, Any]]:
-        """Elements of content.xml as they end (and begin), forgotten once they were given."""
-        from lxml import etree  # noqa: PLC0415 - hardly ever needed
+        """The elements of content.xml when they end (and begin); their memory is freed afterwards."""
+        from lxml import etree  # noqa: PLC0415 - takes time, and few workbooks are .ods
 
         events = ("start", "end") if starts else ("end",)
         with self._archive.open("content.xml") as stream:
@@ -115,21 +115,21 @@ class OpenDocument:
                         element.getparent().remove(before)
 
     def _cells(self, row: Any, number: int) -> tuple[list[Cell], int]:
-        """The cells of a row up to its last filled one, and how many of them are there only because of a count."""
+        """The cells of a row up to its last filled one, and how many of them exist only by a repeat count."""
         cells: list[Cell] = []
         blank = repeated = 0
         for element in row:
             if element.tag not in (_CELL, _COVERED):
                 continue
-            says = dict(element.items())
+            attributes = dict(element.items())
             times = 1
-            if _COLUMNS_REPEATED in says:
-                times = min(_count(says[_COLUMNS_REPEATED]), _LAST_COLUMN - len(cells) - blank)
-            if _ROWS_SPANNED in says or _COLUMNS_SPANNED in says:
+            if _COLUMNS_REPEATED in attributes:
+                times = min(_count(attributes[_COLUMNS_REPEATED]), _LAST_COLUMN - len(cells) - blank)
+            if _ROWS_SPANNED in attributes or _COLUMNS_SPANNED in attributes:
                 column = len(cells) + blank
-                rows, columns = _count(says.get(_ROWS_SPANNED)), _count(says.get(_COLUMNS_SPANNED))
+                rows, columns = _count(attributes.get(_ROWS_SPANNED)), _count(attributes.get(_COLUMNS_SPANNED))
                 self.merged.append((number, number + rows - 1, column, column + columns - 1))
-            value = _value(element, says)
+            value = _value(element, attributes)
             if value is None:
                 blank += times
                 continue
@@ -145,7 +145,7 @@ class OpenDocument:
 
 
 def _is_table(table: Any) -> bool:
-    """Whether it is a table of the spreadsheet itself, not one within a cell or a drawing."""
+    """Whether it is a table of the spreadsheet, not one inside a cell or a drawing."""
     parent = table.getparent()
     return parent is not None and parent.tag == _SPREADSHEET
 
@@ -154,33 +154,34 @@ def _count(text: str | None) -> int:
     return max(int(text), 1) if text and text.isascii() and text.isdigit() else 1
 
 
-def _value(cell: Any, says: dict[str, str]) -> Cell:  # noqa: PLR0911 - one for each type
-    kind, formula = says.get(_TYPE), _FORMULA in says
+def _value(cell: Any, attributes: dict[str, str]) -> Cell:  # noqa: PLR0911 - one return for each type
+    """The value of a cell."""
+    kind, formula = attributes.get(_TYPE), _FORMULA in attributes
     if kind is None and not formula and not len(cell):  # nearly all blank ones
         return None
     paragraphs = [each.text or "" if not len(each) else _text(each) for each in cell if each.tag == _PARAGRAPH]
     text = paragraphs[0] if len(paragraphs) == 1 else "\n".join(paragraphs)
-    if says.get(_CALC_TYPE) == "error" or (formula and _ERROR.fullmatch(text)):
+    if attributes.get(_CALC_TYPE) == "error" or (formula and _ERROR.fullmatch(text)):
         return ErrorCell(text or "#ERROR")
     if kind == "string":
-        return text or says.get(f"{_OFFICE}string-value") or None
+        return text or attributes.get(f"{_OFFICE}string-value") or None
     if kind in ("float", "currency", "percentage"):
-        number = float(says[_VALUE])
+        number = float(attributes[_VALUE])
         return as_shown(number, "0%") if kind == "percentage" else _number(number, text)
     if kind == "date":
-        return _date(says.get(f"{_OFFICE}date-value", ""), text)
+        return _date(attributes.get(f"{_OFFICE}date-value", ""), text)
     if kind == "time":
-        return _time(says.get(f"{_OFFICE}time-value", ""), text)
+        return _time(attributes.get(f"{_OFFICE}time-value", ""), text)
     if kind == "boolean":
-        return says.get(f"{_OFFICE}boolean-value") == "true"
+        return attributes.get(f"{_OFFICE}boolean-value") == "true"
     if formula and not paragraphs:
         return ErrorCell(NOT_CALCULATED)
     return text or None
 
 
 def _number(number: float, text: str) -> Cell:
-    """The number, or the text that its format makes of it if that is more: leading noughts, hyphens, TRUE."""
-    if text.upper() in ("TRUE", "FALSE") and number in (0, 1):  # Calc writes booleans of formulas so
+    """The number, or its text if the format adds leading zeros or hyphens, or makes TRUE of it."""
+    if text.upper() in ("TRUE", "FALSE") and number in (0, 1):  # as Calc writes booleans of formulas
         return bool(number)
     if (_ZERO_LED.fullmatch(text) or _HYPHENED.fullmatch(text)) and number >= 0 and number.is_integer():
         digits = "".join(character for character in text if character.isdigit())
@@ -213,7 +214,7 @@ def _time(stated: str, text: str) -> Cell:
 
 
 def _text(element: Any) -> str:
-    """The text of a paragraph, without remarks; blanks, tabs and line breaks are elements of their own."""
+    """The text of a paragraph without comments. Blanks, tabs and line breaks are elements in it."""
     parts = [element.text or ""]
     for each in element:
         if each.tag == f"{_TEXT}s":

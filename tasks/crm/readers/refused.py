@@ -1,8 +1,8 @@
-"""The refusal that every reader of text formats raises."""
+"""The error that every reader of text formats raises."""
 
 
 class UnreadableError(ValueError):
-    """What is wrong with the file and what to do, as the rest of a sentence that begins with the file's name.
+    """The file cannot be read. The message is the rest of a sentence that begins with the file's name.
 
-    It never holds the value of a cell.
+    It has the reason and the next action, and never the value of a cell.
     """

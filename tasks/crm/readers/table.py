@@ -1,7 +1,7 @@
-"""What a reader yields, whatever the format: blocks of consecutive rows, as columns of text.
+"""Blocks of consecutive rows as columns of text: what the readers of all formats yield.
 
-The text is what a person sees in the cell ("94523", "2024-02-29", "TRUE"). What cannot be taken as text (an error cell,
-a formula that was never calculated, a row that no parser can place) is a `Fault` beside it.
+The text is the one that a person sees in the cell ("94523", "2024-02-29", "TRUE"). An error cell, a formula that was
+never calculated, and a row that cannot be parsed are a `Fault` as well.
 """
 
 import datetime as dt
@@ -19,14 +19,14 @@ from tasks.crm.readers.cell import Cell, ErrorCell, Row
 
 ROWS_IN_BLOCK = 10_000
 HALF_A_CHARACTER = "holds half a character (a lone surrogate): type it again"
-_UNCHECKED = frozenset({"false", "0", "falsch", "faux"})  # what an empty check box says
+_UNCHECKED = frozenset({"false", "0", "falsch", "faux"})  # values of an empty check box
 _INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*")
-_LOOKS_BLANK = r"^[\s\p{Z}\p{Cf}]*$|^(?i:" + "|".join(sorted(_UNCHECKED)) + ")$"  # as Arrow reads it
-_EXACT = 2**53  # from here on a workbook's numbers leave out integers
+_LOOKS_BLANK = r"^[\s\p{Z}\p{Cf}]*$|^(?i:" + "|".join(sorted(_UNCHECKED)) + ")$"  # for Arrow
+_EXACT = 2**53  # from here on not every integer can be stored as a number
 
 
 class Fault(NamedTuple):
-    """Why a cell, or a row, cannot be taken."""
+    """Why a cell or a row cannot be used."""
 
     row: int  # index in the block, from 0
     column: int | None  # index from 0 (column A); None: the row as a whole
@@ -35,10 +35,9 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows of a sheet from the top; wholly blank rows are left out.
+    """Consecutive rows of a sheet, without blank rows.
 
-    All columns have as many values as there are rows. A blank cell is null, never "". The cell of a fault holds the
-    text that it shows.
+    All columns have the same length. A blank cell is null, never "". The cell of a fault holds the text that it shows.
     """
 
     numbers: pa.Int32Array  # of each row, as Excel shows it; ascending
@@ -55,14 +54,14 @@ class Block:
         return Block(self.numbers.slice(start, stop - start), columns, faults)
 
     def widened(self, width: int) -> "Block":
-        """With at least so many columns."""
+        """The block with at least so many columns."""
         missing = width - len(self.columns)
         if missing <= 0:
             return self
         return Block(self.numbers, [*self.columns, *[pa.nulls(len(self), pa.string())] * missing], self.faults)
 
     def rows(self) -> Iterator[tuple[int, list[str | None]]]:
-        """Row by row: number and cells up to the last filled one. For the few rows at the top; slow."""
+        """The number of each row and its cells up to the last filled one. Slow: for a few rows at the top."""
         cells = zip(*[column.to_pylist() for column in self.columns], strict=True)
         for number, row in zip(self.numbers.to_pylist(), cells, strict=True):
             filled = [index for index, text in enumerate(row) if text is not None]
@@ -86,7 +85,7 @@ def regrouped(blocks: Iterable[Block], size: int) -> Iterator[Block]:
 
 
 def without_blank(blocks: Iterable[Block], fields: Container[int]) -> Iterator[Block]:
-    """Without rows that look blank: what they hold is invisible, or an empty check box in none of these columns."""
+    """The blocks without rows that look blank: only invisible characters, or empty check boxes outside `fields`."""
     for block in blocks:
         if not block.columns:
             yield block
@@ -114,7 +113,7 @@ def _is_blank(block: Block, row: int, fields: Container[int]) -> bool:
 
 
 def joined(blocks: Sequence[Block]) -> Block:
-    """The blocks as one."""
+    """The blocks as one block."""
     if len(blocks) == 1:
         return blocks[0]
     width = max(len(block.columns) for block in blocks)
@@ -123,14 +122,14 @@ def joined(blocks: Sequence[Block]) -> Block:
     for block in blocks:
         faults += [Fault(before + row, column, reason) for row, column, reason in block.faults]
         before += len(block)
-    blank = pa.nulls(before, pa.string())  # one for all blank columns: a stray cell may make thousands of them
+    blank = pa.nulls(before, pa.string())  # shared by all blank columns: a stray cell may cause thousands of them
     parts = ([block.columns[index] for block in blocks] for index in range(width))
     columns = [pa.concat_arrays(each) if any(part.null_count < len(part) for part in each) else blank for each in parts]
     return Block(pa.concat_arrays([block.numbers for block in blocks]), columns, faults)
 
 
 def block_of(rows: Sequence[Row]) -> Block:
-    """The block of rows that a reader gave one by one, as Python objects."""
+    """The block of rows of cells."""
     width = max((len(cells) for _, cells in rows), default=0)
     padded = [cells if len(cells) == width else [*cells, *[None] * (width - len(cells))] for _, cells in rows]
     columns, faults = [], list[Fault]()
@@ -155,14 +154,14 @@ def _texts_only(cells: Sequence[Cell]) -> pa.StringArray | None:
 
 
 def blocks_of(rows: Iterable[Row]) -> Iterator[Block]:
-    """Blocks of ROWS_IN_BLOCK rows."""
+    """Blocks of ROWS_IN_BLOCK rows, of rows of cells."""
     rows = iter(rows)
     while some := list(islice(rows, ROWS_IN_BLOCK)):
         yield block_of(some)
 
 
 def _text(cell: Cell) -> tuple[str | None, str | None]:
-    """What a cell shows, and what is wrong with it."""
+    """The text of a cell, and its fault; None for none."""
     if cell is None:
         return None, None
     if isinstance(cell, str):
@@ -176,9 +175,10 @@ def _text(cell: Cell) -> tuple[str | None, str | None]:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell that is no error as a person reads it: 94523.0 is "94523", a day without a time is a day.
+    """The text that a person sees in a cell that is not an error: "94523" for 94523.0, no time for midnight.
 
-    Raises ValueError for a number that Excel cannot store exactly.
+    Raises:
+        ValueError: it is a number that Excel cannot store exactly.
     """
     if isinstance(cell, bool):
         return "TRUE" if cell else "FALSE"
@@ -193,16 +193,16 @@ def cell_text(cell: Cell) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number with the digits that Excel keeps. Raises ValueError where it keeps too few."""
+    """A number with the digits that Excel stores. Raises ValueError for an integer that is not stored exactly."""
     if not value.is_integer():
         return f"{value:.15g}"  # Excel stores 15 significant digits
     if abs(value) >= _EXACT:
-        raise ValueError("has more digits than a number keeps: format the cell as text and type it again")
+        raise ValueError("has more digits than a number can store: format the cell as text and type it again")
     return str(int(value))
 
 
 def is_storable(text: str) -> bool:
-    """Whether the text is without lone surrogates, which neither Arrow nor PostgreSQL stores."""
+    """Whether the text has no lone surrogates, which neither Arrow nor PostgreSQL can store."""
     if text.isascii():
         return True
     try:

@@ -1,17 +1,17 @@
-"""What a card says, by headings that the import knows; what it has no field for stands under a heading of its own.
+"""Turns the properties of a card into values with known headings. Other properties get a heading of their own.
 
-Of several telephone numbers, addresses and so on the preferred one, else the first, has the plain heading ("Phone");
-the others have a number, their types and their label ("Phone 2 (work)"). A fax number is under "Fax". Pictures are
+Of several telephone numbers, addresses and so on, the preferred one, or the first, has the plain heading ("Phone"); the
+others have a number, their types and their label ("Phone 2 (work)"). A fax number has the heading "Fax". Pictures are
 left out.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 
-from tasks.crm.heading_table import heading_table
-from tasks.crm.heading_text import is_known
-from tasks.crm.names import split_name
+from tasks.crm.headings.table import heading_table
+from tasks.crm.headings.text import is_known
 from tasks.crm.readers.vcard_text import Property, divided, unescaped
+from tasks.crm.rules.names import split_name
 
 LEFT_OUT = frozenset({"photo", "logo", "sound", "key"})
 _IGNORED = LEFT_OUT | {"version", "prodid", "profile", "kind", "x-addressbookserver-kind", "x-abshowas", "x-ablabel",
@@ -22,8 +22,8 @@ _HEADINGS = {
     "gender": "Gender", "lang": "Language", "tz": "Time Zone", "impp": "IM", "tel": "Phone", "email": "Email",
     "label": "Address Text",
 }  # fmt: skip
-_LABELLED = {"x-abdate": "Date", "x-abrelatednames": "Related Name"}  # what their labels say is their heading
-# What further ones are called, and the headings of the parts, in their order.
+_LABELLED = {"x-abdate": "Date", "x-abrelatednames": "Related Name"}  # their labels become headings
+# Property -> heading of further ones, and the headings of its parts in their order.
 _STRUCTURES = {
     "n": ("Name", ("Last Name", "First Name", "Middle Name", "Prefix", "Suffix")),
     "adr": ("Address", ("PO Box", "Street 2", "Street", "City", "State", "Zip", "Country")),
@@ -37,8 +37,8 @@ _NO_PHONES = {
 _NO_TYPES = frozenset({"pref", "voice", "internet", "other", "text", "postal", "parcel", "quoted-printable", "base64"})
 _TYPES = _NO_TYPES | {"home", "work", "cell", "mobile", "iphone", "main", "msg", "car", "isdn", "video", "pcs", "dom",
                       "textphone", "intl", "x400", "homepage", "fax", "pager", "modem"}  # fmt: skip
-_BUILT_IN = re.compile(r"_\$!<(.*)>!\$_")  # how Apple marks labels that it translates
-_LIST = re.compile(r"(?<!\\),(?=\S)")  # several values of a part, from 3.0 on; what a text says has a blank behind it
+_BUILT_IN = re.compile(r"_\$!<(.*)>!\$_")  # a label that Apple translates
+_LIST = re.compile(r"(?<!\\),(?=\S)")  # separates values of a part (from 3.0 on); in a text a blank follows
 _KINDS = frozenset({"kind", "x-addressbookserver-kind"})
 _AS_SPOKEN = ("Prefix", "First Name", "Middle Name", "Last Name", "Suffix")
 _URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
@@ -48,14 +48,14 @@ _NOT_PREFERRED = 101  # preferences go from 1 to 100
 
 
 def other_kind(card: Iterable[Property]) -> str | None:
-    """What a card is of if neither of a person nor of an organization: "group"."""
+    """The kind of a card that is neither of a person nor of an organisation: "group"; None for others."""
     if any(each.name in {"member", "x-addressbookserver-member"} for each in card):
         return "group"
     return _kind(card) if _kind(card) in _NO_CONTACTS else None
 
 
 def values_of(card: Sequence[Property], *, is_old: bool) -> dict[str, str]:
-    """What a card says, by heading; `is_old`: by the rules of version 2.1."""
+    """The values of a card by heading. `is_old`: by the rules of version 2.1."""
     labels = {each.group: unescaped(each.value, is_old=is_old) for each in card if each.name == "x-ablabel"}
     values = dict[str, str]()
     for each in sorted(card, key=_preference):
@@ -84,31 +84,31 @@ def _add(values: dict[str, str], each: Property, words: list[str], text: str) ->
 
 
 def _add_parts(values: dict[str, str], each: Property, words: list[str], *, is_old: bool) -> None:
-    """Add a name, an address or an organization; a further one in one cell."""
+    """Add the parts of a name, an address or an organisation; a further one as one value."""
     name, headings = _STRUCTURES[each.name]
     value = _LIST.sub(" ", each.value) if each.name == "n" and not is_old else each.value
     parts = [unescaped(part, is_old=is_old) for part in divided(value, ";")]
     if each.name == "org":
         parts = [parts[0], ", ".join(filter(None, parts[1:]))]
     headings += tuple(f"{name} Part {number}" for number in range(len(headings) + 1, len(parts) + 1))
-    said = {heading: part for heading, part in zip(headings, parts, strict=False) if part}
-    if all(values.get(heading) == part for heading, part in said.items()):
+    found = {heading: part for heading, part in zip(headings, parts, strict=False) if part}
+    if all(values.get(heading) == part for heading, part in found.items()):
         return
     if values.keys().isdisjoint(headings):
-        values |= said
+        values |= found
         _add_label(values, name, words)
     else:
-        values[_further(values, name, words, first=2)] = ", ".join(said.values())
+        values[_further(values, name, words, first=2)] = ", ".join(found.values())
 
 
 def _add_label(values: dict[str, str], heading: str, words: list[str]) -> None:
-    """Keep the user's own word for the first number or address, whose heading does not say it."""
+    """Add the user's label of the first number or address, which its heading does not have."""
     if own := [word for word in words if word.casefold() not in _TYPES]:
         values[f"{heading} Label"] = ", ".join(own)
 
 
 def _further(values: dict[str, str], heading: str, words: list[str], first: int = 1) -> str:
-    """A heading that is not used: "Phone 2 (work)"."""
+    """An unused heading with a number: "Phone 2 (work)"."""
     remark = f" ({', '.join(words)})" if words else ""
     number = first
     while (shown := f"{heading}{f' {number}' if number > 1 else ''}{remark}") in values or (
@@ -122,18 +122,18 @@ def _heading(each: Property, words: list[str]) -> str:
     if each.name in _LABELLED:
         return _of_its_own(words[-1] if words else _LABELLED[each.name])
     if each.name == "tel":
-        said = " ".join(words).casefold()
-        return next((heading for heading, pattern in _NO_PHONES.items() if pattern.search(said)), "Phone")
+        types = " ".join(words).casefold()
+        return next((heading for heading, pattern in _NO_PHONES.items() if pattern.search(types)), "Phone")
     return _HEADINGS.get(each.name) or _of_its_own(each.name.title())
 
 
 def _of_its_own(heading: str) -> str:
-    """The heading, as one that means nothing else."""
+    """The heading, changed if the table of headings gives it another meaning."""
     return f"vCard {heading}" if is_known(heading, heading_table()) else heading
 
 
 def _words(each: Property, label: str) -> list[str]:
-    """Types in small letters and, at the end, the label."""
+    """The types in lower case and, at the end, the label."""
     built_in = _BUILT_IN.fullmatch(label)
     words = [*map(str.lower, each.parameters.get("TYPE", ())), built_in[1].lower() if built_in else label]
     if each.name in _LABELLED:
@@ -153,10 +153,10 @@ def _text(each: Property, *, is_old: bool) -> str:
 
 
 def _preference(each: Property) -> int:
-    """1 is preferred (4.0); TYPE=PREF (3.0) and PREF (2.1) say the same."""
-    said = [word for word in each.parameters.get("PREF", ()) if word.isdecimal()]
-    if said:
-        return int(said[0][:3])
+    """The preference: 1 is preferred (4.0). TYPE=PREF (3.0) and PREF (2.1) mean the same."""
+    numbers = [word for word in each.parameters.get("PREF", ()) if word.isdecimal()]
+    if numbers:
+        return int(numbers[0][:3])
     preferred = "pref" in map(str.lower, each.parameters.get("TYPE", ()))
     return 1 if preferred or "PREF" in each.parameters else _NOT_PREFERRED
 
@@ -171,7 +171,7 @@ def _is_company(card: Iterable[Property]) -> bool:
 
 
 def _settle_names(values: dict[str, str], *, is_company: bool) -> None:
-    """A company is no person. The full name stays where it says more; it is divided where there is no other name."""
+    """Move the name of a company to "Company", split a full name without parts, and remove one that repeats them."""
     full, first, last = (values.get(heading, "") for heading in ("Full Name", "First Name", "Last Name"))
     if is_company:
         named = " ".join(filter(None, (values.pop(heading, "") for heading in _AS_SPOKEN)))

@@ -1,9 +1,9 @@
-"""The text of a file of vCards (2.1 to 4.0) as cards, and a card as properties whose values are whole.
+"""Parses a file of vCards (2.1 to 4.0) into cards, and a card into properties.
 
-Lines are unfolded before they are decoded: some writers fold in the midst of a letter. A line is in the encoding that
-it states (CHARSET, in 2.1), else in that of the file. Written for this import because vobject 0.9 cuts values at commas
-that are not escaped and takes exponential time for lines that are no properties. Sources: vCard 2.1 (versit), RFC 2426
-(3.0), RFC 6350 (4.0).
+Lines are unfolded before they are decoded, because some programs fold inside a letter. A line has the encoding that it
+states (CHARSET, in 2.1), else the one of the file. vobject 0.9 is not used because it cuts values at commas that are
+not escaped, and takes exponential time for lines that are not properties. Sources: vCard 2.1 (versit), RFC 2426 (3.0),
+RFC 6350 (4.0).
 """
 
 import quopri
@@ -21,18 +21,18 @@ _BASE64 = re.compile(rb"[^:]*;\s*(?:encoding\s*=\s*)?(?:b|base64)\s*[;:]", re.IG
 _CHARSET = re.compile(rb"[^:]*;\s*charset\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 _LINE = re.compile(rb'(?:([\w-]+)\.)?([\w-]+)((?:;(?:[^":]|"[^"]*")*)?):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r'(?:[^";]|"[^"]*")+')
-_CODECS = {"iso-8859-1": "cp1252"}  # what is said -> what is meant
-_FOLDED_BY_WIDTH = 72  # bytes; 3.0 and 4.0 fold at 75, wherever that is
+_CODECS = {"iso-8859-1": "cp1252"}  # stated -> meant
+_FOLDED_BY_WIDTH = 72  # bytes; 3.0 and 4.0 fold at 75, also inside a word
 _CHARACTER = re.compile(r"\\?.", re.DOTALL)
 _ESCAPE = re.compile(r"\\([\\;,:nN])")
 _OLD_ESCAPE = re.compile(r"\\([;,:])")  # in 2.1 a backslash is an ordinary character otherwise
 
-CUT = "is a card (vCard) without an end: is the file complete?"
+CUT = "is a card (vCard) without an end: check that the file is complete"
 OUTSIDE = "is text between cards"
 
 
 class Card(NamedTuple):
-    """A card as it stands in the file."""
+    """A card in the file, or text between cards."""
 
     line: int  # of the file, from 1, in which it begins
     lines: list[bytes]
@@ -45,16 +45,16 @@ class Card(NamedTuple):
 
 
 class Property(NamedTuple):
-    """A line of a card, its value decoded but with its escapes."""
+    """A property of a card. Its value is decoded, but still has its escapes."""
 
-    name: str  # in small letters
+    name: str  # in lower case
     value: str
-    group: str | None  # what stands before the name, "item1", also in small letters
-    parameters: dict[str, list[str]]  # by name in capitals; in 2.1 a type needs no name
+    group: str | None  # the prefix of the name, "item1", also in lower case
+    parameters: dict[str, list[str]]  # by name in upper case; in 2.1 a type needs no name
 
 
 def cards(content: bytes) -> Iterator[Card]:
-    """The cards of a file, and what is none."""
+    """The cards of a file, and the texts between them."""
     card, begin, depth, before = list[bytes](), 0, 0, b""
     for number, line in enumerate(content.splitlines(), 1):
         begins = _BEGIN.fullmatch(line if depth else line.lstrip())
@@ -76,7 +76,7 @@ def cards(content: bytes) -> Iterator[Card]:
 
 
 def properties(card: Card, codec: str) -> list[Property]:
-    """The properties of a whole card. Raises ValueError with the number of a line that is no property."""
+    """The properties of a complete card. Raises ValueError with the number of a line that is not a property."""
     found = []
     for number, line in _unfolded(card):
         try:
@@ -87,19 +87,20 @@ def properties(card: Card, codec: str) -> list[Property]:
 
 
 def letters_of_unknown_encoding(content: bytes) -> bytes:
-    """What tells the encoding of the file: no line that states its own and no picture; as many lines as the file."""
+    """The lines whose encoding is not stated, for detecting it; the others, and pictures, are blank lines."""
     lines = [b""] * (content.count(b"\n") + content.count(b"\r") + 1)
     for card in cards(content):
         for number, line in _unfolded(card):
+            plain = line
             if _QUOTED.match(line):
-                line = quopri.decodestring(line).replace(b"\r", b" ").replace(b"\n", b" ")  # noqa: PLW2901
-            if not _CHARSET.match(line) and not _BASE64.match(line):
-                lines[number - 1] = line
+                plain = quopri.decodestring(line).replace(b"\r", b" ").replace(b"\n", b" ")
+            if not _CHARSET.match(plain) and not _BASE64.match(plain):
+                lines[number - 1] = plain
     return b"\n".join(lines)
 
 
 def divided(value: str, separator: str) -> list[str]:
-    """The parts of a value, divided where no backslash stands before the separator; still with their escapes."""
+    """The parts of a value between separators that are not escaped. The parts still have their escapes."""
     parts = [""]
     for character in _CHARACTER.findall(value):
         if character == separator:
@@ -133,7 +134,7 @@ def _unfolded(card: Card) -> Iterator[tuple[int, bytes]]:
 
 
 def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | None:
-    """What the next line adds to one; None if it is another one."""
+    """The text that the next line adds to a folded line; None if it is not a continuation."""
     if not parts:
         return None
     if not line.strip():
@@ -142,7 +143,7 @@ def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | N
     if before.endswith(b"=") and _QUOTED.match(parts[0]):
         return b"\n" + line
     if line[:1] in b" \t":
-        # 2.1 folds at a blank, which stays; but many write 2.1 and fold as 3.0 does.
+        # 2.1 folds at a blank, which is part of the text; but many programs write 2.1 and fold as in 3.0.
         stays = is_old and not before.endswith(b" ") and line[1:2] != b" " and len(before) <= _FOLDED_BY_WIDTH
         return line[0 if stays else 1 :]
     return line if b":" not in line and _BASE64.match(parts[0]) else None
@@ -156,13 +157,13 @@ def _property(line: bytes, codec: str) -> Property:
     if _QUOTED.match(line):
         value = quopri.decodestring(value)
     elif _BASE64.match(line):
-        with suppress(ValueError):  # cut, or a picture: it stays as it is
+        with suppress(ValueError):  # incomplete, or a picture: not decoded
             value = b64decode(value).decode().encode(codec)
     parameters = dict[str, list[str]]()
     for each in _PARAMETER.findall(_decoded(header, None, codec)):
         key, _, words = each.partition("=") if "=" in each else ("TYPE", "=", each)
-        said = [word.strip() for word in words.replace('"', "").split(",")]
-        parameters.setdefault(key.strip().upper(), []).extend(filter(None, said))
+        parts = [word.strip() for word in words.replace('"', "").split(",")]
+        parameters.setdefault(key.strip().upper(), []).extend(filter(None, parts))
     stated = _CHARSET.match(line)
     text = _decoded(value, stated[1].decode().lower() if stated else None, codec)
     return Property(name.decode().lower(), text, group.decode().lower() if group else None, parameters)

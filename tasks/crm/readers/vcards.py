@@ -1,7 +1,7 @@
-"""Cards of people and organizations (.vcf, vCard 2.1 to 4.0) as a table with headings that the import knows.
+"""Reads vCards of people and organisations (.vcf, versions 2.1 to 4.0) as a table with known headings.
 
-Each card is read by itself, so that a broken one is a row with a fault and no more; that row holds the text of the
-card. The first card is row 2, below the headings.
+Each card is parsed separately: a broken one is a row with a fault and the text of the card. The first card is row 2,
+below the headings.
 """
 
 import codecs
@@ -20,8 +20,12 @@ from tasks.crm.readers.vcard_text import Card, cards, letters_of_unknown_encodin
 
 _FIRST = ("First Name", "Last Name", "Company", "Job Title", "Email", "Phone")
 _TEXT = "Card"  # the heading of the text of a card that is rejected
-_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 of the other kind begins as UTF-16
-# What the sentences about encodings advise, which is no advice for cards.
+_WIDE = (
+    codecs.BOM_UTF16_LE,
+    codecs.BOM_UTF16_BE,
+    codecs.BOM_UTF32_BE,
+)  # UTF-32 in little-endian order begins like UTF-16
+# The advice in messages about encodings, for tables and for cards.
 _OF_TABLES, _OF_CARDS = 'save it as "CSV UTF-8" and import that', "export the cards again as UTF-8"
 
 
@@ -35,14 +39,14 @@ class _Row(NamedTuple):
 
 
 class VCards:
-    """A file of cards: one sheet."""
+    """A file of cards. It has one sheet."""
 
     merged: tuple[Merge, ...] = ()
     hidden_rows = 0
     hidden_columns: frozenset[int] = frozenset()
 
     def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
-        """Read all cards. Raises UnreadableError: the encoding is not known or undecided, or no card can be read."""
+        """Read all cards. Raises UnreadableError: the encoding is unknown, or no card can be read."""
         content, found = _decodable(path, encoding)
         self.encoding = found.label
         self.sheets = [SheetInfo(PurePosixPath(name).stem, visible=True)]
@@ -60,7 +64,7 @@ class VCards:
         """The line of the file in which the card of a row begins."""
         return self._rows[row - 2].line
 
-    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one
+    def blocks(self, sheet: str) -> Iterator[Block]:  # noqa: ARG002 - there is one sheet
         """Blocks of the headings and the cards."""
         yield Block(number_column([1]), [text_column([heading]) for heading in self._headings])
         for first in range(0, len(self._rows), ROWS_IN_BLOCK):
@@ -71,7 +75,7 @@ class VCards:
 
 
 def _decodable(path: Path, given: str | None) -> tuple[bytes, Encoding]:
-    """The bytes of the file, of which each line by itself is in the encoding, and the encoding."""
+    """The bytes of the file, each line in its own encoding or that of the file, and the encoding of the file."""
     content = path.read_bytes()
     try:
         if content.startswith(_WIDE):
@@ -92,11 +96,11 @@ def _row(card: Card, codec: str) -> _Row:
         try:
             found = properties(card, codec)
         except ValueError as error:
-            fault = f"is a card (vCard) that cannot be read: line {error} of the file is no property"
+            fault = f"is a card (vCard) that cannot be read: line {error} of the file is not a property"
         else:
             kind, values = other_kind(found), values_of(found, is_old=card.is_old)
             if kind or not values:
-                fault = f"is a card (vCard) {f'of a {kind}, no contact' if kind else 'that says nothing'}"
+                fault = f"is a card (vCard) {f'of a {kind}, not of a contact' if kind else 'without content'}"
     if fault:
         text = b"\n".join(card.lines).decode(codec, "replace").replace("\0", "\N{SYMBOL FOR NULL}")
         return _Row(card.line, {_TEXT: text}, fault)

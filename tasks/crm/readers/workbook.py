@@ -1,7 +1,8 @@
-"""A workbook as blocks of text columns, and the one plain sentence when it cannot be read.
+"""Opens a workbook of any format, or raises one plain sentence if it cannot be read.
 
-The format is told from the content, never from the name: people rename files, and systems export web pages as .xls.
-Each format has a reader of its own beside this module.
+The format is detected from the content, not from the name: people rename files, and systems export web pages as .xls.
+Each format has a reader of its own beside this module. Readers of rare formats are imported only when they are needed,
+because their imports take time.
 """
 
 import mmap
@@ -22,11 +23,11 @@ from tasks.crm.readers.table import Block, blocks_of
 
 
 class WorkbookError(UserError):
-    """A workbook that cannot be fetched or read: one plain sentence that says what to do. Trying again is no use."""
+    """A workbook cannot be fetched or read. The message is one plain sentence with the next action."""
 
 
-_LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet as long as Excel allows, and sixty columns wide, has three billion
-_OPEN_DOCUMENT = "content.xml"  # the member of the archive by which an .ods is known
+_LARGEST_MEMBER = 4_000_000_000  # bytes; a sheet of the greatest length and sixty columns has three billion
+_OPEN_DOCUMENT = "content.xml"  # the archive of an .ods has this member
 
 _DAMAGED = f"is damaged or incomplete: fetch it again, or {SAVE_AS}"
 _LOCKED = "is password-protected: save it without a password and import it again"
@@ -43,32 +44,32 @@ class Workbook:
     """An open workbook, a context manager. Made by `open_workbook`."""
 
     sheets: list[SheetInfo]  # in the workbook's order
-    height = 0  # last row, as Excel shows it, of the sheet that is read; 0 where only reading to the end would tell
-    encoding: str | None = None  # of text, where its bytes do not prove it: any of 8 bits would have fitted
-    merged: Sequence[Merge] = ()  # its merged cells, as far as `blocks` has come
-    totals: frozenset[int] = frozenset()  # of the sheet that is read: rows that sum up a table, by the workbook's word
-    hidden_rows: int = 0  # of the sheet that is read, as far as `blocks` has come
-    hidden_columns: frozenset[int] = frozenset()  # of the sheet that is read, from 0
-    assumptions: Sequence[str] = ()  # what was decided about the file and not proven by it, one clause each
+    height = 0  # last row of the current sheet, as Excel shows it; 0 if the format does not state it
+    encoding: str | None = None  # of text, if it was detected and its bytes do not prove it
+    merged: Sequence[Merge] = ()  # merged cells of the rows that `blocks` has yielded so far
+    totals: frozenset[int] = frozenset()  # rows of the current sheet that the workbook declares as totals rows
+    hidden_rows: int = 0  # of the current sheet, among the rows that `blocks` has yielded so far
+    hidden_columns: frozenset[int] = frozenset()  # of the current sheet, from 0
+    assumptions: Sequence[str] = ()  # what was assumed about the file, one clause each
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        """Rows of a sheet from the top, wholly blank ones left out. Raises WorkbookError, also half-way."""
+        """The rows of a sheet from the top, without blank ones. Raises WorkbookError, also after some blocks."""
         return blocks_of(self.rows(sheet))
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        """The same cell by cell, where a format is read so."""
+        """The same as cells, for readers that yield cells."""
         raise NotImplementedError
 
-    def width_of(self, row: int) -> int | None:  # noqa: ARG002 - for those that know
-        """How many cells the row has by the file's word, where a further one has slipped out of its column; of text."""
+    def width_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this
+        """How many cells the row has in a text file, if a row with more cells is torn; None for other formats."""
         return None
 
-    def line_of(self, row: int) -> int | None:  # noqa: ARG002 - for those that know
-        """In which line of the file the record of a row begins, where people see no rows."""
+    def line_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this
+        """The line of the file in which the record of a row begins, if the format has no rows; None for others."""
         return None
 
     def close(self) -> None:
-        """Let go of the file; `blocks` is of no use afterwards."""
+        """Close the file. `blocks` cannot be called afterwards."""
 
     def __enter__(self) -> Self:
         return self
@@ -78,18 +79,21 @@ class Workbook:
 
 
 def open_workbook(path: Path, name: str, encoding: str | None = None) -> Workbook:
-    """The workbook at `path` (a private copy); `name` is what people call it, in messages.
+    """The workbook at `path`. A compressed file is unpacked beside it.
 
-    `encoding` is that of a text, where the user says it; without it it is found. What is compressed is unpacked beside
-    `path`.
+    Args:
+        path: a private copy.
+        name: for messages.
+        encoding: of a text file, if the user gave it; None: it is detected.
 
-    Raises WorkbookError: empty, password-protected, damaged, of a format that is not read, or not a workbook at all.
+    Raises:
+        WorkbookError: it is empty, password-protected, damaged, of a format that is not read, or not a workbook.
     """
     return _opened(path, name, encoding)
 
 
 def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Workbook:
-    """`inside`: the name of the archive that the file was in."""
+    """The workbook at `path`; `inside` is the name of the archive that contained it."""
     try:
         with path.open("rb") as file:
             beginning = file.read(4096)
@@ -99,10 +103,10 @@ def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Wo
         raise WorkbookError(f"{name} is empty: export it again")
     if beginning.startswith(_ZIP):
         return _zipped(path, name, encoding, inside)
-    if beginning.startswith(_OLE) and (what := _what_else_ole_is(path)):
+    if beginning.startswith(_OLE) and (what := _why_ole_is_refused(path)):
         raise WorkbookError(f"{name} {what}")
     if beginning.startswith((_OLE, *_OLD_EXCEL)):
-        return _Other(lambda: xls.OldExcel(path), name)
+        return _Cells(lambda: xls.OldExcel(path), name)
     kind = kind_of(beginning)
     if kind == GZIP and not inside:
         return _unpacked(lambda: unpacked_gzip(path, name, _LARGEST_MEMBER), name, encoding)
@@ -151,8 +155,8 @@ def _vcards(path: Path, name: str, encoding: str | None) -> "_TextReader":
     return VCards(path, name, encoding)
 
 
-def _what_else_ole_is(path: Path) -> str | None:
-    """What an OLE container is if not an .xls."""
+def _why_ole_is_refused(path: Path) -> str | None:
+    """Why an OLE container is refused, as the rest of a sentence; None if it can be an .xls."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find("EncryptedPackage".encode("utf-16-le")) >= 0:
             return _LOCKED
@@ -162,9 +166,9 @@ def _what_else_ole_is(path: Path) -> str | None:
 
 
 def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workbook:
-    with _in_our_words(f"{name} {_DAMAGED}"):
+    with _as_workbook_error(f"{name} {_DAMAGED}"):
         archive = zipfile.ZipFile(path)
-        what = _what_else_zip_is(archive)
+        what = _why_zip_is_refused(archive)
         if what == COMPRESSED and not inside:
             with archive:
                 return _unpacked(lambda: unpacked_zip(path, archive, _LARGEST_MEMBER), name, encoding)
@@ -173,19 +177,21 @@ def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workboo
             raise WorkbookError(f"{name} {what}")
         if _OPEN_DOCUMENT in archive.namelist():
             archive.close()
-            return _Other(lambda: ods.OpenDocument(path), name)
+            return _Cells(lambda: ods.OpenDocument(path), name)
         if xlsb.WORKBOOK in archive.namelist():
             archive.close()
-            return _Other(lambda: xlsb.BinaryExcel(path), name)
+            return _Cells(lambda: xlsb.BinaryExcel(path), name)
         return _Excel(path, name, archive)
 
 
-def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 - one for each kind
-    """What a zip is if not a workbook that can be read."""
+def _why_zip_is_refused(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 - one return for each kind
+    """Why a zip is refused, as the rest of a sentence; None if it can be a workbook."""
     names = archive.namelist()
     for member in archive.infolist():
         if member.file_size > _LARGEST_MEMBER:
-            return f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask who made it what it is"
+            return (
+                f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask the person who made it what it is"
+            )
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
         return DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None
     if any(name.startswith(("word/", "ppt/")) for name in names):
@@ -201,10 +207,10 @@ def _what_else_zip_is(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 
 
 
 @contextmanager
-def _in_our_words(sentence: str) -> Iterator[None]:
-    """One sentence for whatever a reader raises: its own words tell people nothing.
+def _as_workbook_error(sentence: str) -> Iterator[None]:
+    """Raise a WorkbookError with this sentence for any exception of a reader, whose message does not help a user.
 
-    A panic in calamine's Rust arrives as PanicException, which is a BaseException. MemoryError is not about the file.
+    A panic in calamine's Rust is a PanicException, which is a BaseException. A MemoryError is not about the file.
     """
     try:
         yield
@@ -226,23 +232,24 @@ class _Excel(Workbook):
         self._archive.close()
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check(sheet, self.sheets, self._name)
-        with _in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
-            said = self._sheets.survey(sheet)
-            self.height, self.merged, self.hidden_columns = said.height, said.merged, said.hidden_columns
+        _check_name(sheet, self.sheets, self._name)
+        with _as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
+            survey = self._sheets.survey(sheet)
+            self.height, self.merged, self.hidden_columns = survey.height, survey.merged, survey.hidden_columns
             self.totals, self.hidden_rows = self._sheets.totals(sheet), 0
             for block in self._sheets.blocks(sheet):
                 self.hidden_rows = self._sheets.hidden_rows
                 yield block
 
 
-def _check(sheet: str, sheets: list[SheetInfo], name: str) -> None:
+def _check_name(sheet: str, sheets: list[SheetInfo], name: str) -> None:
+    """Raise WorkbookError if there is no such sheet."""
     if sheet not in {info.name for info in sheets}:
-        raise WorkbookError(f"{name} has no sheet {sheet!r}: {', '.join(info.name for info in sheets)}")
+        raise WorkbookError(f"{name} has no sheet {sheet!r}; its sheets: {', '.join(info.name for info in sheets)}")
 
 
 class _Reader(Protocol):
-    """A reader of one format, which knows nothing of our sentences but the ends of some."""
+    """A reader that yields cells. Its own exceptions are the rest of a sentence that begins with the file's name."""
 
     sheets: list[SheetInfo]
     merged: list[Merge]
@@ -251,12 +258,12 @@ class _Reader(Protocol):
     def close(self) -> None: ...
 
 
-class _Other(Workbook):
+class _Cells(Workbook):
     """An .ods, .xls or .xlsb."""
 
     def __init__(self, opened: Callable[[], _Reader], name: str) -> None:
         self._name = name
-        with self._in_our_words(f"{name} {_DAMAGED}"):
+        with self._as_workbook_error(f"{name} {_DAMAGED}"):
             self._reader = opened()
         self.sheets = self._reader.sheets
 
@@ -264,15 +271,15 @@ class _Other(Workbook):
         self._reader.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        _check(sheet, self.sheets, self._name)
-        with self._in_our_words(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
+        _check_name(sheet, self.sheets, self._name)
+        with self._as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
             for row in self._reader.rows(sheet):
                 self.merged = self._reader.merged
                 yield row
 
     @contextmanager
-    def _in_our_words(self, sentence: str) -> Iterator[None]:
-        with _in_our_words(sentence):
+    def _as_workbook_error(self, sentence: str) -> Iterator[None]:
+        with _as_workbook_error(sentence):
             try:
                 yield
             except xls.PasswordProtectedError as error:
@@ -282,7 +289,7 @@ class _Other(Workbook):
 
 
 class _TextReader(Protocol):
-    """A reader of a text format, which knows nothing of our sentences but the ends of some."""
+    """A reader of a text format. Its UnreadableError is the rest of a sentence that begins with the file's name."""
 
     sheets: list[SheetInfo]
     encoding: str | None
@@ -299,11 +306,11 @@ class _TextReader(Protocol):
 
 
 class _Text(Workbook):
-    """Delimited text, a web page, an XML Spreadsheet or cards of people."""
+    """Delimited text, a web page, an XML Spreadsheet or vCards."""
 
     def __init__(self, opened: Callable[[], _TextReader], name: str) -> None:
         self._name = name
-        with self._in_our_words():
+        with self._as_workbook_error():
             self._reader = opened()
         self.sheets, self.encoding = self._reader.sheets, self._reader.encoding
         self.assumptions = self._reader.assumptions
@@ -317,8 +324,8 @@ class _Text(Workbook):
         return find(row) if find else None
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check(sheet, self.sheets, self._name)
-        with self._in_our_words():
+        _check_name(sheet, self.sheets, self._name)
+        with self._as_workbook_error():
             for block in self._reader.blocks(sheet):
                 self.merged, self.hidden_rows = self._reader.merged, self._reader.hidden_rows
                 self.hidden_columns = self._reader.hidden_columns
@@ -332,8 +339,8 @@ class _Text(Workbook):
                 yield number, cast("list[Cell]", shown)
 
     @contextmanager
-    def _in_our_words(self) -> Iterator[None]:
-        with _in_our_words(f"{self._name} {_DAMAGED}"):
+    def _as_workbook_error(self) -> Iterator[None]:
+        with _as_workbook_error(f"{self._name} {_DAMAGED}"):
             try:
                 yield
             except UnreadableError as error:

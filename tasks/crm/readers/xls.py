@@ -1,7 +1,7 @@
-"""Cells of a workbook of Excel 2 to 2003 (.xls).
+"""Reads the cells of a workbook of Excel 2 to 2003 (.xls).
 
-calamine opens .xls too, but loses error cells and number formats. xlrd shows both, reads versions that calamine does
-not know, and takes a second for the 65,536 rows that such a sheet has at most.
+calamine reads .xls too, but it loses error cells and number formats. xlrd has both, reads more versions, and takes a
+second for the 65,536 rows that such a sheet can have.
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ from typing import Any
 from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown, makes_text
 
-_EXCEL_5 = 50  # as the file says its version
+_EXCEL_5 = 50  # the version number in the file
 
 
 class PasswordProtectedError(ValueError):
@@ -22,16 +22,16 @@ class PasswordProtectedError(ValueError):
 
 
 class OldExcel:
-    """An open .xls. Raises whatever xlrd raises for a damaged one."""
+    """An open .xls. For a damaged file it raises exceptions of xlrd."""
 
     def __init__(self, path: Path) -> None:
-        import xlrd  # type: ignore[import-untyped] # noqa: PLC0415 - hardly ever needed
+        import xlrd  # type: ignore[import-untyped] # noqa: PLC0415 - takes time, and few workbooks are .xls
 
         self._xlrd: Any = xlrd
         try:
             self._book = xlrd.open_workbook(
                 path,
-                logfile=io.StringIO(),  # it warns on standard output
+                logfile=io.StringIO(),  # otherwise it writes warnings to standard output
                 on_demand=True,  # sheet by sheet
                 formatting_info=True,
                 ragged_rows=True,
@@ -42,17 +42,17 @@ class OldExcel:
                 raise PasswordProtectedError from error
             raise
         self.merged: list[Merge] = []
-        visibility = self._book._sheet_visibility  # noqa: SLF001 - known before a sheet is loaded
+        visibility = self._book._sheet_visibility  # noqa: SLF001 - the public one loads each sheet
         self.sheets = [
             SheetInfo(name, not hidden) for name, hidden in zip(self._book.sheet_names(), visibility, strict=True)
         ]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._book.release_resources()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        """Rows of a sheet, wholly blank ones left out."""
+        """The rows of a sheet without blank ones."""
         table = self._book.sheet_by_name(sheet)
         self.merged = [(top + 1, bottom, left, right - 1) for top, bottom, left, right in table.merged_cells]
         try:
@@ -68,7 +68,7 @@ class OldExcel:
                 if any(cell is not None for cell in cells):
                     yield number + 1, cells
         finally:
-            if self._book.biff_version >= _EXCEL_5:  # an older one has let go of its file and could not read it again
+            if self._book.biff_version >= _EXCEL_5:  # an older one has closed its file and cannot load the sheet again
                 self._book.unload_sheet(sheet)
 
     def _cell(self, table: Any, row: int, column: int, kind: int, value: Any) -> Cell:

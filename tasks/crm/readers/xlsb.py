@@ -1,7 +1,7 @@
-"""Cells of a binary workbook (.xlsb), by calamine, and what it would lose: error cells and number formats.
+"""Reads the cells of a binary workbook (.xlsb) with calamine, and adds what it loses: error cells and number formats.
 
-A sheet is a sequence of records, each with its type and length ([MS-XLSB] 2.1.4), so the search steps from one to the
-next and looks into the few that matter. Formulas need no search: in this format they always carry their value.
+A sheet is a sequence of records with type and length ([MS-XLSB] 2.1.4). The search goes from one record to the next and
+reads the few that matter. Formulas need no search: in this format they always have a value.
 """
 
 import io
@@ -20,21 +20,20 @@ from tasks.crm.readers.xlsx_package import relations
 if TYPE_CHECKING:
     import python_calamine
 
-WORKBOOK = "xl/workbook.bin"  # the member of the archive by which this format is known
+WORKBOOK = "xl/workbook.bin"  # the archive of an .xlsb has this member
 _SHEET, _FORMAT, _CELL_STYLES, _CELL_STYLES_END, _STYLE = 156, 44, 617, 618, 47
 _ROW, _BLANK, _SMALL_NUMBER, _ERROR, _NUMBER, _FORMULA_NUMBER, _FORMULA_ERROR = 0, 1, 2, 3, 5, 9, 11
 _VISIBLE = 0
-_SHORT_CELLS = range(12, 19)  # cells without a column of their own, which calamine does not read and Excel never wrote
+_SHORT_CELLS = range(12, 19)  # cells without a column number; calamine does not read them and Excel does not write them
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 _LAST_ROW = 1_048_576
 _LONGEST_RECORD = 1 << 24  # bytes
-
-
-_ROWS_AT_ONCE = 20_000  # as Python's objects
+_MORE = 0x80  # the highest bit of a byte: another group of seven bits follows
+_ROWS_AT_ONCE = 20_000  # as Python objects
 
 
 class BinaryCellsError(ValueError):
-    """The records of a sheet cannot be followed."""
+    """The records of a sheet cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,12 @@ class Package:
 
     sheets: list[SheetInfo]  # in the workbook's order
     parts: dict[str, str]  # name of the sheet -> the member that holds its cells
-    text_styles: dict[int, str]  # styles that make text of a number: index -> format
+    text_styles: dict[int, str]  # index -> format, of styles that change the text of a number
 
 
 @dataclass
 class Run:
-    """Cells of one column, below one another, that share a format."""
+    """Consecutive cells of a column with the same format."""
 
     first: int
     last: int
@@ -57,17 +56,17 @@ class Run:
 
 @dataclass
 class Lost:
-    """What has to be put back into the rows. Row numbers are Excel's, column indices count from 0."""
+    """What calamine loses. Rows are numbered as in Excel, columns from 0."""
 
-    cells: dict[int, dict[int, str]] = field(default_factory=dict)  # row -> column -> the error that it shows
+    cells: dict[int, dict[int, str]] = field(default_factory=dict)  # row -> column -> error
     formats: dict[int, list[Run]] = field(default_factory=dict)  # column -> its runs from the top
 
     def add_error(self, row: int, column: int, text: str) -> None:
-        """A cell that shows an error, or NOT_CALCULATED."""
+        """Add a cell that shows an error, or NOT_CALCULATED."""
         self.cells.setdefault(row, {})[column] = text
 
     def add_format(self, row: int, column: int, code: str) -> None:
-        """A cell whose format makes text of a number; cells of a column come from the top."""
+        """Add a cell whose format changes the text of a number. Call it for the cells of a column from the top."""
         runs = self.formats.setdefault(column, [])
         if runs and runs[-1].last == row - 1 and runs[-1].code == code:
             runs[-1].last = row
@@ -76,10 +75,10 @@ class Lost:
 
 
 class BinaryExcel:
-    """An open .xlsb. Raises whatever calamine, zipfile or `find_lost_cells` raise for a damaged one."""
+    """An open .xlsb. For a damaged file it raises exceptions of calamine, zipfile and `find_lost_cells`."""
 
     def __init__(self, path: Path) -> None:
-        import python_calamine  # noqa: PLC0415 - hardly ever needed
+        import python_calamine  # noqa: PLC0415 - takes time, and few workbooks are .xlsb
 
         self._archive = zipfile.ZipFile(path)
         self._package = package_of(self._archive)
@@ -88,12 +87,12 @@ class BinaryExcel:
         self.merged: list[Merge] = []
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._archive.close()
         self._calamine.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        """Rows of a sheet, wholly blank ones left out."""
+        """The rows of a sheet without blank ones."""
         with ThreadPoolExecutor(1) as other_core:
             package = self._package
             searched = other_core.submit(find_lost_cells, self._archive, package.parts[sheet], package.text_styles)
@@ -109,14 +108,14 @@ class BinaryExcel:
 
 
 def package_of(archive: zipfile.ZipFile) -> Package:
-    """Look up the parts of a workbook. Raises KeyError, struct.error or zipfile.BadZipFile when they cannot be read."""
+    """The members of a workbook. Raises KeyError, struct.error, zipfile.BadZipFile: they cannot be read."""
     targets = relations(archive, WORKBOOK)
     sheets, parts = [], {}
     with archive.open(WORKBOOK) as stream:
         for record, content in _records(stream):
             if record == _SHEET:
                 relation, after = _text(content, 8)
-                kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
+                kind, part = targets.get(relation, ("worksheet", ""))  # a missing one is an error when it is read
                 if kind == "worksheet":
                     name = _text(content, after)[0]
                     sheets.append(SheetInfo(name, struct.unpack_from("<I", content)[0] == _VISIBLE))
@@ -141,9 +140,10 @@ def _text_styles(archive: zipfile.ZipFile, part: str) -> dict[int, str]:
 
 
 def find_lost_cells(archive: zipfile.ZipFile, part: str, styles: Mapping[int, str]) -> Lost:
-    """What calamine would lose of the sheet in `part`; `styles` are those of the `Package`.
+    """What calamine loses of the sheet in `part`; `styles`: see `Package.text_styles`.
 
-    Raises BinaryCellsError, struct.error, zipfile.BadZipFile or EOFError when the sheet is damaged.
+    Raises:
+        BinaryCellsError, struct.error, zipfile.BadZipFile, EOFError: the sheet is damaged.
     """
     lost = Lost()
     row = 0
@@ -169,7 +169,7 @@ def _column(content: bytes) -> int:
 
 
 def _records(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Types and contents, one after the other; both numbers are written in groups of seven bits, lowest first."""
+    """The type and the content of each record. Type and length are in groups of seven bits, lowest first."""
     stream = io.BufferedReader(cast("io.RawIOBase", stream), 1 << 20)  # nearly all reads are of one byte
     while first := stream.read(1):
         kind = first[0]
@@ -179,7 +179,7 @@ def _records(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         for shift in (0, 7, 14, 21):
             byte = _byte(stream)
             length |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the highest bit says that another group follows
+            if byte < _MORE:
                 break
         if length > _LONGEST_RECORD:
             raise BinaryCellsError(length)
@@ -197,14 +197,14 @@ def _byte(stream: IO[bytes]) -> int:
 
 
 def _text(content: bytes, at: int) -> tuple[str, int]:
-    """A string with its length before it, and where it ends."""
+    """The string that begins at `at` with its length, and where it ends."""
     length = struct.unpack_from("<I", content, at)[0]
     end = at + 4 + 2 * length
     return content[at + 4 : end].decode("utf-16-le"), end
 
 
 def _calamine_rows(sheet: "python_calamine.CalamineSheet") -> Iterator[Row]:
-    """Both ways of calamine leave out the empty columns before the first cell; iter_rows gives the empty rows above."""
+    """The rows from column A on: calamine leaves out empty columns before the first cell, but not empty rows above."""
     if sheet.start is None:
         return
     top, left = sheet.start
@@ -219,7 +219,7 @@ def _calamine_rows(sheet: "python_calamine.CalamineSheet") -> Iterator[Row]:
 
 
 def _as_shown(rows: Iterator[Row], formats: dict[int, list[Run]]) -> Iterator[Row]:
-    """`rows` with the numbers whose format makes text of them as that text."""
+    """The rows with the texts of numbers whose format changes them."""
     waiting = {column: list(reversed(runs)) for column, runs in formats.items()}
     for number, cells in rows:
         for column, runs in waiting.items():
@@ -232,7 +232,7 @@ def _as_shown(rows: Iterator[Row], formats: dict[int, list[Run]]) -> Iterator[Ro
 
 
 def _with_lost_cells(rows: Iterator[Row], lost: dict[int, dict[int, str]]) -> Iterator[Row]:
-    """`rows` with the lost cells in their places; they may stand beside, between and below the cells that were read."""
+    """The rows with the lost cells, which may be beside, between and below the cells that calamine has read."""
     waiting = sorted(lost, reverse=True)
     for number, cells in rows:
         while waiting and waiting[-1] < number:

@@ -1,7 +1,7 @@
-"""Sheets of an .xlsx: what a sheet says of itself, and its rows as blocks.
+"""Reads the sheets of an .xlsx: their properties, and their rows as blocks.
 
-A sheet is inflated twice. The first time only looks for what stands behind the rows but has to be known before them,
-the merged cells, and proves the checksum; it takes a tenth of the reading, on another core if there is one.
+A sheet is unpacked twice. The first pass finds properties that are stored after the rows but needed before them, such
+as merged cells, and verifies the checksum. It takes a tenth of the time of the second, on another core if there is one.
 """
 
 import re
@@ -34,15 +34,15 @@ _LONGEST_TAG = 1 << 16
 
 @dataclass
 class Survey:
-    """What a sheet says of itself."""
+    """The properties of a sheet."""
 
-    height: int = 0  # last row that holds something, as Excel shows it; 0: unknown
+    height: int = 0  # last row that is not blank, as Excel shows it; 0: unknown
     merged: list[Merge] = field(default_factory=list)
     hidden_columns: frozenset[int] = frozenset()  # from 0
 
 
 def survey(archive: zipfile.ZipFile, part: str) -> Survey:
-    """Look through a sheet. Raises zipfile.BadZipFile when the bytes do not match their checksum."""
+    """The properties of a sheet. Raises zipfile.BadZipFile: the bytes do not match their checksum."""
     found, rest, at_top = Survey(), b"", True
     with archive.open(part) as stream:
         while read := stream.read(WINDOW):
@@ -67,18 +67,18 @@ def _merge(found: re.Match[bytes]) -> Merge:
 def _hidden_columns(head: bytes) -> frozenset[int]:
     hidden = np.zeros(LAST_COLUMN + 1, np.bool_)
     for tag in _COLUMN.findall(head):
-        said = dict(_ATTRIBUTE.findall(tag))
-        first, last = said.get(b"min", b""), said.get(b"max", b"")
-        if said.get(b"hidden") in {b"1", b"true"} and first.isdigit() and last.isdigit():
+        attributes = dict(_ATTRIBUTE.findall(tag))
+        first, last = attributes.get(b"min", b""), attributes.get(b"max", b"")
+        if attributes.get(b"hidden") in {b"1", b"true"} and first.isdigit() and last.isdigit():
             hidden[max(int(first) - 1, 0) : int(last)] = True
     return frozenset(np.flatnonzero(hidden).tolist())
 
 
 def totals(archive: zipfile.ZipFile, part: str) -> frozenset[int]:
-    """The rows of a sheet that sum up a table of Excel. Raises ET.ParseError when a table is damaged."""
+    """The totals rows of the tables of a sheet. Raises ET.ParseError: a table is damaged."""
     try:
         tables = [target for kind, target in relations(archive, part).values() if kind == "table"]
-    except KeyError:  # it points to nothing
+    except KeyError:  # the sheet has no list of relations
         return frozenset()
     found: set[int] = set()
     for table in tables:
@@ -95,7 +95,7 @@ class Sheets:
 
     def __init__(self, archive: zipfile.ZipFile, package: Package) -> None:
         self._archive, self._package = archive, package
-        self.hidden_rows = 0  # of the sheet that is read, as far as `blocks` has come
+        self.hidden_rows = 0  # of the current sheet, among the rows that `blocks` has yielded so far
 
     @cached_property
     def _strings(self) -> SharedStrings:
@@ -107,20 +107,21 @@ class Sheets:
         return Values(self._package.formats, self._package.since_1904, rich)
 
     def survey(self, sheet: str) -> Survey:
-        """Look through a sheet, and read the shared strings if they are not yet."""
+        """The properties of a sheet. Also reads the shared strings if this was not done yet."""
         with ThreadPoolExecutor(1) as other_core:
             surveyed = other_core.submit(survey, self._archive, self._package.parts[sheet])
             _ = self._strings
             return surveyed.result()
 
     def totals(self, sheet: str) -> frozenset[int]:
-        """The rows that sum up a table."""
+        """The totals rows of the tables of a sheet."""
         return totals(self._archive, self._package.parts[sheet])
 
     def blocks(self, sheet: str) -> Iterator[Block]:
         """The rows of a sheet.
 
-        Raises SheetError, ET.ParseError, pa.ArrowInvalid, zipfile.BadZipFile or EOFError when it is damaged.
+        Raises:
+            SheetError, ET.ParseError, pa.ArrowInvalid, zipfile.BadZipFile, EOFError: the sheet is damaged.
         """
         self.hidden_rows = 0
         part = self._package.parts[sheet]

@@ -1,4 +1,4 @@
-"""Blocks of an .xlsx, of cells that were found one way or the other."""
+"""Makes the blocks of an .xlsx of its cells, for both ways of finding these."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,37 +13,37 @@ from tasks.crm.readers.xlsx_values import RawCell, Shown, Values
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_383  # from 1 and from 0
 _MOST_ROWS = 2 * ROWS_IN_BLOCK
-_MOST_CELLS = 1 << 22  # of a block, counting the blank ones in columns that are used
+_MOST_CELLS = 1 << 22  # of a block, including blank cells in columns that are used
 
 
 class SheetError(ValueError):
-    """The rows of a sheet are in no order, or tell of something that is not there."""
+    """The rows of a sheet are not in order, or refer to something that does not exist."""
 
 
 def shown_in(cell: RawCell, values: Values, strings: SharedStrings) -> Shown:
-    """What a cell shows, shared string or not. Raises SheetError."""
+    """The text of a cell, shared string or not. Raises SheetError."""
     if cell.kind != "s" or not (cell.value or "").strip():
         return values.shown(*cell[1:])
     index = int(cell.value) if cell.value and cell.value.strip().isdecimal() else -1
     if not 0 <= index < len(strings.texts):
-        raise SheetError("a shared string that is not there")
+        raise SheetError("a shared string does not exist")
     return Shown(strings.texts[index].as_py(), strings.faults.get(index))
 
 
 @dataclass
 class Cells:
-    """Cells that hold something, in the order of their rows. The text of each is shared or its own."""
+    """Cells with a value, in the order of their rows. The text of a cell is shared or its own."""
 
     rows: Positions  # numbers, as Excel shows them
     columns: Positions
     shared: Positions  # index of the shared string; -1: it is in `own`
     own: Positions  # index
-    texts: pa.StringArray  # those of their own
-    faults: dict[int, str]  # index of the cell -> why it cannot be taken
+    texts: pa.StringArray  # the texts of the cells that have their own
+    faults: dict[int, str]  # index of the cell -> reason
 
 
 def blocks_of_cells(cells: Cells, strings: SharedStrings) -> Iterator[Block]:
-    """The blocks that these cells make. Rows and columns that hold nothing need no memory."""
+    """The blocks of these cells. Blank rows and columns need no memory."""
     valid = _valid(cells, strings)
     if strings.faults:
         faulty = np.flatnonzero(np.isin(cells.shared, list(strings.faults)))
@@ -64,7 +64,7 @@ def blocks_of_cells(cells: Cells, strings: SharedStrings) -> Iterator[Block]:
 
 
 def _valid(cells: Cells, strings: SharedStrings) -> Mask:
-    """Which cells hold something."""
+    """For each cell, whether it is not blank."""
     if cells.texts.null_count == 0 and strings.texts.null_count == 0:
         return np.ones(len(cells.rows), np.bool_)
     own = np.asarray(cells.texts.is_valid())
@@ -76,7 +76,7 @@ def _valid(cells: Cells, strings: SharedStrings) -> Mask:
 
 
 def _block(cells: Cells, row: Positions, numbers: Positions, begin: int, strings: pa.StringArray) -> Block:
-    """The block of the cells from `begin` on; `row` is the index in the block of each."""
+    """The block of the cells from `begin` on; `row` has the index of each in the block."""
     columns, shared, own = (each[begin : begin + len(row)] for each in (cells.columns, cells.shared, cells.own))
     by_column = np.argsort(columns.astype(np.uint16), kind="stable")
     in_column = np.bincount(columns)

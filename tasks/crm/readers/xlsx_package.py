@@ -1,4 +1,4 @@
-"""An .xlsx as a package: which member of the archive holds what, and what a sheet says of itself at its beginning."""
+"""Finds the members of an .xlsx, which is an archive with an index of its parts."""
 
 import re
 import zipfile
@@ -14,9 +14,10 @@ _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
 
 
 def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
-    """What a part of a package points to: id -> (kind, member of the archive); only members that are there.
+    """The relations of a part: id -> (kind, member of the archive), of members that exist.
 
-    Raises KeyError or ET.ParseError when its list cannot be read.
+    Raises:
+        KeyError, ET.ParseError: the list of relations cannot be read.
     """
     members = {member.lower(): member for member in archive.namelist()}
     folder, _, file = of.rpartition("/")
@@ -39,14 +40,15 @@ class Package:
     parts: dict[str, str]  # name of the sheet -> the member that holds its cells
     formats: list[str]  # of numbers: the code of each style
     strings: str | None  # the member that holds the shared strings
-    since_1904: bool  # how its dates count
+    since_1904: bool  # whether dates are counted from 1904
     members: dict[str, str]  # the other parts: kind -> member
 
 
 def package_of(archive: zipfile.ZipFile) -> Package:
-    """Look up the parts of a workbook.
+    """The members of a workbook.
 
-    Raises KeyError, ValueError, ET.ParseError or zipfile.BadZipFile when the workbook's own index cannot be read.
+    Raises:
+        KeyError, ValueError, ET.ParseError, zipfile.BadZipFile: the index of the workbook cannot be read.
     """
     try:
         workbook = next(target for kind, target in relations(archive, "").values() if kind == "officeDocument")
@@ -57,7 +59,7 @@ def package_of(archive: zipfile.ZipFile) -> Package:
     for element in ET.fromstring(archive.read(workbook)).iter():  # noqa: S314 - see the import
         if local_name(element.tag) == "sheet":
             relation = next((value for key, value in element.items() if local_name(key) == "id"), "")
-            kind, part = targets.get(relation, ("worksheet", ""))  # one that is not there is told when it is read
+            kind, part = targets.get(relation, ("worksheet", ""))  # a missing one is an error when it is read
             if kind == "worksheet":
                 name = element.get("name", "")
                 sheets.append(SheetInfo(name, element.get("state", "visible") == "visible"))
@@ -85,7 +87,7 @@ def _format(element: ET.Element) -> int:
 
 
 def reference(text: str) -> tuple[int, int] | None:
-    """("B7") -> (7, 1): row number from one, column index from nought."""
+    """The row, from 1, and the column, from 0, of a reference: (7, 1) for "B7"; None if it is not one."""
     found = _REFERENCE.fullmatch(text)
     if not found:
         return None
@@ -94,7 +96,7 @@ def reference(text: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=1024)
 def column_index(letters: bytes) -> int:
-    """(b"B") -> 1."""
+    """The index of a column, from 0: 1 for b"B"."""
     column = 0
     for letter in letters:
         column = column * 26 + letter - 64

@@ -1,4 +1,4 @@
-"""The rows of a sheet of an .xlsx by an XML parser: exact however it is written, and some ten times slower."""
+"""Reads the rows of a sheet of an .xlsx with an XML parser: for any XML, and ten times slower than `xlsx_cells`."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -15,20 +15,20 @@ from tasks.crm.readers.xlsx_values import Shown, Values, raw_cell
 
 
 class Parser:
-    """Reads the rows of a sheet. A row or a cell without a reference follows the one before it."""
+    """Reads the rows of a sheet. A row or a cell without a reference is the next one."""
 
     def __init__(self, values: Values, strings: SharedStrings) -> None:
         self._values, self._strings = values, strings
-        self.hidden = 0  # rows that hold something
+        self.hidden = 0  # hidden rows that are not blank
         self._hidden: set[int] = set()  # numbers of rows
 
     def blocks(self, stream: IO[bytes], skip: int = 0, last: int = 0) -> Iterator[Block]:
-        """The blocks of the sheet without its first `skip` elements `row`, which reach to row `last`.
+        """The blocks of the sheet without its first `skip` elements `row`, the last of which is row `last`.
 
-        Raises SheetError, ET.ParseError. Rows may be in any order within a block.
+        Rows may be in any order within a block. Raises SheetError, ET.ParseError.
         """
         some: dict[int, dict[int, Shown]] = {}
-        elements: dict[int, int] = {}  # row -> the element that it is
+        elements: dict[int, int] = {}  # row -> number of its element
         for element, row, column, shown in self._cells(stream, skip):
             if shown.text is None:
                 continue
@@ -36,14 +36,14 @@ class Parser:
                 yield from self._of_rows(some)
                 last, some, elements = max(some), {}, {}
             if row <= last:
-                raise SheetError("rows that are in no order")
+                raise SheetError("rows are not in order")
             if elements.setdefault(row, element) != element:
-                raise SheetError("two rows with one number")
+                raise SheetError("two rows have the same number")
             some.setdefault(row, {})[column] = shown
         yield from self._of_rows(some)
 
     def _of_rows(self, rows: dict[int, dict[int, Shown]]) -> Iterator[Block]:
-        """The blocks of cells: row -> column -> what it shows."""
+        """The blocks of cells, given as row -> column -> text."""
         cells = [(row, column, *shown) for row in sorted(rows) for column, shown in rows[row].items()]
         if not cells:
             return
@@ -71,7 +71,7 @@ class Parser:
                 cell = raw_cell(element)
                 row, column = reference(cell.reference) or (row, column + 1)
                 if not (1 <= row <= LAST_ROW and column <= LAST_COLUMN):
-                    raise SheetError("a cell where there is none")
+                    raise SheetError("a cell is outside the sheet")
                 yield rows, row, column, shown_in(cell, self._values, self._strings)
             elif tag == "row" and data is not None:
                 data.clear()

@@ -1,7 +1,8 @@
-"""Rich values of an .xlsx: pictures in cells, places, stocks. The cell itself only says #VALUE!, which nobody sees.
+"""Reads the rich values of an .xlsx: pictures in cells, places, stocks. The cell itself has only a hidden #VALUE!.
 
-A cell's attribute vm counts into the value metadata, this into the future metadata, and this into the rich values;
-of their structure one key is the text that Excel shows ([MS-XLSX] 2.3.3 and 2.6.205 to 2.6.213).
+The attribute vm of a cell is an index into the value metadata, which have an index into the future metadata, which have
+one into the rich values. One key of their structure is the text that Excel shows ([MS-XLSX] 2.3.3 and 2.6.205 to
+2.6.213).
 """
 
 import zipfile
@@ -17,7 +18,7 @@ _ERRORS = {"8": "#SPILL!", "9": "#CONNECT!", "10": "#BLOCKED!", "11": "#UNKNOWN!
 
 
 def rich_values(archive: zipfile.ZipFile, members: Mapping[str, str]) -> dict[int, Shown]:
-    """What the rich values of a workbook show, by the vm of a cell; those that have no text are not in it.
+    """The texts of the rich values of a workbook by the vm of a cell, without those that have no text.
 
     Args:
         archive: the workbook.

@@ -1,4 +1,4 @@
-"""The texts that the cells of an .xlsx share."""
+"""Reads the shared strings of an .xlsx."""
 
 import zipfile
 from dataclasses import dataclass, field
@@ -18,16 +18,17 @@ _AT_ONCE = 50_000
 
 @dataclass(frozen=True)
 class SharedStrings:
-    """All of them, in their order."""
+    """All shared strings in their order."""
 
     texts: pa.StringArray  # "" is null
-    faults: dict[int, str] = field(default_factory=dict)  # index -> why it cannot be taken
+    faults: dict[int, str] = field(default_factory=dict)  # index -> reason
 
 
 def shared_strings(archive: zipfile.ZipFile, member: str | None) -> SharedStrings:
-    """Read the member of the archive that holds them.
+    """The shared strings in this member of the archive; none if it is None.
 
-    Raises ET.ParseError, pa.ArrowInvalid or zipfile.BadZipFile when it is damaged.
+    Raises:
+        ET.ParseError, pa.ArrowInvalid, zipfile.BadZipFile: the member is damaged.
     """
     if member is None:
         return SharedStrings(pa.array([], pa.string()))
@@ -61,7 +62,7 @@ def _searched(window: bytes) -> tuple[pa.StringArray, dict[int, str]]:
 def _with_the_rest(
     tags: Tags, items: Positions, usual: Mask, texts: pa.StringArray, faults: dict[int, str]
 ) -> tuple[pa.StringArray, dict[int, str]]:
-    """Those that have runs or attributes, one by one."""
+    """Add the strings that have runs or attributes, parsed one by one."""
     borders = [*tags.at[items].tolist(), len(tags.window.rstrip(b"\\0"))]
     shown = {}
     for index in np.flatnonzero(~usual).tolist():

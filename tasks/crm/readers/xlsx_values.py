@@ -1,7 +1,8 @@
-"""What a cell of an .xlsx shows: the one place that turns a stored value, its type and its style into text."""
+"""Turns the stored value, type and style of a cell of an .xlsx into the text that the cell shows."""
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import floor, isfinite
@@ -21,7 +22,7 @@ _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _TEXTS = {"str", "inlineStr"}
 _EPOCH = dt.datetime.fromisoformat("1899-12-30")  # of serials from 1900-03-01 on
 _MILLISECONDS = 86_400_000  # of a day
-_LEAP_DAY = 60  # the serial of 1900-02-29, a day that never was
+_LEAP_DAY = 60  # the serial number of 1900-02-29, a day that did not exist
 _DAYS_TO_1904 = 1462
 _NO_DATE = ErrorCell("########")
 
@@ -30,11 +31,11 @@ class Shown(NamedTuple):
     """A cell as a person sees it."""
 
     text: str | None  # None: blank
-    fault: str | None = None  # why it cannot be taken
+    fault: str | None = None  # the reason if it cannot be used
 
 
 class RawCell(NamedTuple):
-    """A cell as the XML has it."""
+    """A cell as it is stored in the XML."""
 
     reference: str  # "" if it has none
     kind: str  # attribute t; "n" if it has none
@@ -45,7 +46,7 @@ class RawCell(NamedTuple):
 
 
 def unescaped(text: str) -> str:
-    """The text of an XML document without its entities, line ends as XML has them."""
+    """The text of an XML document without entities, with line ends as XML defines them."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _ENTITY.sub(_character, text) if "&" in text else text
 
@@ -54,11 +55,11 @@ def _character(found: re.Match[str]) -> str:
     if found[3]:
         return _ENTITIES[found[3]]
     code = int(found[1], 16) if found[1] else int(found[2])
-    return chr(code) if code <= 0x10FFFF else found[0]  # noqa: PLR2004 - the last one there is
+    return chr(code) if code <= sys.maxunicode else found[0]
 
 
 def decoded(text: str) -> Shown:
-    """A string cell: `_x000D_` and its like stand for a character."""
+    """The text of a string cell, with the characters of escapes such as `_x000D_`."""
     if "_x" in text:
         text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # joins two halves
@@ -68,7 +69,7 @@ def decoded(text: str) -> Shown:
 
 
 def raw_cell(element: ET.Element) -> RawCell:
-    """What the element `c` says."""
+    """The content of the element `c`."""
     children = {local_name(child.tag): child for child in element}
     value = None
     if "is" in children:
@@ -87,7 +88,7 @@ def raw_cell(element: ET.Element) -> RawCell:
 
 
 def string(element: ET.Element) -> str:
-    """The text of an `si` or `is`: of all its runs, without the phonetic ones."""
+    """The text of an `si` or `is`: of all its runs except phonetic ones."""
     runs = (run for child in element for run in (child if local_name(child.tag) == "r" else (child,)))
     texts = []
     for run in runs:
@@ -98,16 +99,16 @@ def string(element: ET.Element) -> str:
 
 
 class Values:
-    """Turns what is stored into what is shown, for one workbook."""
+    """Turns stored values into texts, for one workbook."""
 
     def __init__(self, formats: Sequence[str], since_1904: bool, rich: Mapping[int, Shown] | None = None) -> None:
         """`formats`: the format code of each style; `rich`: rich values by their index."""
         self._formats, self._since_1904, self._rich = formats, since_1904, rich or {}
         self.plain = [not (is_date(code) or is_duration(code) or makes_text(code)) for code in formats]
-        self._remembered = lru_cache(maxsize=1 << 16)(self._shown)  # days and shares stand often
+        self._remembered = lru_cache(maxsize=1 << 16)(self._shown)  # dates and percentages are often repeated
 
     def shown(self, kind: str, style: int, value: str | None, formula: bool = False, rich: int | None = None) -> Shown:
-        """What a cell shows that is no shared string. See `RawCell`."""
+        """The text of a cell that is not a shared string. For the arguments see `RawCell`."""
         if kind in _TEXTS:
             return decoded(value or "")
         return self._remembered(kind, style, value, formula, rich)
@@ -146,7 +147,7 @@ class Values:
 
 
 def moment(number: float, *, since_1904: bool, duration: bool) -> Cell:
-    """The day, day and time, time alone or duration that a serial number stands for; else what Excel shows."""
+    """The date, date and time, time or duration of a serial number; an error cell if there is none."""
     try:
         if duration:
             return dt.timedelta(milliseconds=floor(number * _MILLISECONDS + 0.5))
@@ -160,7 +161,7 @@ def moment(number: float, *, since_1904: bool, duration: bool) -> Cell:
 
 
 def _iso(text: str) -> str:
-    """A day, a time or both, as strict workbooks store them."""
+    """The text of a date, a time or both as strict workbooks store them."""
     for kind in (dt.datetime, dt.time):
         try:
             return cell_text(kind.fromisoformat(text))

@@ -1,6 +1,6 @@
-"""XML Spreadsheet 2003: what Excel saved as .xml, and what Salesforce, SAP and others export as .xls.
+"""Reads XML Spreadsheets 2003, which Excel saved as .xml, and which Salesforce, SAP and others export as .xls.
 
-Read element by element, so that memory does not grow with the file; entities of a document type are never resolved.
+The file is read element by element, so that memory does not grow with it. Entities of a document type are not resolved.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ _COLUMN, _STYLE, _FORMAT = (f"{_NAMESPACE}{tag}" for tag in ("Column", "Style", 
 _VISIBLE = f"{_EXCEL}Visible"
 _MOST_COLUMNS, _MOST_ROWS = 16_384, 1_048_576
 _NAMED_FORMATS = {"Percent": "0.00%", "General Number": "General"}
-_NO_DAY = dt.date(1899, 12, 31)  # of a time without a date
+_NO_DAY = dt.date(1899, 12, 31)  # the date of a time without a date
 _DAMAGED = "is damaged or incomplete XML: export it again, or open it in Excel, save it as .xlsx and import that"
 
 
@@ -34,22 +34,22 @@ class XmlSpreadsheet:
     assumptions: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
-        """Look for the sheets. Raises UnreadableError when the XML is damaged or holds no sheet."""
+        """Find the sheets. Raises UnreadableError: the XML is damaged or has no sheet."""
         self._path = path
         self.merged: list[Merge] = []
         self.hidden_rows = 0
         self.hidden_columns: frozenset[int] = frozenset()
         self._formats: dict[str, str] = {}
-        self.sheets = list(self._look_through())
+        self.sheets = list(self._find_sheets())
         if not self.sheets:
-            raise UnreadableError("has no sheet: was the right file exported?")
+            raise UnreadableError("has no sheet: check that you exported the right file")
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        """Blocks of the rows of a sheet. Raises UnreadableError, also half-way."""
+        """Blocks of the rows of a sheet. Raises UnreadableError, also after some blocks."""
         self.merged, self.hidden_rows, self.hidden_columns = [], 0, frozenset()
         return blocks_of(self._rows(sheet))
 
-    def _look_through(self) -> Iterator[SheetInfo]:
+    def _find_sheets(self) -> Iterator[SheetInfo]:
         name, visible = "", True
         with self._elements((_WORKSHEET, _STYLE, _FORMAT, _VISIBLE, _ROW)) as elements:
             for event, element in elements:
@@ -64,7 +64,7 @@ class XmlSpreadsheet:
                 elif element.tag == _STYLE and event == "end":
                     self._note_format(element)
                 if event == "end" and element.tag in {_ROW, _WORKSHEET}:
-                    _forget(element)
+                    _free(element)
 
     def _note_format(self, style: Any) -> None:
         format_ = style.find(_FORMAT)
@@ -96,7 +96,7 @@ class XmlSpreadsheet:
                         if any(cell is not None for cell in cells):
                             yield number, cells
                         number += _number(element, "Span", 0, _MOST_ROWS)
-                    _forget(element)
+                    _free(element)
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
@@ -111,7 +111,7 @@ class XmlSpreadsheet:
                 cells.extend([None] * min(across, _MOST_COLUMNS - len(cells)))
         return cells
 
-    def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one for each type
+    def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one return for each type
         data = cell.find(_DATA)
         text = "" if data is None else "".join(data.itertext())
         if not text:
@@ -136,7 +136,7 @@ class XmlSpreadsheet:
     def _elements(self, tags: tuple[str, ...]) -> Iterator[Iterator[tuple[str, Any]]]:
         with self._path.open("rb") as file:
             _skip_blanks(file)
-            yield _in_our_words(
+            yield _as_unreadable(
                 etree.iterparse(
                     file, events=("start", "end"), tag=tags, resolve_entities=False, no_network=True, load_dtd=False,
                     huge_tree=True,
@@ -144,7 +144,7 @@ class XmlSpreadsheet:
             )  # fmt: skip
 
 
-def _in_our_words(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _as_unreadable(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     try:
         yield from elements
     except etree.XMLSyntaxError as error:
@@ -152,7 +152,7 @@ def _in_our_words(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, An
 
 
 def _skip_blanks(file: IO[bytes]) -> None:
-    """XML must not begin with blanks; some systems write them all the same."""
+    """Skip blanks at the beginning: some systems write them, although XML does not allow it."""
     beginning = file.read(4096)
     file.seek(len(beginning) - len(beginning.lstrip()) if beginning[:1].isspace() else 0)
 
@@ -163,16 +163,16 @@ def _attribute(element: Any, name: str) -> str | None:
 
 
 def _number(element: Any, name: str, default: int, most: int) -> int:
-    said = _attribute(element, name)
-    if said is None or not said.isascii() or not said.isdigit():
+    stated = _attribute(element, name)
+    if stated is None or not stated.isascii() or not stated.isdigit():
         return default
-    if int(said[:9]) > most:
+    if int(stated[:9]) > most:
         raise UnreadableError(_DAMAGED)
-    return int(said)
+    return int(stated)
 
 
-def _forget(element: Any) -> None:
-    """Let go of an element that has been read, and of those before it."""
+def _free(element: Any) -> None:
+    """Free the memory of an element that was read, and of those before it."""
     element.clear()
     while element.getprevious() is not None:
         del element.getparent()[0]

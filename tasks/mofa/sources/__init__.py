@@ -54,13 +54,13 @@ def of_file(file: Path) -> Source:
     """The source that a TOML file describes, wherever it is. Raises SourceFileError."""
     if not _NAME.fullmatch(file.stem):
         raise SourceFileError(f"{file.name}: name it with small letters, digits, - and _, for example france.toml")
-    seen = recording.head(file.parent / _RECORDED / file.stem)
+    seen = recording.head(fixture_directory(file.stem, file))
     return source_of(file.stem, load(file), proven=seen is not None and seen[1] == "saved")
 
 
-def fixture_directory(name: str) -> Path:
-    """Where the fixture of a source is, or would be."""
-    file = _files().get(name)
+def fixture_directory(name: str, file: Path | None = None) -> Path:
+    """Where the fixture of a source is, or would be: beside its file."""
+    file = file or _files().get(name)
     return (file.parent if file else _HERE) / _RECORDED / name
 
 

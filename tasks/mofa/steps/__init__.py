@@ -3,7 +3,8 @@
 This package is what of the monitor uses the database and Prefect; the modules beside it are pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,12 @@ from prefect.runtime import flow_run, task_run
 from db import embassies as table
 from db.engine import transaction
 from db.errors import JobError, UserError
-from db.task_runs import Claim, failed_in, idempotent_once
+from db.settings import SettingsError
+from db.task_run_status import failed_in
+from db.task_runs import Claim, idempotent_once
+from db.times import time_text
+from tasks.markdown import escape_for_channels
+from tasks.mofa.browser import BrowserFetcher, fetcher_for
 from tasks.mofa.candidate import Candidate, candidate_of, merged
 from tasks.mofa.crawl import PAUSE_AFTER_FAILURE, Crawl
 from tasks.mofa.embassy import from_json
@@ -25,22 +31,23 @@ from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Source
 from tasks.mofa.progress import listener
 from tasks.mofa.report import MonitorReport, markdown, summary
-from tasks.mofa.settings import fetching_settings
+from tasks.mofa.settings import fetching_settings, monitor_settings
+from tasks.mofa.sources import fixture_date
 from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
 from tasks.mofa.steps.digest import JOB
-from tasks.notify import message
-from tasks.notify.steps import Failure, channel_ids, failing, run_page, tell_people
+from tasks.notify.steps import Failure, channel_ids, run_page, try_to_report
+from tasks.notify.steps import report_failure as report_job_failure
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import run, step
 
 RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
 
 
-def new_fetcher(watched: Source, base_url: str | None) -> Fetcher:
+def new_fetcher(watched: Source, base_url: str | None) -> Fetcher | BrowserFetcher:
     """What requests the pages of a source."""
-    return Fetcher(fetching_settings(), watched.hosts, base_url)
+    return fetcher_for(watched, fetching_settings(), base_url)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Monitoring:
     at: datetime  # what the clock of the run says
     slot: datetime | None = None  # of the schedule; None: a person started the run
     base_url: str | None = None
-    open_fetcher: Callable[[Source, str | None], Fetcher] = new_fetcher
+    open_fetcher: Callable[[Source, str | None], Fetcher | BrowserFetcher] = new_fetcher
     pause: float = PAUSE_AFTER_FAILURE  # seconds without requests after a failed one
 
 
@@ -66,9 +73,16 @@ def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> 
     return planned if planned and scheduled else now
 
 
+def subject(parameters: Mapping[str, Any]) -> str:
+    """The source that a run with these parameters monitors: the one they name, or MOFA_SOURCE."""
+    with suppress(SettingsError):
+        return str(parameters.get("source") or monitor_settings().source)
+    return "(no source)"
+
+
 def run_name() -> str:
     """The run's name in the UI: watch-japan."""
-    return f"watch-{flow_run.parameters.get('source')}"
+    return f"watch-{subject(flow_run.parameters)}"
 
 
 def once(monitoring: Monitoring) -> idempotent_once:
@@ -141,7 +155,7 @@ def held_set(monitoring: Monitoring, number: int) -> Candidate:
     if held is None or held["source"] != name:
         raise UserError(f"there is no held set {number} of {name}: its number is in the alert and in the run's report")
     if held["applied_at"]:
-        raise UserError(f"the held set {number} of {name} was applied on {held['applied_at']:%Y-%m-%d %H:%M}")
+        raise UserError(f"the held set {number} of {name} was applied on {time_text(held['applied_at'])}")
     if held["compared_with"] != (last["id"] if last else None):
         raise UserError(f"the held set {number} of {name} is stale: another set was applied since; run it again")
     if held["version"] != monitoring.source.version:
@@ -185,13 +199,15 @@ def report_failure(source_name: str, sentence: str) -> None:
     A run beside one that does the work, one that was superseded, and a mistyped name are no failures of the job.
     """
     failure = Failure(JOB, source_name, sentence, flow_run.id, run_page())
-    tell_people(lambda each: failed_in(each, JOB, source_name, flow_run.id) and failing(each, failure))
+    try_to_report(lambda each: failed_in(each, JOB, source_name, flow_run.id) and report_job_failure(each, failure))
 
 
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(report, outcome.changes, message.in_markdown, base_url, outcome.missions)
+    shown = markdown(
+        report, outcome.changes, escape_for_channels, base_url, fixture_date(report.source), outcome.missions
+    )
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report

@@ -11,7 +11,7 @@ from tasks.mofa.embassy import COMPARED, Embassy
 from tasks.mofa.report import MonitorReport
 from tasks.mofa.unreadable import UnreadableMission
 from tasks.notify import message
-from tasks.notify.steps import enqueue, working
+from tasks.notify.steps import enqueue, report_recovery
 
 JOB = "mofa_monitoring"
 _EXAMPLES = 3  # lines of each kind in a message about a held set
@@ -65,7 +65,7 @@ def notify_applied(
     digest = _digest(connection, report, changes, missions, run)
     if digest:
         enqueue(connection, f"{JOB}:{report.source}:set:{report.run}", list(channels), digest)
-    working(connection, JOB, report.source, list(channels))
+    report_recovery(connection, JOB, report.source, list(channels))
     return _text(digest) if digest else ""
 
 

@@ -12,6 +12,8 @@ from prefect.logging import disable_run_logger
 
 from flows.import_crm_data import import_crm_data
 from tasks.crm import steps
+from tasks.crm.worker_client import reading_process
+from tasks.crm.worker_protocol import ReadOptions
 
 # Prefect imports these when a flow first runs.
 for module in (
@@ -49,13 +51,13 @@ def without_prefect(workbook: str) -> Landed:
         disable_run_logger(),
         patch.object(steps, "run", plain),
         patch.object(steps, "ProgressBar"),
-        steps.reading_process() as process,
+        reading_process() as process,
     ):
         copy = plain(steps.fetch_workbook, workbook, process.directory)
-        with steps.once(copy, steps.HowToRead(), None, preview=False) as once:
-            staged = steps.gather(copy, once.claim, steps.HowToRead(), process)
-            once.result = plain(steps.judge_and_apply, staged, once.claim, False)
-    return _landed(once.result)
+        with steps.unit_of_work(copy, ReadOptions(), None, preview=False) as unit:
+            staged = steps.stage_workbook(copy, unit.claim, ReadOptions(), process)
+            unit.result = plain(steps.evaluate_and_commit, staged, unit.claim, False)
+    return _landed(unit.result)
 
 
 def _landed(report: dict[str, Any], late: float = 0.0) -> Landed:

@@ -153,7 +153,7 @@ def test_reasons_that_name_their_cell_are_counted_together() -> None:
                 UPDATE import_staging_{import_id} SET identity_hash = NULL, name_hash = NULL, raw = '[]', problems =
                     jsonb_build_array(jsonb_build_array('Email', '#REF!', 'D' || row_number || ' shows #REF!'))""")
         )
-        assert matching.judge(connection, import_id)["reject_reasons"] == [["Email", "shows #REF!", 3]]
+        assert matching.evaluate(connection, import_id).details["reject_reasons"] == [["Email", "shows #REF!", 3]]
 
 
 # --- what nobody goes on with
@@ -168,7 +168,7 @@ def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_
             text("UPDATE task_runs SET updated_at = :then WHERE id = :id"), {"then": now - timedelta(days=9), "id": old}
         )
         holder.execute(text("SELECT pg_advisory_lock(:lock_class, :id)"), {"lock_class": LOCK_CLASS, "id": held})
-        assert staging.forget_staging(connection, "p", now - timedelta(days=8)) == 2
+        assert staging.drop_abandoned_staging(connection, "p", now - timedelta(days=8)) == 2
         left = connection.scalars(
             text("SELECT relname FROM pg_class WHERE relname LIKE 'import_staging__' AND relkind = 'r'")
         )
@@ -200,7 +200,7 @@ def test_a_table_that_the_planner_takes_for_empty_is_not_read_again_for_every_ro
         connection.execute(text("VACUUM contacts"))
     import_id, _, _ = staged(some_rows(3000))
     with transaction() as connection:
-        matching.judge(connection, import_id)
+        matching.evaluate(connection, import_id)
         assert contacts.merge(connection, import_id) == {"inserted": 3000, "updated": 0}
         scans = "SELECT seq_scan, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'contacts'"
         assert connection.execute(text(scans)).one() <= (10, 30_000)
@@ -358,7 +358,7 @@ def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> 
     assert verdicts(books)["rejected"] == 1
     [reject] = rejects(books["import_id"])
     assert (reject.row_number, reject.column_name, reject.value) == (2, "Last Contact", "03/04/2024")
-    assert reject.reason.startswith("has the day or the month first")
+    assert reject.reason.startswith("can be read with the day or with the month first")
     assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
     assert len(stored()) == len(proofs)
 
@@ -820,7 +820,7 @@ def test_one_workbook_after_the_other_equals_both_in_one(rows: list[dict[str, st
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(database: str) -> Iterator[None]:
-    """Temporary tables of one judgement must not be in the way of the next on the same connection."""
+    """The temporary tables of one evaluation must not be in the way of the next one on the same connection."""
     yield
     with engine().connect() as connection:
         assert not connection.scalar(text("SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'"))

@@ -55,15 +55,15 @@ def test_the_digest_is_of_the_bytes_kept(tmp_path: Path) -> None:
 
 def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = text_file(tmp_path / "book.csv", b"a,b\n" * 1000)
-    write = download._Kept.write
+    write = download.HashingWriter.write
 
-    def write_and_grow(kept: download._Kept, piece: bytes) -> int:
+    def write_and_grow(writer: download.HashingWriter, piece: bytes) -> int:
         with source.open("ab") as file:
             file.write(b"more\n")
-        monkeypatch.setattr(download._Kept, "write", write)
-        return write(kept, piece)
+        monkeypatch.setattr(download.HashingWriter, "write", write)
+        return write(writer, piece)
 
-    monkeypatch.setattr(download._Kept, "write", write_and_grow)
+    monkeypatch.setattr(download.HashingWriter, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
     assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachableError, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005
@@ -91,7 +91,7 @@ def test_what_is_no_file_is_refused_in_one_sentence(tmp_path: Path, monkeypatch:
     assert "is a folder: give a file in it" in refused(str(tmp_path), into)[1]
     assert "is not a file" in refused(f"{tmp_path}/pipe", into)[1]
     assert "has more than 1 MB" in refused(f"{tmp_path}/large.csv", into)[1]
-    assert "is no address of a workbook" in refused("ftp://ada:s3cret@example.org/a.xlsx", into)[1]
+    assert "is not the address of a workbook" in refused("ftp://ada:s3cret@example.org/a.xlsx", into)[1]
     assert "cannot be copied into /dev/null/x: Not a directory" in _refused_into(f"{tmp_path}/large.csv")
 
 
@@ -104,7 +104,7 @@ def _refused_into(address: str) -> str:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     text_file(tmp_path / "book.csv", "a,b").chmod(0)
-    assert "may not be read by this user" in refused(f"{tmp_path}/book.csv", tmp_path / "copies")[1]
+    assert "cannot be read by this user" in refused(f"{tmp_path}/book.csv", tmp_path / "copies")[1]
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
@@ -267,15 +267,15 @@ def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_p
     ("path", "kind", "says"),
     [
         ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404): check the address"),
-        ("/token/book.csv?token=not-s3cret", WorkbookError, "may not be read (403): check the user, password or token"),
+        ("/token/book.csv?token=not-s3cret", WorkbookError, "cannot be read (403): check the user, password or token"),
         ("/status/410/b?x=s3cret", WorkbookError, "the server answers 410: check the address"),
         ("/status/503/b", WorkbookUnreachableError, "the server answers 503: try again later"),
         ("/status/429/b", WorkbookUnreachableError, "the server answers 429: try again later"),
-        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "the transfer broke off after"),
+        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "the transfer was interrupted after"),
         ("/silent/book.csv?k=s3cret", WorkbookUnreachableError, "the server does not answer in time"),
     ],
 )
-def test_http_failures_are_told_in_plain_words(
+def test_http_failures_have_plain_messages(
     host: str, tmp_path: Path, path: str, kind: type, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "silent" in path:
@@ -294,13 +294,13 @@ def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None
         pass
     assert refused(f"http://ada:s3cret@{host}/b.csv", tmp_path) == (
         WorkbookUnreachableError,
-        f"http://{host}/b.csv: the server does not take the connection: is it running?",
+        f"http://{host}/b.csv: the server does not accept the connection: check that it is running",
     )
 
 
 def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     kind, sentence = refused(f"https://{host}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "speaks no TLS" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "does not use TLS" in sentence) == (WorkbookError, True), sentence
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2",
          "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
@@ -341,12 +341,12 @@ def test_a_workbook_comes_from_s3(tmp_path: Path) -> None:
     ("address", "kind", "says"),
     [
         ("s3://bucket/no.csv", WorkbookError, "does not exist: check bucket and key"),
-        ("s3://bucket/denied.csv", WorkbookError, "may not be read: check AWS_ACCESS_KEY_ID"),
+        ("s3://bucket/denied.csv", WorkbookError, "cannot be read: check AWS_ACCESS_KEY_ID"),
         ("s3://bucket/changing/book.csv", WorkbookUnreachableError, "try again"),
         ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv is not a valid address"),
     ],
 )
-def test_s3_failures_are_told_in_plain_words(tmp_path: Path, address: str, kind: type, says: str) -> None:
+def test_s3_failures_have_plain_messages(tmp_path: Path, address: str, kind: type, says: str) -> None:
     found, sentence = refused(address, tmp_path)
     assert (found, says in sentence) == (kind, True), sentence
 

@@ -15,17 +15,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from support.contacts import BOOKS, rejects, stored
+from support.contacts import rejects, stored
 from support.project import SHARED
 from support.staged import rows_in
 
 from db import contacts, matching, staging
 from db.engine import transaction
-from tasks.crm.heading_table import heading_table
-from tasks.crm.heading_text import is_known
-from tasks.crm.headings import HeadingsError
+from db.matching import VERDICTS
+from tasks.crm.headings.error import HeadingsError
+from tasks.crm.headings.table import heading_table
+from tasks.crm.headings.text import is_known
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.worker import read
+from tasks.crm.reading import read
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
 
 FIELD = SHARED / "field" / "import"
@@ -397,13 +398,13 @@ def imported(name: str, into: Path) -> dict[str, Any]:
             staging.reject_lone_names(connection, import_id)
         if end.lone_organizations_are_sections:
             staging.reject_lone_organizations(connection, import_id)
-        books = matching.judge(connection, import_id, headings.fields)
+        counts = matching.evaluate(connection, import_id, headings.fields).counts
         contacts.merge(connection, import_id)
         contacts.keep_rejects(connection, import_id)
         connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
         staging.drop_staging(connection, import_id)
-    assert books["rows"] == sum(books[verdict] for verdict in BOOKS)
-    return {**books, "import_id": import_id}
+    assert counts["rows"] == sum(counts[verdict] for verdict in VERDICTS)
+    return {**counts, "import_id": import_id}
 
 
 # Files, imported one after the other, and how many contacts there are then; "R": or rejected rows instead.

@@ -36,7 +36,7 @@ from support.settings import forget_settings
 
 from db import contacts, staging
 from db.engine import DatabaseUnavailableError, engine
-from tasks.crm.rejects import write as write_rejects
+from tasks.crm.rejects_workbook import write as write_rejects
 from tasks.crm.settings import import_settings
 
 CELL = "Xyzzy-Plugh"  # a cell that must not be seen in the log
@@ -151,7 +151,7 @@ def test_a_key_for_several_files_is_refused_and_for_one_is_taken(tmp_path: Path)
     workbook(tmp_path / "a.xlsx", ADA)
     workbook(tmp_path / "b.xlsx", BOB)
     sentence = refused(run(str(tmp_path / "*.xlsx"), idempotency_key="v1"))
-    assert sentence.startswith("the key 'v1' stands for one workbook, but")
+    assert sentence.startswith("the key 'v1' is for one workbook, but")
     assert "matches 2" in sentence
     assert books(done(str(tmp_path / "a*.xlsx"), idempotency_key="v1")) == {"inserted": 1}
 
@@ -223,7 +223,7 @@ def test_the_sheet_that_is_asked_for_is_read(tmp_path: Path) -> None:
     report = done(str(tmp_path / "crm.xlsx"), sheet="Second")
     assert (report["sheet"], query("SELECT email FROM contacts")) == ("Second", [("bob@x.org",)])
     state = run(str(tmp_path / "crm.xlsx"), sheet="Third")
-    assert state.message == "crm.xlsx has no sheet 'Third': First, Second"
+    assert state.message == "crm.xlsx has no sheet 'Third'; its sheets: First, Second"
 
 
 # --- preview, limit, rejects
@@ -237,7 +237,7 @@ def test_a_preview_writes_nobody_and_shows_the_report_of_the_import(tmp_path: Pa
     )
     state = run(book, preview=True)
     told = "preview of crm.xlsx: 4 rows: 1 inserted, 1 updated, 0 unchanged, 1 duplicate, 1 rejected"
-    assert state.message == f"{told}; the rejected ones: python -m tasks.crm.rejects 2 rejects.xlsx"
+    assert state.message == f"{told}; the rejected rows: python -m tasks.crm.rejects 2 rejects.xlsx"
     assert query("SELECT xmin, * FROM contacts") == before
     assert partitions() == []
     [preview] = state.result()
@@ -450,7 +450,7 @@ PROTECTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1024 + "EncryptedPacka
 REFUSED = [
     ("empty.xlsx", b"", "empty.xlsx is empty: export it again"),
     ("header.xlsx", xlsx(HEADINGS), "header.xlsx has headings but no rows on sheet 'Sheet'"),
-    ("who.xlsx", xlsx(["City", "Zip"], ["Rome", 1]), "none of them can identify a row (an e-mail address"),
+    ("who.xlsx", xlsx(["City", "Zip"], ["Rome", 1]), "none of them identifies a row (an e-mail address"),
     ("twice.csv", b"Email,E-mail\na@x.org,b@x.org\n", 'email is in "Email" (column A) and "E-mail" (column B)'),
     ("secret.xlsx", PROTECTED, "secret.xlsx is password-protected: save it without a password"),
     ("cut.xlsx", WHOLE[: len(WHOLE) // 2], "cut.xlsx is damaged or incomplete: fetch it again"),
@@ -607,7 +607,7 @@ def test_a_workbook_that_needs_too_much_memory_is_refused(tmp_path: Path, settin
     ("url", "says"),
     [
         ("postgresql://crm:hunter2@127.0.0.1:9/crm", "does not answer"),
-        ("mysql://crm:hunter2@127.0.0.1/crm", "only PostgreSQL will do"),
+        ("mysql://crm:hunter2@127.0.0.1/crm", "only PostgreSQL works"),
         ("postgresql://crm:hunter2@/", "DATABASE_URL names no"),
     ],
 )

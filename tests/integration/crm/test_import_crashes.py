@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(300)]
 BATCH = 50  # rows
 BATCHES = 6  # of the workbook
 SHOWN = "tasks.crm.run_page:ProgressBar.show"  # called when a batch is staged and its result is cached: between two
-JUDGED = "db.matching:judge"
+EVALUATED = "db.matching:evaluate"
 MERGED = "db.contacts:merge"  # in the transaction that applies
 DROPPED = "db.staging:drop_staging"  # the first thing after its commit
 HEADINGS = ["Company", "First Name", "Last Name", "Email", "Phone", "City", "Notes", "Last Contacted", "Badge"]
@@ -334,7 +334,7 @@ BETWEEN = Stop(SHOWN, 2)
 NOT_MERGED = Stop(MERGED)
 MERGING = Stop(MERGED, after=True)
 COMMITTED = Stop(DROPPED)
-TELLING = Stop("tasks.crm.steps:tell")
+REPORTING = Stop("tasks.crm.reporting:report_import")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ TELLING = Stop("tasks.crm.steps:tell")
         MERGING,
         pytest.param(Stop("db.contacts:keep_rejects", after=True), marks=pytest.mark.slow),
         COMMITTED,
-        pytest.param(TELLING, marks=pytest.mark.slow),
+        pytest.param(REPORTING, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -360,14 +360,14 @@ def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
     machine.kill_at(stop, papers.workbook)
     until(lambda: not machine.readers(), "the reading process ends when the import is gone")
     after = machine.database.tables()
-    if stop in (COMMITTED, TELLING):
+    if stop in (COMMITTED, REPORTING):
         assert after == undisturbed(), "everything was committed"
     else:
         assert after["contacts"] == before["contacts"], "nothing may be seen of it"
         assert after["rejects"] == before["rejects"]
     again = succeeded(machine.run(papers.workbook))
     assert machine.database.tables() == undisturbed()
-    if stop in (COMMITTED, TELLING):
+    if stop in (COMMITTED, REPORTING):
         assert "already imported" in again.message
         assert again.staged == 0
     if stop == BETWEEN:
@@ -394,7 +394,7 @@ def test_killed_at_a_random_moment(machine: Machine, papers: Papers, undisturbed
 @pytest.mark.parametrize(
     "stop",
     [
-        Stop("tasks.crm.rejects:_Book.add", after=True),
+        Stop("tasks.crm.rejects_workbook:_RejectsWorkbook.add", after=True),
         Stop("openpyxl.writer.excel:ExcelWriter.write_data", after=True),
         Stop("pathlib:Path.replace"),
     ],
@@ -554,7 +554,7 @@ def test_an_import_that_lost_its_lock_while_it_commits_is_not_done_twice(
 
 def at_once(machine: Machine, workbooks: list[Path]) -> list[Outcome]:
     """All of them at the same instant, each in a process of its own."""
-    processes = [machine.start(workbook, Stop("tasks.crm.steps:once")) for workbook in workbooks]
+    processes = [machine.start(workbook, Stop("tasks.crm.steps:unit_of_work")) for workbook in workbooks]
     for process in processes:
         process.reach(240)
     for process in processes:
@@ -734,7 +734,7 @@ def test_full_disk_of_the_database_is_one_sentence(
             room = 32_768 if full == "staging" else 8192
             (disk / "filler").write_bytes(b"\0" * (shutil.disk_usage(disk).free - room))
             said = refused(own_machine.run(papers.workbook))
-            assert "no room left on its disk" in said
+            assert "no space left on its disk" in said
             after = own_machine.database.tables()
             assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
             # Room was made: the same command goes on.

@@ -58,12 +58,12 @@ def section(text: str, **others: str) -> Row:
 def rejected(rows: list[Row]) -> list[int]:
     found = rejects(imported(rows)["import_id"])
     assert all(reject.column_name == "organization" for reject in found)
-    assert all("has nothing but an organisation, like the heading of a section" in reject.reason for reject in found)
+    assert all("has nothing but an organisation, like a section title" in reject.reason for reject in found)
     return [reject.row_number for reject in found]
 
 
 @pytest.mark.parametrize("heading", ["Berlin office", "Partners & friends", "— Customers (12) —"])
-def test_the_heading_of_a_section_is_no_firm(heading: str) -> None:
+def test_a_section_title_is_not_a_company(heading: str) -> None:
     assert rejected([section(heading), *LISTED[:2], section("Others"), *LISTED[2:]]) == [2, 5]
     assert {contact.get("organization") for contact in stored()} == {None, "Acme"}
 
@@ -277,7 +277,7 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
     books = imported(rows)
     assert verdicts(books) == {"rejected": 3, "inserted": 2}
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
-    advice = "give one of them an e-mail"
+    advice = "give one of them an e-mail address"
     assert found == {
         2: f"is the same person as row 3 by organisation and name, but differs in phone: {advice}",
         3: f"is the same person as row 2 by organisation and name, but differs in phone: {advice}",
@@ -313,7 +313,7 @@ def test_weak_rows_on_several_sheets_name_the_sheet() -> None:
     import_id, headings, _ = staged([{**ADA, "phone": "111"}, {**ADA, "phone": "222"}])
     with transaction() as connection:
         connection.execute(text(f"UPDATE import_staging_{import_id} SET sheet = 'Old' WHERE row_number = 3"))
-        books = matching.judge(connection, import_id, headings.fields)
+        books = matching.evaluate(connection, import_id, headings.fields).counts
         contacts.keep_rejects(connection, import_id)
     assert books["rejected"] == 2
     assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by organisation and name")
@@ -339,7 +339,7 @@ def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_othe
     ]
     books = imported(rows)
     assert verdicts(books) == {"rejected": 4, "inserted": 2, "duplicate": 1}
-    advice = "say which columns hold their names, or give each an e-mail of its own"
+    advice = "map the columns that hold their names, or give each row an e-mail address of its own"
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
     assert found == {
         2: f"is the same person as row 3 by e-mail, but differs in Guest: {advice}",
@@ -420,7 +420,7 @@ def test_judging_writes_nothing_but_staging() -> None:
         before = connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all()
     import_id, headings, _ = staged([{**MAIL, "external_id": "7"}, {"organization": "X", "external_id": "8"}])
     with transaction() as connection:
-        books = matching.judge(connection, import_id, headings.fields)
+        books = matching.evaluate(connection, import_id, headings.fields).counts
     assert (books["updated"], books["inserted"]) == (1, 1)
     with engine().connect() as connection:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psutil
 import pytest
 import xlsxwriter
 from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, request, workbook
+from support.real_workbooks import REAL, where_they_are
 from support.xlsx import MAIN, hostile
 
 from tasks.crm.readers.workbook import WorkbookError
@@ -35,6 +37,14 @@ def test_the_process_answers_what_reading_in_the_same_process_returns(tmp_path: 
         answered = read_in_child(path)
         assert answered == read(path)
         assert bool(answered.refused) != bool(answered.end)
+
+
+@pytest.mark.slow
+@where_they_are
+@pytest.mark.parametrize("path", sorted(REAL.rglob("*.xlsb")), ids=lambda path: path.name)
+def test_the_process_survives_every_file_that_is_read_by_compiled_code(tmp_path: Path, path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path))
+    assert read_in_child(copy) == read(copy)
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
@@ -148,7 +158,7 @@ def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_un
     content = path.read_bytes()
     entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 24  # its unpacked size, as it is listed
     path.write_bytes(content[:entry] + (4_294_900_000).to_bytes(4, "little") + content[entry + 4 :])
-    assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask who made it what it is"
+    assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask the person who made it what it is"
 
 
 def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
@@ -156,7 +166,7 @@ def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
     asked = asdict(request(path)) | {"into": str(tmp_path / "gone")}
     child = subprocess.run(COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
     refused = json.loads(child.stdout.splitlines()[-1])["refused"]
-    assert refused == f"the rows of a.csv cannot be kept in {tmp_path / 'gone'}: No such file or directory"
+    assert refused == f"the rows of a.csv cannot be written to {tmp_path / 'gone'}: No such file or directory"
 
 
 @pytest.mark.parametrize("kilobytes", [1, 30, 100])
@@ -169,7 +179,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, kilobytes: int) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes << 10, kilobytes << 10)),
     )  # fmt: skip
     refused = json.loads(child.stdout.splitlines()[-1])["refused"]
-    assert refused == f"the rows of a.xlsx cannot be kept in {tmp_path / 'into'}: File too large"
+    assert refused == f"the rows of a.xlsx cannot be written to {tmp_path / 'into'}: File too large"
     assert not child.stderr
 
 

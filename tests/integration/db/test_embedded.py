@@ -22,7 +22,8 @@ import psycopg
 import pytest
 from support.project import ROOT
 
-from db import embedded
+from db import embedded, embedded_location
+from db.embedded_location import EmbeddedError, Location
 
 IS_ROOT = os.geteuid() == 0
 as_root_only = pytest.mark.skipif(not IS_ROOT, reason="only root has to run PostgreSQL as somebody else")
@@ -32,7 +33,7 @@ Start = Callable[..., str]
 def processes(data_dir: Path) -> list[psutil.Process]:
     """Every PostgreSQL process of this data directory."""
     found = []
-    for process in embedded._Place(data_dir)._processes():
+    for process in embedded._Server(Location(data_dir))._processes():
         with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
@@ -68,11 +69,11 @@ def made_and_removed(mode: int = 0o755, parent: Path | None = None) -> Iterator[
         yield path
     finally:
         for data_dir in [path, *(home.parent for home in path.rglob("postgres"))]:
-            place = embedded._Place(data_dir)
+            place = embedded._Server(Location(data_dir))
             kill_all(data_dir)
             for directory in (place.directory, place.socket_dir):
                 shutil.rmtree(directory, ignore_errors=True)
-            if place.directory.is_relative_to(embedded.STATE_OF_THE_SYSTEM):
+            if place.directory.is_relative_to(embedded_location.SYSTEM_DIRECTORY):
                 shutil.rmtree(place.directory.parent, ignore_errors=True)
         shutil.rmtree(path, ignore_errors=True)
 
@@ -118,15 +119,15 @@ def remember(url: str) -> None:
 
 def innocent(data_dir: Path) -> subprocess.Popen[bytes]:
     """A process that is not PostgreSQL, of the user that PostgreSQL runs as: the one a reused pid can belong to."""
-    owner = embedded._Place(data_dir)._owner()
+    owner = Location(data_dir).owner()
     become: dict[str, Any] = {"user": owner[0], "group": owner[1], "extra_groups": []} if owner else {}
     return subprocess.Popen(["sleep", "120"], **become)
 
 
-def leave_locks_of(pid: int, place: embedded._Place) -> None:
+def leave_locks_of(pid: int, place: embedded._Server) -> None:
     """The lock files as a killed server leaves them, with the pid of somebody else."""
-    owner = place._owner()
-    for file in (place.directory / "postmaster.pid", place.socket_dir / f"{embedded.SOCKET}.lock"):
+    owner = place.location.owner()
+    for file in (place.directory / "postmaster.pid", place.socket_dir / f"{embedded_location.SOCKET}.lock"):
         lines = file.read_text().splitlines()
         file.write_text("\n".join([str(pid), *lines[1:]]) + "\n")
         if owner:
@@ -192,7 +193,7 @@ def test_a_container_has_no_more_memory_than_its_limit(data_dir: Path, monkeypat
     assert query(url, "SHOW wal_buffers") == "32MB"
 
 
-def test_there_is_room_for_16_processes_at_once_and_a_full_server_counts_as_running(
+def test_16_processes_can_connect_at_once_and_a_full_server_counts_as_running(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert int(embedded.SETTINGS["max_connections"]) >= 16 * 10
@@ -213,7 +214,7 @@ def test_there_is_room_for_16_processes_at_once_and_a_full_server_counts_as_runn
 # ---------------------------------------------------------------------- killed
 
 
-def test_a_server_whose_owner_was_killed_goes_on_and_is_found(data_dir: Path) -> None:
+def test_a_server_whose_owner_was_killed_runs_on_and_is_found(data_dir: Path) -> None:
     owner = python("print(embedded.start(data_dir), flush=True); time.sleep(120)", data_dir)
     assert owner.stdout is not None
     url = owner.stdout.readline().strip()
@@ -269,7 +270,7 @@ def test_a_backend_that_outlives_its_killed_server_is_ended(data_dir: Path) -> N
 def test_locks_with_the_pid_of_another_program_are_recognised_and_the_program_is_left_alone(data_dir: Path) -> None:
     url = embedded.start(data_dir)
     remember(url)
-    place = embedded._Place(data_dir)
+    place = embedded._Server(Location(data_dir))
     other = innocent(data_dir)
     try:
         kill_all(data_dir)
@@ -286,13 +287,13 @@ def test_locks_with_the_pid_of_another_program_are_recognised_and_the_program_is
 
 def test_the_pid_file_of_a_living_server_is_never_removed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.start(data_dir)
-    place = embedded._Place(data_dir)
+    place = embedded._Server(Location(data_dir))
     monkeypatch.setattr(embedded, "PATIENCE", 0.5)
-    monkeypatch.setattr(embedded._Place, "answers", lambda *_: False)
+    monkeypatch.setattr(embedded._Server, "answers", lambda *_: False)
     postmaster(data_dir).suspend()
     try:
-        with pytest.raises(embedded.EmbeddedError, match=r"does not answer \(pids .*see .*server.log"):
-            place.await_the_old_one()
+        with pytest.raises(EmbeddedError, match=r"does not answer \(pids .*see .*server.log"):
+            place.wait_for_killed_server()
     finally:
         postmaster(data_dir).resume()
     assert (place.directory / "postmaster.pid").exists()
@@ -365,7 +366,7 @@ def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
 ) -> None:
     home = data_dir / name
     url = embedded.start(home)
-    place = embedded._Place(home)
+    place = embedded._Server(Location(home))
     found = place.socket_dir.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o700, place.directory.stat().st_uid)
     monkeypatch.setenv("TMPDIR", str(data_dir))  # another process may have another one
@@ -376,10 +377,10 @@ def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
 
 def test_a_socket_directory_of_somebody_else_is_not_trusted(data_dir: Path) -> None:
     home = data_dir / ("y" * 100)
-    place = embedded._Place(home)
+    place = embedded._Server(Location(home))
     place.socket_dir.mkdir(mode=0o777)
     place.socket_dir.chmod(0o777)
-    with pytest.raises(embedded.EmbeddedError, match="belongs to somebody else"):
+    with pytest.raises(EmbeddedError, match="belongs to somebody else"):
         embedded.start(home)
 
 
@@ -397,7 +398,7 @@ def test_settings_of_other_databases_in_the_environment_change_nothing(
 def test_a_directory_that_holds_something_else_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "letter.txt").write_text("dear")
-    with pytest.raises(embedded.EmbeddedError, match="is not empty and holds no database: move it away"):
+    with pytest.raises(EmbeddedError, match="is not empty and holds no database: move it away"):
         embedded.start(data_dir)
     assert (data_dir / "postgres" / "letter.txt").read_text() == "dear"
 
@@ -406,7 +407,7 @@ def test_data_of_another_major_version_are_refused_in_plain_words(data_dir: Path
     embedded.start(data_dir)
     embedded.stop(data_dir)
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(embedded.EmbeddedError, match="made by PostgreSQL 16, this is 18"):
+    with pytest.raises(EmbeddedError, match="made by PostgreSQL 16, this is 18"):
         embedded.start(data_dir)
 
 
@@ -415,7 +416,7 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
     embedded.stop(data_dir)
     with (data_dir / "postgres" / "postgresql.conf").open("a") as file:
         file.write("shared_buffers = nonsense\n")
-    with pytest.raises(embedded.EmbeddedError, match=r"pg_ctl failed .*shared_buffers.*server\.log"):
+    with pytest.raises(EmbeddedError, match=r"pg_ctl failed .*shared_buffers.*server\.log"):
         embedded.start(data_dir)
 
 
@@ -465,11 +466,12 @@ def test_as_root_the_programs_of_a_closed_environment_are_copied(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with made_and_removed(mode=0o700) as closed:
-        package = embedded._shipped().parents[1]
+        package = embedded_location.shipped_programs().parents[1]
         for part in (package, package.with_name(f"{package.name}.libs")):
             shutil.copytree(part, closed / part.name, symlinks=True)
-        monkeypatch.setattr(embedded, "_shipped", lambda: closed / package.name / f"pginstall{embedded.MAJOR}" / "bin")
-        monkeypatch.setattr(embedded, "STATE_OF_THE_SYSTEM", data_dir / "state")
+        programs = closed / package.name / f"pginstall{embedded_location.MAJOR}" / "bin"
+        monkeypatch.setattr(embedded_location, "shipped_programs", lambda: programs)
+        monkeypatch.setattr(embedded_location, "SYSTEM_DIRECTORY", data_dir / "state")
         assert query(embedded.start(data_dir / "var"), "SELECT 1") == 1
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         assert Path(postmaster(data_dir / "var").exe()).is_relative_to(data_dir / "state")
@@ -481,7 +483,7 @@ def as_nobody(function: Callable[[], str]) -> str:
 
     Forked and not started anew, because nobody may not enter the home of an interpreter that is root's.
     """
-    if not embedded._open_to_others(embedded._shipped()):
+    if not embedded_location.open_to_others(embedded_location.shipped_programs()):
         pytest.skip("nobody may not enter the environment of this checkout")
     reading, writing = os.pipe()
     child = os.fork()
@@ -492,7 +494,7 @@ def as_nobody(function: Callable[[], str]) -> str:
             os.setuid(65534)
             try:
                 answer = function()
-            except embedded.EmbeddedError as error:
+            except EmbeddedError as error:
                 answer = str(error)
             os.write(writing, answer.encode())
         finally:
@@ -520,7 +522,7 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
 
 
 @as_root_only
-def test_a_user_is_told_that_the_database_is_roots(data_dir: Path) -> None:
+def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
     embedded.start(data_dir)
     assert as_nobody(lambda: str(embedded.is_running(data_dir))) == "False"
     assert "may not be written by this user: change DATA_DIR" in as_nobody(lambda: embedded.start(data_dir))

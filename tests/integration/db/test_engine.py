@@ -223,10 +223,10 @@ def test_a_missing_database_is_named(environment: pytest.MonkeyPatch, server_url
 @pytest.mark.parametrize(
     ("statements", "kind", "says"),
     [
-        (["SELECT * FROM nosuch"], DatabaseConfigError, "lacks our tables: run alembic upgrade head"),
+        (["SELECT * FROM nosuch"], DatabaseConfigError, "lacks the tables of this project: run alembic upgrade head"),
         (["SELECT nosuch FROM task_runs"], DatabaseConfigError, "tables of another version"),
         (["SELECT pg_terminate_backend(pg_backend_pid())"], DatabaseUnavailableError, "was stopped or restarted"),
-        (["SET TRANSACTION READ ONLY", "DELETE FROM task_runs"], DatabaseConfigError, "only lets us read"),
+        (["SET TRANSACTION READ ONLY", "DELETE FROM task_runs"], DatabaseConfigError, "is read-only"),
         (
             ["INSERT INTO task_runs (name, idempotency_key) VALUES ('a', 'b'), ('a', 'b')"],
             DatabaseConflictError,
@@ -260,7 +260,7 @@ def test_two_transactions_on_one_row_are_a_conflict(database: str) -> None:
         connection.execute(text("INSERT INTO task_runs (name, idempotency_key) VALUES ('a', 'b')"))
     change = text("UPDATE task_runs SET attempts = attempts + 1")
     with (
-        pytest.raises(DatabaseConflictError, match="gave way to another transaction"),
+        pytest.raises(DatabaseConflictError, match="rolled this back in favour of another transaction"),
         transaction() as late,
         engine().connect() as early,
     ):
@@ -339,7 +339,7 @@ def strict_server() -> Iterator[str]:
 def test_a_wrong_password_says_what_to_check(asking_server: str, environment: pytest.MonkeyPatch, who: str) -> None:
     told = explained(f"postgresql://{who}@{asking_server}/postgres", environment)
     assert isinstance(told, DatabaseConfigError)
-    assert "does not let this user in: check user and password" in str(told)
+    assert "refuses this user: check user and password" in str(told)
 
 
 def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_told_apart(
@@ -347,10 +347,10 @@ def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_told_apa
 ) -> None:
     full = explained(strict_server.replace("postgres@", "full@"), environment)
     assert isinstance(full, DatabaseUnavailableError)
-    assert "has no connection left" in str(full)
+    assert "has no free connection" in str(full)
     locked_out = explained(strict_server.replace("postgres@", "locked_out@"), environment)
     assert isinstance(locked_out, DatabaseConfigError)
-    assert "does not let this user in" in str(locked_out)
+    assert "refuses this user" in str(locked_out)
 
 
 def test_a_user_whom_the_server_does_not_know_is_not_called_a_missing_database(
@@ -362,7 +362,7 @@ def test_a_user_whom_the_server_does_not_know_is_not_called_a_missing_database(
     if f"{shown[0]}@" not in database:
         pytest.skip("the server's URL names no user")
     told = explained(database.replace(f"{shown[0]}@", "nosuch@", 1), environment)
-    assert "does not let this user in" in str(told)
+    assert "refuses this user" in str(told)
 
 
 def test_text_is_sent_as_utf_8_whatever_the_environment_says(database: str, environment: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from support.settings import forget_settings
 
-from db import embedded, task_runs
+from db import embedded, task_run_status, task_runs
 from db.engine import DatabaseError, engine, lock_engine, upgrade
 from db.settings import ROOT
 from db.task_runs import (
@@ -143,7 +143,7 @@ def enter(connection: Any, entry: str) -> None:
 # ---------------------------------------------------------------------- done
 
 
-def test_the_line_of_the_design_works_as_it_stands(database: str) -> None:
+def test_the_lines_of_the_documentation_work(database: str) -> None:
     worked = []
 
     def job() -> object:
@@ -283,7 +283,7 @@ def test_a_cancelled_unit_is_resumed_only_when_asked_for(database: str) -> None:
     assert row()["status"] == "completed"
 
 
-def test_a_stop_by_the_system_leaves_the_unit_to_whoever_comes_next(database: str) -> None:
+def test_a_stop_by_the_system_leaves_the_unit_to_the_next_run(database: str) -> None:
     class Terminated(BaseException):
         """As Prefect raises it on SIGTERM."""
 
@@ -385,7 +385,7 @@ def test_a_unit_that_nobody_holds_is_failed_once_another_of_its_subject_was_done
 ) -> None:
     def overtaken() -> bool:
         with engine().begin() as connection:
-            return task_runs.fail_overtaken(connection, old.id)
+            return task_run_status.fail_overtaken(connection, old.id)
 
     def done(subject: str) -> None:
         with idempotent_once(JOB, f"of {subject}", subject=subject):
@@ -411,7 +411,7 @@ def test_a_unit_that_somebody_holds_is_not_failed_by_another_of_its_subject(data
         with idempotent_once(JOB, "newer", subject="a.xlsx"):
             pass
         with engine().begin() as connection:
-            assert not task_runs.fail_overtaken(connection, held.id)
+            assert not task_run_status.fail_overtaken(connection, held.id)
 
 
 def test_a_takeover_waits_for_a_commit_under_way_and_finds_the_unit_done(ledger: str) -> None:
@@ -440,7 +440,7 @@ def test_a_takeover_waits_for_a_commit_under_way_and_finds_the_unit_done(ledger:
     assert (row()["status"], row()["attempts"]) == ("completed", 1)
 
 
-def test_a_takeover_waits_for_a_transaction_that_then_rolls_back_and_goes_on(ledger: str) -> None:
+def test_a_takeover_waits_for_a_transaction_that_rolls_back_and_then_works(ledger: str) -> None:
     attempts: list[int] = []
 
     def take_over() -> None:
@@ -589,7 +589,7 @@ async def test_async_with_gives_the_same_guarantees(database: str) -> None:
     assert locks(database) == 0
 
 
-async def test_a_cancelled_async_unit_is_left_for_whoever_comes_next(database: str) -> None:
+async def test_a_cancelled_async_unit_is_left_to_the_next_run(database: str) -> None:
     inside = asyncio.Event()
 
     async def work() -> None:

@@ -1,20 +1,21 @@
-"""doctor: what it sees of a real `make up`, and what it tells a real webhook when that is gone."""
+"""doctor: its findings, and the alerts that it sends to a real webhook."""
 
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import State, flow
 from prefect.client.orchestration import get_client
+from prefect.context import use_profile
 from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
 from prefect.states import Completed
 from pydantic import SecretStr
 from support.doctor import doctor, failed
@@ -22,12 +23,15 @@ from support.receivers import Webhook, a_webhook
 from support.waiting import until
 
 from deployments import automations
-from deployments.doctor import Finding, Memory, elsewhere, notify
+from deployments.doctor.alerts import AlertMemory, other_disks, send_alerts
+from deployments.doctor.findings import Finding
 from deployments.prefect_api import PrefectApi
 from flows.foreground import run_in_foreground
 from flows.watchdog import watchdog
+from tasks.mofa import sources
 from tasks.notify.channels import Channels, NotifySettings, channels
 
+SOURCES = ("recorded", "unrecorded", "atlantis")
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
 DEAD = [Finding("server", "failed", "does not answer", "start it"), Finding("worker", "unknown", "cannot be seen")]
 WELL = [Finding("server", "ok", "is well"), Finding("worker", "ok", "alive")]
@@ -46,13 +50,30 @@ def listeners(*hooks: Webhook) -> Channels:
 # ---------------------------------------------------------------------- nothing there
 
 
-def test_where_nothing_runs_everything_is_said_in_one_line_each_and_nothing_is_started(tmp_path: Path) -> None:
+def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_path: Path) -> None:
     code, found = doctor(tmp_path)
     assert code == 2
     assert failed(found) == ["database", "server"]
     assert found["worker"][0]["verdict"] == "unknown"
     assert "make up" in found["server"][0]["advice"]
     assert not (tmp_path / "postgres").exists()
+
+
+def test_the_source_of_the_daily_run_exists_and_the_age_of_its_pages_is_shown(tmp_path: Path) -> None:
+    recorded, unrecorded = (tmp_path / name for name in ("recorded.toml", "unrecorded.toml"))
+    shipped = Path(sources.__file__).parent
+    for copy in (recorded, unrecorded):
+        shutil.copy(shipped / "demo.toml", copy)
+    fixture = tmp_path / "recorded" / "recorded"
+    shutil.copytree(shipped / "recorded" / "demo", fixture)
+    head = json.loads((fixture / "fixture.json").read_text())
+    seen = datetime.now(UTC).date() - timedelta(days=400)
+    (fixture / "fixture.json").write_text(json.dumps({**head, "day": f"{seen}"}))
+    found = [doctor(tmp_path, MOFA_SOURCES=str(tmp_path), MOFA_SOURCE=name)[1]["source"][0] for name in SOURCES]
+    assert [each["verdict"] for each in found] == ["ok", "warning", "failed"]
+    assert f"{seen}, 400 days ago" in found[0]["text"]
+    assert "python -m tasks.mofa.try unrecorded --record" in found[1]["advice"]
+    assert "MOFA_SOURCE" in found[2]["advice"]
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
@@ -66,27 +87,27 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- telling
 
 
-def test_what_is_gone_is_told_once_and_once_that_it_is_back(tmp_path: Path, webhook: Webhook) -> None:
+def test_a_failure_is_reported_once_and_its_recovery_once(tmp_path: Path, webhook: Webhook) -> None:
     for findings in (WELL, DEAD, DEAD, WELL, WELL, DEAD):
-        memory = Memory(tmp_path)
-        assert notify(findings, memory, listeners(webhook), NOW) == []
+        memory = AlertMemory(tmp_path)
+        assert send_alerts(findings, memory, listeners(webhook), NOW) == []
         memory.save()
     told = [each["title"] for each in webhook.got]
-    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    assert told == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
     assert "start it" in webhook.got[0]["message"]
 
 
-def test_what_cannot_be_seen_is_neither_gone_nor_back(tmp_path: Path, webhook: Webhook) -> None:
+def test_a_check_that_cannot_be_made_has_neither_failed_nor_passed(tmp_path: Path, webhook: Webhook) -> None:
     lost_worker = [WELL[0], Finding("worker", "failed", "none", "start one")]
     for findings in (lost_worker, DEAD, lost_worker, WELL):
-        memory = Memory(tmp_path)
-        notify(findings, memory, listeners(webhook), NOW)
+        memory = AlertMemory(tmp_path)
+        send_alerts(findings, memory, listeners(webhook), NOW)
         memory.save()
     assert [each["title"].partition(": ")[2] for each in webhook.got] == [
-        "worker not as promised",
-        "server not as promised",
-        "server well again",
-        "worker well again",
+        "check failed: worker",
+        "check failed: server",
+        "check passed again: server",
+        "check passed again: worker",
     ]
 
 
@@ -95,24 +116,24 @@ def test_a_channel_that_did_not_take_it_gets_it_the_next_time_and_no_other_twice
 ) -> None:
     with a_webhook() as other:
         other.status = 503
-        memory = Memory(tmp_path)
-        assert len(notify(DEAD, memory, listeners(webhook, other), NOW)) == 1
+        memory = AlertMemory(tmp_path)
+        assert len(send_alerts(DEAD, memory, listeners(webhook, other), NOW)) == 1
         other.status = 200
         other.got.clear()
-        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
-        assert notify(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert send_alerts(DEAD, memory, listeners(webhook, other), NOW) == []
+        assert send_alerts(DEAD, memory, listeners(webhook, other), NOW) == []
         assert len(webhook.got) == len(other.got) == 1
 
 
-def test_what_the_watchdog_tells_is_not_told_here_too(tmp_path: Path, webhook: Webhook) -> None:
-    late = Finding("jobs", "failed", "one was due", "see its runs", told_here=False)
-    assert notify([late], Memory(tmp_path), listeners(webhook), NOW) == []
+def test_what_the_watchdog_reports_is_not_reported_by_doctor_too(tmp_path: Path, webhook: Webhook) -> None:
+    late = Finding("jobs", "failed", "one was due", "see its runs", alert=False)
+    assert send_alerts([late], AlertMemory(tmp_path), listeners(webhook), NOW) == []
     assert webhook.got == []
 
 
-def test_a_memory_that_is_damaged_is_begun_anew(tmp_path: Path) -> None:
+def test_a_damaged_memory_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "doctor.json").write_text("{half")
-    assert Memory(tmp_path).told == {}
+    assert AlertMemory(tmp_path).reported == {}
 
 
 @pytest.fixture
@@ -122,34 +143,34 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "full" / "doctor.new").symlink_to("/dev/full")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr("deployments.doctor.SHARED_MEMORY", tmp_path / "shm")
+    monkeypatch.setattr("deployments.doctor.alerts.SHARED_MEMORY", tmp_path / "shm")
     return tmp_path / "full"
 
 
-def test_on_a_full_disk_it_is_told_once_too(full: Path, webhook: Webhook) -> None:
+def test_on_a_full_disk_it_is_reported_once_too(full: Path, webhook: Webhook) -> None:
     for findings in (DEAD, DEAD, WELL, WELL, DEAD):
-        memory = Memory(full)
-        notify(findings, memory, listeners(webhook), NOW)
+        memory = AlertMemory(full)
+        send_alerts(findings, memory, listeners(webhook), NOW)
         memory.save()
     told = [each["title"] for each in webhook.got]
-    assert told == [f"embassy-jobs: server {what}" for what in ("not as promised", "well again", "not as promised")]
+    assert told == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
     (full / "doctor.new").unlink()  # room again: what stands elsewhere is read once more, and then it is old
     for findings in (DEAD, WELL, WELL):
-        memory = Memory(full)
-        notify(findings, memory, listeners(webhook), NOW)
+        memory = AlertMemory(full)
+        send_alerts(findings, memory, listeners(webhook), NOW)
         memory.save()
-    assert [each["title"] for each in webhook.got[3:]] == ["embassy-jobs: server well again"]
+    assert [each["title"] for each in webhook.got[3:]] == ["embassy-jobs: check passed again: server"]
     assert json.loads((full / "doctor.json").read_text()) == {}
 
 
 def test_where_every_disk_is_full_there_is_still_memory(full: Path) -> None:
-    [place, _] = elsewhere(full)
+    [place, _] = other_disks(full)
     place.mkdir(mode=0o700)
     (place / "doctor.new").symlink_to("/dev/full")
-    memory = Memory(full)
-    memory.told = {"server": {"since": "then", "channels": []}}
+    memory = AlertMemory(full)
+    memory.reported = {"server": {"since": "then", "channels": []}}
     memory.save()
-    assert Memory(full).told == memory.told
+    assert AlertMemory(full).reported == memory.reported
 
 
 @pytest.mark.parametrize("trap", ["open to others", "a link"])
@@ -157,11 +178,11 @@ def test_what_others_may_have_written_is_neither_read_nor_written_to(full: Path,
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "doctor.json").write_text('{"server": {"since": "never", "channels": []}}')
-    for place in elsewhere(full):
+    for place in other_disks(full):
         place.symlink_to(theirs) if trap == "a link" else shutil.copytree(theirs, place)
         place.chmod(0o700 if trap == "a link" else 0o770)
-    memory = Memory(full)
-    assert memory.told == {}
+    memory = AlertMemory(full)
+    assert memory.reported == {}
     with pytest.raises(OSError, match="No space left"):
         memory.save()
     assert not list(tmp_path.glob("*/*/doctor.new"))
@@ -191,7 +212,7 @@ def test_automations_are_brought_once_however_often_they_are_deployed(prefect_se
 
 @pytest.mark.slow
 def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str, prefect_server: None) -> None:
-    """At all that the server is told of their runs: one event left out, and a run that is alive would be silent."""
+    """All events of its runs count: with one left out, a living run would seem silent."""
 
     @flow(name="somebody-elses")
     def other() -> None:
@@ -199,8 +220,9 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
 
     trigger = EventTrigger.model_validate(automations.AUTOMATIONS[0]["trigger"])
     since = datetime.now(UTC)
-    watchdog(return_state=True)
-    other()
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}):
+        watchdog(return_state=True)
+        other()
 
     def heard() -> dict[str, set[str]]:
         """Of each flow the names of the events that the trigger takes, or does not take."""
@@ -218,7 +240,7 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
 
 
 @pytest.mark.parametrize(("given", "seconds"), [({}, 30), ({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "45"}, 45)])
-def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
+def test_a_run_in_the_foreground_sends_heartbeats_as_often_as_the_automation_expects(
     given: dict[str, str],
     seconds: int,
     database: str,
@@ -226,7 +248,7 @@ def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Else it would be taken for crashed while it works, or waits for its turn."""
+    """Otherwise it would be marked as crashed while it works or waits."""
 
     @flow
     def job() -> State[Any]:
@@ -234,7 +256,8 @@ def test_a_run_in_the_foreground_is_heard_of_as_often_as_the_automation_expects(
 
     server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
     monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "INFO"} | given)
-    assert run_in_foreground(job, {}) == 0
+    with use_profile("ephemeral", include_current_context=False):  # without what the fixture sets
+        assert run_in_foreground(job, {}) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"every {seconds} s"
 
 

@@ -1,4 +1,4 @@
-"""Prefect's own transactions on a file of SQLite, with and without the plugin; the whole is tried in test_operating."""
+"""Prefect's own transactions on a file of SQLite, with and without the plugin. test_operating tests it in make up."""
 
 import asyncio
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_transaction_that_read_first_may_still_write_whoever_wants_to_meanwhil
 
 
 def test_without_the_plugin_it_is_refused_at_once(tmp_path: Path) -> None:
-    """What it is for: once Prefect itself waits, it can go."""
+    """Why the plugin exists: when this fails, Prefect waits itself, and the plugin can be removed."""
     with pytest.raises(OperationalError, match="database is locked"):
         asyncio.run(counted_by_two(f"sqlite+aiosqlite:///{tmp_path}/prefect.db"))
 

@@ -75,7 +75,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ran.clear()
     working.clear()
     finish.clear()
-    monkeypatch.setattr(module, "LOOK", 0.05)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     yield
     finish.set()
 
@@ -164,7 +164,7 @@ class Started(threading.Thread):
         return state
 
     def waits(self) -> State[Any]:
-        """Once it waits its turn: the state on its page."""
+        """The state on its page, once it waits."""
         return until(lambda: (state := self.shown()).name == "Waiting" and state, "it waits", 60)
 
 
@@ -182,9 +182,9 @@ def hand(**parameters: Any) -> FlowRun:
 def busy() -> Iterator[Instance]:
     """Another run of the job is at work."""
     other = Instance(JOB, ABOUT, "another-run")
-    assert other.take(1)
+    assert other.acquire(1)
     yield other
-    other.leave()
+    other.release()
 
 
 # ---------------------------------------------------------------------- late
@@ -202,7 +202,7 @@ def test_a_slot_may_be_as_late_as_the_grace_and_no_second_more(
         assert (state.name, ran, rows(database)) == ("Completed", [ABOUT], [])
         return
     assert (state.name, state.type.value, ran) == ("Missed", "CANCELLED", [])
-    assert "due at 2026-01-05 03:00:00 UTC and is 301 s late" in (state.message or "")
+    assert "due at 2026-01-05 03:00 UTC and is 301 s late" in (state.message or "")
     [row] = rows(database)
     assert (row["name"], row["status"], row["subject"]) == (JOB, "missed", ABOUT)
     assert (row["flow_run_id"], row["last_error"]) == (run.id, state.message)
@@ -275,7 +275,7 @@ def test_a_slot_that_came_due_after_a_worker_took_this_one_does_not_take_its_pla
 
 
 @each_kind
-def test_a_slot_is_skipped_while_another_run_is_at_work(job: Flow[..., Any], database: str, busy: Instance) -> None:
+def test_a_slot_is_skipped_while_another_run_is_running(job: Flow[..., Any], database: str, busy: Instance) -> None:
     run = Deployment().slot(datetime.now(UTC))
     state = start(job, run)
     assert (state.name, state.type.value, ran) == ("Skipped", "CANCELLED", [])
@@ -283,18 +283,18 @@ def test_a_slot_is_skipped_while_another_run_is_at_work(job: Flow[..., Any], dat
     assert "another-run" in (state.message or "")
     [row] = rows(database)
     assert (row["status"], row["subject"], row["last_error"]) == ("skipped", ABOUT, state.message)
-    busy.leave()
+    busy.release()
     assert start(job, Deployment().slot(datetime.now(UTC))).name == "Completed"
 
 
 @each_kind
-def test_a_run_by_hand_waits_its_turn_and_shows_it(job: Flow[..., Any], database: str, busy: Instance) -> None:
+def test_a_run_by_hand_waits_and_shows_it(job: Flow[..., Any], database: str, busy: Instance) -> None:
     started = Started(job, hand())
     shown = started.waits()
     assert shown.type.value == "RUNNING"
     assert "another-run" in (shown.message or "")
     assert not ran
-    busy.leave()
+    busy.release()
     assert started.ended().name == "Completed"
     assert ran == [ABOUT]
     assert rows(database) == []
@@ -311,7 +311,7 @@ def test_other_subjects_and_other_jobs_do_not_wait(busy: Instance) -> None:
 
 
 @pytest.mark.slow
-def test_a_place_is_kept_to_the_end_of_the_run_and_no_longer() -> None:
+def test_an_instance_counts_to_the_end_of_the_run_and_no_longer() -> None:
     first = Started(a_long_job, hand())
     assert working.wait(60)
     assert start(a_job, Deployment().slot(datetime.now(UTC))).name == "Skipped"
@@ -341,7 +341,7 @@ def test_a_run_that_is_cancelled_while_it_waits_ends(job: Flow[..., Any], busy: 
         client.set_flow_run_state(started.flow_run.id, Cancelling())
     assert started.ended().type.value == "CANCELLED"
     assert started.shown().type.value == "CANCELLED"
-    busy.leave()
+    busy.release()
     assert not ran
 
 
@@ -356,11 +356,11 @@ def test_a_run_whose_connection_is_cut_while_it_waits_connects_again(database: s
         alive = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
         until(lambda: connection.execute(alive, [mine]).fetchone(), "it connects again", 60)
     assert not ran
-    busy.leave()
+    busy.release()
     assert started.ended().name == "Completed"
 
 
-def test_a_run_stuck_in_pending_blocks_nobody() -> None:
+def test_a_run_stuck_in_pending_blocks_no_other() -> None:
     """A worker took it and died: it is at work nowhere, whatever its state says."""
     deployment = Deployment()
     stuck = deployment.slot(datetime.now(UTC) - timedelta(seconds=60))
@@ -371,7 +371,7 @@ def test_a_run_stuck_in_pending_blocks_nobody() -> None:
 
 
 @pytest.mark.slow
-def test_of_sixteen_slots_at_the_same_instant_one_is_at_work_at_a_time(database: str) -> None:
+def test_of_sixteen_slots_at_the_same_instant_one_runs_at_a_time(database: str) -> None:
     deployments = [Deployment() for _ in range(16)]
     now = datetime.now(UTC)
     runs = [deployment.slot(now) for deployment in deployments]

@@ -207,14 +207,14 @@ def test_a_parser_that_breaks_is_told_as_well(watch):
     assert watch.alerts() == ["mofa_monitoring testland fails"]
 
 
-def test_a_name_that_no_key_can_be_made_of_is_an_unreadable_mission(watch):
-    watch.ministry.show(missions())
-    table = "<table><tr><td><h3>***</h3></td></tr></table>"
-    block = f"<div class=countrycontact><div class=country>Австрия</div><div class=contacts>{table}</div></div>"
-    page = hostile.page(f"<html><body>{block}</body></html>")
-    watch.ministry.answers["/bdomp/zu_r.nsf/straweb"] = page
+def test_a_name_that_no_key_can_be_made_of_is_one_unreadable_mission(watch):
+    tables = "".join(f"<table><tr><td><h3>{name}</h3></td></tr></table>" for name in ("Посольство", "***"))
+    block = f"<div class=countrycontact><div class=country>Австрия</div><div class=contacts>{tables}</div></div>"
+    watch.ministry.answers["/bdomp/zu_r.nsf/straweb"] = hostile.page(f"<html><body>{block}</body></html>")
     [unreadable] = watch.report("russia")["unreadable"]
-    assert "name" in unreadable["reason"]
+    assert unreadable["reason"] == "name: nothing was found (h3)"
+    assert unreadable["page"].endswith("straweb")
+    assert watch.missions("russia").keys() == {"австрия/посольство"}
 
 
 def test_a_source_that_does_not_exist_is_one_sentence_and_no_alert(watch):

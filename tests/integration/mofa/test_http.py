@@ -536,11 +536,11 @@ def test_broken_gzip_failed(ministry):
         ("gzip", PAGE.encode()),  # it is not packed at all
         ("deflate", zlib.compress(PAGE.encode())),
         ("deflate", zlib.compress(PAGE.encode(), wbits=-15)),
-        ("gzip", gzip.compress(PAGE.encode()) + b"\0" * 16),
-        ("gzip", gzip.compress(PAGE.encode()) + b"\n"),
-        ("gzip, none", gzip.compress(PAGE.encode())),
-        ("gzip, gzip", gzip.compress(gzip.compress(PAGE.encode()))),
-        ("X-GZip", gzip.compress(PAGE.encode())),
+        ("gzip", gzip.compress(PAGE.encode(), mtime=0) + b"\0" * 16),
+        ("gzip", gzip.compress(PAGE.encode(), mtime=0) + b"\n"),
+        ("gzip, none", gzip.compress(PAGE.encode(), mtime=0)),
+        ("gzip, gzip", gzip.compress(gzip.compress(PAGE.encode(), mtime=0), mtime=0)),
+        ("X-GZip", gzip.compress(PAGE.encode(), mtime=0)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -643,7 +643,7 @@ def test_rules_for_our_product_count_whatever_version_they_name(ministry, agent)
         fetch(ministry, page())
 
 
-@pytest.mark.parametrize("agent", ["embassy-jobs-archiver", "embassy-jobsite", "embassy"])
+@pytest.mark.parametrize("agent", ["embassy-jobs-archiver", "embassy-jobsite"])
 def test_rules_for_another_product_are_not_ours(ministry, agent):
     rules = f"User-agent: {agent}\nDisallow: /list\n\nUser-agent: *\nAllow: /"
     ministry.routes["/robots.txt"] = status(200, rules.encode(), Content_Type="text/plain")

@@ -7,10 +7,10 @@ import pytest
 from support.list_pages import LISTS, korea, korea_page
 from support.list_server import serving
 from support.record_fixtures import pages_of
-from support.watch import Watch
+from support.watch import Watch, forget
 
 from flows.foreground import HELD
-from tasks.mofa import recording, sources
+from tasks.mofa import recording, sources, steps
 from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Page
 from tasks.mofa.request import Request
@@ -138,3 +138,13 @@ def test_a_list_by_post_is_watched_from_a_held_first_set_to_its_changes(watch: W
         server.show([Page(pages[0].url, odd, content_type="text/html"), pages[1]])
         assert watch.applied("korea") == {"changed": 1}
         assert watch.missions("korea")["루리타니아"]["email"] == "ruritania@mission.example"
+
+
+def test_a_run_without_a_source_monitors_that_of_the_setting(monkeypatch):
+    monkeypatch.setenv("MOFA_SOURCE", "korea")
+    forget()
+    assert steps.subject({"source": ""}) == steps.subject({}) == "korea"
+    assert steps.subject({"source": "govuk"}) == "govuk"
+    monkeypatch.delenv("MOFA_SOURCE")
+    forget()
+    assert steps.subject({"source": ""}) == "japan"

@@ -174,13 +174,13 @@ def test_a_refusal_is_one_sentence_without_secrets(webhook, code, root_log, capf
     webhook.answer = answering(code)
     with pytest.raises(ChannelError) as caught:
         send(one(webhook.url), "title", f"the ministry answers 599 error=599 timed out {SECRET}", "m", settings())
-    assert str(caught.value) == f"Channel 1 of NOTIFY_URLS (json) did not take the message: it answers {code}"
+    assert str(caught.value) == f"Channel 1 of NOTIFY_URLS (json) did not accept the message: it answers {code}"
     assert len(webhook.got) == 1  # trying again is not this module's business
     assert SECRET not in root_log.getvalue() + "".join(capfd.readouterr())
 
 
-def test_a_receiver_that_is_not_there_is_told():
-    with pytest.raises(ChannelError, match="cannot be reached, or broke the connection off") as caught:
+def test_a_receiver_that_does_not_exist_is_named():
+    with pytest.raises(ChannelError, match="cannot be reached, or closed the connection") as caught:
         send(one(f"json://user:{SECRET}@127.0.0.1:9/"), "t", "p", "m", settings())
     assert SECRET not in str(caught.value)
 
@@ -223,10 +223,10 @@ def test_a_slow_receiver_hears_it_once(webhook):
 @pytest.mark.parametrize(
     ("reply", "reason"), [("452 4.2.2 mailbox full", "it answers 452"), ("550 5.7.1 no", "it answers 550")]
 )
-def test_a_mail_server_that_refuses_is_told(mailbox, reply, reason):
+def test_a_mail_server_that_refuses_is_named(mailbox, reply, reason):
     mailbox.reply = reply
     with pytest.raises(
-        ChannelError, match=rf"^Channel 1 of NOTIFY_URLS \(mailto\) did not take the message: {reason}$"
+        ChannelError, match=rf"^Channel 1 of NOTIFY_URLS \(mailto\) did not accept the message: {reason}$"
     ):
         send(one(mailbox.url), "t", "p", "m", settings())
     assert mailbox.got == []
@@ -239,12 +239,12 @@ def test_a_long_message_stays_one_message_with_its_links(webhook):
     assert len(got["message"]) <= 32768
     assert got["message"].startswith("lead\n\n- line 0 x")
     assert got["message"].endswith(
-        f"{'x' * 80}\n\n… shortened: the rest stands on the run's page\n\nRun: http://x.example/1"
+        f"{'x' * 80}\n\n… shortened: the rest is on the run's page\n\nRun: http://x.example/1"
     )
 
 
 @pytest.mark.parametrize("most", [1, 10, 60, 80, 100, 150, 1000])
-def test_a_message_fits_whatever_the_room(most):
+def test_a_message_fits_into_any_length(most):
     body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
     assert len(fitted(body, most)) <= most
     assert fitted("short", 5) == "short"
@@ -266,12 +266,12 @@ def test_a_channel_is_its_digest_and_its_place_never_its_address(webhook):
     "wrong",
     [f"nosuch://{SECRET}", SECRET, f"{SECRET}://x", "json://", "mailto://", f"slack://{SECRET}", "http//x", ","],
 )
-def test_a_wrong_address_is_told_by_its_place_and_stops_no_other(webhook, wrong, root_log, capfd):
+def test_a_wrong_address_is_named_by_its_position_and_stops_no_other(webhook, wrong, root_log, capfd):
     found = channels(settings(wrong, webhook.url))
     assert [channel.name for channel in found.usable] == ["Channel 2 of NOTIFY_URLS (json)"]
     (problem,) = found.problems
     assert problem.startswith("Address 1 of NOTIFY_URLS")
-    assert "none that Apprise understands" in problem
+    assert "not one that Apprise understands" in problem
     assert SECRET not in problem + root_log.getvalue() + "".join(capfd.readouterr())
 
 

@@ -16,7 +16,7 @@ from support.settings import forget_settings
 
 from db import notifications
 from db.engine import DatabaseError, transaction
-from deployments.doctor import Doctor
+from deployments.doctor.checks import Setup, check_outbox
 from tasks.notify import redirect, steps
 from tasks.notify.channels import notify_settings
 
@@ -97,7 +97,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 # ---------------------------------------------------------------------- what is stored
 
 
-def test_a_message_is_stored_once_for_each_channel_however_often_it_is_told(told_to, outbox, webhook, mailbox):
+def test_a_message_is_stored_once_for_each_channel_however_often_it_is_enqueued(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, mailbox.url)
     assert [enqueue("a"), enqueue("a"), enqueue("b")] == [2, 0, 2]
     assert deliver() == (4, 0)
@@ -106,7 +106,7 @@ def test_a_message_is_stored_once_for_each_channel_however_often_it_is_told(told
     assert webhook.titles() == mailbox.titles() == Counter({"a": 1, "b": 1})
 
 
-def test_a_message_is_there_only_if_what_it_tells_is(told_to, outbox, webhook):
+def test_a_message_is_stored_only_if_its_change_is(told_to, outbox, webhook):
     told_to(webhook.url)
 
     def applies_and_fails() -> None:
@@ -120,7 +120,7 @@ def test_a_message_is_there_only_if_what_it_tells_is(told_to, outbox, webhook):
     assert deliver() == (0, 0)
 
 
-def test_no_address_stands_in_the_database(told_to, outbox, webhook):
+def test_no_address_is_stored_in_the_database(told_to, outbox, webhook):
     told_to(webhook.url)
     webhook.status = 500
     enqueue("a")
@@ -176,7 +176,7 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_comes_
 
 
 def messages_of_doctor() -> list[tuple[str, str]]:
-    return [(found.verdict, found.text.partition(" ")[0]) for found in Doctor(Path()).outbox()]
+    return [(found.verdict, found.text.partition(" ")[0]) for found in check_outbox(Setup(Path(), None))]
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def lost(told_to, outbox, webhook, mailbox) -> None:
     assert messages_of_doctor() == [("warning", "2")]
 
 
-def test_what_a_channel_did_not_take_goes_to_its_corrected_address_by_a_command(lost, outbox, webhook, mailbox):
+def test_what_a_channel_did_not_accept_goes_to_its_corrected_address_by_a_command(lost, outbox, webhook, mailbox):
     assert redirect.main(["2"]) == 0
     assert deliver() == (1, 0)
     assert webhook.in_order() == ["b", "a"]
@@ -205,14 +205,14 @@ def test_what_a_channel_did_not_take_goes_to_its_corrected_address_by_a_command(
 
 
 @pytest.mark.parametrize("to", ["1", "none"])
-def test_what_nobody_is_to_hear_or_heard_already_is_given_up(lost, outbox, webhook, mailbox, to):
+def test_what_is_discarded_or_was_sent_already_fails_for_good(lost, outbox, webhook, mailbox, to):
     assert redirect.main([to]) == 0
     assert deliver() == (0, 0)
     assert mailbox.titles() == Counter(["a", "b"])
     assert messages_of_doctor() == [("ok", "none")]
 
 
-def test_what_two_lost_channels_wait_for_is_sent_once_to_the_third(told_to, outbox, webhook, mailbox):
+def test_what_waits_for_two_removed_channels_is_sent_once_to_the_third(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, webhook.url.replace(SECRET, "another"))
     webhook.status = 401
     enqueue("a")
@@ -226,7 +226,7 @@ def test_what_two_lost_channels_wait_for_is_sent_once_to_the_third(told_to, outb
 
 
 @pytest.mark.parametrize(("urls", "place"), [((), "1"), (("jsn://x/",), "1"), (("json://x/",), "2")])
-def test_nothing_is_given_up_or_moved_where_it_cannot_be_told_what_is_lost(lost, told_to, outbox, urls, place):
+def test_nothing_is_discarded_or_moved_if_the_removed_channels_are_not_known(lost, told_to, outbox, urls, place):
     told_to(*urls)
     before = outbox.outbox()
     assert redirect.main([place]) > 0
@@ -238,7 +238,7 @@ def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(told_to,
     with logged(monkeypatch) as lines:
         assert len(steps.channel_ids()) == 1
     [warning] = lines
-    assert warning.startswith("Address 1 of NOTIFY_URLS is none that Apprise understands")
+    assert warning.startswith("Address 1 of NOTIFY_URLS is not one that Apprise understands")
     assert SECRET not in warning
     assert enqueue("a") == 1
     assert deliver() == (1, 0)
@@ -336,13 +336,13 @@ def test_a_channel_that_fails_for_an_hour_gets_all_later_and_the_working_one_eac
     assert {(row["status"], row["last_error"]) for row in outbox.outbox()} == {("sent", None)}
 
 
-def test_nothing_overtakes_what_a_channel_did_not_take_while_it_was_away(told_to, outbox, webhook):
+def test_nothing_overtakes_what_a_channel_did_not_accept_while_it_was_away(told_to, outbox, webhook):
     told_to(webhook.url)
     webhook.status = 503
     enqueue("fails")
     assert deliver() == (0, 1)
     enqueue("held for review")
-    for _ in range(2 * notifications.ATTEMPTS_IN_FRONT):
+    for _ in range(2 * notifications.ATTEMPTS_BEFORE_NEXT):
         passes(outbox, 86_400)
         assert deliver()[0] == 0
     assert deliver() == (0, 0), "both wait"
@@ -360,7 +360,7 @@ def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(tol
     for key in keys:
         enqueue(key)
     for attempts in range(1, 12):
-        assert deliver() == (0, 1 if attempts < notifications.ATTEMPTS_IN_FRONT else 2)
+        assert deliver() == (0, 1 if attempts < notifications.ATTEMPTS_BEFORE_NEXT else 2)
         assert deliver() == (0, 0), "it was asked again at once"
         passes(outbox, 86_400)
     webhook.status = 200
@@ -369,7 +369,7 @@ def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(tol
     assert webhook.in_order() == keys
 
 
-def test_messages_that_a_channel_never_takes_step_aside_for_the_others(told_to, outbox, webhook):
+def test_messages_that_a_channel_never_accepts_come_after_the_others(told_to, outbox, webhook):
     told_to(webhook.url)
     webhook.refused = {"too long", "too odd"}
     for key in ("too long", "too odd", "a", "b"):
@@ -386,7 +386,7 @@ def test_messages_that_a_channel_never_takes_step_aside_for_the_others(told_to, 
     assert [row["title"] for row in outbox.outbox() if row["status"] == "pending"] == ["too long", "too odd"]
 
 
-def test_a_channel_that_never_comes_back_is_given_up_and_the_others_hear_on(told_to, outbox, webhook, mailbox):
+def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_receive(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, mailbox.url)
     webhook.status = 500
     enqueue("a")
@@ -415,9 +415,7 @@ def test_a_sender_that_was_too_slow_does_not_undo_that_another_delivered(told_to
     assert (row["status"], row["last_error"]) == ("sent", None)
 
 
-def test_a_message_that_was_taken_but_whose_answer_came_too_late_is_told_again_and_no_other_is(
-    told_to, outbox, webhook, mailbox
-):
+def test_a_message_that_was_accepted_too_late_is_sent_again_and_no_other_is(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, mailbox.url, timeout=0.5)
     webhook.answering.clear()
     enqueue("a")

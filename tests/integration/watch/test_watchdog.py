@@ -1,4 +1,4 @@
-"""The watchdog with a real Prefect server, a real database and a real webhook: what was lost comes back, once.
+"""The watchdog with a real Prefect server, a real database and a real webhook: what was lost is restarted, once.
 
 Runs are put into the state in which a dead worker, process or server leaves them; imports and watches are real
 processes that are killed. What the watchdog starts is run as a worker would run it.
@@ -27,23 +27,24 @@ from support.receivers import a_webhook
 from support.settings import forget_settings
 from support.watchdog import HOUR, IMPORT, MONITOR, Office
 
-from db import episodes, notifications
+from db import incidents, notifications
 from db.engine import transaction
-from deployments.doctor import Doctor
+from deployments.doctor.job_checks import check_last_success
 from deployments.prefect_api import AT_START, POOL, PrefectApi
 from flows.import_crm_data import import_crm_data
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
 from tasks.crm.settings import import_settings
 from tasks.notify.channels import channels, notify_settings
-from tasks.notify.steps import deliver_outbox, working
+from tasks.notify.steps import deliver_outbox, report_recovery
 from tasks.step import RESULTS
 from tasks.watch import steps
+from tasks.watch.prefect_runs import jobs
 from tasks.watch.settings import watch_settings
 
 pytestmark = [pytest.mark.xdist_group("watchdog"), pytest.mark.timeout(300)]
 
-GATHERED = Stop("tasks.crm.steps:judge_and_apply")  # everything is staged, nothing applied
+STAGED = Stop("tasks.crm.steps:evaluate_and_commit")  # everything is staged, nothing is committed
 
 
 @pytest.fixture
@@ -90,15 +91,17 @@ def units(office: Office, name: str = "import_crm_data") -> list[tuple[str, int]
 # ---------------------------------------------------------------------- an import that was killed
 
 
-def test_a_killed_import_is_gone_on_with_once_and_both_ends_are_told(office: Office, workbook: Path) -> None:
-    """Killed by SIGKILL, and Prefect still believes that it runs: the lock that nobody holds is enough."""
+def test_a_killed_import_is_resumed_once_and_the_incident_is_reported_at_both_ends(
+    office: Office, workbook: Path
+) -> None:
+    """After SIGKILL Prefect still shows it as running; that no process holds its lock is enough."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0), parameters={"sheet": "Sheet"})
-    office.kill(IMPORT, first, GATHERED)
+    office.kill(IMPORT, first, STAGED)
     assert units(office) == [("processing", 1)]
 
-    assert office.watch()["imports gone on with"] == 1
-    assert office.watch()["imports gone on with"] == 0, "one is on its way"
+    assert office.watch()["imports resumed"] == 1
+    assert office.watch()["imports resumed"] == 0, "one is on its way"
     [second] = office.started(deployment)
     assert second.parameters == {"workbook": str(workbook), "sheet": "Sheet"}
     outcome = office.process(IMPORT, second).outcome()
@@ -116,10 +119,10 @@ def test_a_killed_import_is_gone_on_with_once_and_both_ends_are_told(office: Off
 def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    process = office.process(IMPORT, first, GATHERED)
+    process = office.process(IMPORT, first, STAGED)
     process.reach(120)
     office.a_minute_later()
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     process.release()
     assert process.outcome().state == "COMPLETED"
     assert office.heard() == []
@@ -129,28 +132,28 @@ def test_an_import_that_is_alive_is_left_alone(office: Office, workbook: Path) -
 def test_an_import_that_dies_each_time_is_started_three_times_and_no_more(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     run = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    office.kill(IMPORT, run, GATHERED)
+    office.kill(IMPORT, run, STAGED)
     for attempt in range(1, 4):
         office.set(run.id, crashed())
-        assert office.watch()["imports gone on with"] == 1
+        assert office.watch()["imports resumed"] == 1
         run = office.started(deployment)[-1]
         assert len(office.started(deployment)) == attempt
-        office.kill(IMPORT, run, GATHERED)
+        office.kill(IMPORT, run, STAGED)
     office.set(run.id, crashed())
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails"] * 2, "one episode: that it fails, and in the end"
-    assert "started again 3 times in vain" in office.webhook.got[-1]["message"]
+    assert "restarted 3 times without success" in office.webhook.got[-1]["message"]
     assert contacts(office) == 0
 
 
 @pytest.mark.slow
 def test_a_cancelled_import_is_left_to_people(office: Office, workbook: Path) -> None:
-    """Cancelling in the UI kills the process too: nobody may mistake that for a crash, nor the schedule go on."""
+    """Cancelling in the UI kills the process too: that is not a crash, and the schedule must not resume it."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     first = office.slot(deployment, by_hand=True, ago=timedelta(0))
-    office.kill(IMPORT, first, GATHERED)
+    office.kill(IMPORT, first, STAGED)
     office.set(first.id, State(type=StateType.CANCELLED))
-    assert office.watch()["imports gone on with"] == 0
+    assert office.watch()["imports resumed"] == 0
     assert units(office) == [("cancelled", 1)]
     nightly = office.slot(deployment, ago=timedelta(0))
     assert "was cancelled" in office.process(IMPORT, nightly).outcome().message
@@ -169,15 +172,15 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(offic
             run = office.slot(deployment, by_hand=True)
             client.update_flow_run(run.id, infrastructure_pid="999999999")  # no process has it
             office.set(run.id, State(type=kind))
-        assert len(server.report_cut_off_runs()) == 2
+        assert len(server.end_interrupted_runs()) == 2
         client.delete_work_pool(POOL)
     assert [run.state_type for run in office.runs(deployment)] == [StateType.CANCELLED, StateType.CRASHED]
 
 
 @pytest.mark.slow
-def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office, workbook: Path) -> None:
+def test_an_import_of_a_server_that_does_not_exist_any_more_is_reported(office: Office, workbook: Path) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
-    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), STAGED)
     office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
     for _ in range(2):
         office.watch()
@@ -186,12 +189,12 @@ def test_an_import_of_a_server_that_is_no_more_is_told_to_people(office: Office,
 
 
 @pytest.mark.slow
-def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing(
+def test_an_import_that_another_version_overtook_is_reported_once_and_leaves_nothing(
     office: Office, workbook: Path
 ) -> None:
     """Nobody can go on with it: its server is no more, and the workbook was replaced."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
-    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), GATHERED)
+    office.kill(IMPORT, office.slot(deployment, by_hand=True, ago=timedelta(0)), STAGED)
     office.database.query("UPDATE task_runs SET flow_run_id = gen_random_uuid()")
     office.watch()
     book = Workbook()
@@ -209,7 +212,7 @@ def test_an_import_that_another_version_overtook_is_told_once_and_leaves_nothing
 
 
 @pytest.mark.slow
-def test_an_import_that_was_given_up_is_not_told_again_once_another_version_overtook_it(
+def test_an_import_that_was_given_up_is_not_reported_again_after_another_version_overtook_it(
     office: Office, workbook: Path
 ) -> None:
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, status, flow_run_id, updated_at)
@@ -219,21 +222,21 @@ def test_an_import_that_was_given_up_is_not_told_again_once_another_version_over
     office.database.query(insert, "old", str(workbook), "processing", run.id, 61)
     office.set(run.id, crashed())
     for _ in range(3):
-        assert office.watch()["imports gone on with"] == 1
+        assert office.watch()["imports resumed"] == 1
         office.set(office.started(deployment)[-1].id, crashed())
     office.watch()
     heard = [f"import_crm_data {workbook} fails"] * 2
     assert office.heard() == heard
     office.database.query(insert, "new", str(workbook), "completed", None, 0)
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
     for _ in range(2):
         office.watch()
     assert office.heard() == [*heard, f"import_crm_data {workbook} works again"]
     assert units(office) == [("failed", 0), ("completed", 0)]
 
 
-def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: Office, workbook: Path) -> None:
+def test_an_import_that_cannot_be_resumed_does_not_delay_the_others(office: Office, workbook: Path) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, attempts, flow_run_id, updated_at)
         VALUES ('import_crm_data', %s, %s, 1, %s, now() - interval '61 seconds')"""
@@ -256,38 +259,40 @@ def test_an_import_that_nobody_could_go_on_with_keeps_no_other_waiting(office: O
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (crashed(), "was broken off"),
+        (crashed(), "crashed: its process died"),
         (State(type=StateType.CANCELLED, name="Missed"), "was missed"),
         (State(type=StateType.PENDING), "is stuck before its start"),
     ],
     ids=["crashed", "missed", "stuck in pending"],
 )
-def test_a_lost_slot_is_made_up_for_by_one_run(office: Office, workbook: Path, left: State[Any], words: str) -> None:
+def test_a_lost_slot_is_backfilled_by_one_run(office: Office, workbook: Path, left: State[Any], words: str) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     lost = office.slot(deployment, left)
     if left.type == StateType.PENDING:  # the server stamps the state with its own time
-        assert office.watch()["slots made up for"] == 0
+        assert office.watch()["runs backfilled"] == 0
         office.grace(0)
         time.sleep(1)
-    assert office.watch()["slots made up for"] == 1
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 1
+    assert office.watch()["runs backfilled"] == 0
     [again] = office.started(deployment)
     assert again.tags == [f"slot:{lost.expected_start_time.isoformat()}"]
     assert words in office.webhook.got[0]["message"]
     assert office.process(IMPORT, again).outcome().state == "COMPLETED"
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(lost.id).state.type in {StateType.CRASHED, StateType.CANCELLED}
 
 
 @pytest.mark.slow
-def test_a_slot_that_no_worker_takes_is_told_and_made_up_for_once_one_is_back(office: Office, workbook: Path) -> None:
+def test_a_slot_that_no_worker_takes_is_reported_and_backfilled_when_a_worker_is_back(
+    office: Office, workbook: Path
+) -> None:
     """Lost for six hours: while it waits for a worker a run in its place would only wait beside it."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     waiting = office.slot(deployment, ago=6 * HOUR)
     for _ in range(2):
-        assert office.watch()["slots made up for"] == 0
+        assert office.watch()["runs backfilled"] == 0
     assert office.heard() == [f"import_crm_data {workbook} fails"]
     assert "no worker has taken it" in office.webhook.got[0]["message"]
     assert office.process(IMPORT, waiting).outcome().state == "CANCELLED"  # the worker is back: it is missed
@@ -295,7 +300,7 @@ def test_a_slot_that_no_worker_takes_is_told_and_made_up_for_once_one_is_back(of
         office.watch()
     [again] = office.started(deployment)
     assert office.process(IMPORT, again).outcome().state == "COMPLETED"
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
     assert contacts(office) == 30
     assert office.heard()[1:] == [f"import_crm_data {workbook} works again"]
 
@@ -307,10 +312,12 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
 ) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, State(type=StateType(state)))
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
 
 
-def test_a_deployment_that_nobody_could_watch_keeps_no_other_from_being_watched(office: Office, workbook: Path) -> None:
+def test_a_deployment_that_cannot_be_watched_does_not_stop_the_watch_of_the_others(
+    office: Office, workbook: Path
+) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     strange = office.deploy(IMPORT, {"workbook": 5})
     office.slot(strange, State(type=StateType.COMPLETED))
@@ -335,7 +342,7 @@ def test_a_slot_of_a_paused_deployment_is_not_lost(office: Office, workbook: Pat
     office.slot(deployment, crashed())
     with get_client(sync_client=True) as client:
         client.pause_deployment(deployment)
-    assert office.watch()["slots made up for"] == 0
+    assert office.watch()["runs backfilled"] == 0
 
 
 @pytest.fixture(scope="module")
@@ -350,7 +357,7 @@ def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(
     world.reset(missions())
     deployment = office.deploy(MONITOR, {"source": "testland", "base_url": world.ministry.url})
     lost = office.slot(deployment, crashed())
-    assert office.watch()["slots made up for"] == 1
+    assert office.watch()["runs backfilled"] == 1
     [again] = office.started(deployment)
     assert office.process(MONITOR, again).outcome().state == "COMPLETED"
     [row] = office.database.query("SELECT idempotency_key, status FROM task_runs")
@@ -368,26 +375,26 @@ def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(
 
 
 def later(office: Office, days: float) -> tuple[int, list[str]]:
-    """How many jobs are late when so many days have passed, and what was heard by then."""
+    """How many jobs are silent after so many days, and the titles of the messages by then."""
     with disable_run_logger():
-        watched = [job for job in steps.jobs() if job.id in office.deployments]
-        late = steps.listen_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
+        watched = [job for job in jobs() if job.id in office.deployments]
+        late = steps.check_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
         deliver_outbox.fn()
     return late, office.heard()
 
 
-def test_silence_is_told_once_when_a_slot_has_passed_without_success_and_not_before(office: Office) -> None:
+def test_silence_is_reported_once_when_a_slot_has_passed_without_success_and_not_before(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     assert later(office, 0) == (0, [])
     assert later(office, 0.9) == (0, [])  # due in 23 hours
     assert later(office, 1) == (1, ["import_crm_data /srv/people.xlsx fails"])
     assert later(office, 2) == (1, ["import_crm_data /srv/people.xlsx fails"])
-    assert "it has never had one" in office.webhook.got[0]["message"]
+    assert "it has never succeeded" in office.webhook.got[0]["message"]
     office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
     assert later(office, 0.5) == (0, [f"import_crm_data /srv/people.xlsx {what}" for what in ("fails", "works again")])
 
 
-def test_a_deployment_paused_for_longer_than_its_schedule_is_told(office: Office) -> None:
+def test_a_deployment_paused_for_longer_than_its_schedule_is_reported(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     office.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
     with get_client(sync_client=True) as client:
@@ -397,21 +404,21 @@ def test_a_deployment_paused_for_longer_than_its_schedule_is_told(office: Office
     assert "Its deployment is paused" in office.webhook.got[0]["message"]
 
 
-def test_one_that_is_at_work_has_until_the_next_slot(office: Office) -> None:
+def test_a_running_job_has_until_the_next_slot(office: Office) -> None:
     deployment = office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     office.slot(deployment, State(type=StateType.RUNNING), ago=timedelta(0))
     assert later(office, 1) == (0, [])
     assert later(office, 2)[0] == 1
 
 
-def test_a_file_of_the_pattern_that_is_told_already_is_not_told_as_silence_too(office: Office) -> None:
+def test_a_file_of_the_pattern_that_was_reported_is_not_reported_as_silence_too(office: Office) -> None:
     office.deploy(IMPORT, {"workbook": "/srv/*.xlsx"})
     with transaction() as connection:
-        episodes.begin(connection, "import_crm_data", "/srv/bad.xlsx")
+        incidents.open_incident(connection, "import_crm_data", "/srv/bad.xlsx")
     assert later(office, 1) == (1, [])
 
 
-def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office) -> None:
+def test_a_job_that_does_not_report_itself_is_reported_by_the_watchdog(office: Office) -> None:
     """Any flow with an entry in prefect.yaml."""
     deployment = office.deploy("flows.weekly_letter.weekly_letter", {})
     office.slot(deployment, State(type=StateType.FAILED), ago=timedelta(0))
@@ -422,7 +429,9 @@ def test_a_job_that_tells_nothing_itself_is_told_by_the_watchdog(office: Office)
     assert later(office, 0)[1][1].endswith(" works again")
 
 
-def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: Office, workbook: Path) -> None:
+def test_a_run_after_which_a_person_succeeded_in_another_way_is_not_reported_again(
+    office: Office, workbook: Path
+) -> None:
     """As in the foreground, of which the deployment knows nothing."""
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, crashed(), by_hand=True, ago=timedelta(minutes=30))
@@ -434,7 +443,7 @@ def test_a_run_that_a_person_made_good_in_another_way_is_not_told_again(office: 
         str(workbook),
     )
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
     office.watch()
     assert office.heard() == [f"import_crm_data {workbook} fails", f"import_crm_data {workbook} works again"]
 
@@ -450,17 +459,17 @@ def done_in_the_foreground(office: Office, workbook: Path, at: datetime, run: UU
         at,
     )
     with disable_run_logger(), transaction() as connection:
-        working(connection, "import_crm_data", str(workbook))
+        report_recovery(connection, "import_crm_data", str(workbook))
 
 
 @pytest.mark.slow
-def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_told_again(
+def test_a_slot_that_was_given_up_and_then_done_in_the_foreground_is_not_reported_again(
     office: Office, workbook: Path
 ) -> None:
     deployment = office.deploy(IMPORT, {"workbook": str(workbook)})
     office.slot(deployment, crashed())
     for _ in range(3):
-        assert office.watch()["slots made up for"] == 1
+        assert office.watch()["runs backfilled"] == 1
         office.set(office.started(deployment)[-1].id, crashed())
     office.watch()
     done_in_the_foreground(office, workbook, datetime.now(UTC))
@@ -469,7 +478,7 @@ def test_a_slot_that_was_given_up_and_then_made_good_in_the_foreground_is_not_to
     assert office.heard() == [f"import_crm_data {workbook} {what}" for what in ("fails", "fails", "works again")]
 
 
-def test_a_slot_is_not_made_good_by_what_another_deployment_did_with_the_same_workbook(
+def test_a_slot_is_not_done_by_what_another_deployment_did_with_the_same_workbook(
     office: Office, workbook: Path
 ) -> None:
     """It may be another sheet of it."""
@@ -478,7 +487,7 @@ def test_a_slot_is_not_made_good_by_what_another_deployment_did_with_the_same_wo
     office.slot(lost, crashed())
     run = office.slot(other, State(type=StateType.COMPLETED), ago=timedelta(0))
     done_in_the_foreground(office, workbook, datetime.now(UTC), run.id)
-    assert office.watch()["slots made up for"] == 1
+    assert office.watch()["runs backfilled"] == 1
 
 
 def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once_that_ends(
@@ -500,13 +509,13 @@ def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once
 def test_a_job_that_seems_late_cannot_be_judged_without_the_database(
     office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which knows of runs in the foreground; that it is gone doctor says by itself."""
+    """The database knows the runs in the foreground; doctor has another check for it."""
     office.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
-    [job] = [job for job in steps.jobs() if job.id in office.deployments]
+    [job] = [job for job in jobs() if job.id in office.deployments]
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/gone")
     forget_settings()
     later = datetime.now(UTC) + timedelta(days=2)
-    assert Doctor(tmp_path).freshness(steps, job, later).verdict == "unknown"
+    assert check_last_success(job, later).verdict == "unknown"
 
 
 def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
@@ -514,7 +523,7 @@ def test_deployments_of_other_projects_are_none_of_ours(office: Office) -> None:
         with get_client(sync_client=True) as client:
             client.update_deployment(office.deploy(entrypoint, {}), DeploymentUpdate(tags=[AT_START]))
     ours = office.deployments[1:]
-    assert [job.id for job in steps.jobs() if job.id in office.deployments] == ours
+    assert [job.id for job in jobs() if job.id in office.deployments] == ours
     at_start = PrefectApi(str(PREFECT_API_URL.value()), ours=True).at_start()
     assert [each for _, each in at_start] == [str(each) for each in ours]
 
@@ -532,7 +541,7 @@ def test_a_held_set_is_reminded_of_once_after_a_day(office: Office) -> None:
 
     def reminded(after: timedelta) -> tuple[int, list[str]]:
         with disable_run_logger():
-            sources = steps.remind_of_held.fn(now + after)
+            sources = steps.remind_of_held_sets.fn(now + after)
             deliver_outbox.fn()
         return sources, office.heard()
 
@@ -560,7 +569,7 @@ def test_what_could_not_be_delivered_is_delivered_by_the_watchdog(office: Office
     assert office.heard() == ["news"]
 
 
-def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
+def test_old_data_are_removed_and_young_ones_and_those_that_wait_stay(office: Office, tmp_path: Path) -> None:
     storage = tmp_path / "storage" / RESULTS
     (storage / "below").mkdir(parents=True)
     for name, age in (("old", 91), ("below/old", 91), ("young", 1)):
@@ -576,7 +585,7 @@ def test_old_traces_go_and_young_ones_and_those_that_wait_stay(office: Office, t
             '{}', status, now() - age * interval '1 day' FROM unnest(ARRAY['sent', 'pending']) status,
             unnest(ARRAY[1, 91]) age""")
     with disable_run_logger():
-        assert steps.remove_old_traces.fn(datetime.now(UTC)) == 5
+        assert steps.remove_old_data.fn(datetime.now(UTC)) == 5
     assert sorted(path.name for path in storage.rglob("*") if path.is_file()) == ["young"]
     kept = office.database.query("SELECT idempotency_key AS key FROM task_runs ORDER BY 1")
     assert [row["key"] for row in kept] == ["completed1", "completed91", "missed1", "skipped1"]
@@ -596,5 +605,5 @@ def test_old_results_of_imports_go_and_those_of_other_projects_stay(
     assert state.is_completed(), state.message
     assert [path for path in storage.rglob("*") if path.is_file()] != [storage / "theirs"], "the import left some"
     with disable_run_logger():
-        steps.remove_old_traces.fn(datetime.now(UTC) + timedelta(days=91))
+        steps.remove_old_data.fn(datetime.now(UTC) + timedelta(days=91))
     assert [path for path in storage.rglob("*") if path.is_file()] == [storage / "theirs"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.crm.collapse import collapse
+from tasks.crm.collapse import find_collapse
 
 NAMES = [f"Ann{n} Lee" for n in range(20)]
 DATES = [f"{n:02} May 2024" for n in range(1, 21)]
@@ -11,14 +11,14 @@ NUMBERS = [str(1000 + n) for n in range(20)]
 
 def refusal(*columns: tuple[str, list[str]], fields: tuple[str, ...] = ("organization",)) -> str:
     told = [(heading, 20, values) for heading, values in columns]
-    return collapse(told, 20, 10, fields, "ui") or ""
+    return find_collapse(told, 20, 10, fields, "ui") or ""
 
 
 @pytest.mark.parametrize("dates", [DATES, ["2024-05-01"], ["May 5, 2024"], NUMBERS, ["https://x.org/1"], ["50 %"]])
 def test_the_column_whose_values_look_like_names_is_named_and_never_a_date_or_number(dates: list[str]) -> None:
     assert 'columns={"Kvasir": "full_name"}' in refusal(("Connected On", dates), ("Kvasir", NAMES))
     alone = refusal(("Connected On", dates), ("URL", ["https://x.org/1"]))
-    assert '"Connected On", "URL"; none of them tells who a row is' in alone
+    assert '"Connected On", "URL"; none of them identifies a person' in alone
     assert "columns=" not in alone
 
 
@@ -35,7 +35,7 @@ def test_where_names_are_whole_no_column_is_taken_for_one() -> None:
 def test_an_id_is_an_external_id_of_a_system() -> None:
     told = refusal(("Account ID", NUMBERS))
     assert 'columns={"Account ID": "external_id"} system="name"' in told
-    command = collapse([("Account ID", 20, NUMBERS)], 20, 10, (), "command line") or ""
+    command = find_collapse([("Account ID", 20, NUMBERS)], 20, 10, (), "command line") or ""
     assert "--column 'Account ID=external_id' --system NAME" in command
 
 
@@ -49,4 +49,4 @@ def test_a_few_different_values_are_no_names() -> None:
 
 
 def test_rows_up_to_the_limit_are_left_to_the_rejects() -> None:
-    assert collapse([("Kvasir", 10, NAMES)], 20, 10, (), "ui") is None
+    assert find_collapse([("Kvasir", 10, NAMES)], 20, 10, (), "ui") is None

@@ -8,17 +8,11 @@ from hypothesis import strategies as st
 from support.staged import texts
 
 from tasks.crm.columns import RULES, clean, evaluate, folded
-from tasks.crm.contact import (
-    Contact,
-    clean_email,
-    clean_line,
-    clean_name,
-    clean_note,
-    clean_phone,
-    clean_whole_name,
-    fold,
-    parse_date,
-)
+from tasks.crm.contact import Contact
+from tasks.crm.rules.dates import parse_date
+from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.phone_number import clean_phone
+from tasks.crm.rules.texts import clean_line, clean_name, clean_note, clean_whole_name, fold
 
 TEXTS = [
     "",

@@ -10,21 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.staged import problems, stage_cells
 
-from tasks.crm.contact import (
-    EMAIL_LENGTH,
-    LINE_LENGTH,
-    NOTE_LENGTH,
-    Contact,
-    Day,
-    clean_email,
-    clean_line,
-    clean_note,
-    clean_phone,
-    parse_date,
-)
-from tasks.crm.names import split_name
+from tasks.crm.contact import Contact
 from tasks.crm.readers.cell import ErrorCell
 from tasks.crm.readers.table import block_of, cell_text
+from tasks.crm.rules.dates import Day, parse_date
+from tasks.crm.rules.email_address import EMAIL_LENGTH, clean_email
+from tasks.crm.rules.names import split_name
+from tasks.crm.rules.phone_number import clean_phone
+from tasks.crm.rules.texts import LINE_LENGTH, NOTE_LENGTH, clean_line, clean_note
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 DAY = dt.date(2024, 2, 29)
@@ -101,13 +94,13 @@ def test_a_note_keeps_its_lines_whatever_system_wrote_them() -> None:
         ("a\0b", "holds a NUL character: type it again"),
         ("ü\0", "holds a NUL character: type it again"),
         ("a\ud800", "holds half a character (a lone surrogate): type it again"),
-        ("x" * (LINE_LENGTH + 1), "has 1,001 characters, at most 1,000 fit: is it in the right column?"),
-        ("ü" * 40_000, "has 40,000 characters, at most 1,000 fit: is it in the right column?"),
+        ("x" * (LINE_LENGTH + 1), "has 1,001 characters, at most 1,000 fit: check that it is in the right column"),
+        ("ü" * 40_000, "has 40,000 characters, at most 1,000 fit: check that it is in the right column"),
         (ErrorCell("#N/A"), "shows #N/A"),
     ],
 )
 @pytest.mark.parametrize("field", ["organization", "last_name", "email", "phone", "street", "city", "tags"])
-def test_a_cell_that_cannot_be_stored_is_told_and_not_cut(field: str, cell: Any, reason: str) -> None:
+def test_a_cell_that_cannot_be_stored_is_rejected_and_not_cut(field: str, cell: Any, reason: str) -> None:
     row = {"organization": "ACME", field: cell}
     assert problems(row) == {field: reason}
     assert [stage_cells(row)[name] for name in ("identity_hash", "organization", "extra")] == [None] * 3
@@ -124,10 +117,10 @@ def test_what_cannot_be_stored_is_shown_visibly() -> None:
     assert raw == [["last_name", ""], ["organization", "a␀b?c"]]
 
 
-def test_a_number_of_more_digits_than_it_keeps_is_refused_and_not_made_up() -> None:
+def test_a_number_that_is_not_stored_exactly_is_rejected() -> None:
     assert cell_text(9007199254740991.0) == "9007199254740991"
     for number in (9007199254740992.0, -1234567890123456789.0, 1e300):
-        with pytest.raises(ValueError, match="more digits than a number keeps: format the cell as text"):
+        with pytest.raises(ValueError, match="more digits than a number can store: format the cell as text"):
             cell_text(number)
     assert block_of([(2, [1234567890123456789.0])]).columns[0].to_pylist() == ["1.23456789012346e+18"]
 

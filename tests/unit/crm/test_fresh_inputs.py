@@ -7,9 +7,12 @@ import pytest
 from support.reading import ReadResult, read
 from support.staged import stage
 
-from tasks.crm.contact import clean_email, clean_name, clean_phone, clean_whole_name
-from tasks.crm.headings import find_headings, map_columns
-from tasks.crm.names import split_name
+from tasks.crm.headings.column_mapping import map_columns
+from tasks.crm.headings.heading_row import find_headings
+from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.names import split_name
+from tasks.crm.rules.phone_number import clean_phone
+from tasks.crm.rules.texts import clean_name, clean_whole_name
 
 
 @pytest.mark.parametrize(
@@ -199,6 +202,6 @@ def test_russian_that_was_taken_for_another_encoding_is_refused(tmp_path: Path) 
     path = tmp_path / "list.csv"
     path.write_text(f"First Name,Last Name,Email\n{twice},i@x.org\n")
     said: ReadResult = read(path)
-    assert "taken for Windows-1251" in said.refused
+    assert "decoded as Windows-1251" in said.refused
     path.write_text("First Name,Last Name,Email\nРСФСР,Рыбаков,i@x.org\nСССР,Ржевский,b@x.org\n")
     assert len(read(path).rows) == 2

@@ -4,8 +4,9 @@ from contextlib import suppress
 
 import pytest
 
-from tasks.crm.heading_table import HeadingTableError, headings_table, read_table
-from tasks.crm.headings import HeadingsError, map_columns, names_fields, repeats_headings, same_headings, score
+from tasks.crm.headings.column_mapping import map_columns, names_fields, repeats_headings, same_headings, score
+from tasks.crm.headings.error import HeadingsError
+from tasks.crm.headings.table import HeadingTableError, read_table
 
 
 def taken(headings, overrides=None, system=None):
@@ -23,7 +24,7 @@ HEADER = "field,rank,rule,source,headings\n"
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("mail,2,,Lists,Mail", "'mail' is no field"),
+        ("mail,2,,Lists,Mail", "'mail' is not a field"),
         ("email,,,Lists,Mail", "the rank is ''"),
         ("email,two,,Lists,Mail", "the rank is 'two'"),
         ("-,1,extra,Lists,Zip", "the rank is '1'"),
@@ -60,14 +61,6 @@ def test_a_table_that_a_spreadsheet_program_saved_is_read():
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
-
-
-def test_the_table_for_the_docs_has_every_field_and_no_rows_without_one():
-    lines = headings_table().splitlines()
-    assert lines[0] == "| field | headings | written by |"
-    assert "| `first_name` | Fornavn | Danish lists, Outlook (Danish) |" in lines
-    assert not any(line.startswith("| `-`") for line in lines)
-    assert all(line.count(" | ") == 2 for line in lines[2:])
 
 
 # --- languages
@@ -183,8 +176,9 @@ def test_a_word_that_is_two_things_goes_by_the_language_of_the_other_headings():
 def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_has_it_so():
     assert taken(["Nume", "Prenume"]) == {"last_name": "Nume", "first_name": "Prenume"}
     assert taken(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
-    with pytest.raises(HeadingsError, match='"Navn" beside a first name can be the whole or the last name'):
+    with pytest.raises(HeadingsError, match='"Navn"') as error:
         map_columns(["Navn", "Fornavn"])
+    assert error.value.codes == ("name_or_last_name",)
 
 
 def test_parts_of_a_name_told_by_a_remark_are_these_parts():
@@ -348,8 +342,8 @@ def test_companies_have_ids_of_their_own_where_their_product_numbers_them_apart_
 def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Kundennr", "Email"], {"Kundennr": "external_id"})
-    assert error.value.problems == ('"Kundennr" is an id of a system that is not known: give system, such as hubspot',)
-    assert "give --system, such as" in error.value.message("command line")
+    assert error.value.codes == ("unknown_system",)
+    assert "give --system, " in error.value.message("command line")
     mapping = map_columns(["Kundennr", "Ort"], {"Kundennr": "external_id"}, system="SAP")
     assert mapping.fields == {0: "external_id", 1: "city"}
     assert mapping.system == "sap"
@@ -369,7 +363,7 @@ def test_the_ids_of_deals_are_no_ids_of_people():
     assert "external_id" not in map_columns(deals).fields.values()
 
 
-# --- what the user says
+# --- the user's mapping
 
 
 def test_an_ignored_column_is_neither_field_nor_extra_nor_shown():
@@ -378,15 +372,16 @@ def test_an_ignored_column_is_neither_field_nor_extra_nor_shown():
     assert mapping.extra == {}
     assert mapping.dropped == {0, 2}
     assert mapping.shown_columns == [1]
-    with pytest.raises(HeadingsError, match="none of them can identify a row"):
+    with pytest.raises(HeadingsError) as error:
         map_columns(["Email", "City"], {"Email": "ignore"})
+    assert error.value.codes == ("nothing_identifies",)
 
 
-def test_an_error_speaks_as_who_asked():
+def test_an_error_names_the_options_of_the_command_line_or_the_parameters_of_the_ui():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Email", "City"], {"Firma": "organization"})
     shown = error.value.message("command line")
-    assert "--column: there is no heading" in shown
+    assert "--column: " in shown
     assert "--column HEADING=FIELD" in shown
     assert "columns=" not in shown
     assert str(error.value) == error.value.message("ui")

@@ -1,4 +1,4 @@
-"""Rows that are no record, and cells that stand in for a name: each beside records that have to arrive."""
+"""Rows that are not records, and placeholders for names, each beside records that must be imported."""
 
 import json
 from collections.abc import Sequence
@@ -99,11 +99,11 @@ def test_a_telephone_number_is_no_sum() -> None:
 
 
 @pytest.mark.parametrize("name", ["TBC", "tbc", "N.N.", "+1", "-", "n/a", "(deleted)", "Unknown", ".", "k.A."])
-def test_a_placeholder_is_nobodys_name(name: str) -> None:
+def test_a_placeholder_is_not_a_name(name: str) -> None:
     guests = stage(["Name", "Diet", "Table"], ["Ann Lee", "vegan", 1], [name, "vegan", 1])
     rows = guests.table.to_pylist()
     assert [row["last_name"] for row in rows] == ["Lee", None]
-    assert "nobody can be told from it" in rows[1]["problems"]
+    assert "the row identifies nobody" in rows[1]["problems"]
     assert json.loads(rows[1]["raw"])[0] == ["Name", name]
     assert guests.null_words == {0: 1}
 
@@ -136,18 +136,18 @@ def test_a_ditto_mark_is_a_fault_of_its_cell(mark: str) -> None:
     assert [row["organization"] for row in rows] == ["Acme", None]
 
 
-def test_a_footer_of_a_text_file_is_told_as_what_it_is(tmp_path: Path) -> None:
+def test_a_footer_of_a_text_file_is_a_remark(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text("Company,City,Phone\nAcme,Bonn,0228 1111111\nConfidential Information - Do Not Distribute\n")
     said = read(path)
-    assert said.problems[1] == [[None, None, "is a remark of the report, no record"]]
+    assert said.problems[1] == [[None, None, "is a remark of the report, not a record"]]
 
 
 def test_headings_in_another_order_begin_another_list() -> None:
     found = reasons(HEADINGS, ANN, ["Company", "Last Name", "First Name", "City"], BOB)
     assert found[0] == ""
     assert "other headings" in found[1]
-    assert "stands below other headings" in found[2]
+    assert "is below other headings" in found[2]
 
 
 def test_rows_that_look_blank_are_blank(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_words_for_nothing_are_blank_and_counted(suffix: str, tmp_path: Path) ->
     found = [(row["organization"], row["first_name"], row["last_name"], row["city"]) for row in said.rows]
     assert found[:3] == [(None, "Ann", "Lee", None), ("Acme", None, "Null", None), ("Beta", "Nan", "None", None)]
     assert [row["extra"] for row in said.rows[:3]] == [{}, {"Shoe": "12"}, {}]
-    assert "nobody can be told" in said.rows[3]["problems"][0][2]
+    assert "the row identifies nobody" in said.rows[3]["problems"][0][2]
     assert dict(said.rows[3]["raw"])["Last Name"] == "<none>"  # what the file says
     assert "(null), n/a, a dash or the like taken for blank cells (15, in columns A, B, C, D, E, F)" in said.assumptions
 
@@ -94,7 +94,7 @@ def test_dashes_are_counted_and_told_and_people_arrive(tmp_path: Path) -> None:
 def test_firms_without_a_name_have_none_and_are_not_one_firm() -> None:
     rows = [["-", "Bonn"], ["nan", "Bonn"], ["none", "Bonn"]]
     for row in stage(["Company", "City"], *rows).table.to_pylist():
-        assert "nobody can be told" in row["problems"]
+        assert "the row identifies nobody" in row["problems"]
 
 
 def test_a_name_of_nothing_but_question_marks_is_rejected() -> None:

@@ -139,7 +139,7 @@ def test_the_totals_row_of_a_table_is_that_of_the_sheet_that_is_read(tmp_path: P
 
 def test_a_form_is_no_list_of_contacts(tmp_path: Path) -> None:
     said = read(sheets(tmp_path / "form.xlsx", {"S": [["Month", "May"], ["Name", "Ada"], ["Phone", "1234"]]}))
-    assert said.refused.startswith("form.xlsx: The headings cannot be used: the headings stand below each other")
+    assert said.refused.startswith("form.xlsx: The headings cannot be used: the headings are below each other")
     assert "Ada" not in said.refused
     told = read(sheets(tmp_path / "told.xlsx", {"S": [["Wer", "x"], ["Lovelace", 1]]}), columns={"Wer": "last_name"})
     assert told.row()["last_name"] == "Lovelace"
@@ -151,9 +151,9 @@ def test_a_sheet_that_is_asked_for_is_read_even_if_hidden(tmp_path: Path) -> Non
 
 def test_a_sheet_that_is_asked_for_is_never_replaced_by_another(tmp_path: Path) -> None:
     path = several_sheets(tmp_path / "book.xlsx")
-    assert read(path, sheet="Nowhere").refused == "book.xlsx has no sheet 'Nowhere': Old, Figures, People"
+    assert read(path, sheet="Nowhere").refused == "book.xlsx has no sheet 'Nowhere'; its sheets: Old, Figures, People"
     said = read(path, sheet="Figures")
-    assert said.refused.startswith("book.xlsx: The headings cannot be used: none of them can identify a row")
+    assert said.refused.startswith("book.xlsx: The headings cannot be used: none of them identifies a row")
     assert not said.rows
 
 
@@ -279,7 +279,7 @@ def test_sheets_whose_headings_differ_are_never_read_as_if_they_did_not(
     said = read(path, sheet="*")
     assert said.refused == (
         f"book.xlsx: the headings of sheet 'B' differ from those of 'A': {says}; "
-        "make them alike, hide the sheet, or import the sheets one by one"
+        "give them the same headings, hide the sheet, or import each sheet separately"
     )
     assert not said.rows
 
@@ -287,14 +287,14 @@ def test_sheets_whose_headings_differ_are_never_read_as_if_they_did_not(
 def test_of_all_sheets_the_one_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
     path = sheets(tmp_path / "book.xlsx", {"A": [HEADINGS, ADA], "B": [["Year", "Visitors"], [2024, 17]]})
     refused = read(path, sheet="*").refused
-    assert refused.startswith("book.xlsx: sheet 'B': The headings cannot be used: none of them can identify a row")
+    assert refused.startswith("book.xlsx: sheet 'B': The headings cannot be used: none of them identifies a row")
     blank = read(sheets(tmp_path / "blank.xlsx", {"A": [], "B": []}), sheet="*").refused
-    assert blank == "blank.xlsx has no rows: was the right file exported?"
+    assert blank == "blank.xlsx has no rows: check that you exported the right file"
 
 
 def test_two_columns_on_one_field_is_one_error_that_lists_all_headings(tmp_path: Path) -> None:
     refused = read(csv(tmp_path / "a.csv", "Last Name,Email,E-Mail,Zip\nAda,a@x.org,b@x.org,1\n")).refused
-    assert "two columns on one field: email" in refused
+    assert "two columns for one field: email" in refused
     for heading in ('A "Last Name"', 'B "Email"', 'C "E-Mail"', 'D "Zip"'):
         assert heading in refused
     assert "\n" not in refused
@@ -315,7 +315,9 @@ def test_a_workbook_without_rows_is_refused(tmp_path: Path, rows: list[list[Any]
 
 def test_headings_without_rows_are_refused(tmp_path: Path) -> None:
     said = read(workbook(tmp_path / "book.xlsx", [HEADINGS]))
-    assert said.refused == "book.xlsx has headings but no rows on sheet 'Contacts': was the right file exported?"
+    assert (
+        said.refused == "book.xlsx has headings but no rows on sheet 'Contacts': check that you exported the right file"
+    )
 
 
 # --- what becomes of cells

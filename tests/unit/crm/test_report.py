@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.crm.headings import FIELDS
-from tasks.crm.report import ImportReport, markdown, remarks, safe, unescaped
+from tasks.crm.headings.table import FIELDS
+from tasks.crm.import_report import ImportReport, safe, unescaped
+from tasks.crm.report import markdown, remarks
 from tasks.crm.report_parts import PARTS, fill_rates
-from tasks.crm.steps import shown_reports
-from tasks.markdown_table import markdown_table
+from tasks.crm.reporting import reports_as_text
+from tasks.markdown import markdown_table
 
 BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (
@@ -59,7 +60,7 @@ def test_no_text_of_a_workbook_becomes_markup_or_a_line_or_a_cell_of_its_own(tex
 @pytest.mark.parametrize("heading", ["full_name", "R&D *", "<Firma> [1]", r"a\_b", "&lt;", "Tel|Fax"])
 def test_a_heading_can_be_copied_from_the_terminal_and_stays_harmless_on_the_page(heading: str) -> None:
     told = report(heading)
-    assert f"| {heading} |" in shown_reports([told.model_dump(mode="json")])
+    assert f"| {heading} |" in reports_as_text([told.model_dump(mode="json")])
     assert f"| {safe(heading)} |" in markdown(told)
     assert safe(heading) != heading
 

@@ -7,8 +7,9 @@ import xlsxwriter
 from support.reading import csv, read, workbook
 from support.staged import problems, stage, stage_cells
 
-from tasks.crm.contact import clean_email, clean_phone
-from tasks.crm.names import split_name
+from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.names import split_name
+from tasks.crm.rules.phone_number import clean_phone
 
 # --- telephone numbers
 

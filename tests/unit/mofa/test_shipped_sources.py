@@ -118,6 +118,14 @@ def test_short_notations_of_telephone_numbers_are_the_numbers_they_stand_for(old
     assert ("fax" not in differences(_korean("1", old), _korean("1", new))) is same
 
 
+def test_a_blank_beside_a_korean_letter_is_no_change():
+    (before,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구 종로 38 Tower A", *_ROW[6:], "1", "2")]))
+    (after,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구  종로38, Tower A", *_ROW[6:], "1", "2")]))
+    (moved,) = korea.parse(korea_page(1, [(*_ROW[:5], "서울시 종로구 종로 38 TowerA", *_ROW[6:], "1", "2")]))
+    assert differences(before, after) == []
+    assert differences(before, moved) == ["address"]
+
+
 def test_a_full_page_of_korea_leads_to_the_next_and_a_shorter_one_ends_the_list():
     items = [(f"나라{number}", *_ROW[1:], "700-1", "700-2") for number in range(5)]
     (following,) = korea.follow(korea_page(7, items))

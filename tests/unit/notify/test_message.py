@@ -13,10 +13,7 @@ from tasks.notify.message import (
     changes_digest,
     failure,
     held_candidate,
-    in_markdown,
-    one_line,
     recovery,
-    safe_address,
 )
 
 RUN = "http://127.0.0.1:4200/runs/flow-run/1"
@@ -59,7 +56,7 @@ def paris(kind, **given) -> News:
         (
             paris("missing"),
             "govuk: 1 missing",
-            "Missing (told as closed if a later run does not find it either) (1)",
+            "Missing (reported as closed if a later run does not find it either) (1)",
             "- British Embassy Paris (France)",
             "- **British Embassy Paris (France)**",
         ),
@@ -104,7 +101,7 @@ def test_one_change_of_each_kind_in_its_exact_words(news, title, heading, plain,
     )
 
 
-def test_the_most_important_stands_first_with_its_own_page():
+def test_the_most_important_is_first_with_its_own_page():
     fields = ["opening_hours", "website", "head_of_mission", "email", "colour", "phone", "address"]
     news = [paris("changed", field=field, old="1", new="2", page=f"{PARIS}/{field}") for field in fields]
     news += [paris("added", key="b", page=f"{PARIS}/b"), paris("closed", key="c", name="Nice", page=f"{PARIS}/c")]
@@ -160,7 +157,7 @@ def test_of_a_long_value_the_part_that_differs_is_shown():
 def test_the_baseline_is_one_summary():
     message = baseline_summary("govuk", missions=717, filled={"opening_hours": 400, "address": 700}, pages=224, run=RUN)
     assert message.title == "govuk: 717 missions watched from now on"
-    lead = "This is the first set of this source, read from 224 pages. What differs from it will be told."
+    lead = "This is the first set of this source, read from 224 pages. Later changes will be reported."
     filled = "- Address: 700 of 717 (98 %)\n- Opening hours: 400 of 717 (56 %)"
     assert message.plain() == f"{lead}\n\nFilled fields\n{filled}\n\nRun: {RUN}"
     assert message.markdown() == f"{lead}\n\n**Filled fields**\n\n{filled}\n\n[Run]({RUN})"
@@ -172,7 +169,7 @@ def test_a_held_set_says_why_and_which_command_accepts_it():
     )
     assert message.title == "govuk: held for review, nothing was changed"
     start = (
-        "The ministry's pages show 800 missions, 717 are known. This set was not believed:\n\n"
+        "The ministry's pages show 800 missions, 717 are known. This set is not plausible:\n\n"
         "- 578 of 717 found again (80.6 %)\n- phone fell from 90 % to 3 %\n\n"
         "If the ministry is right, this applies exactly that set:\n"
     )
@@ -186,22 +183,22 @@ def test_the_command_of_a_set_from_a_mirror_names_it_and_cannot_be_bent():
     assert message.command == "python -m flows.mofa_monitoring 'a b' --base-url 'http://127.0.0.1:8000/;rm' --accept 1"
 
 
-def test_an_episode_is_told_at_its_start_and_its_end():
+def test_an_incident_is_reported_at_its_start_and_its_end():
     since = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
     begun = failure(
         "mofa_monitoring japan", "https://x.example: the server answers 503: try again later", since=since, run=RUN
     )
     assert begun.title == "mofa_monitoring japan fails"
     body = (
-        "Since 2026-11-23 03:00 UTC. You will be told when it works again.\n\n"
+        "Since 2026-11-23 03:00 UTC. A message will follow when it works again.\n\n"
         "- https://x.example: the server answers 503: try again later\n\n"
     )
     assert begun.plain() == f"{body}Run: {RUN}"
     assert begun.markdown() == f"{body}[Run]({RUN})"
     ended = recovery("mofa_monitoring japan", since=since.astimezone(ZoneInfo("Asia/Tokyo")), failures=3, run=RUN)
     assert ended.title == "mofa_monitoring japan works again"
-    assert ended.plain() == f"It had failed 3 times since 2026-11-23 12:00 JST.\n\nRun: {RUN}"
-    assert ended.markdown() == f"It had failed 3 times since 2026-11-23 12:00 JST.\n\n[Run]({RUN})"
+    assert ended.plain() == f"It had failed 3 times since 2026-11-23 03:00 UTC.\n\nRun: {RUN}"
+    assert ended.markdown() == f"It had failed 3 times since 2026-11-23 03:00 UTC.\n\n[Run]({RUN})"
 
 
 HOSTILE = [
@@ -262,21 +259,3 @@ def test_no_value_of_a_page_becomes_markup_or_a_line_of_its_own(value):
         assert message.plain().count("\n- ") == message.markdown().count("\n- ") == len(soup.find_all("li")) == lines
         assert len(message.title.splitlines()) == 1
         assert not set(message.title) & set("<>[]`*")
-
-
-def test_invisible_characters_and_calls_to_everybody_do_not_pass():
-    assert one_line("a\u202eb\u2066c\u200bd\u00ade\0f\ue000") == "abcdef"
-    assert "@everyone" not in one_line("hi @everyone @Here info@embassy.example").lower()
-    assert one_line("info@embassy.example") == "info@embassy.example"
-    assert one_line("می‌خواهم") == "می‌خواهم"
-    assert one_line("x" * 500) == "x" * 199 + "…"
-    assert in_markdown("9~12 <b>") == "9～12 ‹b›"
-
-
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "ftp://x", "http://[", "", None])
-def test_only_web_addresses_become_links(url):
-    assert safe_address(url) is None
-
-
-def test_an_address_cannot_end_its_link():
-    assert safe_address('http://x.example/a) [b](c "d\n<e>') == "http://x.example/a%29%20%5Bb%5D%28c%20%22d%0A%3Ce%3E"

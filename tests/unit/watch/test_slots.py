@@ -15,15 +15,15 @@ DAY = timedelta(days=1)
 
 def run(state: str, name: str | None = None, *, at: timedelta = timedelta(0), **more: Any) -> Run:
     """A run of the slot, or `at` so much later."""
-    given = {"scheduled": True, "stands_in": False, "slot": SLOT + at, "parameters": {"workbook": "x"}}
+    given = {"scheduled": True, "is_backfill": False, "slot": SLOT + at, "parameters": {"workbook": "x"}}
     return Run(
         **{"id": "r", "expected": SLOT + at, "since": SLOT + at, "state": state, "name": name or state} | given | more
     )
 
 
 def instead(state: str, name: str | None = None, *, at: timedelta) -> Run:
-    """A run that stands in for the slot's."""
-    return run(state, name, at=at, scheduled=False, stands_in=True, slot=SLOT)
+    """A backfill run of the slot."""
+    return run(state, name, at=at, scheduled=False, is_backfill=True, slot=SLOT)
 
 
 @pytest.mark.parametrize(
@@ -69,24 +69,24 @@ def test_a_crashed_slot_is_made_up_for_three_times_at_most() -> None:
     for attempts in range(MOST_ATTEMPTS):
         found = lost(*runs)
         assert found is not None
-        assert found.can_be_made_up
+        assert found.can_be_backfilled
         assert found.attempts == attempts
         runs.append(instead("CRASHED", at=(attempts + 1) * MINUTE))
     found = lost(*runs)
     assert found is not None
-    assert not found.can_be_made_up
+    assert not found.can_be_backfilled
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])
-def test_nothing_more_is_started_while_one_stands_in_or_once_it_ended(state: str) -> None:
+def test_nothing_more_is_started_while_one_is_backfill_or_once_it_ended(state: str) -> None:
     assert lost(run("CRASHED"), instead(state, at=58 * MINUTE)) is None
 
 
-def test_a_stand_in_that_waits_for_a_worker_is_told_and_not_doubled() -> None:
+def test_a_backfill_that_waits_for_a_worker_is_late_and_not_doubled() -> None:
     found = lost(run("CRASHED"), instead("SCHEDULED", "Late", at=MINUTE))
     assert found is not None
     assert found.trouble == "late"
-    assert not found.can_be_made_up
+    assert not found.can_be_backfilled
 
 
 def test_only_the_last_slot_counts() -> None:
@@ -96,7 +96,7 @@ def test_only_the_last_slot_counts() -> None:
     assert found.run.slot == SLOT + DAY
 
 
-def test_what_somebody_ran_by_hand_since_makes_up_for_the_slot_if_it_is_the_same() -> None:
+def test_a_success_by_hand_replaces_the_slot_if_it_did_the_same() -> None:
     by_hand = {"scheduled": False, "at": MINUTE}
     assert lost(run("CRASHED"), run("COMPLETED", **by_hand)) is None
     assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **by_hand)) is not None
@@ -110,16 +110,16 @@ def test_a_job_without_a_slot_yet_has_lost_nothing() -> None:
 
 def test_a_job_is_silent_once_its_slot_and_the_grace_are_over() -> None:
     due = [SLOT, SLOT + DAY]
-    assert silent_since(due, SLOT + GRACE, GRACE, at_work=False) is None
-    assert silent_since(due, SLOT + GRACE + MINUTE, GRACE, at_work=False) == SLOT
+    assert silent_since(due, SLOT + GRACE, GRACE, in_work=False) is None
+    assert silent_since(due, SLOT + GRACE + MINUTE, GRACE, in_work=False) == SLOT
 
 
-def test_a_job_at_work_has_until_the_slot_after() -> None:
+def test_a_running_job_has_until_the_slot_after() -> None:
     due = [SLOT, SLOT + DAY]
-    assert silent_since(due, SLOT + DAY, GRACE, at_work=True) is None
-    assert silent_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, at_work=True) == SLOT
-    assert silent_since([SLOT], SLOT + 9 * DAY, GRACE, at_work=True) is None
+    assert silent_since(due, SLOT + DAY, GRACE, in_work=True) is None
+    assert silent_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, in_work=True) == SLOT
+    assert silent_since([SLOT], SLOT + 9 * DAY, GRACE, in_work=True) is None
 
 
 def test_a_job_that_is_never_due_is_never_late() -> None:
-    assert silent_since([], SLOT, GRACE, at_work=False) is None
+    assert silent_since([], SLOT, GRACE, in_work=False) is None

@@ -63,10 +63,10 @@ def test_a_gz_is_read_and_named_by_what_is_inside(tmp_path: Path) -> None:
     assert "is a compressed file that is damaged or incomplete" in refusal(path)
 
 
-def test_several_files_are_listed_and_none_is_told(tmp_path: Path) -> None:
+def test_several_files_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
     said = refusal(zipped(tmp_path / "a.zip", {"one.csv": CSV, "two.csv": CSV}))
     assert said == (
-        "a.zip is a compressed file that holds 2 files (one.csv, two.csv): unpack it and import the one you mean"
+        "a.zip is a compressed file that holds 2 files (one.csv, two.csv): unpack it and import the right one"
     )
     assert "a.zip is a compressed file with nothing in it" in refusal(zipped(tmp_path / "a.zip", {"__MACOSX/x": b""}))
     assert "and 20 more" in refusal(zipped(tmp_path / "a.zip", {f"{n}.csv": CSV for n in range(30)}))

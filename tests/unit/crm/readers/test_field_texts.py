@@ -94,7 +94,7 @@ def test_null_of_mysql_is_blank() -> None:
     ("name", "says"),
     [
         ("mixed_enc.csv", "mixes UTF-8 with another encoding"),
-        ("ufffd.csv", "has lost 2 letters before it was written"),
+        ("ufffd.csv", "lost 2 letters before it was written"),
         ("contacts.ndjson", "is JSON, not a workbook"),
         ("mhtml.xls", "is a web archive (MHTML), not a workbook"),
         ("book.numbers", "is an Apple Numbers document, not a workbook"),

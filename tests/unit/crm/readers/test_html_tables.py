@@ -122,7 +122,10 @@ def test_spanned_cells_stand_where_they_are_and_are_told(file: Path) -> None:
         ),
         ("<html><body><div>Ann Lee</div><div>a@x.org</div></body></html>", "is a web page without a table of data"),
         ("\r\n<div><p>Ann Lee</p></div>", "is a web page without a table of data"),
-        ("<html><table><tr><td>Name</td><td>X</td></tr><tr><td>Ann Lee</td><td", "is a web page that breaks off"),
+        (
+            "<html><table><tr><td>Name</td><td>X</td></tr><tr><td>Ann Lee</td><td",
+            "is a web page that ends inside",
+        ),
     ],
 )
 def test_a_page_without_a_whole_table_is_refused_for_what_it_is(file: Path, page: str, says: str) -> None:
@@ -205,7 +208,7 @@ def test_one_heading_of_a_name_over_two_filled_columns_is_asked_about(tmp_path: 
 
     refused = read_staged(write("Ann", "Lee"), asked_by="command line").refused
     assert '"Name" is merged over several columns' in refused
-    assert 'say with --column what it is in column A, and what "Column B" is' in refused
+    assert 'map with --column this heading (column A), and "Column B"' in refused
     assert "Ann" not in refused
     told = read_staged(path, columns={"Name": "first_name", "Column B": "last_name"}).row()
     assert (told["first_name"], told["last_name"], told["extra"]) == ("Ann", "Lee", {})

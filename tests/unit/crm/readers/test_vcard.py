@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.reading import read as read_staged
 
-from tasks.crm.headings import map_columns
+from tasks.crm.headings.column_mapping import map_columns
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 
@@ -222,8 +222,8 @@ def test_groups_are_rejected_and_companies_are_organizations(file: Path) -> None
         + card("N:Lee;Ann;;;", "FN:Ann Lee", "ORG:Ann Lee"),
     )
     assert faults == {
-        2: "is a card (vCard) of a group, no contact", 3: "is a card (vCard) of a group, no contact",
-        4: "is a card (vCard) of a location, no contact",
+        2: "is a card (vCard) of a group, not of a contact", 3: "is a card (vCard) of a group, not of a contact",
+        4: "is a card (vCard) of a location, not of a contact",
     }  # fmt: skip
     assert [list(each) for each in cards[:3]] == [["Card"]] * 3
     assert cards[3:] == [
@@ -240,8 +240,8 @@ def test_groups_are_rejected_and_companies_are_organizations(file: Path) -> None
     [
         ("BEGIN:VCARD\nVERSION:3.0\nN:Lee;Ann\n", "in line 1, is a card (vCard) without an end"),
         (card("no colon", "N:Lee;Ann"), "in line 1, is a card (vCard) that cannot be read: line 3 of the file is no"),
-        (card("KIND:group", "FN:Lee"), "in line 1, is a card (vCard) of a group, no contact"),
-        (card(), "in line 1, is a card (vCard) that says nothing"),
+        (card("KIND:group", "FN:Lee"), "in line 1, is a card (vCard) of a group, not of a contact"),
+        (card(), "in line 1, is a card (vCard) without content"),
     ],
 )
 def test_a_file_without_a_card_that_can_be_read_is_refused(file: Path, text: str, why: str) -> None:
@@ -258,11 +258,11 @@ def test_a_reject_keeps_the_text_of_its_card_and_its_line(file: Path) -> None:
         None, "BEGIN:VCARD\nVERSION:3.0\nN:Ray;Bob\nno colon\nEND:VCARD", "a remark", None
     ]  # fmt: skip
     assert faults == {
-        3: "is a card (vCard) that cannot be read: line 8 of the file is no property", 4: "is text between cards"
+        3: "is a card (vCard) that cannot be read: line 8 of the file is not a property", 4: "is text between cards"
     }  # fmt: skip
     problems = [row["problems"] for row in read_staged(file).rows]
     assert problems[0] is None
-    assert problems[1][0][2].endswith("is no property (from line 5 on)")
+    assert problems[1][0][2].endswith("is not a property (from line 5 on)")
     assert problems[3] == [["Phone", "2024-01-02", "is a date, not a telephone number (from line 11 on)"]]
 
 

@@ -59,7 +59,7 @@ def test_cells_come_as_they_are_with_excels_row_numbers_from_column_a(tmp_path: 
             (5, [None, "  Zoë ", "94523", "FALSE", "2024-02-29", "2024-02-29 13:30:00"]),
             (6, [None, "Nought", "0", "007"]),
         ]
-        with pytest.raises(WorkbookError, match=r"book.xlsx has no sheet 'Nowhere': Contacts, Old"):
+        with pytest.raises(WorkbookError, match=r"book.xlsx has no sheet 'Nowhere'; its sheets: Contacts, Old"):
             list(book.blocks("Nowhere"))
 
 
@@ -179,8 +179,8 @@ def test_a_cell_of_a_type_that_nobody_knows_is_read_as_text(tmp_path: Path) -> N
         (OLE + "EncryptedPackage".encode("utf-16-le"), "is password-protected"),
         (OLE + "Workbook".encode("utf-16-le"), "is damaged or incomplete"),
         (bytes(range(256)) * 40, "is neither a workbook nor a table of text"),
-        (b"\xff\xfea\x00,\x00b", "begins as UTF-16 text but does not go on so"),
-        (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-32-le"), "begins as UTF-16 text but does not go on so"),
+        (b"\xff\xfea\x00,\x00b", "begins as UTF-16 text but continues differently"),
+        (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-32-le"), "begins as UTF-16 text but continues differently"),
         (b"PK\x05\x06" + b"\0" * 18, "is damaged or incomplete"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -223,9 +223,9 @@ def test_a_panic_of_the_reader_is_a_sentence() -> None:
     class PanicException(BaseException):
         pass
 
-    with pytest.raises(WorkbookError, match="x is damaged"), workbook._in_our_words("x is damaged"):
+    with pytest.raises(WorkbookError, match="x is damaged"), workbook._as_workbook_error("x is damaged"):
         raise PanicException
-    with pytest.raises(MemoryError), workbook._in_our_words("x is damaged"):
+    with pytest.raises(MemoryError), workbook._as_workbook_error("x is damaged"):
         raise MemoryError
 
 

@@ -176,7 +176,7 @@ def test_each_form_of_a_cell_is_what_a_person_sees() -> None:
     assert faults == []
 
 
-def test_faults_are_told_with_their_place_and_the_text_stays() -> None:
+def test_faults_have_their_place_and_the_text_stays() -> None:
     cells = [
         '<c r="{}"><v>12345678901234567</v></c>',
         '<c r="{}" t="str"><v>_xD83D_</v></c>',
@@ -187,7 +187,7 @@ def test_faults_are_told_with_their_place_and_the_text_stays() -> None:
     (rows, faults), _ = searched(sheet_xml(rows_xml([(ROW_FORMS[0], []), (ROW_FORMS[0], cells)])))
     assert rows == [(2, ["1.23456789012346e+16", "?", "b\ufffdd", "#VALUE!", NOT_CALCULATED])]
     assert faults == [
-        (2, 0, "has more digits than a number keeps: format the cell as text and type it again"),
+        (2, 0, "has more digits than a number can store: format the cell as text and type it again"),
         (2, 1, HALF_A_CHARACTER),
         (2, 2, HALF_A_CHARACTER),
         (2, 3, "shows #VALUE!"),
@@ -264,7 +264,7 @@ def test_a_window_that_begins_with_a_row_that_was_read_is_no_usual_one() -> None
         with pytest.raises(UnusualXmlError):
             list(search.blocks(numbered([late, 6]).encode()))
     stream = io.BytesIO(sheet_xml(numbered([1, 2, 5, 3, 6])))
-    with pytest.raises(ValueError, match="in no order"):
+    with pytest.raises(ValueError, match="not in order"):
         list(Parser(values(), STRINGS).blocks(stream, search.count, search.last))
 
 

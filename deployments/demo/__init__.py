@@ -1,0 +1,1 @@
+"""`make demo`: a small invented ministry on loopback, watched on four days."""

@@ -1,0 +1,90 @@
+"""The command: python -m deployments.doctor."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from db.engine import DatabaseError, database_settings, engine, lock_engine
+from db.settings import SettingsError
+from deployments.doctor.alerts import AlertMemory, send_alerts
+from deployments.doctor.checks import check_all
+from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
+from tasks.notify.channels import channels, notify_settings
+from tasks.prefect_server import state_of_make_up
+
+RECHECK_SECONDS = 20  # before --notify reports a failure: make up restarts what has died
+NOT_INHERITED = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.doctor",
+        description="Checks everything that the jobs need. Exit code 0: all is well; 1: something needs attention; "
+        "2: a check fails.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--notify", action="store_true", help="report failures and recoveries to NOTIFY_URLS, once")
+    given = parser.parse_args(arguments)
+    try:
+        data_dir = database_settings().data_dir
+        inherit_settings(data_dir)
+        findings = check_all(data_dir)
+        if given.notify:
+            findings = _after_alerts(data_dir, findings, time.sleep)
+    except (DatabaseError, SettingsError) as error:
+        findings = [Finding("settings", "failed", str(error), "correct it")]
+    print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
+    return max(EXIT_CODES[each.verdict] for each in findings)
+
+
+def inherit_settings(data_dir: Path) -> None:
+    """Take the settings that are not set here from the processes of `make up`: database, server, channels."""
+    state = state_of_make_up(data_dir) or {"children": {}}
+    for child in state["children"].values():
+        with contextlib.suppress(psutil.Error, OSError, KeyError):
+            process = psutil.Process(child["pid"])
+            if process.create_time() == child["create_time"]:
+                for name, value in process.environ().items():
+                    if name not in NOT_INHERITED:
+                        os.environ.setdefault(name, value)
+    if auth := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
+    os.environ.setdefault("PREFECT_HOME", str(data_dir / "prefect"))
+    for cached in (database_settings, notify_settings, engine, lock_engine):
+        cached.cache_clear()
+
+
+def _after_alerts(data_dir: Path, findings: list[Finding], wait: Callable[[float], None]) -> list[Finding]:
+    """Send the alerts; returns the findings, made again if there was a new failure, and those about the alerts."""
+    memory = AlertMemory(data_dir)
+    if any(each.verdict == "failed" and each.alert and each.check not in memory.reported for each in findings):
+        wait(RECHECK_SECONDS)
+        findings = check_all(data_dir)
+    try:
+        problems = send_alerts(findings, memory, channels(), datetime.now(UTC))
+        memory.save()
+    except (SettingsError, OSError) as error:
+        problems = [str(error)]
+    return [*findings, *(Finding("alerts", "failed", each, "correct NOTIFY_URLS or DATA_DIR") for each in problems)]
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    marks: dict[Verdict, str] = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "unknown": "?"}
+    for each in findings:
+        print(f"{marks[each.verdict]:<8}{each.check:<12} {each.text}")
+        if each.verdict in {"warning", "failed"} and each.advice:
+            print(f"{'':<20} → {each.advice}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The settings of `make up`, and the environment that it gives to the server and the worker."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError, field_validator
+
+from db.errors import UserError
+from db.settings import env_file
+from deployments.processes import MARK
+from tasks.admission_settings import AdmissionSettings
+from tasks.crm.download import located
+from tasks.prefect_server import ServerSettings
+
+SAMPLE = Path(__file__).parents[1] / "sample" / "crm_sample.xlsx"
+_PROFILE = {"PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}  # name a profile that does not exist in our PREFECT_HOME
+
+
+class StartError(UserError):
+    """`make up` cannot run; the message says why and what to do."""
+
+
+class UpSettings(AdmissionSettings, ServerSettings):
+    """The settings of `make up` itself, and those that it passes to the worker."""
+
+    ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
+    crm_workbook: str | None = Field(
+        None,
+        description="Path, glob or URL of the workbook; empty: for `make up` the sample, if the database is embedded, "
+        "else none",
+    )
+    task_timezone: str = Field("UTC", description="Time zone of the schedules, like Europe/Berlin")
+
+    @field_validator("task_timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("no such time zone; write it like Europe/Berlin") from error
+        return name
+
+
+@cache
+def up_settings() -> UpSettings:
+    """The settings, read once.
+
+    Raises:
+        StartError: names each wrong setting and its value; none of them is a secret.
+    """
+    try:
+        return UpSettings(_env_file=env_file())
+    except ValidationError as error:
+        wrong = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise StartError("; ".join(wrong).replace("Value error, ", "")) from error
+
+
+def environment_of_children(
+    settings: UpSettings, data_dir: Path, mark: str, address: str, given: Mapping[str, str], *, embedded: bool
+) -> dict[str, str]:
+    """The environment of the server and the worker.
+
+    Args:
+        settings: of `make up`.
+        data_dir: DATA_DIR.
+        mark: the value of MARK, by which the processes are found again.
+        address: the database's URL, with its password.
+        given: the environment of `make up`.
+        embedded: whether the database is the embedded one, into which the sample may be imported.
+    """
+    ours = {
+        MARK: mark,
+        "DATABASE_URL": address,
+        "DATA_DIR": str(data_dir),
+        "TASK_TIMEZONE": settings.task_timezone,  # prefect.yaml reads it
+        "TASK_MAX_INSTANCES": str(settings.task_max_instances),
+        "TASK_MISFIRE_GRACE": str(settings.task_misfire_grace),
+        "PREFECT_HOME": str(data_dir / "prefect"),
+        "PYTHONUNBUFFERED": "1",  # so that the logs are complete when a process dies
+    }
+    workbook = settings.crm_workbook or (str(SAMPLE) if embedded else None)
+    if workbook:
+        # Absolute, because a worker runs its flows in a directory of its own.
+        ours["CRM_WORKBOOK"] = located(workbook)
+    for name in ("NO_PROXY", "no_proxy"):  # the processes must not reach each other through a proxy
+        ours[name] = ",".join(filter(None, [given.get(name), "127.0.0.1", "localhost"]))
+    defaults = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # how soon a run whose process was killed can be noticed
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+    }
+    if auth := given.get("PREFECT_SERVER_API_AUTH_STRING"):
+        defaults["PREFECT_API_AUTH_STRING"] = auth
+    return defaults | {name: value for name, value in given.items() if name not in _PROFILE} | ours

@@ -1,0 +1,312 @@
+"""The order in which `make up` starts and stops everything."""
+
+import contextlib
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+from dotenv import dotenv_values
+from sqlalchemy.exc import DBAPIError
+
+from db import embedded
+from db.embedded_location import EmbeddedError
+from db.engine import database_url, engine, explain, upgrade
+from db.settings import env_file
+from db.times import duration_text
+from deployments import automations, sqlite_turns
+from deployments.demo import ministry as demo
+from deployments.prefect_api import IMPORT, MONITOR, POOL, PrefectApi
+from deployments.processes import Child, end_processes, is_flow_run, marked_processes
+from deployments.up.first_run import FirstRun
+from deployments.up.ports import free_ports
+from deployments.up.settings import StartError, UpSettings, environment_of_children
+from deployments.up.state import State
+from deployments.up.stopping import Signals, Stopped
+from deployments.up.supervision import Supervisor
+from deployments.up.terminal import print_line, timed
+from tasks.counts import counted
+
+SERVER_SECONDS = 90  # the first start creates Prefect's own tables, on a slow machine
+WORKER_SECONDS = 60
+DEPLOY_SECONDS = 180
+
+
+class Up:
+    """One `make up`: `run` starts everything and returns after it was asked to stop."""
+
+    def __init__(self, settings: UpSettings, data_dir: Path, signals: Signals) -> None:
+        self.settings, self.data_dir, self.signals = settings, data_dir, signals
+        self.processes = Supervisor(data_dir, signals)
+        self.env: dict[str, str] = {}  # of the children
+        self.embedded = False  # whether the database is the embedded one
+        self.state = State(data_dir)  # what up.json says
+        self.cleanup = contextlib.ExitStack()  # what ends with this object, beside processes and database
+        self._server: PrefectApi | None = None
+
+    @property
+    def worker_name(self) -> str:
+        """The name of the worker: always the same for this data directory, and different for any other."""
+        return f"make-up-{socket.gethostname()}-{hashlib.sha256(self.processes.mark.encode()).hexdigest()[:8]}"
+
+    @property
+    def own_server(self) -> bool:
+        """Whether this starts and stops the Prefect server."""
+        return self.settings.prefect_api_url is None
+
+    @property
+    def workers_are_local(self) -> bool:
+        """Whether all workers of the server run on this machine, where process numbers tell which runs are alive."""
+        return self.own_server and "PREFECT_SERVER_API_HOST" not in self.env
+
+    @property
+    def server(self) -> PrefectApi:
+        """The Prefect server, once its address is known."""
+        if self._server is None:
+            raise RuntimeError("the server's address is not known yet")
+        return self._server
+
+    def run(self) -> None:
+        """Start everything, supervise it until a signal comes, stop it.
+
+        Raises:
+            StartError, CrashLoopError, DatabaseError, EmbeddedError: after everything that was started was stopped.
+        """
+        self.state.save()
+        try:
+            self.stop_leftovers()
+            self.start_database()
+            self.start_server()
+            self.expect_no_other_database()
+            self.deploy()
+            self.start_worker()
+            first_runs = [*self.start_first_runs(), *self.start_demo()]
+            ui, logs = self.state["ui_url"], self.data_dir / "logs"
+            print_line("ready", f"UI at {ui} - logs in {logs} - Ctrl-C stops everything")
+            self.supervise(first_runs)
+        except Stopped:
+            with contextlib.suppress(OSError):
+                print(flush=True)  # the terminal shows ^C at the start of this line
+        finally:
+            self.stop()
+
+    # --- start
+
+    def stop_leftovers(self) -> None:
+        """End the processes that a killed `make up` left running."""
+        leftovers = marked_processes(self.processes.mark)
+        if leftovers:
+            with timed("left over", f"stopping {counted(len(leftovers), 'process')} of a make up that was killed"):
+                end_processes(leftovers, self.signals.patience)
+
+    def start_database(self) -> None:
+        """Start the embedded database, or connect to the one that is set, and migrate it."""
+        given = database_url()
+        self.embedded = given is None
+        if given is None:
+            with timed("database", f"embedded PostgreSQL in {embedded.directory_of(self.data_dir)}"):
+                engine()
+        # Waiting for a host that does not answer, or for another migration, may be interrupted anywhere.
+        self.signals.may_interrupt = True
+        try:
+            if given is not None:
+                host = f"{given.host or given.query.get('host')}{f':{given.port}' if given.port else ''}"
+                with timed("database", f"PostgreSQL, {given.database} at {host}"), _explained(), engine().connect():
+                    pass
+            self.signals.check()
+            with timed("migrations", "bringing the tables up to date"):
+                upgrade()
+        finally:
+            self.signals.may_interrupt = False
+        self.signals.check()
+        url = engine().url
+        engine().dispose()  # this process needs it no more; the children have connections of their own
+        self.state["database_url"] = url.render_as_string(hide_password=True)
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.env = environment_of_children(
+            self.settings, self.data_dir, self.processes.mark, address, os.environ, embedded=self.embedded
+        )
+
+    def start_server(self) -> None:
+        """Start the Prefect server, or find the one of PREFECT_API_URL, and its work pool."""
+        if self.settings.prefect_api_url is not None:
+            self.use_server(self.settings.prefect_api_url.rstrip("/"))
+            with timed("server", f"Prefect at {self.state['api_url']} (PREFECT_API_URL)"):
+                self.expect_given_server()
+        else:
+            for port in free_ports(self.settings.ui_port):
+                if self.start_server_on(port):
+                    break
+                print_line("server", f"another program was faster on port {port}")
+            if self.workers_are_local:
+                self.end_interrupted_runs()
+        with timed("work pool", POOL):
+            self.server.make_work_pool()
+
+    def start_server_on(self, port: int) -> bool:
+        """Start the server and wait until it answers; False if another program took the port meanwhile."""
+        self.use_server(f"http://127.0.0.1:{port}/api")
+        given = {*self.env, *dotenv_values(env_file())}  # Prefect reads that file as well
+        database = sqlite_turns.settings(Path(self.env["PREFECT_HOME"]), given)
+        env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | database | self.env
+        server = self.processes.child("server", env, "server", "start", "--port", str(port))
+
+        def is_ready() -> bool:  # another server may answer on this port
+            return server.listens_on(port) and self.server.healthy()
+
+        try:
+            with timed("server", f"Prefect at {self.state['ui_url']}"):
+                self.processes.start(server, self.state)
+                self.processes.wait_for(is_ready, SERVER_SECONDS, server)
+        except StartError:
+            # The log decides: the other program may have left the port again.
+            if not any("already in use" in line for line in server.last_lines()):
+                raise
+            self.processes.give_up(server)
+            return False
+        return True
+
+    def use_server(self, api_url: str) -> None:
+        """Use the server at this address, and give the address to the children."""
+        self._server = PrefectApi(api_url, ours=self.own_server)
+        self.env["PREFECT_API_URL"] = api_url
+        self.state["api_url"], self.state["ui_url"] = api_url, api_url.removesuffix("/api")
+
+    def expect_given_server(self) -> None:
+        """Raise StartError if the server of PREFECT_API_URL does not answer."""
+        url = self.state["api_url"]
+        try:
+            healthy = self.server.healthy()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise StartError(
+                f"PREFECT_API_URL={url} does not answer as a Prefect server ({error}). Start that server (its address "
+                "ends in /api), or unset PREFECT_API_URL and make up starts one."
+            ) from error
+        if not healthy:
+            raise StartError(f"The Prefect server at {url} reports that it is not healthy; see its log.")
+
+    def expect_no_other_database(self) -> None:
+        """Raise StartError if another worker takes runs of the same pool into another database."""
+        if self.own_server or not self.embedded:
+            return
+        others = [each["name"] for each in self.server.workers() if each["status"] == "ONLINE"]
+        if others := sorted(set(others) - {self.worker_name}):
+            raise StartError(
+                f"{', '.join(others)} already takes work of {POOL} at {self.state['api_url']}: some of its runs would "
+                "go into the embedded database of this make up, and some runs of this make up into its database. Set "
+                "DATABASE_URL to its database, or unset PREFECT_API_URL and make up starts a server. (A worker that "
+                "ended is listed for a minute.)"
+            )
+
+    def deploy(self) -> None:
+        """Bring prefect.yaml and the automations to the server."""
+        deploying = self.processes.child("deploy", self.env, "--no-prompt", "deploy", "--all")
+        with timed("deploy", "prefect deploy --all"):
+            deploying.start()
+            self.processes.wait_for(lambda: deploying.exit_code() == 0, DEPLOY_SECONDS, deploying)
+        with timed("automations", "a run without heartbeats is marked as crashed"):
+            automations.apply(self.server)
+
+    def start_worker(self) -> None:
+        """Start the worker, and wait until the server has received its heartbeat."""
+        name = self.worker_name
+        arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--name", name)
+        worker = self.processes.child("worker", self.env, *arguments)
+        before = self.server.heartbeat(name)
+        with timed("worker", f"{name}, for {POOL}"):
+            self.processes.start(worker, self.state)
+            self.processes.wait_for(lambda: self.server.heartbeat(name) != before, WORKER_SECONDS, worker)
+
+    def start_first_runs(self) -> list[FirstRun]:
+        """Start a run of each deployment with the tag at-start; of the import only if there is a workbook."""
+        runs = []
+        for name, deployment in self.server.at_start():
+            job, what = ("import", self.env.get("CRM_WORKBOOK")) if name == IMPORT else (name, "tagged at-start")
+            if what is None:
+                print_line(job, "none: CRM_WORKBOOK is not set, and the sample only goes into the embedded database")
+                continue
+            run_id = self.server.start_run(deployment)
+            print_line(job, f"{what}: {self.state['ui_url']}/runs/flow-run/{run_id}")
+            runs.append(FirstRun(job, self.server, run_id))
+        return runs
+
+    def start_demo(self) -> list[FirstRun]:
+        """On the embedded database, once: start the first run of the monitor, of a small ministry served here.
+
+        Its website is there until `make up` ends, so that the run can be retried.
+        """
+        deployment = self.server.deployment_id(MONITOR)
+        if not self.embedded or deployment is None or self.server.has_run(demo.FIRST_DAY):
+            return []
+        ministry = self.cleanup.enter_context(demo.serving())
+        run_id = self.server.create_run(
+            deployment, parameters={"source": demo.SOURCE, "base_url": ministry.url}, tags=[demo.FIRST_DAY]
+        )
+        print_line("monitor", f"a demo ministry, its first day: {self.state['ui_url']}/runs/flow-run/{run_id}")
+        return [FirstRun("monitor", self.server, run_id)]
+
+    # --- supervise
+
+    def supervise(self, first_runs: Sequence[FirstRun]) -> None:
+        """Keep everything alive, and print the progress of the first runs, until a signal comes."""
+        while True:
+            self.processes.revive_children(self.state)
+            if self.embedded:
+                self.processes.revive_database()
+            for run in first_runs:
+                run.follow()
+            self.signals.check()
+            time.sleep(0.2)
+
+    # --- stop
+
+    def stop(self) -> None:
+        """Stop everything that was started: runs, worker, server, database."""
+        started = time.monotonic()
+        anything = bool(self.processes.children) or self.embedded
+        if anything:
+            print_line("stopping", "everything (Ctrl-C again to hurry)")
+        self.interrupt_runs()
+        self.processes.stop_children(self._after_child)
+        if self.embedded:
+            try:
+                embedded.stop(self.data_dir)
+            except EmbeddedError as error:
+                print_line("database", str(error))
+        self.cleanup.close()
+        self.state.remove()
+        if anything:
+            took = duration_text(time.monotonic() - started)
+            print_line("stopped", f"after {took}; nothing is lost, make up starts it again")
+
+    def interrupt_runs(self) -> None:
+        """End the running flows, before the worker: they report to the server themselves that they were interrupted.
+
+        A worker that is stopped kills its runs, and the server would show them as running for ever.
+        """
+        runs = [process for process in marked_processes(self.processes.mark) if is_flow_run(process)]
+        if runs:
+            print_line("", f"interrupting {counted(len(runs), 'flow run')}; an import can be resumed later")
+            end_processes(runs, self.signals.patience)
+
+    def _after_child(self, child: Child) -> None:
+        if child.name == "worker" and self.workers_are_local:
+            self.end_interrupted_runs()
+
+    def end_interrupted_runs(self) -> None:
+        """End the runs whose process is gone, so that the server does not show them as running for ever."""
+        with contextlib.suppress(httpx.HTTPError):
+            if ended := self.server.end_interrupted_runs():
+                print_line("", f"ended: {counted(len(ended), 'flow run')} whose process is gone")
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Raise the driver's errors as a DatabaseError."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise explain(error) from error

@@ -1,0 +1,1 @@
+"""Headings: finds their row on a sheet (`heading_row.py`) and maps columns to fields (`column_mapping.py`)."""
