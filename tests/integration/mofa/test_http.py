@@ -643,7 +643,7 @@ def test_rules_for_our_product_count_whatever_version_they_name(ministry, agent)
         fetch(ministry, page())
 
 
-@pytest.mark.parametrize("agent", ["embassy-jobs-archiver", "embassy-jobsite", "embassy"])
+@pytest.mark.parametrize("agent", ["embassy-jobs-archiver", "embassy-jobsite"])
 def test_rules_for_another_product_are_not_ours(ministry, agent):
     rules = f"User-agent: {agent}\nDisallow: /list\n\nUser-agent: *\nAllow: /"
     ministry.routes["/robots.txt"] = status(200, rules.encode(), Content_Type="text/plain")
