@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from db import embedded
 from db.embedded_location import EmbeddedError
 from db.engine import database_url, engine, explain, upgrade
-from db.settings import env_file
+from db.settings import SettingsError, env_file
 from db.times import duration_text
 from deployments import automations, sqlite_immediate
 from deployments.demo import ministry as demo
@@ -29,6 +29,7 @@ from deployments.up.stopping import Signals, Stopped
 from deployments.up.supervision import Supervisor
 from deployments.up.terminal import print_line, timed
 from tasks.counts import counted
+from tasks.notify.channels import notify_settings
 
 SERVER_SECONDS = 90  # the first start creates Prefect's own tables, on a slow machine
 WORKER_SECONDS = 60
@@ -234,12 +235,15 @@ class Up:
         return runs
 
     def start_demo(self) -> list[FirstRun]:
-        """On the embedded database, once: start the first run of the monitor, of a small ministry served here.
+        """For a newcomer, once: start a first run of the monitor, of a small ministry that is served here.
 
-        Its website is there until `make up` ends, so that the run can be retried.
+        Only on the embedded database and without NOTIFY_URLS, whose channels would get its digest. The website is there
+        until `make up` ends, so that the run can be retried.
         """
+        if not self.embedded or _has_channels():
+            return []
         deployment = self.server.deployment_id(MONITOR)
-        if not self.embedded or deployment is None or self.server.has_run(demo.FIRST_DAY):
+        if deployment is None or self.server.has_run(demo.FIRST_DAY):
             return []
         ministry = self.cleanup.enter_context(demo.serving())
         run_id = self.server.create_run(
@@ -301,6 +305,13 @@ class Up:
         with contextlib.suppress(httpx.HTTPError):
             if ended := self.server.end_interrupted_runs():
                 print_line("", f"ended: {counted(len(ended), 'flow run')} whose process is gone")
+
+
+def _has_channels() -> bool:
+    try:
+        return notify_settings().notify_urls is not None
+    except SettingsError:  # the runs and doctor report it
+        return True
 
 
 @contextlib.contextmanager
