@@ -113,10 +113,10 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         temporary_settings,
     )
 
-    from deployments import sqlite_turns
+    from deployments import sqlite_immediate
 
     home = tmp_path_factory.mktemp("prefect")
-    [database] = sqlite_turns.settings(home, given=()).values()
+    [database] = sqlite_immediate.settings(home, given=()).values()
     with temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database}):
         server = SubprocessASGIServer()
         server.start(timeout=120)

@@ -17,7 +17,7 @@ from db.embedded_location import EmbeddedError
 from db.engine import database_url, engine, explain, upgrade
 from db.settings import env_file
 from db.times import duration_text
-from deployments import automations, sqlite_turns
+from deployments import automations, sqlite_immediate
 from deployments.demo import ministry as demo
 from deployments.prefect_api import IMPORT, MONITOR, POOL, PrefectApi
 from deployments.processes import Child, end_processes, is_flow_run, marked_processes
@@ -150,7 +150,7 @@ class Up:
         """Start the server and wait until it answers; False if another program took the port meanwhile."""
         self.use_server(f"http://127.0.0.1:{port}/api")
         given = {*self.env, *dotenv_values(env_file())}  # Prefect reads that file as well
-        database = sqlite_turns.settings(Path(self.env["PREFECT_HOME"]), given)
+        database = sqlite_immediate.settings(Path(self.env["PREFECT_HOME"]), given)
         env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | database | self.env
         server = self.processes.child("server", env, "server", "start", "--port", str(port))
 

@@ -58,18 +58,18 @@ def markdown(
     changes: Sequence[Mapping[str, Any]],
     escape: Callable[[str], str],
     base_url: str | None = None,
-    seen: date | None = None,
     missions: Sequence[Embassy] = (),
+    seen: date | None = None,
 ) -> str:
-    """The report for the run's page.
+    """The report for the run's page; `escape` makes values harmless in Markdown.
 
     Args:
-        report: what the run found.
-        changes: what changed, most important first; of a held set what it would change.
-        escape: makes values harmless in Markdown.
-        base_url: the mirror that was asked.
-        seen: the day of the source's fixture, if it has one.
+        report: what is shown.
+        changes: that were made; of a held set those that it would make.
+        escape: of a value, for Markdown.
+        base_url: of the mirror that was asked.
         missions: some of a first set that is held.
+        seen: the day of the source's fixture, if it has one.
     """
     held = f"{report.source}: held for review as candidate {report.held}, nothing was changed"
     parts = [

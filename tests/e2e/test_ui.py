@@ -7,18 +7,20 @@ import contextlib
 import os
 import re
 import shutil
-import threading
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
-from support.make_up import Started, new_data_dir, start
+from support.make_up import Started, environment, new_data_dir, start
+from support.project import ROOT
 from support.waiting import until
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -57,7 +59,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_the_run_of_the_first_import_is_read_like_a_table_of_contents(running: Started, page: Page) -> None:
-    address = re.findall(r"http://\S+/flow-run/\S+", running.text())[-1]
+    address = re.findall(r"^import .*(http://\S+/flow-run/\S+)", running.text(), re.MULTILINE)[0]
     page.goto(address)
     expect(page.get_by_text("import-crm_sample.xlsx").first).to_be_visible()
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
@@ -75,7 +77,7 @@ def test_the_report_says_what_became_of_rows_and_columns(running: Started, page:
     page.set_viewport_size({"width": 1280, "height": 1250})
     page.goto(f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}")
     expect(page.get_by_role("heading", name="Rejected rows")).to_be_visible()
-    expect(page.get_by_text("python -m tasks.crm.rejects 1 rejects.xlsx")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"python -m tasks.crm.rejects \d rejects.xlsx"))).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "import-report.png")
 
@@ -129,90 +131,61 @@ def ended(running: Started, deployment: str, body: dict[str, Any], how: str = "C
     return run
 
 
-# ---------------------------------------------------------------------- the monitor
-
-# Missions as mid.ru lists them, of countries that are nowhere.
-LABELS = ("Адрес", "Телефон", "E-mail")
-BEFORE = {
-    f"Страна {letter}": [f"Улица Морская, {n}", f"+7 495 000 00 {n:02}", f"embassy{n}@example.org"]
-    for n, letter in enumerate("АБВГДЕЖЗИК", 1)
-}
-AFTER = {
-    **{name: values for name, values in BEFORE.items() if name != "Страна К"},
-    "Страна Б": ["Улица Садовая, 2", *BEFORE["Страна Б"][1:]],
-    "Страна В": [BEFORE["Страна В"][0], "+7 495 111 11 11", BEFORE["Страна В"][2]],
-    "Страна Л": ["Улица Новая, 1", "+7 495 222 22 22", "new@example.org"],
-}
+# ---------------------------------------------------------------------- the demo of the monitor
 
 
-def listed(missions: dict[str, list[str]]) -> bytes:
-    blocks = []
-    for country, values in missions.items():
-        rows = "".join(
-            f"<tr><td>{label}:</td><td>{value}</td></tr>" for label, value in zip(LABELS, values, strict=True)
-        )
-        head = "<tr><td colspan=2><h3>Посольство</h3></td></tr>"
-        contacts = f"<div class=contacts><table>{head}{rows}</table></div>"
-        blocks.append(f"<div class=countrycontact><div class=country>{country}</div>{contacts}</div>")
-    return f"<html><head><meta charset=utf-8></head><body>{''.join(blocks)}</body></html>".encode()
+@pytest.fixture(scope="module")
+def demo(running: Started) -> str:
+    """What `make demo` prints."""
+    running.expect("monitor     Completed", 180)
+    env = environment(DATA_DIR=str(running.data_dir))
+    done = subprocess.run(
+        [sys.executable, "-m", "deployments.demo"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
-@pytest.fixture
-def ministry() -> Iterator[ThreadingHTTPServer]:
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = self.path.endswith("/straweb")
-            body = listed(self.server.missions) if found else b""  # type: ignore[attr-defined]
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-
-
-def watched(running: Started, ministry: ThreadingHTTPServer, missions: dict[str, list[str]]) -> str:
-    """Run the monitor's deployment on these missions; returns the run's id."""
-    ministry.missions = missions  # type: ignore[attr-defined]
-    parameters = {"source": "russia", "base_url": f"http://127.0.0.1:{ministry.server_address[1]}"}
-    return ended(running, "mofa_monitoring/mofa-monitoring", {"parameters": parameters})
-
-
-def test_the_monitors_report_shows_what_changed_with_old_and_new(
-    running: Started, page: Page, ministry: ThreadingHTTPServer
-) -> None:
-    watched(running, ministry, BEFORE)
-    run = watched(running, ministry, AFTER)
+def report_of_day(day: int, demo: str, running: Started) -> str:
+    """The address of the report of the demo's run of this day."""
+    run = demo.partition(f"Day {day},")[2].partition("/flow-run/")[2].split()[0]
     with running.api() as api:
         artifacts = api.post("/artifacts/filter", json={}).raise_for_status().json()
     report = next(each for each in artifacts if each["key"] == "monitor-report" and each["flow_run_id"] == run)
+    return f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}"
+
+
+def test_the_demo_prints_the_digest_of_each_day_and_the_address_of_its_run(running: Started, demo: str) -> None:
+    assert "demo: 36 missions watched from now on" in running.text()
+    days = re.split(r"^Day \d, ", demo, flags=re.MULTILINE)[1:]
+    assert [re.findall(r"^    demo: (.*)", day, re.MULTILINE) for day in days] == [
+        ["36 missions, nothing changed"],
+        ["1 missing, 2 changed"],
+        ["held for review, nothing was changed"],
+        ["1 closed"],
+    ]
+    assert len({re.findall(r"/flow-run/(\S+)", day)[0] for day in days}) == len(days)
+    with psycopg.connect(running.state()["database_url"].replace("+psycopg", "")) as connection:
+        told = connection.execute("SELECT kind, count(*) FROM embassy_changes GROUP BY kind ORDER BY kind").fetchall()
+        status = connection.execute("SELECT status, count(*) FROM embassies GROUP BY status ORDER BY status").fetchall()
+    assert dict(told) == {"changed": 2, "closed": 1, "missing": 1}
+    assert dict(status) == {"closed": 1, "open": 35}
+
+
+def test_the_monitors_report_shows_what_changed_with_old_and_new(running: Started, page: Page, demo: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 620})
-    page.goto(f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}")
-    expect(page.get_by_text("russia: 10 missions, 1 missing, 1 added, 2 changed").first).to_be_visible()
-    for value in ("Улица Морская, 2", "Улица Садовая, 2", "+7 495 111 11 11"):
+    page.goto(report_of_day(2, demo, running))
+    expect(page.get_by_text("demo: 35 missions, 1 missing, 2 changed").first).to_be_visible()
+    for value in ("10 Harbour Road", "12 Opera Square", "Olga Galanis", "Yara Winther"):
         expect(page.get_by_text(value).first).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "monitor-report.png")
 
 
-def test_a_set_that_was_not_believed_says_why_and_how_it_is_accepted(
-    running: Started, page: Page, ministry: ThreadingHTTPServer
-) -> None:
-    watched(running, ministry, AFTER)
-    run = watched(running, ministry, dict(list(AFTER.items())[:4]))
-    with running.api() as api:
-        assert api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]["name"] == "Held"
-        artifacts = api.post("/artifacts/filter", json={}).raise_for_status().json()
-    report = next(each for each in artifacts if each["key"] == "monitor-report" and each["flow_run_id"] == run)
-    page.set_viewport_size({"width": 1280, "height": 520})
-    page.goto(f"{running.state()['ui_url']}/artifacts/artifact/{report['id']}")
-    expect(page.get_by_text("python -m flows.mofa_monitoring russia").first).to_be_visible()
+def test_a_held_set_shows_why_and_how_it_is_accepted(running: Started, page: Page, demo: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 620})
+    page.goto(report_of_day(3, demo, running))
+    expect(page.get_by_text("held for review as candidate 1").first).to_be_visible()
+    expect(page.get_by_text("python -m flows.mofa_monitoring demo").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "held-set.png")

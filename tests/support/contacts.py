@@ -63,7 +63,12 @@ def imported(rows: Sequence[Row], **how: Any) -> dict[str, Any]:
         staging.drop_staging(connection, import_id)
     counts = evaluation.counts
     assert counts["rows"] == len(rows) == sum(counts[verdict] for verdict in VERDICTS)
-    return {**counts, **evaluation.details, "distinguishing": evaluation.distinguishing, "import_id": import_id}
+    others = {
+        "rejected_later": evaluation.rejected,
+        "distinguishing": evaluation.distinguishing,
+        "import_id": import_id,
+    }
+    return {**counts, **evaluation.details, **others}
 
 
 def verdicts(counts: Mapping[str, Any]) -> dict[str, int]:

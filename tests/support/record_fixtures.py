@@ -20,7 +20,7 @@ SEEN = {
     "germany": (date(2021, 9, 1), "described"),
     "germany-host": (date(2021, 9, 1), "described"),
     "govuk": (date(2026, 11, 23), "described"),
-    "ireland": (date(2024, 8, 1), "saved"),
+    "ireland": (date(2024, 8, 1), "described"),
     "japan": (date(2026, 11, 23), "described"),
     "korea": (date(2026, 7, 22), "described"),
     "russia": (date(2015, 3, 19), "saved"),

@@ -206,9 +206,8 @@ def report_failure(source_name: str, sentence: str) -> None:
 def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     """The report, on the run's page and in the log."""
     report = MonitorReport.model_validate(outcome.report)
-    shown = markdown(
-        report, outcome.changes, escape_for_channels, base_url, fixture_date(report.source), outcome.missions
-    )
+    seen = fixture_date(report.source)
+    shown = markdown(report, outcome.changes, escape_for_channels, base_url, outcome.missions, seen)
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
     get_run_logger().info(report.told or summary(report))
     return report

@@ -312,7 +312,7 @@ def test_two_stored_contacts_stay_two() -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_of_rows_that_contradict_each_other_the_same_one_speaks_first_in_any_order(turned: bool) -> None:
+def test_of_rows_that_contradict_each_other_the_same_one_wins_in_any_order(turned: bool) -> None:
     rows = [{**ADA, "email": "ada@x.org", "phone": phone} for phone in ("111", "222", "333", "444")]
     imported(rows[::-1] if turned else rows)
     assert [contact["phone"] for contact in stored()] == ["444"]  # the smallest content hash, which is as good as any
@@ -363,7 +363,7 @@ def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> 
     assert len(stored()) == len(proofs)
 
 
-def test_what_rows_with_unsettled_dates_fill_is_told_to_be_subtracted() -> None:
+def test_what_rows_with_unsettled_dates_fill_is_returned_to_be_subtracted() -> None:
     rows = [
         {"email": "a@x.org", "phone": "", "Zip": "1", "Room": "", "Last Contact": "03/04/2024"},
         {"email": "b@x.org", "phone": "111", "Zip": "2", "Room": "7", "Last Contact": "03/04/2024"},

@@ -312,7 +312,7 @@ def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with serving(context) as self_signed:
         kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "certificate cannot be trusted" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "certificate is not trusted" in sentence) == (WorkbookError, True), sentence
 
 
 @pytest.fixture
@@ -352,7 +352,7 @@ def test_s3_failures_have_plain_messages(tmp_path: Path, address: str, kind: typ
 
 
 @pytest.mark.usefixtures("s3")
-def test_s3_without_keys_is_told_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_without_keys_is_reported_in_plain_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     kind, sentence = refused("s3://bucket/book.csv", tmp_path)

@@ -135,7 +135,7 @@ def test_a_renamed_workbook_is_the_same_workbook(tmp_path: Path) -> None:
 # --- keys
 
 
-def test_a_key_stands_for_one_workbook_for_ever(tmp_path: Path) -> None:
+def test_a_key_identifies_one_workbook_permanently(tmp_path: Path) -> None:
     book, other = workbook(tmp_path / "crm.xlsx", ADA), workbook(tmp_path / "other.xlsx", BOB)
     done(book, idempotency_key="import_crm_data_v1")
     assert "already imported" in (run(book, idempotency_key="import_crm_data_v1").message or "")
@@ -365,7 +365,7 @@ def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path,
     assert dict(query("SELECT email, xmin::text FROM contacts"))[None] == before[None]
 
 
-def test_the_report_stands_on_the_runs_page(tmp_path: Path) -> None:
+def test_the_report_is_on_the_runs_page(tmp_path: Path) -> None:
     rows = [
         ADA,
         [*ADA[:4], "999", "1"],
@@ -622,7 +622,7 @@ def test_without_a_database_one_sentence_says_so_and_no_password(
     assert "hunter2" not in caplog.text + state.message
 
 
-def test_a_database_that_lacks_itself_or_its_tables_is_told(
+def test_a_database_that_lacks_itself_or_its_tables_is_reported(
     tmp_path: Path, database: str, server_url: str, setting: Callable[[str, str], None]
 ) -> None:
     book = workbook(tmp_path / "crm.xlsx", ADA)

@@ -16,7 +16,7 @@ def text_file(path: Path, text: str, encoding: str = "utf-8") -> str:
     return str(path)
 
 
-def test_people_of_one_firm_under_headings_nobody_knows_are_refused_and_the_column_is_named(tmp_path: Path) -> None:
+def test_people_of_one_firm_under_headings_that_are_unknown_are_refused_and_the_column_is_named(tmp_path: Path) -> None:
     rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(12))
     path = text_file(tmp_path / "crm.csv", "Kvasir;Company;Phone\n" + rows)
     sentence = refused(run(path), rejects=12)
@@ -27,7 +27,9 @@ def test_people_of_one_firm_under_headings_nobody_knows_are_refused_and_the_colu
     assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
 
 
-def test_people_of_one_address_under_a_heading_nobody_knows_are_refused_and_a_few_are_rejected(tmp_path: Path) -> None:
+def test_people_of_one_address_under_an_unknown_heading_are_refused_and_a_few_are_rejected(
+    tmp_path: Path,
+) -> None:
     rows = [f"F{n % 4},Person {n},info@f{n % 4}.com\n" for n in range(20)]
     headings = "Organisation,Kvasir,Email\n"
     sentence = refused(run(text_file(tmp_path / "a.csv", headings + "".join(rows))), rejects=20)
@@ -44,7 +46,7 @@ def test_further_addresses_of_a_cell_are_kept_in_extra(tmp_path: Path) -> None:
     assert report["filled_extra"] == {"Email": 1}
 
 
-def test_a_sheet_that_was_not_read_and_hidden_rows_are_told(tmp_path: Path) -> None:
+def test_a_sheet_that_was_not_read_and_hidden_rows_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     with xlsxwriter.Workbook(path) as book:
         for name in ("A-M", "N-Z"):
@@ -112,17 +114,17 @@ def test_a_person_and_a_company_with_one_id_of_a_product_are_two(tmp_path: Path)
     ]
 
 
-def test_a_system_without_an_id_and_an_id_without_a_system_are_told(tmp_path: Path) -> None:
+def test_a_system_without_an_id_and_an_id_without_a_system_are_reported(tmp_path: Path) -> None:
     lines = "Customer No.,Member ID,Name,Email\n1,2,Ann Lee,a@x.org\n"
     path = text_file(tmp_path / "a.csv", lines)
     state = run(path, system="sap")
-    assert 'no column holds the ids of sap: if one does, say which, for example columns={"Customer No.": "ext' in (
+    assert 'no column holds the ids of sap: if one does, map it, for example columns={"Customer No.": "ext' in (
         state.message or ""
     )
     assert query("SELECT external_id, extra FROM contacts") == [(None, {"Customer No.": "1", "Member ID": "2"})]
     state = run(text_file(tmp_path / "b.csv", lines.replace("Member ID", "Shoe size").replace("a@", "b@")))
     assert "no column holds" not in (state.message or "")
     told = page(state)
-    assert '"Customer No." is called an id and tells nobody apart.' in told
+    assert '"Customer No." is called an id but identifies no contact' in told
     assert '`{"Customer No.": "external_id"}`' in told
     assert '`{"Shoe size": "notes"}`' in told

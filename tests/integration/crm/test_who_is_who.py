@@ -252,7 +252,7 @@ BRANCHES = [
 ]
 
 
-def test_branches_of_an_organisation_are_told_by_their_place() -> None:
+def test_branches_of_an_organisation_are_identified_by_their_place() -> None:
     assert verdicts(imported(BRANCHES)) == {"inserted": 3}
     again = [{**row, "organization": row["organization"].upper(), "city": row["city"].upper()} for row in BRANCHES]
     imported(again)
@@ -285,15 +285,15 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
     }
     assert books["reject_reasons"][0][0] is None
     assert books["reject_reasons"][0][1].startswith("is the same person as another row by organisation and name")
-    assert books["late_rejects"].rows == 3
-    assert books["late_rejects"].filled == {
+    assert books["rejected_later"].rows == 3
+    assert books["rejected_later"].filled == {
         "organization": 3,
         "first_name": 3,
         "last_name": 3,
         "phone": 2,
         "city": 1,
     }
-    assert books["late_rejects"].filled_extra == {"Zip": 3}
+    assert books["rejected_later"].filled_extra == {"Zip": 3}
 
 
 def test_what_contradicting_rows_say_is_in_the_rejects_under_the_headings_of_the_file() -> None:
@@ -348,7 +348,7 @@ def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_othe
         7: f"is the same person as row 6 by e-mail, but differs in organization: {advice}",
     }
     assert sorted(contact["organization"] for contact in stored()) == ["Acme", "Beta"]
-    assert books["told_apart_by"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
+    assert books["distinguishing"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
     assert verdicts(imported(rows[6:])) == {"unchanged": 1}
 
 
@@ -359,7 +359,7 @@ def test_where_the_file_has_one_part_of_the_names_an_address_with_it_proves_nobo
     assert verdicts(imported(whole)) == {"inserted": 1, "duplicate": 1}
 
 
-def test_an_update_by_an_address_without_a_name_is_told_as_a_weak_one() -> None:
+def test_an_update_by_an_address_without_a_name_is_reported_as_a_weak_one() -> None:
     imported([{"email": "info@acme.com", "Guest": "Ann Lee"}, {**MAIL, "Guest": ""}])
     books = imported([{"email": "info@acme.com", "Guest": "Bob Ray"}, {"email": "ada@x.org", "Guest": "Cyd"}])
     assert verdicts(books) == {"updated": 1, "inserted": 1}
@@ -368,7 +368,7 @@ def test_an_update_by_an_address_without_a_name_is_told_as_a_weak_one() -> None:
     assert MAIL in stored()  # whoever has a name keeps it
 
 
-def test_an_update_by_organisation_and_name_is_told_and_what_it_replaced_is_kept() -> None:
+def test_an_update_by_organisation_and_name_is_reported_and_what_it_replaced_is_kept() -> None:
     imported([{**ADA, "phone": "111", "notes": "old", "Badge": "1"}, {"organization": "Nordbank", "phone": "1 11"}])
     books = imported(
         [
@@ -438,7 +438,7 @@ def test_judging_writes_nothing_but_staging() -> None:
         (("姓", "名前", "会社", "電話"), [("田中", "太郎"), ("田中", "花子"), ("田", "中太郎")]),
     ],
 )
-def test_people_with_names_of_one_syllable_are_told_apart(
+def test_people_with_names_of_one_syllable_are_distinguished(
     headings: Sequence[str], people: Sequence[tuple[str, str]]
 ) -> None:
     rows = [dict(zip(headings, (*name, "ACME", f"02-555-{n}"), strict=True)) for n, name in enumerate(people)]

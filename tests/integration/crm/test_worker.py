@@ -161,7 +161,7 @@ def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_un
     assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask the person who made it what it is"
 
 
-def test_no_room_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
+def test_no_space_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "Email\na@x.org\n")
     asked = asdict(request(path)) | {"into": str(tmp_path / "gone")}
     child = subprocess.run(COMMAND, input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=False)
@@ -204,7 +204,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
     assert not [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
 
 
-def test_the_child_is_told_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.crm.worker_client import ReadingProcess
 
     for name in (

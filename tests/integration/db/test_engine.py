@@ -342,7 +342,7 @@ def test_a_wrong_password_says_what_to_check(asking_server: str, environment: py
     assert "refuses this user: check user and password" in str(told)
 
 
-def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_told_apart(
+def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_distinguished(
     strict_server: str, environment: pytest.MonkeyPatch
 ) -> None:
     full = explained(strict_server.replace("postgres@", "full@"), environment)

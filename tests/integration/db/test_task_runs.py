@@ -222,7 +222,7 @@ def test_a_unit_held_by_another_process_is_refused_naming_the_holder(database: s
         assert once.result == "by the other process"
 
 
-def test_a_long_name_leaves_room_for_the_holder(database: str) -> None:
+def test_a_long_name_leaves_space_for_the_holder(database: str) -> None:
     with (
         idempotent_once("n" * 128, KEY),
         pytest.raises(AlreadyRunningError, match=f":{os.getpid()} n"),

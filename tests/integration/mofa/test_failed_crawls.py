@@ -75,7 +75,7 @@ BAD_ANSWERS: dict[str, list[tuple[str, Any, str]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", BAD_ANSWERS)
-def test_whatever_the_server_answers_the_tables_stay_and_one_alert_and_one_recovery_are_told(watch, group):
+def test_whatever_the_server_answers_the_tables_stay_and_one_alert_and_one_recovery_are_reported(watch, group):
     watch.set(MOFA_MAX_BYTES="200000", MOFA_READ_TIMEOUT="5", MOFA_TOTAL_TIMEOUT="10")
     watch.ministry.show(missions())
     watch()
@@ -99,7 +99,7 @@ def test_whatever_the_server_answers_the_tables_stay_and_one_alert_and_one_recov
     assert watch.alerts() == ["mofa_monitoring testland fails"], "another episode"
 
 
-def test_an_outage_is_told_once_and_its_end_once(watch):
+def test_an_outage_is_reported_once_and_its_end_once(watch):
     watch.ministry.show(missions())
     watch()
     before = watch.tables()
@@ -118,7 +118,7 @@ def test_an_outage_is_told_once_and_its_end_once(watch):
 
 
 @pytest.mark.slow
-def test_a_page_that_drips_for_ever_fails_in_time(watch):
+def test_a_page_that_drips_endlessly_fails_in_time(watch):
     watch.set(MOFA_READ_TIMEOUT="1", MOFA_TOTAL_TIMEOUT="0.3")
     watch.ministry.show(missions())
     watch.ministry.answers = {"/region/1": hostile.drip}
@@ -197,7 +197,7 @@ def test_an_outage_of_minutes_does_not_cost_the_day(watch):
     assert watch.report()["missions"] == 40
 
 
-def test_a_parser_that_breaks_is_told_as_well(watch):
+def test_a_parser_that_breaks_is_reported_as_well(watch):
     def breaks(page: Any) -> list[Any]:
         raise KeyError(page.url)
 
@@ -238,7 +238,7 @@ def test_a_database_that_is_away_is_one_sentence(watch):
     assert "exception" not in state.message
 
 
-def test_a_webhook_that_is_away_fails_no_run_and_hears_it_later(watch):
+def test_a_webhook_that_is_away_fails_no_run_and_receives_it_later(watch):
     watch.ministry.show(missions())
     watch.set(NOTIFY_URLS="json://127.0.0.1:1/hook")
     assert watch().is_completed()

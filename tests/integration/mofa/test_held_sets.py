@@ -76,7 +76,7 @@ BAD_SETS = {
 @pytest.mark.parametrize(
     "bad", [each if each == "all gone" else pytest.param(each, marks=pytest.mark.slow) for each in BAD_SETS]
 )
-def test_a_bad_day_at_the_ministry_changes_nothing_and_is_told_once(watch, bad):
+def test_a_bad_day_at_the_ministry_changes_nothing_and_is_reported_once(watch, bad):
     makes, says = BAD_SETS[bad]
     watch.ministry.show(missions())
     watch()
@@ -97,7 +97,7 @@ def test_a_bad_day_at_the_ministry_changes_nothing_and_is_told_once(watch, bad):
 
 
 @pytest.mark.slow
-def test_a_held_set_that_a_person_accepted_is_believed_from_then_on(watch):
+def test_a_held_set_that_a_person_accepted_is_accepted_from_then_on(watch):
     watch.ministry.show(missions())
     watch()
     watch.ministry.show(half_gone(missions()))

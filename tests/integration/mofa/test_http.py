@@ -172,7 +172,7 @@ def test_an_unchanged_page_costs_one_conditional_request(ministry):
     assert headers["If-Modified-Since"] == "Mon, 23 Nov 2026 03:00:00 GMT"
 
 
-def test_nothing_changed_is_not_believed_when_it_was_not_asked(ministry):
+def test_nothing_changed_is_not_accepted_when_it_was_not_asked(ministry):
     with pytest.raises(FetchFailedError, match="304 although it was not asked"):
         fetch(ministry, status(304))
 
@@ -195,7 +195,7 @@ def test_a_page_that_changes_between_two_requests_is_seen_as_it_was_each_time(mi
     assert first.sha256 != second.sha256
 
 
-def test_the_user_agent_names_the_product_and_whom_to_write_to(ministry):
+def test_the_user_agent_names_the_product_and_a_contact(ministry):
     fetch(ministry, page(), contact="ops@example.org")
     assert {headers["User-Agent"] for _, headers, _ in ministry.asked} == {user_agent("ops@example.org")}
     assert user_agent("ops@example.org").startswith("embassy-jobs/")
@@ -211,7 +211,7 @@ def test_a_contact_that_could_forge_a_header_is_refused():
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 501, 502, 503, 504, 520, 599])
-def test_a_server_in_trouble_may_heal(ministry, code):
+def test_a_server_in_trouble_is_retried(ministry, code):
     with pytest.raises(FetchFailedError, match=f"{START} .*: the server answers {code}") as caught:
         fetch(ministry, status(code))
     assert caught.value.status == code
@@ -241,7 +241,7 @@ def test_a_redirect_that_does_not_say_where_failed(ministry, code):
 
 
 @pytest.mark.parametrize("code", [429, 503])
-def test_retry_after_in_seconds_is_told_and_kept(ministry, code):
+def test_retry_after_in_seconds_is_reported_and_kept(ministry, code):
     clock = Clock()
     ministry.routes["/list"] = in_turn(status(code, Retry_After="40"), page())
     with fetcher(ministry, clock) as client:
@@ -318,7 +318,7 @@ def test_a_redirect_into_what_robots_txt_closes_is_not_followed(ministry):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/html", "application/octet-stream"])
-def test_rules_are_told_from_a_page_by_their_content_whatever_type_they_are_sent_as(ministry, kind):
+def test_rules_are_distinguished_from_a_page_by_their_content_whatever_type_they_are_sent_as(ministry, kind):
     ministry.routes["/robots.txt"] = page(b"User-agent: *\nDisallow: /list\n", Content_Type=kind)
     with pytest.raises(FetchRefusedError, match="excluded"):
         fetch(ministry, page())
@@ -394,7 +394,7 @@ def test_a_server_gets_few_requests_at_once_however_many_threads_ask(ministry):
 # --- redirects
 
 
-def test_a_redirect_within_the_source_is_followed_and_its_address_told(ministry):
+def test_a_redirect_within_the_source_is_followed_and_its_address_reported(ministry):
     ministry.routes["/new/list"] = page()
     for location in ("/new/list", f"https://{OWN}/new/list", f"http://{OWN}/new/list", f"{ministry.url}/new/list"):
         got = fetch(ministry, status(301, Location=location))
@@ -469,13 +469,13 @@ def test_a_base_url_that_is_no_scheme_and_host_is_refused(base_url):
 # --- transfers that go wrong
 
 
-def test_a_server_that_is_not_there_may_heal(ministry):
+def test_a_server_that_is_not_there_is_retried(ministry):
     gone = Fetcher(settings(), {OWN}, "http://127.0.0.1:9")
     with gone as client, pytest.raises(FetchFailedError, match="does not take the connection"):
         client.fetch(START)
 
 
-def test_a_name_nobody_knows_may_heal():
+def test_an_unknown_name_is_retried():
     with Fetcher(settings(), {"mofa.invalid"}) as client, pytest.raises(FetchFailedError):
         client.fetch("https://mofa.invalid/list")
 
@@ -619,7 +619,7 @@ def test_robots_txt_that_redirects_to_another_host_is_followed(ministry):
         fetch(ministry, page())
 
 
-def test_robots_txt_that_redirects_for_ever_has_no_rules(ministry):
+def test_robots_txt_that_redirects_endlessly_has_no_rules(ministry):
     ministry.routes["/robots.txt"] = status(302, Location="/robots.txt")
     assert isinstance(fetch(ministry, page()), Page)
 

@@ -11,7 +11,7 @@ from flows.foreground import HELD
 from tasks.mofa import steps
 
 
-def test_the_first_set_is_a_baseline_and_told_as_one_message(watch):
+def test_the_first_set_is_a_baseline_and_reported_as_one_message(watch):
     watch.ministry.show(missions())
     state = watch()
     assert state.message == "testland: 40 missions watched from now on"
@@ -45,7 +45,7 @@ def test_an_unchanged_run_parses_and_keeps_nothing_and_moves_only_verified(watch
     assert watch.alerts() == []
 
 
-def test_a_change_of_each_kind_is_stored_with_old_and_new_and_told_once(watch):
+def test_a_change_of_each_kind_is_stored_with_old_and_new_and_reported_once(watch):
     rows = missions()
     watch.ministry.show(rows)
     watch()

@@ -240,7 +240,7 @@ def days(number: int) -> Any:
 
 
 @pytest.mark.slow
-def test_failures_are_told_by_episode(watcher: Watcher) -> None:
+def test_failures_are_reported_by_incident(watcher: Watcher) -> None:
     """Once when it starts to fail, once when it recovers, and again the next time."""
     heard: list[str] = []
 
@@ -269,7 +269,7 @@ def test_failures_are_told_by_episode(watcher: Watcher) -> None:
 
 
 @pytest.mark.slow
-def test_killed_before_its_failure_was_told_the_next_failure_tells(watcher: Watcher) -> None:
+def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(watcher: Watcher) -> None:
     watcher.world.ministry.answers["/region/2"] = status(404)
     watcher.kill_at(Stop("tasks.mofa.steps:report_failure"), days(1))
     assert not watcher.world.mailbox.subjects
@@ -296,7 +296,7 @@ def test_a_wrong_address_is_warned_of_without_showing_it(watcher: Watcher, undis
 
 
 @pytest.mark.slow
-def test_without_addresses_the_digest_stands_in_the_log_and_is_no_backlog_later(watcher: Watcher) -> None:
+def test_without_addresses_the_digest_is_in_the_log_and_is_no_backlog_later(watcher: Watcher) -> None:
     before = watcher.database.outbox()
     watcher.environment["NOTIFY_URLS"] = ""
     assert TOLD in succeeded(watcher.run(SECOND)).log

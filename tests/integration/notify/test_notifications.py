@@ -151,7 +151,7 @@ def test_a_second_channel_added_later_gets_no_backlog(told_to, webhook, mailbox)
     assert mailbox.subjects == []
 
 
-def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_comes_back(told_to, outbox, webhook, mailbox):
+def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_returns(told_to, outbox, webhook, mailbox):
     told_to(webhook.url, mailbox.url)
     enqueue("a")
     told_to(mailbox.url)

@@ -352,7 +352,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.slow
-def test_a_slot_of_the_monitor_that_was_made_up_for_is_found_done_by_a_late_one(office: Office, world: World) -> None:
+def test_a_slot_of_the_monitor_that_was_backfilled_is_found_done_by_a_late_one(office: Office, world: World) -> None:
     """The unit of work is that of the slot, whichever run does it."""
     world.reset(missions())
     deployment = office.deploy(MONITOR, {"source": "testland", "base_url": world.ministry.url})

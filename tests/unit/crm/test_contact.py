@@ -125,7 +125,7 @@ def test_a_number_that_is_not_stored_exactly_is_rejected() -> None:
     assert block_of([(2, [1234567890123456789.0])]).columns[0].to_pylist() == ["1.23456789012346e+18"]
 
 
-def test_marks_that_nobody_sees_are_no_part_of_a_line_and_stay_in_a_note() -> None:
+def test_marks_that_are_invisible_are_no_part_of_a_line_and_stay_in_a_note() -> None:
     assert clean_line("\ufeffAnn\u200b \u2060 Lee\u00ad") == "Ann Lee"
     assert clean_line("\u200b") is None
     assert clean_line("نامه\u200cای") == "نامه\u200cای", "the joiners make other letters"
@@ -280,12 +280,12 @@ def test_where_the_last_name_is_written_first_it_is_the_first_word(
     assert split_name(whole, last_first=True) == parts
 
 
-def test_every_faulty_cell_of_a_row_is_told() -> None:
+def test_every_faulty_cell_of_a_row_is_reported() -> None:
     cells = {"email": "nobody", "phone": "call Ada", "last_contacted": 3.0, "city": ErrorCell("#REF!")}
     assert list(problems(cells)) == ["email", "phone", "city", "last_contacted"]
 
 
-def test_a_row_that_tells_nobody_is_refused_as_a_whole() -> None:
+def test_a_row_that_identifies_nobody_is_refused_as_a_whole() -> None:
     assert list(problems({"city": "Paris", "notes": "x", "organization": " "})) == [None]
     for cells in ({"organization": "ACME"}, {"email": "a@x.org"}, {"last_name": "Ada"}):
         assert problems(cells) == {}

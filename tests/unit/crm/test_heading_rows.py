@@ -28,7 +28,7 @@ def rows(*cells):
         ("2nd phone", "word"), ("Adresse 2", "word"),
     ],
 )  # fmt: skip
-def test_the_kind_of_a_cell_is_told_by_its_text(text, kind):
+def test_the_kind_of_a_cell_is_detected_from_its_text(text, kind):
     assert cell_kind(text) == kind
 
 
@@ -216,7 +216,7 @@ def test_records_above_the_headings_are_not_left_out_but_refused_with_the_way_ou
         (rows(["Host", "Jane Doe", "jane@x.org"], [], ["Name", "Email", "Diet"], ["Ann", "ann@x.org", "vegan"]), 3),
     ],
 )
-def test_filters_dates_and_whom_to_ask_above_the_headings_are_no_records(sheet, row):
+def test_filters_dates_and_contacts_above_the_headings_are_no_records(sheet, row):
     assert find_headings(sheet) == row
 
 

@@ -181,7 +181,7 @@ def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_ha
     assert error.value.codes == ("name_or_last_name",)
 
 
-def test_parts_of_a_name_told_by_a_remark_are_these_parts():
+def test_parts_of_a_name_marked_by_a_remark_are_these_parts():
     assert taken(["Name (first)", "Name (last)"]) == {"first_name": "Name (first)", "last_name": "Name (last)"}
     assert taken(["Contact Name (maiden)", "Email"]) == {"email": "Email"}
 
@@ -301,7 +301,7 @@ def test_an_id_without_a_system_stays_in_extra(heading):
     assert mapping.extra == {0: heading}
 
 
-def test_headings_of_two_products_tell_none():
+def test_headings_of_two_products_show_none():
     both = ["Last Name", "Lifecycle Stage", "Create Date", "SMOWNERID", "Created Time", "Record ID"]
     assert map_columns(both).system is None
     assert "Record ID" in map_columns(both).extra.values()
@@ -349,7 +349,7 @@ def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
     assert mapping.system == "sap"
 
 
-def test_the_id_of_a_company_is_nobodys_where_people_are_listed():
+def test_the_id_of_a_company_is_no_ones_where_people_are_listed():
     people = ["Account ID", "Last Name", "Email", "Mailing Street", "Mailing City"]
     assert taken(people, system="salesforce") == {
         "last_name": "Last Name", "email": "Email", "street": "Mailing Street", "city": "Mailing City",
@@ -421,14 +421,14 @@ def test_a_sheet_of_people_scores_more_than_one_of_companies_and_more_fields_sco
     assert score(people) > score(map_columns(["First Name", "Last Name", "Email", "Company", "Colour"]))
 
 
-def test_sheets_with_the_same_headings_are_told_whatever_their_order():
+def test_sheets_with_the_same_headings_are_reported_whatever_their_order():
     one = map_columns(["Email", "Score", None, "Score"])
     assert same_headings(one, map_columns(["score", "E-mail", "Score"]))
     assert not same_headings(one, map_columns(["Score", "Email"]))
     assert not same_headings(one, map_columns(["Email", "Score", "Score", "City"]))
 
 
-def test_a_row_that_repeats_the_headings_is_told():
+def test_a_row_that_repeats_the_headings_is_reported():
     mapping = map_columns(["Company", None, "City", "Country"])
     assert repeats_headings(["\ufeffCOMPANY", None, "city", "Country"], mapping)
     assert repeats_headings(["Company", None, "City"], mapping)

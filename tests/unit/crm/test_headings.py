@@ -178,7 +178,7 @@ def test_the_same_heading_twice_is_an_error(headings):
     assert error.value.codes == ("two_columns",)
 
 
-def test_a_letter_tells_two_equal_headings_apart():
+def test_a_letter_distinguishes_two_equal_headings():
     mapping = map_columns(["Email", "Email"], {"Column B": "extra"})
     assert mapping.fields == {0: "email"}
     assert mapping.extra == {1: "Email"}

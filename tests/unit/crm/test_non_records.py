@@ -67,7 +67,7 @@ def test_the_first_record_is_one_although_it_has_words_of_headings(row: list[str
     assert people(staged(HEADINGS, row)) == [row]
 
 
-def test_notes_that_speak_of_columns_are_those_of_a_person() -> None:
+def test_notes_about_columns_are_those_of_a_person() -> None:
     assert reasons(["Name", "Notes", "Tags"], ["ann lee", "call by phone", "email"]) == [""]
 
 
@@ -108,7 +108,7 @@ def test_a_placeholder_is_not_a_name(name: str) -> None:
     assert guests.null_words == {0: 1}
 
 
-def test_a_placeholder_beside_what_tells_the_row_is_a_blank_cell() -> None:
+def test_a_placeholder_beside_what_identifies_the_row_is_a_blank_cell() -> None:
     headings = ["Name", "Company", "City", "Email"]
     rows = staged(headings, ["-", "Acme", "Ulm", "a@x.org"], ["Ann Lee", "n/a", "Ulm", None])
     assert people(rows) == [["Acme", None, None, "Ulm"], [None, "Ann", "Lee", "Ulm"]]

@@ -46,7 +46,7 @@ def test_words_for_nothing_are_blank_in_every_field(field: str, word: str) -> No
     assert word in stage_cells({"last_name": "Lee", "notes": f"said {word}"})["notes"]  # a part of a cell
 
 
-def test_nothing_is_told_of_a_column_that_is_ignored(tmp_path: Path) -> None:
+def test_nothing_is_reported_of_a_column_that_is_ignored(tmp_path: Path) -> None:
     said = read(csv(tmp_path / "a.csv", "Last Name,Shoe\nLee,(null)\nRay,NaN\n"), columns={"Shoe": "ignore"})
     assert said.assumptions == []
 
@@ -83,7 +83,7 @@ def test_what_is_kept_beside_the_fields_and_the_country_code_of_namibia_stay() -
     assert (row["country"], row["extra"]) == ("NA", '{"Result":"-"}')
 
 
-def test_dashes_are_counted_and_told_and_people_arrive(tmp_path: Path) -> None:
+def test_dashes_are_counted_and_reported_and_people_arrive(tmp_path: Path) -> None:
     said = read(csv(tmp_path / "a.csv", "Name,Email,Phone\nAnn Lee,ann@x.org,-\nBob Ray,n/a,030 999888\nN/A,-,-\n"))
     found = [(row["last_name"], row["email"], row["phone"]) for row in said.rows]
     assert found == [("Lee", "ann@x.org", None), ("Ray", None, "030 999888"), (None, None, None)]

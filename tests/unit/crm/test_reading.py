@@ -20,7 +20,7 @@ from support.xlsx import MAIN, hostile
 # --- groups and sections
 
 
-def test_people_below_the_first_of_a_group_are_told_to_have_no_organisation(tmp_path: Path) -> None:
+def test_people_below_the_first_of_a_group_are_reported_to_have_no_organisation(tmp_path: Path) -> None:
     rows = [["Acme", "Ann", "Lee", "a@x.org"], [None, "Bob", "Ray", "b@x.org"], ["Beta", "Cid", "Fox", "c@x.org"]]
     said = read(workbook(tmp_path / "grouped.xlsx", [["Account Name  ↑", *HEADINGS[1:]], *rows]))
     assert [row["organization"] for row in said.rows] == ["Acme", None, "Beta"]
@@ -107,7 +107,7 @@ def test_the_sheet_that_is_most_clearly_a_list_of_contacts_is_read(tmp_path: Pat
     assert read(many, sheet="Lists").headings["sheet"] == "Lists"
 
 
-def test_headings_far_below_blank_rows_are_told_from_no_rows_at_all(tmp_path: Path) -> None:
+def test_headings_far_below_blank_rows_are_distinguished_from_no_rows_at_all(tmp_path: Path) -> None:
     said = read(workbook(tmp_path / "book.xlsx", [*[[]] * 40, HEADINGS, ADA]))
     assert said.refused.startswith("book.xlsx: The headings cannot be used: the first 30 rows are blank")
     assert (
@@ -323,7 +323,7 @@ def test_headings_without_rows_are_refused(tmp_path: Path) -> None:
 # --- what becomes of cells
 
 
-def test_an_error_cell_is_a_reject_with_its_address_wherever_it_stands(tmp_path: Path) -> None:
+def test_an_error_cell_is_a_reject_with_its_address_wherever_it_is(tmp_path: Path) -> None:
     path = tmp_path / "book.xlsx"
     book = openpyxl.Workbook()
     sheet = book.active
@@ -349,7 +349,7 @@ def test_an_error_cell_is_a_reject_with_its_address_wherever_it_stands(tmp_path:
     ]
 
 
-def test_every_faulty_cell_of_a_row_is_told_also_one_that_would_go_to_extra(tmp_path: Path) -> None:
+def test_every_faulty_cell_of_a_row_is_reported_also_one_that_would_go_to_extra(tmp_path: Path) -> None:
     said = read(csv(tmp_path / "a.csv", "Last Name,Email,Zip\nAda,nobody,a\0b\n"))
     assert said.problems == [
         [

@@ -136,7 +136,7 @@ def test_repeated_rows_name_both_rows_whatever_the_sheet_is_called() -> None:
     assert "… and 1,010 more." in lines
 
 
-def test_the_line_tells_what_stands_above_the_headings_and_what_is_hidden() -> None:
+def test_the_line_shows_what_is_above_the_headings_and_what_is_hidden() -> None:
     told = {"above": 1, "hidden_rows": 1, "hidden_columns": 2}
     assert remarks(report("x").model_copy(update=told), "ui") == [
         "left out above the headings: 1 row",

@@ -13,7 +13,7 @@ def told(path: Path, **said: str) -> list[str]:
     return [each for each in read(path, **said).assumptions if "not read" in each]
 
 
-def test_a_sheet_of_people_without_headings_is_told_with_its_rows(tmp_path: Path) -> None:
+def test_a_sheet_of_people_without_headings_is_reported_with_its_rows(tmp_path: Path) -> None:
     path = sheets(tmp_path / "a.xlsx", {"People": [ANN[1:]] * 40, "New": [HEADINGS, ANN], "Words": [["a", "b"]]})
     said = read(path)
     assert said.headings["sheet"] == "New"
@@ -25,7 +25,7 @@ def test_a_sheet_of_people_without_headings_is_told_with_its_rows(tmp_path: Path
     assert '--sheet "People"' in told(path, asked_by="command line")[0]
 
 
-def test_a_sheet_with_the_same_fields_in_other_words_or_some_of_the_headings_is_told(tmp_path: Path) -> None:
+def test_a_sheet_with_the_same_fields_in_other_words_or_some_of_the_headings_is_reported(tmp_path: Path) -> None:
     tables = {
         "EN": [HEADINGS, ANN],
         "DE": [["Firma", "Vorname", "Nachname", "E-Mail", "Telefon"], BOB],
@@ -39,7 +39,7 @@ def test_a_sheet_with_the_same_fields_in_other_words_or_some_of_the_headings_is_
     assert [sheet["sheet"] for sheet in read(path).headings["not_read"]] == ["DE", "N-Z", "Rooms", "Firms", "Empty"]
 
 
-def test_people_are_told_where_companies_are_read(tmp_path: Path) -> None:
+def test_people_are_reported_where_companies_are_read(tmp_path: Path) -> None:
     companies = [["Company", "City", "Country", "Phone", "Website"], ["Acme", "Bonn", "Germany", "030 1111111", ""]]
     people = [["Name", "Email"], ["Ann Lee", "ann@x.org"]]
     path = sheets(tmp_path / "a.xlsx", {"Companies": companies, "People": people})

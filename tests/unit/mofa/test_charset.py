@@ -67,7 +67,7 @@ def test_the_meta_element_goes_before_a_header_that_fits_anything():
 @pytest.mark.parametrize(
     ("text", "charset"), [(JAPANESE, "cp932"), (KOREAN, "cp949"), (RUSSIAN, "cp1251"), (JAPANESE, "utf-8")], ids=short
 )
-def test_without_any_label_the_bytes_tell(text, charset):
+def test_without_any_label_the_bytes_decide(text, charset):
     assert read(text.encode(charset), None) == text
 
 
@@ -130,7 +130,7 @@ def test_a_declared_charset_is_no_guess():
 
 
 @pytest.mark.parametrize(("text", "charset"), [(RUSSIAN, "cp1251"), (GREEK, "cp1253"), (JAPANESE, "cp932")], ids=short)
-def test_iso_8859_1_is_not_believed_of_words_that_no_language_has(text, charset):
+def test_iso_8859_1_is_not_accepted_of_words_that_no_language_has(text, charset):
     assert read(text.encode(charset), "text/html; charset=ISO-8859-1") == text
 
 

@@ -155,7 +155,7 @@ def test_a_banner_above_the_whole_list_does_not_hide_it(heading):
     assert (len(entries(made)), made.retried) == (40, 0)
 
 
-def test_a_page_without_an_end_is_believed_when_it_is_the_same_twice():
+def test_a_page_without_an_end_is_accepted_when_it_is_the_same_twice():
     text = PAGES[REGION].replace("</html>", "").replace("</body>", "")
     ministry, made = Ministry(**{"/region/1": [text]}), crawl()
     made.attempt(ministry)
@@ -206,14 +206,14 @@ def stored(read: datetime, verified: datetime) -> Archive:
         (timedelta(days=30), timedelta(days=20), False),
     ],
 )
-def test_a_304_is_believed_for_a_week_and_then_the_whole_page_is_requested_once(read, verified, conditional):
+def test_a_304_is_accepted_for_a_week_and_then_the_whole_page_is_requested_once(read, verified, conditional):
     archive = stored(NOW - read, NOW - verified)
     ministry = Ministry()
     crawl(archive).attempt(ministry)
     assert {earlier is not None for _, earlier in ministry.asked} == {conditional}
 
 
-def test_a_server_that_answers_304_for_ever_is_found_out_within_a_week():
+def test_a_server_that_answers_304_endlessly_is_found_out_within_a_week():
     class Stuck(Ministry):
         def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
             if earlier:

@@ -35,12 +35,12 @@ def test_a_new_mission_is_added_and_an_absent_one_is_missing():
     assert changes == [Change("missing", "a", "Embassy a"), Change("added", "b", "Embassy b")]
 
 
-def test_a_changed_field_is_told_with_old_and_new_as_written():
+def test_a_changed_field_is_reported_with_old_and_new_as_written():
     changes = diff(known(mission(phone="+43 1")), by_key(mission(phone="+43 2 ")), at=NIGHT)
     assert changes == [Change("changed", "a", "Embassy a", "phone", "+43 1", "+43 2")]
 
 
-def test_address_phone_email_and_head_are_told_before_opening_hours():
+def test_address_phone_email_and_head_are_reported_before_opening_hours():
     fields = ("opening_hours", "head_of_mission", "email", "phone", "address")
     changes = diff(
         known(mission("a"), mission("z")),
@@ -50,7 +50,7 @@ def test_address_phone_email_and_head_are_told_before_opening_hours():
     assert [each.field for each in changes] == ["address", "phone", "email", "head_of_mission", *["opening_hours"] * 2]
 
 
-def test_closures_are_told_first():
+def test_closures_are_reported_first():
     before = {
         **known(mission("c", phone="1")),
         **known(mission("m")),

@@ -39,7 +39,7 @@ def test_no_invisible_character_is_stored_or_is_part_of_a_key():
     assert key_of("Em\u00adbassy\u200b") == key_of("Embassy")
 
 
-def test_keys_tell_apart_what_a_note_in_brackets_tells_apart():
+def test_keys_distinguish_what_a_note_in_brackets_distinguishes():
     assert key_of("Sapporo") != key_of("Sapporo (office in Hakodate)")
     assert key_of("a", "b-c") != key_of("a-b", "c")
 

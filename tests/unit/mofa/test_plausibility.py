@@ -32,7 +32,7 @@ def reasons(before, after, *, highest=None, proven=True, **thresholds):
     )
 
 
-def test_a_set_like_the_one_before_is_believed():
+def test_a_set_like_the_one_before_is_accepted():
     assert reasons(missions(100, phone="1"), missions(100, phone="1")) == []
 
 
@@ -41,7 +41,7 @@ def test_no_rows_are_held_even_the_first_time():
     assert reasons({}, {}) == ["The pages hold no mission at all, 0 are open."]
 
 
-def test_eighty_of_a_hundred_are_believed_and_seventy_nine_are_not():
+def test_eighty_of_a_hundred_are_accepted_and_seventy_nine_are_not():
     assert reasons(missions(100), missions(80)) == []
     assert reasons(missions(100), missions(79)) == [
         "Only 79 open missions are found again, 79.0 % of 100, the most of the last 30 days; at least 80% are expected."

@@ -199,7 +199,7 @@ def test_countries_that_share_a_mission_of_govuk_are_all_kept():
 
 
 @needs_data
-def test_fourteen_months_of_real_changes_at_once_are_believed_and_a_reading_by_address_is_not():
+def test_fourteen_months_of_real_changes_at_once_are_accepted_and_a_reading_by_address_is_not():
     before = {key: Known(mission) for key, mission in missions("2016-04-08").items()}
     assert find_anomalies(before, missions("2017-06-29"), highest=717, proven=True) == []
     half = dict(list(missions("2017-06-29").items())[::2])
@@ -254,7 +254,7 @@ def test_one_office_of_govuk_that_does_not_fit_is_unreadable_and_the_others_are_
 
 
 @needs_data
-def test_a_field_that_nobody_knows_raises():
+def test_a_field_that_is_unknown_raises():
     content = json.loads(organisations().text)
     content["results"][0]["offices"]["main"]["details"]["relocated_to"] = "Durres"
     with pytest.raises(PageError, match="relocated_to"):
@@ -473,7 +473,7 @@ STAND_INS = {
 
 @pytest.mark.parametrize("source", [govuk, russia, japan], ids=lambda source: source.name)
 @pytest.mark.parametrize("text", STAND_INS.values(), ids=STAND_INS)
-def test_what_stands_in_for_a_page_with_status_200_raises_and_never_yields_a_mission(source, text):
+def test_what_replaces_a_page_with_status_200_raises_and_never_yields_a_mission(source, text):
     addresses = {
         "govuk": "https://www.gov.uk/api/world-locations/albania/organisations",
         "russia": russia.home,

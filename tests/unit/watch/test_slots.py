@@ -64,7 +64,7 @@ def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> Lost | None:
     return lost_slot(runs, SLOT + after, GRACE)
 
 
-def test_a_crashed_slot_is_made_up_for_three_times_at_most() -> None:
+def test_a_crashed_slot_is_backfilled_three_times_at_most() -> None:
     runs = [run("CRASHED")]
     for attempts in range(MOST_ATTEMPTS):
         found = lost(*runs)

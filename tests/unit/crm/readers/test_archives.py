@@ -91,7 +91,7 @@ def test_unpacking_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "b.zip" in refusal(lying)
 
 
-def test_a_locked_zip_is_told(tmp_path: Path) -> None:
+def test_a_locked_zip_is_reported(tmp_path: Path) -> None:
     content = bytearray(zipped(tmp_path / "a.zip", {"a.csv": CSV}).read_bytes())
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + at] |= 1

@@ -134,7 +134,7 @@ def test_a_character_far_below_decides_the_encoding(file: Path) -> None:
     assert (rows[-1], len(rows), encoding) == (["café", "3"], 400_002, "Windows-1252")
 
 
-def test_headings_tell_the_language(file: Path) -> None:
+def test_headings_show_the_language(file: Path) -> None:
     text = "Jméno;Příjmení;Město\nHana;Nová;Břeclav\n"
     assert read(file, text.encode("cp1250")) == (cells_of(text), "Windows-1250")
     text = "Имя;Фамилия\nЯн;Ли\n"
@@ -277,7 +277,7 @@ def test_a_few_garbled_words_are_left_for_the_rules_of_the_cells(file: Path) -> 
     assert "decoded as Windows-1252" in refusal(file, (HEAD + "Jürgen;Groß;j@x.com;Café;Köln\n").encode(), "cp1252")
 
 
-def test_undecided_encodings_are_named_and_nobodys_data_is_shown(file: Path) -> None:
+def test_undecided_encodings_are_named_and_no_ones_data_is_shown(file: Path) -> None:
     said = refusal(file, "Name;x\nAndré;y\n".encode("cp850"))
     assert said.startswith("list.csv is text in DOS 850 or Windows-1252;")
     assert "André" not in said

@@ -95,7 +95,7 @@ def test_each_table_that_holds_no_other_is_a_sheet(file: Path) -> None:
     }  # fmt: skip
 
 
-def test_spanned_cells_stand_where_they_are_and_are_told(file: Path) -> None:
+def test_spanned_cells_are_where_they_are_and_are_reported(file: Path) -> None:
     file.write_text(
         "<table><tr><th colspan=2>Person</th><th rowspan=2>City</th></tr><tr><th>First</th><th>Last</th></tr>"
         '<tr><td rowspan="2">Ann</td><td>Lee</td><td>Bonn</td></tr>'
@@ -147,7 +147,7 @@ def test_a_cell_is_what_it_says_excel_shows(file: Path) -> None:
     assert read(file, page)["report"][1] == ["Ann", "0049301234"]
 
 
-def test_hidden_rows_cells_and_columns_are_read_and_told(file: Path) -> None:
+def test_hidden_rows_cells_and_columns_are_read_and_reported(file: Path) -> None:
     row = "<tr><td>Ann</td><td>Lee</td><td {}>Bonn</td></tr>"
     for page, rows, columns in (
         (f"<table>{row.format('hidden')}</table>", 0, {2}),

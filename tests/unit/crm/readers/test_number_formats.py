@@ -101,13 +101,13 @@ def test_of_any_other_format_the_number_itself_says_more(number: float, code: st
         "MMM",
     ],
 )
-def test_a_format_of_days_or_times_is_told(code: str) -> None:
+def test_a_format_of_days_or_times_is_reported(code: str) -> None:
     assert is_date(code)
     assert not is_duration(code)
 
 
 @pytest.mark.parametrize("code", ["[h]:mm:ss", "[mm]", "[ss].00", "[Blue][HH]:MM"])
-def test_a_format_of_spans_of_time_is_told(code: str) -> None:
+def test_a_format_of_spans_of_time_is_reported(code: str) -> None:
     assert is_duration(code)
     assert not is_date(code)
 

@@ -58,7 +58,7 @@ def test_cells_arrive_as_they_are_shown(tmp_path: Path) -> None:
     ]
 
 
-def test_errors_and_formulas_never_calculated_are_told_and_not_blank(tmp_path: Path) -> None:
+def test_errors_and_formulas_never_calculated_are_reported_and_not_blank(tmp_path: Path) -> None:
     assert only(
         tmp_path,
         cell("string", "#DIV/0!", table__formula="of:=1/0", calcext__value_type="error"),

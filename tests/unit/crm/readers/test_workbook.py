@@ -63,7 +63,7 @@ def test_cells_come_as_they_are_with_excels_row_numbers_from_column_a(tmp_path: 
             list(book.blocks("Nowhere"))
 
 
-def test_error_cells_and_formulas_never_calculated_are_told_with_their_place(tmp_path: Path) -> None:
+def test_error_cells_and_formulas_never_calculated_are_reported_with_their_place(tmp_path: Path) -> None:
     rows = (
         '<row r="2"><c r="B2"><v>1</v></c><c r="C2" t="e"><v>#REF!</v></c><c r="D2" t="str"><f>""</f><v></v></c></row>'
         '<row r="4"><c r="B4"><f>A1+1</f></c><c r="C4"><f>1&lt;2</f><v/></c><c r="D4"><f>2*3</f><v>6</v></c></row>'
@@ -151,7 +151,7 @@ def test_strict_ooxml_is_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_cell_of_a_type_that_nobody_knows_is_read_as_text(tmp_path: Path) -> None:
+def test_a_cell_of_an_unknown_type_is_read_as_text(tmp_path: Path) -> None:
     rows = (
         '<row r="2"><c r="B2" t="unheard"><v>5</v></c><c r="C2" t="inlineStr"><is><t>a_x000D_b</t></is></c></row>'
         '<row r="4"><c r="A4" t="e"><v>#NAME?</v></c><c r="B4"><f>1</f></c></row>'

@@ -384,7 +384,7 @@ def test_a_damaged_sheet_is_refused_before_its_first_row(every_kind: Path, tmp_p
         next(book.blocks("Contacts"))
 
 
-def test_the_totals_row_of_a_table_is_told(tmp_path: Path) -> None:
+def test_the_totals_row_of_a_table_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     with xlsxwriter.Workbook(path) as book:
         for name, total in (("With", True), ("Without", False)):

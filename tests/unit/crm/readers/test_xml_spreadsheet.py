@@ -38,7 +38,7 @@ def rows_of(
         return [row for block in book.blocks(name) for row in block.rows()]
 
 
-def test_cells_stand_where_their_indexes_say(file: Path) -> None:
+def test_cells_are_where_their_indexes_say(file: Path) -> None:
     rows = (
         f'<Row>{text("Name")}{text("City")}<Cell ss:Index="5"><Data ss:Type="String">Zip</Data></Cell></Row>'
         f'<Row ss:Index="4">{text("Ann &amp; Bob")}<Cell/>{text("x")}</Row>'
@@ -82,7 +82,7 @@ def test_errors_and_formulas_without_a_value_are_faults(file: Path) -> None:
     assert block.faults == [Fault(0, 1, "shows #REF!"), Fault(0, 2, "shows formula without a stored value")]
 
 
-def test_merged_and_hidden_are_told(file: Path) -> None:
+def test_merged_and_hidden_are_reported(file: Path) -> None:
     rows = (
         '<Row><Cell ss:MergeAcross="1"><Data ss:Type="String">Person</Data></Cell>' + text("City") + "</Row>"
         '<Row ss:Hidden="1"><Cell ss:MergeDown="2"><Data ss:Type="String">Ann</Data></Cell>' + text("x") + "</Row>"

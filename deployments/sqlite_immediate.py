@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import CreateEnginePlugin
 
-PLUGIN = "sqlite_turns"  # its name in pyproject.toml
+PLUGIN = "sqlite_immediate"  # its name in pyproject.toml
 DATABASE_SETTINGS = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")  # the start of their names
 
 
@@ -32,7 +32,7 @@ def settings(prefect_home: Path, given: Iterable[str]) -> dict[str, str]:
     return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": file.render_as_string()}
 
 
-class Turns(CreateEnginePlugin):
+class BeginImmediatePlugin(CreateEnginePlugin):
     """Changes BEGIN DEFERRED to BEGIN IMMEDIATE; what only reads has no BEGIN, and never waits."""
 
     def update_url(self, url: URL) -> URL:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deployments.sqlite_turns import settings
+from deployments.sqlite_immediate import settings
 
 URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
