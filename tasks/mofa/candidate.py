@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
 from tasks.mofa.crawl import ENCODED_TWICE, Crawl
 from tasks.mofa.embassy import Embassy, Entry, Unreadable, merge_by_key, to_json
+
+Unread: TypeAlias = list[tuple[Unreadable, int]]  # missions that could not be read, each with its snapshot
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Candidate:
 
     missions: dict[str, Embassy]  # by key
     proof: dict[str, int]  # key -> snapshot
-    unreadable: dict[Unreadable, int]  # missions that could not be read -> snapshot
+    unreadable: Unread
     proven: bool  # the parser has read saved real pages
     pages: int
     unchanged: int
@@ -22,11 +25,12 @@ class Candidate:
     snapshots: dict[str, int]  # of every page, by its address, in the order of the crawl
     assumptions: list[str] = field(default_factory=list)  # what was guessed, a sentence each
     number: int | None = None  # of a held set that a person accepted
+    read_at: datetime | None = None  # when that set was read
 
     def entries(self) -> list[tuple[dict[str, Any], int]]:
         """How a held set is stored: each entry with its snapshot."""
         missions = [(to_json(each), self.proof[key]) for key, each in self.missions.items()]
-        return missions + [(to_json(each), snapshot) for each, snapshot in self.unreadable.items()]
+        return missions + [(to_json(each), snapshot) for each, snapshot in self.unreadable]
 
 
 def candidate_of(crawl: Crawl) -> Candidate:
@@ -58,17 +62,21 @@ def _assumed_of(missions: Collection[Embassy]) -> list[str]:
     return [f"{len(found):,} missions {what}. The first: {found[0]}" for what, found in kinds if found]
 
 
-def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], dict[Unreadable, int]]:
-    """Missions by key, the snapshot that proves each of them, and what could not be read with its snapshot."""
+def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], Unread]:
+    """Missions by key, the snapshot that proves each of them, and what could not be read with its snapshot.
+
+    A mission whose key is known is unreadable once, however many countries list it; rows without a key count each.
+    """
     records: list[Embassy] = []
     proof: dict[str, int] = {}
-    unreadable: dict[Unreadable, int] = {}
+    unreadable: Unread = []
     for entry, snapshot in found:
         if isinstance(entry, Unreadable):
-            unreadable.setdefault(entry, snapshot)
+            if entry.key is None or all(entry.key != each.key for each, _ in unreadable):
+                unreadable.append((entry, snapshot))
         else:
             records.append(entry)
             proof.setdefault(entry.key, snapshot)
     missions, contradicting = merge_by_key(records)
-    unreadable.update({each: proof.pop(each.key or "") for each in contradicting})
+    unreadable += [(each, proof.pop(each.key or "")) for each in contradicting]
     return missions, proof, unreadable

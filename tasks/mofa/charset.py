@@ -75,6 +75,8 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
     declared = _declared(body, content_type)
     if mark := next((charset for start, charset in _BOMS if body.startswith(start)), None):
         return Decoded(_replacing(body, mark), mark)
+    if wide := _without_mark(body):
+        return Decoded(_replacing(body, wide), wide, f"read as {wide}, guessed from its bytes")
     if body.isascii():  # ISO-2022-JP is ASCII to look at
         charset = next((each for each in declared if each.startswith("iso2022")), "ascii")
         return Decoded(_replacing(body, charset), charset)
@@ -85,6 +87,12 @@ def decode(body: bytes, content_type: str | None) -> Decoded | None:
     if _is_mostly_utf8(body):
         return Decoded(_replacing(body, "utf-8"), "utf-8", "read as UTF-8, though some of its bytes are not")
     return _as_declared(body, declared) or _guessed(body)
+
+
+def _without_mark(body: bytes) -> str | None:
+    """UTF-16 without a byte order mark: every second byte of "<html" is zero."""
+    start = body.lstrip()[:8]
+    return {b"<\0": "utf-16-le", b"\0<": "utf-16-be"}.get(start[:2]) if start.count(0) == len(start) // 2 > 1 else None
 
 
 def _as_declared(body: bytes, declared: list[str]) -> Decoded | None:

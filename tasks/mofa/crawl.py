@@ -173,7 +173,8 @@ class Crawl:
                     self._wait_after(failure)
                     if len(self.read) == read:
                         raise
-                    self._report(f"{failure} (the crawl goes on in {self._not_before - self._clock():.0f} seconds)")
+                    wait = max(self._not_before - self._clock(), 0)
+                    self._report(f"{failure} (the crawl goes on in {wait:.0f} seconds)")
                 except FetchRefusedError as refusal:
                     self._take_next_route(refusal)
         self._archive.mark_verified(sorted(self.unchanged))

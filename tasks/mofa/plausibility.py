@@ -121,10 +121,15 @@ def _same_fields(missions: Collection[Embassy], may_be_same: Collection[str]) ->
     """Field -> on how many missions it is filled."""
     found = {}
     for field in OWN_VALUES:
-        values = [value for each in missions if (value := getattr(each, field)) is not None]
+        values = [value for each in missions if (value := _own_value(each, field)) is not None]
         if field not in may_be_same and len(values) >= MANY and len(set(values)) == 1:
             found[field] = len(values)
     return found
+
+
+def _own_value(mission: Embassy, field: str) -> object:
+    """The value that should differ; of a name with its place: ten towns may have an "Honorary Consul" each."""
+    return (mission.name, mission.city, mission.country) if field == "name" else getattr(mission, field)
 
 
 def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:

@@ -34,7 +34,7 @@ class UnreadableMission(BaseModel):
 
 
 def locate(
-    unreadable: Mapping[Unreadable, str],
+    unreadable: Sequence[tuple[Unreadable, str]],
     known: Mapping[str, Known],
     found: Mapping[str, Embassy],
     stood: Mapping[str, str],
@@ -53,10 +53,7 @@ def locate(
     absent one of its page: which of them cannot be known.
     """
     absent = {key: each.embassy for key, each in known.items() if each.status != "closed" and key not in found}
-    rows = [
-        UnreadableMission(row=each.row, reason=each.reason, page=page, key=each.key)
-        for each, page in unreadable.items()
-    ]
+    rows = [UnreadableMission(row=each.row, reason=each.reason, page=page, key=each.key) for each, page in unreadable]
     earlier = [next((old for old in before if old.same_row(row)), None) for row in rows]
     keys = [_certain(row, old, absent) for row, old in zip(rows, earlier, strict=True)]
     free = absent.keys() - {key for each in keys for key in each}

@@ -171,6 +171,7 @@ def held_set(monitoring: Monitoring, number: int) -> Candidate:
         retried=0,
         snapshots=pages,
         number=number,
+        read_at=held["created_at"],
     )
 
 

@@ -99,9 +99,9 @@ class _Evaluated:
 def _evaluate(connection: Connection, request: Request, last: RowMapping | None) -> _Evaluated:
     known, stood = known_missions(connection, request.source.name), table.last_pages(connection, request.source.name)
     found = request.candidate
-    addresses = table.addresses(connection, list(found.unreadable.values()))
+    addresses = table.addresses(connection, [snapshot for _, snapshot in found.unreadable])
     before = MonitorReport.model_validate(last["result"]).unreadable if last else []
-    rows = {each: addresses[snapshot] for each, snapshot in found.unreadable.items()}
+    rows = [(each, addresses[snapshot]) for each, snapshot in found.unreadable]
     unreadable = locate(rows, known, found.missions, stood, before)
     kept = {key: known[key].embassy for each in unreadable for key in each.keys if known[key].status == "open"}
     return _Evaluated(known, stood, unreadable, {**found.missions, **kept})
@@ -127,7 +127,8 @@ def _anomalies(connection: Connection, request: Request, evaluated: _Evaluated) 
 def _apply(connection: Connection, request: Request, evaluated: _Evaluated) -> Outcome:
     name, found, at = request.source.name, request.candidate, request.at
     baseline = not evaluated.known
-    changes = [] if baseline else diff(evaluated.compared(), evaluated.now, at=at)
+    # A set that was held says what was there when it was read, not when a person accepts it.
+    changes = [] if baseline else diff(evaluated.compared(), evaluated.now, at=found.read_at or at)
     write_missions(connection, name, evaluated.known, found.missions, changes, found.proof, at)
     shown = _shown(changes, evaluated, found)
     table.record_changes(connection, name, request.claim.id, shown, at)

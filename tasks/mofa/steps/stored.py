@@ -42,7 +42,7 @@ def rebase(connection: Connection, source: Source, last: RowMapping) -> list[str
         return [f"The parser has another version, and it cannot read the stored pages to compare with them: {error}."]
     now, proof, unreadable = merged(found)
     known, at = known_missions(connection, source.name), last["updated_at"]
-    rows = {each: pages[snapshot] for each, snapshot in unreadable.items()}
+    rows = [(each, pages[snapshot]) for each, snapshot in unreadable]
     unread = {key for each in locate(rows, known, now, table.last_pages(connection, source.name)) for key in each.keys}
     # What a new parser reads otherwise or does not see is no news of the ministry: the keys follow it, and what it does
     # not see is closed here, or the next set would report it as missing. What it cannot read stays as it is.

@@ -134,3 +134,37 @@ def test_a_slow_drain_is_held_before_a_fifth_is_gone(watch):
     assert (day, len(rows), len(watch.shown())) == (5, 76, 80)
     assert watch.tables() == before
     assert watch.alerts()[-1] == "testland: held for review, nothing was changed"
+
+
+def test_a_held_set_comes_with_examples_of_what_it_would_change(watch):
+    watch.ministry.show(missions())
+    watch()
+    watch.alerts()
+    watch.ministry.show({key: {**row, "phone": f"+44 {key}"} for key, row in missions().items()})
+    state = watch()
+    body = watch.ministry.told[0]["message"]
+    assert "It would change: Phone (40)" in body
+    assert "+33 1 000000 → +44 m0" in body
+    assert "… and 37 more on the run's page" in body
+    assert state.result()["changes"] == 0, "nothing was changed"
+
+
+def test_a_first_set_that_is_held_comes_with_some_of_its_missions(watch):
+    watch.sources["testland"] = a_ministry(proven=False)
+    watch.ministry.show(missions())
+    watch()
+    assert "Embassy 0 大使館 (Country 0): 0 Rue de la Paix" in watch.ministry.told[0]["message"]
+
+
+def test_an_accepted_set_closes_nothing_that_it_did_not_see_twenty_hours_later(watch):
+    start = datetime.now(UTC) - 3 * DAY
+    watch.slot(start)
+    watch.ministry.show(missions())
+    watch()
+    watch.ministry.show(without(missions(), "m7"))
+    watch.by_hand(datetime.now(UTC))
+    assert watch.applied() == {"missing": 1}
+    watch.ministry.show(half_gone(missions()))
+    number = watch.report()["held"]
+    watch.by_hand(datetime.now(UTC) + 2 * DAY)  # a person looks at it two days later
+    assert watch.applied(accept=number) == {"missing": 19}

@@ -176,3 +176,9 @@ def test_a_page_that_was_encoded_twice_is_read_as_it_was_meant():
 @pytest.mark.parametrize("body", [bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4])
 def test_what_is_no_text_is_none(body):
     assert decode(body, "application/octet-stream") is None
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_byte_order_mark_is_read(charset):
+    text = f"<html><body>{RUSSIAN}</body></html>"
+    assert read(text.encode(charset), "text/html; charset=utf-8") == text

@@ -163,3 +163,10 @@ def test_emails_without_an_at_sign_on_many_missions_hold_a_set_unless_they_were_
     assert held_for(hidden) == []
     few = missions(20, email=lambda n: "by form" if n < 2 else f"{n}@x.example")
     assert held_for(few, before=missions(20, email=lambda n: f"{n}@x.example")) == []
+
+
+def test_one_name_in_ten_towns_is_no_anomaly_and_one_telephone_number_is():
+    consuls = missions(10, name="Honorary Consul", city=lambda n: f"Town {n}", country="France")
+    assert find_anomalies({}, consuls, highest=0, proven=True) == []
+    assert len(find_anomalies({}, missions(10, name="Honorary Consul"), highest=0, proven=True)) == 1
+    assert len(find_anomalies({}, missions(10, phone="+43 1"), highest=0, proven=True)) == 1
