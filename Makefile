@@ -13,7 +13,7 @@ LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrad
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 # A file's tests run in one process, which shares a server among them; files start in the order of tests/conftest.py.
-PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo doctor service soak test test-all lint docs bench lock clean

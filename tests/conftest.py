@@ -147,17 +147,17 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
     return lambda text: record_property("figure", text)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many workers again as cores: for a third of their time they wait for servers and other processes."""
-    return (os.cpu_count() or 1) * 3 // 2
-
-
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the database server, and put the long files first, so that all workers end together."""
+    """Mark the tests that use the database server, keep each file on one worker, and put the long files first.
+
+    The files of e2e share one worker: each of their tests starts a Prefect server, a worker and a database, and several
+    of them at once would take longer than the tests wait.
+    """
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
+        item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in item.path.parts else str(item.path)))
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
 
 

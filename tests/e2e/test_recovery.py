@@ -28,7 +28,7 @@ from support.waiting import until
 from db import embedded
 from deployments.processes import is_flow_run, marked_processes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recovery"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROWS = 30
 WATCHDOG = "watchdog/watchdog"

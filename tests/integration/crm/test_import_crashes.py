@@ -34,7 +34,7 @@ from support.waiting import until
 from db import embedded
 from db.task_runs import LOCK_CLASS
 
-pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 BATCH = 50  # rows
 BATCHES = 6  # of the workbook

@@ -21,7 +21,7 @@ from support.processes import Outcome, Stop
 from support.receivers import SECRET
 from support.waiting import until
 
-pytestmark = [pytest.mark.xdist_group("monitor crashes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 TOLD = "testland: 1 missing, 1 added, 3 changed"  # the digest's title
 DELIVERING = Stop("flows.mofa_monitoring:deliver")  # the set is committed, nobody was told

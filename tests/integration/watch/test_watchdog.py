@@ -42,7 +42,7 @@ from tasks.watch import steps
 from tasks.watch.prefect_runs import jobs
 from tasks.watch.settings import watch_settings
 
-pytestmark = [pytest.mark.xdist_group("watchdog"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300)]
 
 STAGED = Stop("tasks.crm.steps:evaluate_and_commit")  # everything is staged, nothing is committed
 
