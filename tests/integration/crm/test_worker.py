@@ -22,6 +22,8 @@ from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, re
 from support.real_workbooks import REAL, where_they_are
 from support.xlsx import MAIN, hostile
 
+from support.waiting import until
+
 from tasks.crm.readers.workbook import WorkbookError
 
 
@@ -192,7 +194,11 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
         with ReadingProcess(str(tmp_path)) as process:
             events = process.read(request(path, batch_rows=10))
             next(events)
-            [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
+            children = psutil.Process().children
+        [child] = until(
+            lambda: [each for each in children() if "tasks.crm.worker" in each.cmdline()],
+            "the child runs its own program",  # for a moment it is a copy of this process
+        )
             assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
             os.kill(child.pid, signal.SIGKILL)
             for _ in events:
@@ -216,7 +222,11 @@ def test_the_child_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         monkeypatch.setenv(name, "s3cr3t")
     with ReadingProcess(str(tmp_path)):
-        [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
+        children = psutil.Process().children
+        [child] = until(
+            lambda: [each for each in children() if "tasks.crm.worker" in each.cmdline()],
+            "the child runs its own program",  # for a moment it is a copy of this process
+        )
         assert "s3cr3t" not in child.environ().values()
 
 
