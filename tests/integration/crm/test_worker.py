@@ -20,9 +20,8 @@ import pytest
 import xlsxwriter
 from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, request, workbook
 from support.real_workbooks import REAL, where_they_are
-from support.xlsx import MAIN, hostile
-
 from support.waiting import until
+from support.xlsx import MAIN, hostile
 
 from tasks.crm.readers.workbook import WorkbookError
 
@@ -194,11 +193,7 @@ def test_a_killed_child_leaves_no_process_and_its_parent_says_so_in_one_sentence
         with ReadingProcess(str(tmp_path)) as process:
             events = process.read(request(path, batch_rows=10))
             next(events)
-            children = psutil.Process().children
-        [child] = until(
-            lambda: [each for each in children() if "tasks.crm.worker" in each.cmdline()],
-            "the child runs its own program",  # for a moment it is a copy of this process
-        )
+            [child] = [each for each in psutil.Process().children() if "tasks.crm.worker" in each.cmdline()]
             assert child.cmdline()[1:] == COMMAND[1:]  # where the workbook lies is nothing for the list of processes
             os.kill(child.pid, signal.SIGKILL)
             for _ in events:
@@ -223,9 +218,8 @@ def test_the_child_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "s3cr3t")
     with ReadingProcess(str(tmp_path)):
         children = psutil.Process().children
-        [child] = until(
-            lambda: [each for each in children() if "tasks.crm.worker" in each.cmdline()],
-            "the child runs its own program",  # for a moment it is a copy of this process
+        [child] = until(  # for a moment it is a copy of this process
+            lambda: [each for each in children() if "tasks.crm.worker" in each.cmdline()], "its own program runs"
         )
         assert "s3cr3t" not in child.environ().values()
 
