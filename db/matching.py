@@ -63,7 +63,9 @@ def evaluate(connection: Connection, import_id: int, headings: Mapping[str, str]
     """
     table = partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
-    # Without statistics the planner expects few rows and scans contacts once for each of them.
+    # Without statistics the planner expects few rows and scans contacts once for each of them. A sample of 6,000 rows is
+    # enough to tell these cases apart, and takes a fifth of the time of the default.
+    connection.execute(text("SET LOCAL default_statistics_target = 20"))
     connection.execute(text(f"ANALYZE {table} ({', '.join(ANALYSED)})"))
     ids = headings is None or "external_id" in headings
     rejected = reject_own_contradictions(connection, table, headings or {}, ids=ids)
@@ -101,8 +103,10 @@ def _find_repeated(connection: Connection, table: str) -> None:
         text(f"""
             CREATE TEMP TABLE repeated ON COMMIT DROP AS
             SELECT s.identity_hash, s.position, {columns}, {WEAK_STAGED} AS weak
-            FROM (SELECT identity_hash FROM {table} WHERE problems IS NULL GROUP BY 1 HAVING count(*) > 1) several
-            JOIN {table} s USING (identity_hash) WHERE problems IS NULL""")
+            FROM (
+                SELECT identity_hash FROM {table} WHERE identity_hash IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+            ) several
+            JOIN {table} s USING (identity_hash) -- rejected rows have no identity""")
     )
 
 

@@ -130,6 +130,8 @@ def stage_workbook(copy: Copy, claim: Claim, options: ReadOptions, process: Read
     )
     with _staging_table(claim, reading):
         events = process.read(_request(copy, options, process.directory))
+        # The report needs pandas. It is imported here, while the reading process still starts.
+        Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
         headings = _expect(Headings, next(events))
         get_run_logger().info("import %s: sheet %r, headings in row %s", claim.id, headings.sheet, headings.row)
         batches, end = _stage_batches(events, copy, claim, reading, headings.rows)
@@ -236,8 +238,6 @@ def evaluate_and_commit(staged: StagedWorkbook, claim: Claim, preview: bool) -> 
         UserError: too many rejects. They are stored all the same.
         SupersededError: another attempt took over.
     """
-    # The report needs pandas. It is imported while the database works, now that the reading process has ended.
-    Thread(target=import_module, args=["tasks.crm.report_parts"], daemon=True).start()
     _stage_missing_batches(staged, claim)  # part of this step, so that a retry after a crash of the database repeats it
     with transaction() as connection:
         contacts.serialize_imports(connection)
