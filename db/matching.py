@@ -63,8 +63,8 @@ def evaluate(connection: Connection, import_id: int, headings: Mapping[str, str]
     """
     table = partition(import_id)
     connection.execute(text("SET LOCAL work_mem = '128MB'"))
-    # Without statistics the planner expects few rows and scans contacts once for each of them. A sample of 6,000 rows is
-    # enough to tell these cases apart, and takes a fifth of the time of the default.
+    # Without statistics the planner expects few rows and scans contacts once for each of them. A sample of 6,000 rows
+    # tells these cases apart, and takes a fifth of the time of the default.
     connection.execute(text("SET LOCAL default_statistics_target = 20"))
     connection.execute(text(f"ANALYZE {table} ({', '.join(ANALYSED)})"))
     ids = headings is None or "external_id" in headings
