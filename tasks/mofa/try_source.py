@@ -22,6 +22,7 @@ from rich.table import Table
 from db import embassies, embedded
 from db.engine import DatabaseError, database_settings, database_url, transaction
 from db.errors import JobError
+from tasks.counts import counted
 from tasks.mofa import recording, sources
 from tasks.mofa.browser import fetcher_for
 from tasks.mofa.charset import decode
@@ -117,7 +118,7 @@ def show(console: Console, trial: Trial) -> None:
     for each in missions:
         table.add_row(*(_cell(getattr(each, name)) for name in _COLUMNS))
     console.print(table)
-    console.print(f"{len(missions)} missions on {len(trial.results)} pages")
+    console.print(f"{counted(len(missions), 'mission')} on {counted(len(trial.results), 'page')}")
     for name in COMPARED:
         filled = sum(getattr(one, name) is not None for one in missions)
         console.print(f"  {name:<16} filled on {filled:>5} ({filled / max(len(missions), 1):.0%})", highlight=False)
@@ -217,7 +218,7 @@ def main(given: Sequence[str] | None = None) -> int:
     problems = show_fixture(console, source, sources.fixture_directory(source.name, file))
     if asked.record:
         pages = recording.write(asked.record, trial.results, datetime.now(UTC).date())
-        console.print(f"{pages} pages recorded in {asked.record}", highlight=False)
+        console.print(f"{counted(pages, 'page')} recorded in {asked.record}", highlight=False)
     return 1 if problems or trial.problems() else 0
 
 
