@@ -173,7 +173,7 @@ def test_the_demo_prints_the_digest_of_each_day_and_the_address_of_its_run(runni
 
 
 def test_the_monitors_report_shows_what_changed_with_old_and_new(running: Started, page: Page, demo: str) -> None:
-    page.set_viewport_size({"width": 1280, "height": 620})
+    page.set_viewport_size({"width": 1440, "height": 620})
     page.goto(report_of_day(2, demo, running))
     expect(page.get_by_text("demo: 35 missions, 1 missing, 2 changed").first).to_be_visible()
     for value in ("10 Harbour Road", "12 Opera Square", "Olga Galanis", "Yara Winther"):

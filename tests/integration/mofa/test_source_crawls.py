@@ -10,6 +10,7 @@ from support.record_fixtures import pages_of
 from support.watch import Watch, forget
 
 from flows.foreground import HELD
+from tasks.counts import counted
 from tasks.mofa import recording, sources, steps
 from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Page
@@ -65,7 +66,7 @@ def test_a_trial_reads_every_shipped_source_over_http_and_finds_no_problem(name,
         assert main([name, "--base-url", server.url]) == 0
     shown = capsys.readouterr().out
     missions = {each["key"] for page in fixture.expected for each in page["missions"]}
-    assert f"{len(missions)} missions on {len(fixture.pages)} pages" in shown
+    assert f"{counted(len(missions), 'mission')} on {counted(len(fixture.pages), 'page')}" in shown
     assert "no problem" in shown
 
 
@@ -98,7 +99,7 @@ def test_a_trial_reads_a_saved_page_and_a_file_anywhere(tmp_path, capsys):
     copy = tmp_path / "copy.toml"
     copy.write_text((sources.fixture_directory("korea").parents[1] / "korea.toml").read_text())
     assert main([str(copy), "--page", str(tmp_path / "saved.html")]) == 0
-    assert "5 missions on 1 pages" in capsys.readouterr().out
+    assert "5 missions on 1 page\n" in capsys.readouterr().out
     assert main([str(copy), "--page", str(tmp_path / "absent.html")]) == 1
     assert main(["mars"]) == 1
     assert "there is no source 'mars'" in capsys.readouterr().err
