@@ -23,7 +23,7 @@ import httpx
 
 import flows
 from db.engine import DatabaseError, database_settings
-from deployments.prefect_api import PrefectApi, server_in_use
+from deployments.prefect_api import PrefectApi, api_in_use
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 SILENT_SECONDS = 90  # three heartbeats
@@ -93,7 +93,7 @@ def is_as(wanted: Any, found: Any) -> bool:
 def main() -> int:
     """The command; returns its exit code."""
     try:
-        server = server_in_use(database_settings().data_dir)
+        server = api_in_use(database_settings().data_dir)
         if server is None:
             problem = "no server: set PREFECT_API_URL, or start one with make up"
         else:

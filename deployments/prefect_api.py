@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from deployments.processes import is_flow_run
-from tasks.prefect_server import server_of_make_up, server_settings
+from tasks.prefect_server import password_required, server_in_use
 
 POOL = "crm-pool"
 IMPORT = "import-crm-data"
@@ -44,18 +44,32 @@ class RunState:
         return self.type in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
+class PasswordRequiredError(httpx.HTTPError):
+    """The server requires a password, and none or another one was sent; the message says where to set it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(password_required(url))
+
+
 class PrefectApi:
     """A Prefect server at `url` (…/api); `ours`: on this machine, so that no proxy is used.
 
     All methods raise httpx.HTTPError if the server does not answer as expected.
+
+    Args:
+        url: its address.
+        ours: whether it is on this machine.
+        auth_string: "user:password"; None: that of PREFECT_API_AUTH_STRING, if it is set.
     """
 
-    def __init__(self, url: str, *, ours: bool) -> None:
+    def __init__(self, url: str, *, ours: bool, auth_string: str | None = None) -> None:
         headers = {}
+        given = os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
+        if auth := auth_string or given:
+            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
         if key := os.environ.get("PREFECT_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
-        elif auth := os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
+        self.auth_string = auth
         self.url = url
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
 
@@ -65,6 +79,8 @@ class PrefectApi:
             if answer.status_code not in BUSY or last:
                 break
             time.sleep(0.5)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise PasswordRequiredError(self.url)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -76,8 +92,8 @@ class PrefectApi:
             return self._http.request(method, path, json=content)
 
     def healthy(self) -> bool:
-        """Whether the server reports that it is healthy."""
-        return self._call("GET", "/health") is True
+        """Whether the server reports that it is healthy, and accepts requests of this client."""
+        return self._call("GET", "/health") is True and bool(self._call("GET", "/admin/version"))
 
     def make_work_pool(self) -> bool:
         """Create the work pool; False if it exists. The worker adds the template of its type."""
@@ -202,11 +218,10 @@ class PrefectApi:
         return [run["id"] for run in interrupted]
 
 
-def server_in_use(data_dir: Path) -> PrefectApi | None:
-    """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
-    given = server_settings().prefect_api_url
-    url = given or server_of_make_up(data_dir)
-    return PrefectApi(url.rstrip("/"), ours=not given) if url else None
+def api_in_use(data_dir: Path) -> PrefectApi | None:
+    """The API of the server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
+    server = server_in_use(data_dir)
+    return PrefectApi(server.api_url, ours=not server.given, auth_string=server.auth_string) if server else None
 
 
 def _has_process(run: dict[str, Any]) -> bool:

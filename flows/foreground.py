@@ -17,14 +17,14 @@ import httpx
 from prefect import Flow, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
 from flows.admission import listener as waiting
-from tasks.prefect_server import server_of_make_up, server_settings
+from tasks.prefect_server import PrefectServer, password_required, server_in_use
 
 HELD = "Held"  # the name of a state: completed, but a person must decide
 
@@ -51,8 +51,8 @@ def run_in_foreground(
         return _end(1, str(error))
     except KeyboardInterrupt:
         return _end(130, "stopped; run it again to resume it")
-    except RuntimeError as error:  # Prefect's own: no server could be started or reached
-        return _end(1, f"Prefect cannot run this: {' '.join(str(error).split())}")
+    except (httpx.HTTPStatusError, RuntimeError) as error:  # Prefect's own: no server can be started, reached or used
+        return _end(1, _explained(error))
     if not state.is_completed():
         return _end(1, state.message or f"the run ended as {state.name}")
     more = show(state.result(raise_on_failure=False))
@@ -60,6 +60,13 @@ def run_in_foreground(
         console = Console()
         console.print(Markdown(more)) if console.is_terminal else print(more)
     return _end(1 if state.name == HELD else 0, state.message or "done")
+
+
+def _explained(error: httpx.HTTPStatusError | RuntimeError) -> str:
+    """The sentence about a run that could not begin."""
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        return password_required(str(PREFECT_API_URL.value()))
+    return f"Prefect cannot run this: {' '.join(str(error).split())}"
 
 
 def _end(code: int, sentence: str) -> int:
@@ -81,10 +88,14 @@ def _prefect() -> Iterator[None]:
     settings: dict[Any, Any] = {}
     if "PREFECT_HOME" not in os.environ:
         settings[PREFECT_HOME] = database_settings().data_dir / "prefect"
-    if "PREFECT_API_URL" not in os.environ:
-        settings[PREFECT_API_URL] = url = server_settings().prefect_api_url or _running_server()
-        if url is None:
-            print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
+    server = _server()
+    if server:
+        settings[PREFECT_API_URL] = server.api_url
+        if server.auth_string:
+            settings[PREFECT_API_AUTH_STRING] = server.auth_string
+    else:
+        settings[PREFECT_API_URL] = None
+        print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # the automation ends a run with fewer heartbeats
@@ -94,16 +105,16 @@ def _prefect() -> Iterator[None]:
         yield
 
 
-def _running_server() -> str | None:
-    """The address of the API of the server of `make up`; None if it does not answer."""
-    url = server_of_make_up(database_settings().data_dir)
-    if url is None:
-        return None
+def _server() -> PrefectServer | None:
+    """The server of PREFECT_API_URL, else that of `make up` if it answers."""
+    server = server_in_use(database_settings().data_dir)
+    if server is None or server.given:
+        return server
     try:
-        httpx.get(f"{url}/health", timeout=5).raise_for_status()
+        httpx.get(f"{server.api_url}/health", timeout=5).raise_for_status()
     except httpx.HTTPError:
         return None
-    return url
+    return server
 
 
 def _silence_console_log() -> None:

@@ -1,6 +1,8 @@
-"""Which Prefect server keeps the runs: that of PREFECT_API_URL, else that of `make up`."""
+"""Which Prefect server keeps the runs: that of PREFECT_API_URL, else that of `make up`, with its password."""
 
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ from pydantic import Field
 
 from db.settings import ProjectSettings
 
-STATE_FILE = "up.json"  # in DATA_DIR; `make up` writes it
+# In DATA_DIR; `make up` writes them.
+STATE_FILE = "up.json"
+PASSWORD_FILE = "prefect-password"  # noqa: S105 - a name; in it "user:password", readable by its owner only
 
 
 class ServerSettings(ProjectSettings):
@@ -35,6 +39,29 @@ def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
     return state if alive else None
 
 
-def server_of_make_up(data_dir: Path) -> str | None:
-    """The address of the API of the server of `make up`; None if `make up` does not run, or has no server yet."""
-    return (state_of_make_up(data_dir) or {}).get("api_url")
+@dataclass(frozen=True)
+class PrefectServer:
+    """A Prefect server."""
+
+    api_url: str
+    auth_string: str | None  # "user:password", if `make up` has made it; None: PREFECT_API_AUTH_STRING, if it is set
+    given: bool  # by PREFECT_API_URL
+
+
+def server_in_use(data_dir: Path) -> PrefectServer | None:
+    """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
+    given = (server_settings().prefect_api_url or "").rstrip("/")
+    state = state_of_make_up(data_dir) or {}
+    of_make_up = state.get("api_url")
+    if not (url := given or of_make_up):
+        return None
+    auth_string = None
+    if url == of_make_up and state.get("own_password"):
+        with suppress(OSError):  # it belongs to another user
+            auth_string = (data_dir / PASSWORD_FILE).read_text().strip()
+    return PrefectServer(url, auth_string, given=bool(given))
+
+
+def password_required(url: str) -> str:
+    """The sentence about a server that answers 401."""
+    return f"the Prefect server {url} requires a password: set PREFECT_API_AUTH_STRING=user:password to the one it has"

@@ -14,7 +14,7 @@ from db import task_run_status
 from db.engine import DatabaseError, database_settings, transaction
 from db.errors import JobError, UserError
 from deployments.demo.ministry import BROKEN_DAY, DAYS, SOURCE, DemoMinistry, serving
-from deployments.prefect_api import MONITOR, PrefectApi, RunState, server_in_use
+from deployments.prefect_api import MONITOR, PrefectApi, RunState, api_in_use
 from tasks.slot import SCHEDULED, tag
 
 _HAPPENS = {
@@ -30,7 +30,7 @@ _LONGEST = 180  # seconds a run may take: the worker may be busy
 def main() -> int:
     """Run the demo; returns 0, or 1 with one sentence about what is missing."""
     try:
-        server = server_in_use(database_settings().data_dir)
+        server = api_in_use(database_settings().data_dir)
         if server is None:
             raise UserError("make up does not run: start it in another terminal, then make demo again")
         deployment = server.deployment_id(MONITOR)

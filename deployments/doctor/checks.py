@@ -16,7 +16,7 @@ from db.errors import UserError
 from db.settings import SettingsError
 from deployments import automations
 from deployments.doctor.findings import Finding, Verdict, unknown
-from deployments.prefect_api import POOL, PrefectApi, server_in_use
+from deployments.prefect_api import POOL, PasswordRequiredError, PrefectApi, api_in_use
 from tasks.counts import counted
 from tasks.notify.channels import Channels, channels
 
@@ -56,7 +56,7 @@ class Check:
 
 def check_all(data_dir: Path) -> list[Finding]:
     """The findings of all checks."""
-    setup = Setup(data_dir, server_in_use(data_dir))
+    setup = Setup(data_dir, api_in_use(data_dir))
     findings: list[Finding] = []
     for check in CHECKS:
         if missing := _missing(check.needs, findings):
@@ -127,6 +127,9 @@ def check_server(setup: Setup) -> Iterator[Finding]:
     advice = f"start it; its log is {setup.data_dir / 'logs' / 'server.log'} if make up runs it"
     try:
         healthy = server.healthy()
+    except PasswordRequiredError as error:
+        yield Finding("server", "failed", str(error), "a make up that made the password itself has it in DATA_DIR")
+        return
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         yield Finding("server", "failed", f"{server.url} does not answer ({error})", advice)
         return

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from db.engine import DatabaseError
 from db.errors import JobError
@@ -17,7 +17,7 @@ from tasks.watch.silence import silence
 def check_jobs(server: PrefectApi) -> Iterator[Finding]:
     """The checks "schedules" and "jobs" for each deployment; the watchdog has its own name."""
     now = datetime.now(UTC)
-    with temporary_settings({PREFECT_API_URL: server.url}):
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.auth_string}):
         try:
             found = sorted(jobs(), key=lambda job: job.deployment)
             if not any(job.name == WATCHDOG for job in found):

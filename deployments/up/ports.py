@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from deployments.prefect_api import PrefectApi
+from deployments.prefect_api import PasswordRequiredError, PrefectApi
 from deployments.up.settings import StartError
 from deployments.up.terminal import print_line
 
@@ -55,5 +55,7 @@ def _is_prefect(port: int) -> bool:
     """Whether a Prefect server answers on this port."""
     try:
         return PrefectApi(f"http://127.0.0.1:{port}/api", ours=True).healthy()
+    except PasswordRequiredError:
+        return True
     except (httpx.HTTPError, ValueError):
         return False

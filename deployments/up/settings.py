@@ -93,6 +93,4 @@ def environment_of_children(
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # how soon a run whose process was killed can be noticed
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
-    if auth := given.get("PREFECT_SERVER_API_AUTH_STRING"):
-        defaults["PREFECT_API_AUTH_STRING"] = auth
     return defaults | {name: value for name, value in given.items() if name not in _PROFILE} | ours

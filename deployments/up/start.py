@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import os
+import shlex
 import socket
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +21,9 @@ from db.settings import SettingsError, env_file
 from db.times import duration_text
 from deployments import automations, sqlite_immediate
 from deployments.demo import ministry as demo
-from deployments.prefect_api import IMPORT, MONITOR, POOL, PrefectApi
+from deployments.prefect_api import IMPORT, MONITOR, POOL, PasswordRequiredError, PrefectApi
 from deployments.processes import Child, end_processes, is_flow_run, marked_processes
+from deployments.up.access import access, has_own_password
 from deployments.up.first_run import FirstRun
 from deployments.up.ports import free_ports
 from deployments.up.settings import StartError, UpSettings, environment_of_children
@@ -30,6 +33,7 @@ from deployments.up.supervision import Supervisor
 from deployments.up.terminal import print_line, timed
 from tasks.counts import counted
 from tasks.notify.channels import notify_settings
+from tasks.prefect_server import PASSWORD_FILE
 
 SERVER_SECONDS = 90  # the first start creates Prefect's own tables, on a slow machine
 WORKER_SECONDS = 60
@@ -84,6 +88,7 @@ class Up:
             self.expect_no_other_database()
             self.deploy()
             self.start_worker()
+            self.print_sign_in()
             first_runs = [*self.start_first_runs(), *self.start_demo()]
             ui, logs = self.state["ui_url"], self.data_dir / "logs"
             print_line("ready", f"UI at {ui} - logs in {logs} - Ctrl-C stops everything")
@@ -149,9 +154,12 @@ class Up:
 
     def start_server_on(self, port: int) -> bool:
         """Start the server and wait until it answers; False if another program took the port meanwhile."""
+        from_file = {name: value for name, value in dotenv_values(env_file()).items() if value}  # Prefect reads it, too
+        given = from_file | {name: value for name, value in os.environ.items() if value}
+        self.env |= access(self.data_dir, given, port)
+        self.state["own_password"] = has_own_password(given)
         self.use_server(f"http://127.0.0.1:{port}/api")
-        given = {*self.env, *dotenv_values(env_file())}  # Prefect reads that file as well
-        database = sqlite_immediate.settings(Path(self.env["PREFECT_HOME"]), given)
+        database = sqlite_immediate.settings(Path(self.env["PREFECT_HOME"]), {*self.env, *from_file})
         env = {"PREFECT_SERVER_UI_API_URL": self.state["api_url"]} | database | self.env
         server = self.processes.child("server", env, "server", "start", "--port", str(port))
 
@@ -172,7 +180,8 @@ class Up:
 
     def use_server(self, api_url: str) -> None:
         """Use the server at this address, and give the address to the children."""
-        self._server = PrefectApi(api_url, ours=self.own_server)
+        auth_string = self.env.get("PREFECT_API_AUTH_STRING")
+        self._server = PrefectApi(api_url, ours=self.own_server, auth_string=auth_string)
         self.env["PREFECT_API_URL"] = api_url
         self.state["api_url"], self.state["ui_url"] = api_url, api_url.removesuffix("/api")
 
@@ -181,6 +190,8 @@ class Up:
         url = self.state["api_url"]
         try:
             healthy = self.server.healthy()
+        except PasswordRequiredError as error:
+            raise StartError(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise StartError(
                 f"PREFECT_API_URL={url} does not answer as a Prefect server ({error}). Start that server (its address "
@@ -251,6 +262,15 @@ class Up:
         )
         print_line("monitor", f"a demo ministry, its first day: {self.state['ui_url']}/runs/flow-run/{run_id}")
         return [FirstRun("monitor", self.server, run_id)]
+
+    def print_sign_in(self) -> None:
+        """Say how to sign in: a terminal shows the password, a log only the command that does."""
+        if not (self.own_server and self.state["own_password"]):
+            return
+        address = f"{self.state['ui_url']}/v2/login"  # the page of the older UI shows errors
+        show = f"cat {shlex.quote(str(self.data_dir / PASSWORD_FILE))}"
+        password = self.env["PREFECT_API_AUTH_STRING"] if sys.stdout.isatty() else f"from: {show}"
+        print_line("sign in", f"once in each browser, at {address}, with the password {password}")
 
     # --- supervise
 

@@ -1,6 +1,7 @@
 """DATA_DIR: the lock on it, and the file in which `make up` says what runs.
 
-`up.json` has pid and create_time of `make up` and of its children, api_url, ui_url and database_url (without password).
+`up.json` has pid and create_time of `make up` and of its children, api_url, ui_url, own_password (whether the password
+in PASSWORD_FILE is the server's) and database_url (without password).
 It counts only while pid and create_time belong to a living process: see `tasks/prefect_server.py`, which reads it.
 """
 
@@ -34,7 +35,7 @@ class State:
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
-    def __setitem__(self, name: str, value: str) -> None:
+    def __setitem__(self, name: str, value: str | bool) -> None:
         self._values[name] = value
 
     def add(self, child: Child) -> None:

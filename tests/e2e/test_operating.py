@@ -42,10 +42,10 @@ class Operator:
 
     def __init__(self, started: Started, auth: str | None) -> None:
         self.started = started
-        self.auth = auth
+        self.auth = auth or started.auth_string()
         self.http = httpx.Client(
             base_url=started.state()["api_url"],
-            auth=tuple(auth.split(":")) if auth else None,  # type: ignore[arg-type]
+            auth=httpx.BasicAuth(*self.auth.split(":", 1)),
             timeout=60,
             trust_env=False,
             transport=httpx.HTTPTransport(retries=3),
@@ -57,7 +57,7 @@ class Operator:
             PREFECT_API_URL=self.started.state()["api_url"],
             PREFECT_HOME=str(self.started.data_dir / "prefect"),
             COLUMNS="300",
-            **({"PREFECT_API_AUTH_STRING": self.auth} if self.auth else {}),
+            PREFECT_API_AUTH_STRING=self.auth,
         )
         command = [sys.executable, "-m", "prefect", *shlex.split(arguments)]
         said = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=180)
@@ -159,15 +159,15 @@ def table() -> dict[str, tuple[str, str]]:
     return {what: (re.findall("`([^`]+)`", command)[-1], call) for what, command, call in rows}
 
 
-@pytest.mark.parametrize("auth", [None, AUTH], ids=["open", "with a password"])
+@pytest.mark.parametrize("auth", [None, AUTH], ids=["password of make up", "password of the operator"])
 def test_the_commands_and_calls_of_the_docs_do_what_they_say(
     auth: str | None, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
         operator = request.getfixturevalue("operator") if auth else stack.enter_context(made_up(None))
-        if auth:
-            refused = httpx.get(f"{operator.started.state()['api_url']}/flows/{'0' * 32}", trust_env=False, timeout=60)
-            assert refused.status_code == 401
+        assert (operator.started.data_dir / "prefect-password").exists() is (auth is None)
+        refused = httpx.get(f"{operator.started.state()['api_url']}/flows/{'0' * 32}", trust_env=False, timeout=60)
+        assert refused.status_code == 401
         to = table()
         _runs(operator, to, workbook(tmp_path / "by-table.csv", 1))
         _schedules(operator, to)

@@ -6,6 +6,7 @@ SCREENSHOTS=docs python -m pytest tests/e2e/test_ui.py    writes the pictures of
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,17 @@ def page() -> Iterator[Page]:
         expect.set_options(timeout=30_000)
         yield shown
         browser.close()
+
+
+def test_a_person_signs_in_once_as_make_up_says(running: Started, page: Page) -> None:
+    [(address, command)] = re.findall(
+        r"^sign in .* at (\S+), with the password from: (.+)$", running.text(), re.MULTILINE
+    )
+    page.goto(address)
+    password = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout.strip()
+    page.locator("input[type=password]").fill(password)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/dashboard"))
 
 
 def keep(page: Page, name: str) -> None:

@@ -75,6 +75,45 @@ def used_data_dir() -> Iterator[Path]:
         yield data_dir
 
 
+# --- who may use its server
+
+
+def test_nobody_without_the_password_and_no_page_of_another_site_uses_the_api(running: Started) -> None:
+    assert (running.data_dir / "prefect-password").stat().st_mode & 0o777 == 0o600
+    url = running.state()["api_url"]
+    with running.api() as api:
+        deployment = api.get("/deployments/name/import_crm_data/import-crm-data").raise_for_status().json()["id"]
+        before = api.post("/flow_runs/count", json={}).json()
+    wanted = {"job_variables": {"command": f"touch {running.data_dir}/created-by-a-stranger"}}
+    for auth in (None, ("admin", "wrong")):
+        with httpx.Client(base_url=url, auth=auth, trust_env=False, timeout=30) as stranger:
+            refused_run = stranger.post(f"/deployments/{deployment}/create_flow_run", json=wanted)
+            assert refused_run.status_code == httpx.codes.UNAUTHORIZED
+            assert stranger.post("/flows/filter", json={}).status_code == httpx.codes.UNAUTHORIZED
+    with running.api() as api:
+        assert api.post("/flow_runs/count", json={}).json() == before
+        origins = {}
+        for origin in ("https://other.example", "null", running.state()["ui_url"]):
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            origins[origin] = api.options("/flows/filter", headers=asked).headers.get("access-control-allow-origin")
+    assert origins == {
+        "https://other.example": None,
+        "null": None,
+        running.state()["ui_url"]: running.state()["ui_url"],
+    }
+
+
+def test_who_has_no_password_is_told_how_to_set_it(running: Started, tmp_path: Path) -> None:
+    given = {"PREFECT_API_URL": running.state()["api_url"], "DATA_DIR": str(tmp_path)}
+    database = running.state()["database_url"].replace("postgresql+psycopg", "postgresql")
+    for module in ("flows.import_crm_data", "deployments.automations", "deployments.up"):
+        env = environment(DATABASE_URL=database, **given)
+        command = [sys.executable, "-m", module, *([str(SAMPLE)] if module.startswith("flows") else [])]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, "PREFECT_API_AUTH_STRING=" in done.stderr) == (1, True), (module, done.stderr)
+        assert "Traceback" not in done.stderr
+
+
 # --- what a running one gives
 
 
@@ -128,7 +167,7 @@ def test_deploying_again_by_hand_adds_no_schedules_and_means_utc(running: Starte
         # By hand it is usually not set. The last time is the remedy of docs/operate.md: Prefect's scheduler, if it read
         # a schedule just before it is changed, writes the runs of the old one just after (its issue 17703).
         for zone in ({"TASK_TIMEZONE": "Asia/Tokyo"}, {}, {}):
-            env = environment(PREFECT_API_URL=running.state()["api_url"], PREFECT_HOME=home, **zone)
+            env = environment(PREFECT_HOME=home, **running.client_settings(), **zone)
             subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, timeout=120)
         after = api.post("/deployments/filter", json={}).json()
         assert [(d["name"], len(d["schedules"])) for d in before] == [(d["name"], len(d["schedules"])) for d in after]
@@ -156,9 +195,7 @@ def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, t
 
         run = until(created, "the run is created")
         env = environment(
-            PREFECT_API_URL=running.state()["api_url"],
-            PREFECT_HOME=str(tmp_path / "home"),
-            DATA_DIR=str(running.data_dir),
+            PREFECT_HOME=str(tmp_path / "home"), DATA_DIR=str(running.data_dir), **running.client_settings()
         )
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "elsewhere", "--run-once"]
         subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=120)
@@ -170,7 +207,7 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
     given = running.state()
     with new_data_dir() as data_dir:
         url = given["database_url"].replace("postgresql+psycopg", "postgresql")
-        started = start(data_dir, PREFECT_API_URL=given["api_url"], DATABASE_URL=url)
+        started = start(data_dir, DATABASE_URL=url, **running.client_settings())
         started.expect("ready")
         assert "import      none: CRM_WORKBOOK is not set" in started.text()
         assert set(started.state()["children"]) == {"worker"}
@@ -183,7 +220,7 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
 
 def test_an_embedded_database_is_refused_where_another_worker_would_take_its_runs(running: Started) -> None:
     given = running.state()["api_url"]
-    sentence = refused(PREFECT_API_URL=given)
+    sentence = refused(**running.client_settings())
     assert Up(UpSettings(), running.data_dir, Signals()).worker_name in sentence
     assert given in sentence
     assert "Set DATABASE_URL" in sentence
@@ -195,6 +232,7 @@ def test_its_own_worker_that_was_killed_a_moment_ago_does_not_count(
 ) -> None:
     """The server counts it as online for a minute, but it has the name of the one to come."""
     monkeypatch.setattr("deployments.prefect_api.POOL", "another-pool")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", running.auth_string())
     given = running.state()["api_url"]
     ours, theirs = (Up(UpSettings(prefect_api_url=given), tmp_path / name, Signals()) for name in "ab")
     with running.api() as api:

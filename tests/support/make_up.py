@@ -61,9 +61,21 @@ class Started:
         state: dict[str, Any] = json.loads((self.data_dir / "up.json").read_text())
         return state
 
+    def auth_string(self) -> str:
+        """The password that make up has made: user:password."""
+        return (self.data_dir / "prefect-password").read_text().strip()
+
+    def client_settings(self) -> dict[str, str]:
+        """The settings that a client of its Prefect server needs, as docs/operate.md has them."""
+        return {"PREFECT_API_URL": self.state()["api_url"], "PREFECT_API_AUTH_STRING": self.auth_string()}
+
     def api(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self.state()["api_url"], timeout=30, trust_env=False, transport=httpx.HTTPTransport(retries=3)
+            base_url=self.state()["api_url"],
+            auth=httpx.BasicAuth(*self.auth_string().split(":", 1)),
+            timeout=30,
+            trust_env=False,
+            transport=httpx.HTTPTransport(retries=3),
         )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
