@@ -36,6 +36,7 @@ def test_doctor_passes_for_make_up_and_reports_what_was_killed_and_what_works_ag
         again = start(data_dir, **urls)
         again.expect("import      Completed", 180)
         until(lambda: doctor(data_dir, "--notify", **urls)[0] == 0, "doctor is green again", 90)
-        assert [each["title"] for each in webhook.got[1:]] == ["embassy-jobs: check passed again: database, server"]
+        [again_well] = webhook.got[1:]
+        assert again_well["title"].endswith(" passed again: database, server")
 
         again.stop()

@@ -118,7 +118,7 @@ def test_who_has_no_password_is_told_how_to_set_it(running: Started, tmp_path: P
 
 
 def test_a_port_in_use_is_left_alone_and_the_ui_works_on_the_next(running: Started) -> None:
-    assert f"port {FIRST_PORT} is in use by another" in running.text()
+    assert f"port {FIRST_PORT} is in use" in running.text()
     address = running.state()["ui_url"]
     assert address != f"http://127.0.0.1:{FIRST_PORT}"
     assert f"UI at {address}" in running.text()
@@ -209,7 +209,7 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
         url = given["database_url"].replace("postgresql+psycopg", "postgresql")
         started = start(data_dir, DATABASE_URL=url, **running.client_settings())
         started.expect("ready")
-        assert "import      none: CRM_WORKBOOK is not set" in started.text()
+        assert "import      none: CRM_WORKBOOK" in started.text()
         assert set(started.state()["children"]) == {"worker"}
         assert started.stop() == 0
         assert not processes_of(data_dir)
@@ -311,7 +311,7 @@ def test_an_embedded_database_that_dies_is_started_again(used_data_dir: Path) ->
         with contextlib.suppress(psutil.Error):
             if process.name() == "postgres":
                 process.kill()
-    started.expect("does not answer, starting it again", 30)
+    started.expect("starting it again", 30)
     until(lambda: embedded.is_running(used_data_dir), "the database")
     assert started.stop() == 0
     assert not processes_of(used_data_dir)
@@ -357,7 +357,7 @@ def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start()
         until(lambda: "already in use" in log.read_text(), "the server has lost")
         faster.close()
         started.expect("import      Completed after", 180)
-        assert f"another program was faster on port {port}" in started.text()
+        assert f"faster on port {port}" in started.text()
         assert started.state()["ui_url"] != f"http://127.0.0.1:{port}"
         assert started.stop() == 0
 

@@ -20,6 +20,7 @@ from tasks.mofa.page import Source
 from tasks.mofa.settings import fetching_settings, monitor_settings
 from tasks.mofa.sources import source as shipped
 from tasks.notify.channels import notify_settings
+from tasks.notify.message import baseline_summary, held_candidate
 
 DAY = timedelta(days=1)
 
@@ -132,6 +133,16 @@ def forget() -> None:
     """Read the settings of the monitor from the environment again."""
     for settings in (monitor_settings, fetching_settings, notify_settings):
         settings.cache_clear()
+
+
+def title_of_baseline(missions: int, source: str = "testland") -> str:
+    """The title of the message about a first set."""
+    return baseline_summary(source, missions=missions, filled={}, pages=1).title
+
+
+def title_of_held_set(source: str = "testland") -> str:
+    """The title of the message about a held set."""
+    return held_candidate(source, 1, [], found=0, known=0).title
 
 
 def edited(rows: Rows, key: str, **fields: str) -> Rows:

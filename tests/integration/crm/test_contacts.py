@@ -140,7 +140,8 @@ def test_several_people_on_one_address_all_exist_and_the_report_lists_the_addres
 
 def test_reasons_are_counted() -> None:
     books = imported([{**ADA, "email": email} for email in ("a@x.org", "nobody", "no one")])
-    assert books["reject_reasons"] == [["email", "is not an e-mail address", 2]]
+    [[field, _, count]] = books["reject_reasons"]
+    assert (field, count) == ("email", 2)
 
 
 def test_reasons_that_name_their_cell_are_counted_together() -> None:
@@ -360,7 +361,7 @@ def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> 
     assert verdicts(books)["rejected"] == 1
     [reject] = rejects(books["import_id"])
     assert (reject.row_number, reject.column_name, reject.value) == (2, "Last Contact", "03/04/2024")
-    assert reject.reason.startswith("can be read with the day or with the month first")
+    assert "the day or with the month first" in reject.reason
     assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
     assert len(stored()) == len(proofs)
 

@@ -1,5 +1,6 @@
 """Workbooks fetched from directories, over real sockets and from S3, and why one cannot be."""
 
+import errno
 import hashlib
 import os
 import ssl
@@ -35,7 +36,7 @@ def test_a_glob_is_its_files_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert addresses(f"{tmp_path}/*.xlsx") == [f"{tmp_path}/a.xlsx", f"{tmp_path}/b.xlsx"]
     assert addresses(f"{tmp_path}/[x].csv") == [f"{tmp_path}/[x].csv"]
     assert addresses("https://example.org/a*?b=[c]") == ["https://example.org/a*?b=[c]"]
-    with pytest.raises(WorkbookError, match=r"No file matches .*/\*\.ods"):
+    with pytest.raises(WorkbookError, match=r"/\*\.ods"):
         addresses(f"{tmp_path}/*.ods")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -65,7 +66,7 @@ def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(download.HashingWriter, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
-    assert (kind, "was being written while it was copied" in sentence) == (WorkbookUnreachableError, True)
+    assert (kind, f"{source} was being written" in sentence) == (WorkbookUnreachableError, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005
 
 
@@ -84,15 +85,16 @@ def test_what_is_no_file_is_refused_in_one_sentence(tmp_path: Path, monkeypatch:
     os.mkfifo(tmp_path / "pipe")
     monkeypatch.setenv("WORKBOOK_MAX_BYTES", str(2**20))
     text_file(tmp_path / "large.csv", b"x" * (2**20 + 1))
-    assert refused(f"{tmp_path}/no.xlsx", into) == (
-        WorkbookError,
-        f"There is no file {tmp_path}/no.xlsx on this machine: check the path",
-    )
-    assert "is a folder: give a file in it" in refused(str(tmp_path), into)[1]
-    assert "is not a file" in refused(f"{tmp_path}/pipe", into)[1]
-    assert "has more than 1 MB" in refused(f"{tmp_path}/large.csv", into)[1]
-    assert "is not the address of a workbook" in refused("ftp://ada:s3cret@example.org/a.xlsx", into)[1]
-    assert "cannot be copied into /dev/null/x: Not a directory" in _refused_into(f"{tmp_path}/large.csv")
+    for address, value in (
+        (f"{tmp_path}/no.xlsx", f"no file {tmp_path}/no.xlsx"),
+        (str(tmp_path), "folder"),
+        (f"{tmp_path}/pipe", "not a file"),
+        (f"{tmp_path}/large.csv", "1 MB"),
+        ("ftp://ada:s3cret@example.org/a.xlsx", "ftp://example.org/a.xlsx"),
+    ):
+        kind, sentence = refused(address, into)
+        assert (kind, value in sentence) == (WorkbookError, True), sentence
+    assert "/dev/null/x: Not a directory" in _refused_into(f"{tmp_path}/large.csv")
 
 
 def _refused_into(address: str) -> str:
@@ -104,7 +106,8 @@ def _refused_into(address: str) -> str:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     text_file(tmp_path / "book.csv", "a,b").chmod(0)
-    assert "cannot be read by this user" in refused(f"{tmp_path}/book.csv", tmp_path / "copies")[1]
+    kind, sentence = refused(f"{tmp_path}/book.csv", tmp_path / "copies")
+    assert (kind, "permissions" in sentence) == (WorkbookError, True), sentence
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
@@ -119,7 +122,8 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
         [sys.executable, "-c", code, source, tmp_path / "copies"],
         check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert done.stdout.strip() == f"{source} cannot be copied into {tmp_path / 'copies'}: File too large"
+    [sentence] = done.stdout.splitlines()
+    assert all(each in sentence for each in (str(source), str(tmp_path / "copies"), os.strerror(errno.EFBIG)))
     assert not list((tmp_path / "copies").iterdir())
 
 
@@ -264,43 +268,42 @@ def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "says"),
+    ("path", "kind", "value"),
     [
-        ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404): check the address"),
-        ("/token/book.csv?token=not-s3cret", WorkbookError, "cannot be read (403): check the user, password or token"),
-        ("/status/410/b?x=s3cret", WorkbookError, "the server answers 410: check the address"),
-        ("/status/503/b", WorkbookUnreachableError, "the server answers 503: try again later"),
-        ("/status/429/b", WorkbookUnreachableError, "the server answers 429: try again later"),
-        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "the transfer was interrupted after"),
-        ("/silent/book.csv?k=s3cret", WorkbookUnreachableError, "the server does not answer in time"),
+        ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404)"),
+        ("/token/book.csv?token=not-s3cret", WorkbookError, "(403)"),
+        ("/status/410/b?x=s3cret", WorkbookError, "answers 410"),
+        ("/status/503/b", WorkbookUnreachableError, "answers 503"),
+        ("/status/429/b", WorkbookUnreachableError, "answers 429"),
+        ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "interrupted after"),
+        ("/silent/book.csv?k=s3cret", WorkbookUnreachableError, "in time"),
     ],
 )
 def test_http_failures_have_plain_messages(
-    host: str, tmp_path: Path, path: str, kind: type, says: str, monkeypatch: pytest.MonkeyPatch
+    host: str, tmp_path: Path, path: str, kind: type, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "silent" in path:
         monkeypatch.setenv("WORKBOOK_READ_TIMEOUT", "0.5")
     found, sentence = refused(f"http://{host}{path}", tmp_path)
-    assert (found, says in sentence) == (kind, True), sentence
+    assert (found, value in sentence) == (kind, True), sentence
 
 
 def test_too_much_over_http_is_cut_off(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBOOK_MAX_BYTES", "10000")
-    assert "raise WORKBOOK_MAX_BYTES" in refused(f"http://{host}/chunked/book.csv", tmp_path)[1]
+    assert "WORKBOOK_MAX_BYTES" in refused(f"http://{host}/chunked/book.csv", tmp_path)[1]
 
 
 def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None:
     with serving() as host:
         pass
-    assert refused(f"http://ada:s3cret@{host}/b.csv", tmp_path) == (
-        WorkbookUnreachableError,
-        f"http://{host}/b.csv: the server does not accept the connection: check that it is running",
-    )
+    kind, sentence = refused(f"http://ada:s3cret@{host}/b.csv", tmp_path)
+    assert (kind, f"http://{host}/b.csv: " in sentence) == (WorkbookUnreachableError, True), sentence
+    assert "connection" in sentence
 
 
 def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     kind, sentence = refused(f"https://{host}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "does not use TLS" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "TLS" in sentence) == (WorkbookError, True), sentence
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2",
          "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
@@ -312,7 +315,7 @@ def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with serving(context) as self_signed:
         kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "certificate is not trusted" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "SSL_CERT_FILE" in sentence) == (WorkbookError, True), sentence
 
 
 @pytest.fixture
@@ -338,17 +341,17 @@ def test_a_workbook_comes_from_s3(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize(
-    ("address", "kind", "says"),
+    ("address", "kind", "value"),
     [
-        ("s3://bucket/no.csv", WorkbookError, "does not exist: check bucket and key"),
-        ("s3://bucket/denied.csv", WorkbookError, "cannot be read: check AWS_ACCESS_KEY_ID"),
+        ("s3://bucket/no.csv", WorkbookError, "bucket and key"),
+        ("s3://bucket/denied.csv", WorkbookError, "AWS_ACCESS_KEY_ID"),
         ("s3://bucket/changing/book.csv", WorkbookUnreachableError, "try again"),
-        ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv is not a valid address"),
+        ("s3://a:s3cret@bucket/book.csv", WorkbookError, "s3://bucket/book.csv"),
     ],
 )
-def test_s3_failures_have_plain_messages(tmp_path: Path, address: str, kind: type, says: str) -> None:
+def test_s3_failures_have_plain_messages(tmp_path: Path, address: str, kind: type, value: str) -> None:
     found, sentence = refused(address, tmp_path)
-    assert (found, says in sentence) == (kind, True), sentence
+    assert (found, value in sentence) == (kind, True), sentence
 
 
 @pytest.mark.usefixtures("s3")
@@ -356,11 +359,10 @@ def test_s3_without_keys_is_reported_in_plain_words(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     kind, sentence = refused("s3://bucket/book.csv", tmp_path)
-    assert (kind, "check AWS_ACCESS_KEY_ID" in sentence) == (WorkbookError, True), sentence
+    assert (kind, "AWS_ACCESS_KEY_ID" in sentence) == (WorkbookError, True), sentence
 
 
 def test_s3_without_its_extra_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    assert refused("s3://bucket/book.csv", tmp_path)[1] == (
-        's3://bucket/book.csv needs the extra "s3": pip install "embassy-jobs[s3]"'
-    )
+    kind, sentence = refused("s3://bucket/book.csv", tmp_path)
+    assert (kind, '"embassy-jobs[s3]"' in sentence) == (WorkbookError, True), sentence

@@ -289,7 +289,7 @@ RIGHT: dict[str, Right] = {
     "div_html.xls": Right({2: ANN}),
     "book.numbers": Right(refused="Numbers"),
     "preamble35.xlsx": Right(refused="rows 1 to 30"),
-    "all_in_a.xlsx": Right(refused="not split into columns"),
+    "all_in_a.xlsx": Right(refused="not split"),
 }
 
 

@@ -734,7 +734,7 @@ def test_full_disk_of_the_database_is_one_sentence(
             room = 32_768 if full == "staging" else 8192
             (disk / "filler").write_bytes(b"\0" * (shutil.disk_usage(disk).free - room))
             said = refused(own_machine.run(papers.workbook))
-            assert "no space left on its disk" in said
+            assert "no space left" in said
             after = own_machine.database.tables()
             assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
             # Room was made: the same command goes on.

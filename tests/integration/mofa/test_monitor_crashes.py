@@ -279,7 +279,7 @@ def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(wat
 
 @pytest.mark.slow
 def test_a_number_that_is_no_held_set_is_the_persons_mistake_and_alarms_nobody(watcher: Watcher) -> None:
-    assert "there is no held set 7" in refused(watcher.run(None, accept=7))
+    assert "held set 7" in refused(watcher.run(None, accept=7))
     assert not watcher.world.mailbox.subjects
     assert not watcher.world.webhook.got
 

@@ -89,20 +89,21 @@ def test_a_note_keeps_its_lines_whatever_system_wrote_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "reason"),
+    ("cell", "value"),
     [
-        ("a\0b", "holds a NUL character: type it again"),
-        ("ü\0", "holds a NUL character: type it again"),
-        ("a\ud800", "holds half a character (a lone surrogate): type it again"),
-        ("x" * (LINE_LENGTH + 1), "has 1,001 characters, at most 1,000 fit: check that it is in the right column"),
-        ("ü" * 40_000, "has 40,000 characters, at most 1,000 fit: check that it is in the right column"),
-        (ErrorCell("#N/A"), "shows #N/A"),
+        ("a\0b", "NUL"),
+        ("ü\0", "NUL"),
+        ("a\ud800", "surrogate"),
+        ("x" * (LINE_LENGTH + 1), "1,001"),
+        ("ü" * 40_000, "40,000"),
+        (ErrorCell("#N/A"), "#N/A"),
     ],
 )
 @pytest.mark.parametrize("field", ["organization", "last_name", "email", "phone", "street", "city", "tags"])
-def test_a_cell_that_cannot_be_stored_is_rejected_and_not_cut(field: str, cell: Any, reason: str) -> None:
+def test_a_cell_that_cannot_be_stored_is_rejected_and_not_cut(field: str, cell: Any, value: str) -> None:
     row = {"organization": "ACME", field: cell}
-    assert problems(row) == {field: reason}
+    [(where, reason)] = problems(row).items()
+    assert (where, value in reason) == (field, True), reason
     assert [stage_cells(row)[name] for name in ("identity_hash", "organization", "extra")] == [None] * 3
 
 
@@ -120,7 +121,7 @@ def test_what_cannot_be_stored_is_shown_visibly() -> None:
 def test_a_number_that_is_not_stored_exactly_is_rejected() -> None:
     assert cell_text(9007199254740991.0) == "9007199254740991"
     for number in (9007199254740992.0, -1234567890123456789.0, 1e300):
-        with pytest.raises(ValueError, match="more digits than a number can store: format the cell as text"):
+        with pytest.raises(ValueError, match="digits"):
             cell_text(number)
     assert block_of([(2, [1234567890123456789.0])]).columns[0].to_pylist() == ["1.23456789012346e+18"]
 
@@ -177,7 +178,7 @@ def test_an_address_is_one_in_lower_case(cell: Any, address: str | None) -> None
     ],
 )
 def test_what_is_no_single_address_is_refused(cell: Any) -> None:
-    with pytest.raises(ValueError, match="is not an e-mail address"):
+    with pytest.raises(ValueError, match="e-mail"):
         clean_email(cell)
 
 
@@ -186,7 +187,7 @@ def test_a_telephone_number_stays_as_written_and_has_digits() -> None:
     assert stage_cells({"last_name": "A", "phone": 302079460958.0})["phone"] == "302079460958"
     assert clean_phone("112") == "112"
     for cell in ("n/a", "-", "12", "call Ada"):
-        with pytest.raises(ValueError, match="is not a telephone number"):
+        with pytest.raises(ValueError, match="telephone"):
             clean_phone(cell)
 
 
@@ -225,14 +226,14 @@ def test_a_day_is_read_and_says_what_it_proves(cell: Any, expected: Day | None) 
     ["soon", "30/02/2024", "13/13/2024", "2023-02-29", "1/2/24", "29 Febtober 2024", "12:00:00", "TRUE", "0000-01-01"],
 )
 def test_words_that_are_no_day_are_refused(cell: str) -> None:
-    with pytest.raises(ValueError, match="is not a date: write it as YYYY-MM-DD"):
+    with pytest.raises(ValueError, match="YYYY-MM-DD"):
         parse_date(cell)
 
 
 @pytest.mark.parametrize("cell", [45351.0, True, dt.time(12, 0), dt.timedelta(days=1)])
 def test_a_number_is_never_taken_for_a_day(cell: Any) -> None:
     assert list(problems({"last_name": "A", "last_contacted": cell})) == ["last_contacted"]
-    with pytest.raises(ValueError, match="is a number, not a date: format the cell as a date"):
+    with pytest.raises(ValueError, match="is a number"):
         parse_date("45351")
 
 
@@ -293,7 +294,7 @@ def test_a_row_that_identifies_nobody_is_refused_as_a_whole() -> None:
 
 def test_half_a_name_is_refused_only_where_there_is_a_column_for_the_other_half() -> None:
     cells = {"first_name": "Ada", "organization": "ACME"}
-    assert problems(cells) == {"last_name": "is blank although there is a first name"}
+    assert list(problems(cells)) == ["last_name"]
     assert stage_cells(cells, last_name=False)["first_name"] == "Ada"
 
 
@@ -305,21 +306,21 @@ def test_a_first_name_alone_is_a_person_who_can_be_reached(reached: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "reachable"),
     [
-        ({"phone": "+62 21 111111"}, None),
-        ({"phone": None}, "has a first name and neither"),
-        ({"email": None, "phone": None}, "has a first name and neither"),
-        ({"email": None, "city": "Rome"}, "has a first name and neither"),
-        ({"email": "a@x.org"}, None),
+        ({"phone": "+62 21 111111"}, True),
+        ({"phone": None}, False),
+        ({"email": None, "phone": None}, False),
+        ({"email": None, "city": "Rome"}, False),
+        ({"email": "a@x.org"}, True),
     ],
 )
 def test_a_first_name_without_a_column_for_the_last_one_has_to_be_reachable(
-    cells: dict[str, str | None], told: str | None
+    cells: dict[str, str | None], reachable: bool
 ) -> None:
     found = problems({"first_name": "Ann", **cells}, last_name=False)
-    assert list(found) == ([None] if told else [])
-    assert all(reason.startswith(told or "-") for reason in found.values())
+    assert list(found) == ([] if reachable else [None])
+    assert all("first name" in reason for reason in found.values())
 
 
 # --- who it is

@@ -76,7 +76,7 @@ def test_particles_stay_with_the_last_name_and_legal_forms_with_their_organizati
 
 def test_lost_letters_control_characters_and_several_names_are_rejected() -> None:
     for name in ("J?rgen", "M?ller GmbH"):
-        with pytest.raises(ValueError, match="question mark in place of a letter"):
+        with pytest.raises(ValueError, match="question mark"):
             clean_name(name)
     for name in ("An\x01n", "Fo\x7fx"):
         with pytest.raises(ValueError, match="control character"):
@@ -104,7 +104,7 @@ def test_letters_that_were_taken_for_others_are_rejected_in_every_column(name: s
         cells[column] = f"{cells[column]} {name}" if heading == "Notes" else name
         [row] = stage(headings, cells).table.to_pylist()
         assert f'["{heading}","{cells[column]}"' in row["problems"]
-        assert "saved in the wrong encoding" in row["problems"]
+        assert "wrong encoding" in row["problems"]
         assert row["last_name"] is None
 
 

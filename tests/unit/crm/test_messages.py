@@ -14,6 +14,7 @@ from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
+from tasks.crm.readers.table import HALF_A_CHARACTER
 from tasks.crm.worker_protocol import AskedBy
 
 FIELDS = (
@@ -206,6 +207,14 @@ def test_the_message_about_too_many_rejects() -> None:
             "phone": "is a date, not a telephone number: format the cell as text and type it again",
         }),
         ({"email": "a@x.org", "phone": "n"}, {"phone": "is not a telephone number"}),
+        ({"email": "a@x.org", "phone": "110\n112"}, {
+            "phone": "holds several lines, and not each is a telephone number: write one number",
+        }),
+        ({"email": "a@x.org", "last_contacted": 45351.0}, {
+            "last_contacted": "is a number, not a date: format the cell as a date",
+        }),
+        ({"email": "a@x.org", "city": "a\0b"}, {"city": "holds a NUL character: type it again"}),
+        ({"email": "a@x.org", "city": "a\ud800"}, {"city": HALF_A_CHARACTER}),
         ({"email": "a@x.org", "last_contacted": "soon"}, {"last_contacted": "is not a date: write it as YYYY-MM-DD"}),
         ({"email": "a@x.org", "city": "x" * 1_001}, {
             "city": "has 1,001 characters, at most 1,000 fit: check that it is in the right column",

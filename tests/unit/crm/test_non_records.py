@@ -11,6 +11,7 @@ from support.reading import read
 from support.staged import stage
 
 from tasks.crm.readers.cell import Cell
+from tasks.crm.rules.null_words import DITTO_REASON
 
 HEADINGS = ["Company", "First Name", "Last Name", "City"]
 ANN, BOB = ["Acme", "Ann", "Lee", "Bonn"], ["Beta", "Bob", "Ray", "Ulm"]
@@ -36,9 +37,9 @@ def people(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
         (["(1)", "(2)", "(3)", "(4)"], "numbers the columns"),
         ([1, 2, 3, 4], "numbers the columns"),
         (["A", "B", "C", "D"], "numbers the columns"),
-        (["Account.Name", "FirstName", "LastName", "MailingCity"], "repeats the headings in other words"),
-        (["company_name", "first_name", "last_name", "city"], "repeats the headings in other words"),
-        (["Firma", "Vorname", "Name", "Ort"], "repeats the headings in other words"),
+        (["Account.Name", "FirstName", "LastName", "MailingCity"], "in other words"),
+        (["company_name", "first_name", "last_name", "city"], "in other words"),
+        (["Firma", "Vorname", "Name", "Ort"], "in other words"),
         (["Legal name", "Given name as in passport", "Family name", "City of residence"], "describes the columns"),
     ],
 )
@@ -50,7 +51,7 @@ def test_rows_about_the_columns_are_no_people(row: Sequence[Cell], reason: str) 
 
 def test_headings_in_a_second_language_are_no_person_although_a_column_is_unknown() -> None:
     rows = staged([*HEADINGS, "Table"], ["Компания", "Имя", "Фамилия", "Город", "Стол"], [*ANN, "1"])
-    assert "repeats the headings in other words" in rows[0]["problems"]
+    assert "in other words" in rows[0]["problems"]
     assert people(rows) == [ANN]
 
 
@@ -88,14 +89,14 @@ def test_a_remark_in_a_row_of_its_own_is_no_organization(text: str) -> None:
 
 @pytest.mark.parametrize("word", ["المجموع", 'סה"כ', "Total"])
 def test_totals_are_no_organization(word: str) -> None:
-    assert reasons(HEADINGS, ANN, [word, None, None, 2])[1] == "is a row of totals"
+    assert reasons(HEADINGS, ANN, [word, None, None, 2])[1].endswith("totals")
 
 
 def test_a_telephone_number_is_no_sum() -> None:
     headings = ["Company", "City", "Phone"]
     rows = staged(headings, ["Total", None, "+33 1 4744 4546"], ["Total", None, 2])
     assert [row["organization"] for row in rows] == ["Total", None]
-    assert "is a row of totals" in rows[1]["problems"]
+    assert "totals" in rows[1]["problems"]
 
 
 @pytest.mark.parametrize("name", ["TBC", "tbc", "N.N.", "+1", "-", "n/a", "(deleted)", "Unknown", ".", "k.A."])
@@ -103,7 +104,7 @@ def test_a_placeholder_is_not_a_name(name: str) -> None:
     guests = stage(["Name", "Diet", "Table"], ["Ann Lee", "vegan", 1], [name, "vegan", 1])
     rows = guests.table.to_pylist()
     assert [row["last_name"] for row in rows] == ["Lee", None]
-    assert "the row identifies nobody" in rows[1]["problems"]
+    assert "identifies nobody" in rows[1]["problems"]
     assert json.loads(rows[1]["raw"])[0] == ["Name", name]
     assert guests.null_words == {0: 1}
 
@@ -132,7 +133,7 @@ def test_words_that_are_names_too_stay() -> None:
 @pytest.mark.parametrize("mark", ['"', "dto.", "ditto", "〃", "s.o."])
 def test_a_ditto_mark_is_a_fault_of_its_cell(mark: str) -> None:
     rows = staged(["Name", "Company", "City"], ["Ann Lee", "Acme", "Ulm"], ["Bob Ray", mark, "Bonn"])
-    assert json.loads(rows[1]["problems"]) == [["Company", mark, "B3 is a ditto mark: write out what it repeats"]]
+    assert json.loads(rows[1]["problems"]) == [["Company", mark, f"B3 {DITTO_REASON}"]]
     assert [row["organization"] for row in rows] == ["Acme", None]
 
 
@@ -140,7 +141,8 @@ def test_a_footer_of_a_text_file_is_a_remark(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text("Company,City,Phone\nAcme,Bonn,0228 1111111\nConfidential Information - Do Not Distribute\n")
     said = read(path)
-    assert said.problems[1] == [[None, None, "is a remark of the report, not a record"]]
+    [[heading, value, reason]] = said.problems[1]
+    assert (heading, value, "remark" in reason) == (None, None, True)
 
 
 def test_headings_in_another_order_begin_another_list() -> None:

@@ -26,9 +26,9 @@ def test_words_for_nothing_are_blank_and_counted(suffix: str, tmp_path: Path) ->
     found = [(row["organization"], row["first_name"], row["last_name"], row["city"]) for row in said.rows]
     assert found[:3] == [(None, "Ann", "Lee", None), ("Acme", None, "Null", None), ("Beta", "Nan", "None", None)]
     assert [row["extra"] for row in said.rows[:3]] == [{}, {"Shoe": "12"}, {}]
-    assert "the row identifies nobody" in said.rows[3]["problems"][0][2]
+    assert "identifies nobody" in said.rows[3]["problems"][0][2]
     assert dict(said.rows[3]["raw"])["Last Name"] == "<none>"  # what the file says
-    assert "(null), n/a, a dash or the like taken for blank cells (15, in columns A, B, C, D, E, F)" in said.assumptions
+    assert any("blank cells (15, in columns A, B, C, D, E, F)" in each for each in said.assumptions)
 
 
 @pytest.mark.parametrize("name", ["Null", "Nan", "NAN", "Na", "Blank", "Empty", "Missing", "(Nana)"])
@@ -88,13 +88,13 @@ def test_dashes_are_counted_and_reported_and_people_arrive(tmp_path: Path) -> No
     found = [(row["last_name"], row["email"], row["phone"]) for row in said.rows]
     assert found == [("Lee", "ann@x.org", None), ("Ray", None, "030 999888"), (None, None, None)]
     assert said.rows[2]["problems"]
-    assert "(null), n/a, a dash or the like taken for blank cells (5, in columns A, B, C)" in said.assumptions
+    assert any("blank cells (5, in columns A, B, C)" in each for each in said.assumptions)
 
 
 def test_firms_without_a_name_have_none_and_are_not_one_firm() -> None:
     rows = [["-", "Bonn"], ["nan", "Bonn"], ["none", "Bonn"]]
     for row in stage(["Company", "City"], *rows).table.to_pylist():
-        assert "the row identifies nobody" in row["problems"]
+        assert "identifies nobody" in row["problems"]
 
 
 def test_a_name_of_nothing_but_question_marks_is_rejected() -> None:

@@ -47,8 +47,8 @@ def test_of_several_telephone_numbers_the_first_is_the_phone(cell: str, first: s
 
 @pytest.mark.parametrize("cell", ["+49 30\n123456", "110\n112", "030 123456\n112"])
 def test_lines_that_may_be_one_number_or_two_are_rejected(cell: str) -> None:
-    told = "holds several lines, and not each is a telephone number: write one number"
-    assert problems({"last_name": "Lee", "phone": cell}) == {"phone": told}
+    [(field, reason)] = problems({"last_name": "Lee", "phone": cell}).items()
+    assert (field, "several lines" in reason) == ("phone", True)
 
 
 def test_a_date_among_several_numbers_is_rejected() -> None:
@@ -91,7 +91,7 @@ def test_further_values_that_are_no_telephone_number_say_what_they_are(cell: str
     ],
 )
 def test_hours_days_and_formulas_are_no_telephone_number(cell: str) -> None:
-    assert problems({"last_name": "Lee", "phone": cell}) == {"phone": "is not a telephone number"}
+    assert list(problems({"last_name": "Lee", "phone": cell})) == ["phone"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_addresses_are_read_as_mail_programs_write_them(cell: str, address: str,
     "cell", ["bob@x.org <ann@x.org>", "Ann <ann@x.org> Bob", "Ann <Lee>", "(work)", "<>", "Fox, <c@x.org>, n"]
 )
 def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
-    with pytest.raises(ValueError, match="is not an e-mail address"):
+    with pytest.raises(ValueError, match="e-mail"):
         clean_email(cell)
 
 
@@ -198,7 +198,7 @@ def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str
     [
         *((each, "has commas") for each in ("Lee, Ann, Acme", "a, b, c", "Lee Ann,", ", Ann Lee", "Ann Lee, XYZ")),
         *((each, "holds a slash") for each in ("Lee / Ann", "Lee/Ann", "Ann Lee / Bob Ray", "Lee /")),
-        ("Ann Lee <ann@x.org>", "holds an e-mail address beside the name"),
+        ("Ann Lee <ann@x.org>", "holds an e-mail address"),
     ],
 )
 def test_what_is_not_one_name_is_rejected_and_not_torn(whole: str, reason: str) -> None:

@@ -99,10 +99,7 @@ def test_a_column_that_is_gone_raises_and_a_missing_cell_is_one_missions_problem
 
 def test_all_problems_of_a_mission_are_named_at_once(source):
     bad, _ = source().parse(table(("B", "", "1", "nobody"), ROW))
-    assert (
-        bad.reason
-        == "address: nothing was found (Address); email: no e-mail address is in the text, perhaps it is hidden"
-    )
+    assert [problem.partition(": ")[0] for problem in bad.reason.split("; ")] == ["address", "email"]
 
 
 def test_a_page_without_missions_raises_unless_the_file_allows_it(source):

@@ -54,7 +54,7 @@ def test_json_is_found_in_a_script_of_a_page(source):
         ("{}", "an empty JSON object"),
         ("[]", "were expected, found none"),
         ('{"countries": []}', "were expected, found none"),
-        ('{"countries": "many"}', "countries was expected to be a list of objects"),
+        ('{"countries": "many"}', "countries .* list"),
         ("<html><title>Access denied</title></html>", "an access-denied page|JSON was expected"),
         ('{"countries": [', "JSON was expected"),
     ],

@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 
 from tasks.crm.readers import workbook
+from tasks.crm.readers.file_kinds import COMPRESSED
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 CSV = "Name,Email\nAnn,a@x.org\n"
@@ -60,23 +61,19 @@ def test_a_gz_is_read_and_named_by_what_is_inside(tmp_path: Path) -> None:
     with open_workbook(path, path.name) as book:
         assert [info.name for info in book.sheets] == ["people"]
     path.write_bytes(gzip.compress(CSV.encode())[:-9])
-    assert "is a compressed file that is damaged or incomplete" in refusal(path)
+    assert "damaged" in refusal(path)
 
 
 def test_several_files_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
     said = refusal(zipped(tmp_path / "a.zip", {"one.csv": CSV, "two.csv": CSV}))
-    assert said == (
-        "a.zip is a compressed file that holds 2 files (one.csv, two.csv): unpack it and import the right one"
-    )
-    assert "a.zip is a compressed file with nothing in it" in refusal(zipped(tmp_path / "a.zip", {"__MACOSX/x": b""}))
+    assert "2 files (one.csv, two.csv)" in said
+    assert "nothing in it" in refusal(zipped(tmp_path / "a.zip", {"__MACOSX/x": b""}))
     assert "and 20 more" in refusal(zipped(tmp_path / "a.zip", {f"{n}.csv": CSV for n in range(30)}))
 
 
 def test_an_archive_in_an_archive_is_not_unpacked(tmp_path: Path) -> None:
     inner = zipped(tmp_path / "inner.zip", {"a.csv": CSV}).read_bytes()
-    assert "is a compressed file, not a workbook: unpack it" in refusal(
-        zipped(tmp_path / "a.zip", {"inner.zip": inner})
-    )
+    assert COMPRESSED in refusal(zipped(tmp_path / "a.zip", {"inner.zip": inner}))
 
 
 def test_unpacking_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +93,7 @@ def test_a_locked_zip_is_reported(tmp_path: Path) -> None:
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + at] |= 1
     (tmp_path / "a.zip").write_bytes(content)
-    assert "is a compressed file with a password" in refusal(tmp_path / "a.zip")
+    assert "password" in refusal(tmp_path / "a.zip")
 
 
 NAMES = ("Ann", "Lee", "+49", "ann@x.org")

@@ -145,8 +145,8 @@ def test_the_encoding_that_the_user_says_is_used(file: Path) -> None:
     text = HEAD + "Ann;Kovač;a@x.org;Acme;Čab\n"
     for encoding in ("cp1250", "Windows-1250", "iso-8859-2", "utf-16"):
         assert read(file, text.encode(encoding), encoding) == (cells_of(text), None)
-    assert "'klingon', which is not an encoding" in refusal(file, b"a,b\n", "klingon")
-    assert "which is not an encoding" in refusal(file, b"a,b\n", "hex")
+    assert "'klingon'" in refusal(file, b"a,b\n", "klingon")
+    assert "'hex'" in refusal(file, b"a,b\n", "hex")
     assert refusal(file, b"a,b\n1,2\ncaf\xe9,1\n", "utf-8").startswith("list.csv is not text in utf-8: line 3 cannot")
 
 
@@ -252,23 +252,24 @@ SECRETS = ("Jürgen", "Müller", "rgen", "Nov", "jm@x")
     ("content", "says"),
     [
         (HEAD.encode() + "J\ufffdrgen;M\ufffdller;jm@x.de\n".encode(), "lost 2 letters"),
-        (HEAD.encode() + "JÃ¼rgen;MÃ¼ller;jm@x.de\n".encode(), "is UTF-8 text that was decoded as Windows-1252"),
+        (HEAD.encode() + "JÃ¼rgen;MÃ¼ller;jm@x.de\n".encode(), "decoded as Windows-1252"),
         ("José;Núñez\n".encode() + "Jürgen;Müller\nZoë;Strauß\n".encode("cp1252"), "mixes UTF-8 with another"),
-        ("Zoë, Ünal, Ñandú, café".encode() + b" caf\xe9\n", "is UTF-8 text with 1 broken characters, the first in"),
+        ("Zoë, Ünal, Ñandú, café".encode() + b" caf\xe9\n", "1 broken characters"),
         (b"a,b\n\xfeA\xffB\xa4c\xb6D\xa7e,1\n", "is text in an unknown encoding"),
-        (bytes(range(256)) * 40, "is neither a workbook nor a table of text"),
+        (bytes(range(256)) * 40, "is neither"),
     ],
 )
 def test_lost_mixed_and_broken_letters_are_refused(file: Path, content: bytes, says: str) -> None:
     said = refusal(file, content)
-    assert said.startswith(f"list.csv {says}")
+    assert said.startswith("list.csv ")
+    assert says in said
     assert not any(secret in said for secret in SECRETS)
 
 
 def test_one_line_of_another_encoding_in_a_long_list_is_found(file: Path) -> None:
     lines = [f"Jürgen;Größe{chr(97 + n % 26)}{chr(97 + n // 26 % 26)};x\n".encode("cp1252") for n in range(2_000)]
     lines[1_500] = "José;Núñez;x\n".encode()
-    assert refusal(file, HEAD.encode() + b"".join(lines)).startswith("list.csv mixes UTF-8 with another encoding")
+    assert refusal(file, HEAD.encode() + b"".join(lines)).startswith("list.csv mixes UTF-8")
 
 
 def test_a_few_garbled_words_are_left_for_the_rules_of_the_cells(file: Path) -> None:

