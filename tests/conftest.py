@@ -143,7 +143,7 @@ def nobodys_database() -> Iterator[None]:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Keeps what a test has measured; said at the end of the session, for the table of docs/guarantees.md."""
+    """Keeps what a test has measured; printed at the end of the session, for the table of docs/guarantees.md."""
     return lambda text: record_property("figure", text)
 
 
@@ -162,7 +162,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say the figures."""
+    """Print the figures."""
     for report in terminalreporter.getreports("passed"):
         for name, text in getattr(report, "user_properties", ()):
             if name == "figure" and report.when == "call":

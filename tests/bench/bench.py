@@ -60,11 +60,11 @@ PICTURE = ROOT / "docs" / "speed.png"
 class Bench:
     """What all tables share: a server, and each figure that was taken already."""
 
-    room: Path
+    directory: Path
     url: str
     environment: dict[str, str]
     runs: int
-    taken: dict[tuple[str, int, str], list[Run]] = field(default_factory=dict)
+    results: dict[tuple[str, int, str], list[Run]] = field(default_factory=dict)
 
     def compare(
         self, names: list[str], rows: int, suffix: str = ".xlsx", *, change: bool = False
@@ -73,56 +73,56 @@ class Bench:
 
         With `change` those of AGAIN then bring in the changed workbook, in the same round: `changed` has these runs.
         """
-        wanted = [name for name in names if name != SCRIPT or rows <= MANY]
-        missing = [name for name in wanted if (name, rows, suffix) not in self.taken]
+        selected = [name for name in names if name != SCRIPT or rows <= MANY]
+        missing = [name for name in selected if (name, rows, suffix) not in self.results]
         for n in range(self.runs if rows <= MANY else min(self.runs, 3)):
             for name in missing:
                 if name != SCRIPT or n == 0:
                     _say(f"{rows:,} rows, {suffix}, run {n + 1}: {name} …")
-                    self._take(name, rows, suffix, change=change and name in AGAIN)
-        return {name: self.taken[name, rows, suffix] for name in wanted}
+                    self._measure(name, rows, suffix, change=change and name in AGAIN)
+        return {name: self.results[name, rows, suffix] for name in selected}
 
-    def _take(self, name: str, rows: int, suffix: str, *, change: bool) -> None:
+    def _measure(self, name: str, rows: int, suffix: str, *, change: bool) -> None:
         environment = fresh(self.url, self.environment)
-        wanted = expected(rows, CONTENDERS[name].rules)
-        run = measured(name, self.workbook(rows, suffix), wanted, environment)
-        self.taken.setdefault((name, rows, suffix), []).append(run)
+        expectation = expected(rows, CONTENDERS[name].rules)
+        run = measured(name, self.workbook(rows, suffix), expectation, environment)
+        self.results.setdefault((name, rows, suffix), []).append(run)
         if change:
             settle(self.url)
-            wanted = expected(rows, CONTENDERS[name].rules, CHANGE)
-            run = measured(name, self.workbook(rows, suffix, CHANGE), wanted, environment)
-            self.taken.setdefault((name, rows, "changed"), []).append(run)
+            expectation = expected(rows, CONTENDERS[name].rules, CHANGE)
+            run = measured(name, self.workbook(rows, suffix, CHANGE), expectation, environment)
+            self.results.setdefault((name, rows, "changed"), []).append(run)
 
     def changed(self, names: list[str], rows: int) -> dict[str, list[Run]]:
         """The runs of the contenders on a database that they have filled, with the changed workbook."""
-        return {name: self.taken[name, rows, "changed"] for name in names if name in AGAIN}
+        return {name: self.results[name, rows, "changed"] for name in names if name in AGAIN}
 
     def again(self, rows: int, suffix: str = ".xlsx") -> list[Run]:
         """import_crm_data on a workbook that it has imported already."""
         key = (f"{OURS} again", rows, suffix)
-        if key not in self.taken:
+        if key not in self.results:
             _say(f"{rows:,} rows, {suffix}, again …")
             workbook, filled = self.workbook(rows, suffix), fresh(self.url, self.environment)
-            wanted = expected(rows, CONTENDERS[OURS].rules)
-            measured(OURS, workbook, wanted, filled)
-            self.taken[key] = [measured(OURS, workbook, wanted, filled) for _ in range(self.runs)]
-        return self.taken[key]
+            expectation = expected(rows, CONTENDERS[OURS].rules)
+            measured(OURS, workbook, expectation, filled)
+            self.results[key] = [measured(OURS, workbook, expectation, filled) for _ in range(self.runs)]
+        return self.results[key]
 
     def saved_again(self, rows: int) -> Written:
         """What import_crm_data writes of a workbook with the same rows in other bytes."""
         workbook, filled = self.workbook(rows, ".xlsx"), fresh(self.url, self.environment)
         _say(f"{rows:,} rows, saved again …")
-        wanted = expected(rows, CONTENDERS[OURS].rules)
-        measured(OURS, workbook, wanted, filled)
+        expectation = expected(rows, CONTENDERS[OURS].rules)
+        measured(OURS, workbook, expectation, filled)
         another = Path(shutil.copy(workbook, workbook.with_name("saved_again.xlsx")))
         with zipfile.ZipFile(another, "a") as archive:
             archive.comment = b"saved again"
         with written(filled["DATABASE_URL"]) as what:
-            measured(OURS, another, wanted, filled)
+            measured(OURS, another, expectation, filled)
         return what
 
     def workbook(self, rows: int, suffix: str, change: float = 0.0) -> Path:
-        path = self.room / f"crm_{rows}{'_changed' if change else ''}{suffix}"
+        path = self.directory / f"crm_{rows}{'_changed' if change else ''}{suffix}"
         if not path.exists():
             maker = str(HERE / "make_workbook.py")
             subprocess.run([sys.executable, maker, str(rows), str(path), "--change", str(change)], check=True)
@@ -172,9 +172,9 @@ def main() -> None:
 
 
 def _begin(stack: ExitStack, runs: int) -> Bench:
-    room, url, environment = place(stack)
-    dlt = {"DLT_DATA_DIR": str(room / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
-    return Bench(room, url, environment | dlt, runs)
+    directory, url, environment = place(stack)
+    dlt = {"DLT_DATA_DIR": str(directory / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    return Bench(directory, url, environment | dlt, runs)
 
 
 def _say(what: str) -> None:

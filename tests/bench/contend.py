@@ -2,7 +2,7 @@
 
     python contend.py NAME WORKBOOK EXPECTED    (in the environment that bench.py makes)
 
-EXPECTED is landed.Expected as JSON.
+EXPECTED is loaded.Expected as JSON.
 
 Prints, as JSON, its seconds from the moment it has its imports, as a long-running worker has them, to the moment the
 rows are committed; import_crm_data's to the moment its run is Completed, report and all. (Prefect then waits up to a
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import NamedTuple
 
-from landed import Expected, Rules
+from loaded import Expected, Rules
 
 
 class Contender(NamedTuple):
@@ -56,11 +56,11 @@ CONTENDERS = {
 }
 
 if __name__ == "__main__":
-    name, workbook, wanted = sys.argv[1:]
+    name, workbook, expectation = sys.argv[1:]
     module, function = CONTENDERS[name].function.split(":")
     run = getattr(import_module(module), function)
-    expected = Expected(**json.loads(wanted))
+    expected = Expected(**json.loads(expectation))
     begun = time.perf_counter()
-    landed = run(workbook)
-    seconds = time.perf_counter() - begun - landed.late
-    print("\n" + json.dumps({"seconds": seconds, **asdict(landed.check(expected))}))
+    loaded = run(workbook)
+    seconds = time.perf_counter() - begun - loaded.late
+    print("\n" + json.dumps({"seconds": seconds, **asdict(loaded.check(expected))}))

@@ -7,7 +7,7 @@ matter.
 
 from functools import lru_cache
 
-from landed import Expected, Rules
+from loaded import Expected, Rules
 from make_workbook import rows
 
 

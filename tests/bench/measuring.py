@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
-from landed import Expected
+from loaded import Expected
 
 from db import embedded
 
@@ -53,8 +53,8 @@ def measured(name: str, workbook: Path, expected: Expected, environment: dict[st
     Raises:
         SystemExit: the contender failed, or its rows are not in the database.
     """
-    wanted = json.dumps(asdict(expected))
-    command = [sys.executable, str(HERE / "contend.py"), name, str(workbook), wanted]
+    argument = json.dumps(asdict(expected))
+    command = [sys.executable, str(HERE / "contend.py"), name, str(workbook), argument]
     peak = 0
     # Files, because nobody reads a pipe while the process runs, and a full one would stop it.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -65,9 +65,9 @@ def measured(name: str, workbook: Path, expected: Expected, environment: dict[st
                 time.sleep(max(PAUSE, 20 * (time.perf_counter() - begun)))
         out.seek(0)
         err.seek(0)
-        said = err.read()[-3000:].strip()
+        errors = err.read()[-3000:].strip()
         if process.returncode:
-            raise SystemExit(f"{said}\n\n{name} failed: {(said.splitlines() or ['it said nothing'])[-1]}")
+            raise SystemExit(f"{errors}\n\n{name} failed: {(errors.splitlines() or ['it said nothing'])[-1]}")
         return Run(megabytes=peak / 2**20, **json.loads(out.read().strip().splitlines()[-1]))
 
 
@@ -127,12 +127,13 @@ def written(url: str) -> Iterator[Written]:
 
 def place(stack: ExitStack) -> tuple[Path, str, dict[str, str]]:
     """A directory, a PostgreSQL and a Prefect server, as long as the stack; returns directory, URL and environment."""
-    room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-    room.chmod(0o755)
-    url = embedded.start(room)
-    stack.callback(embedded.stop, room)
-    api = _prefect_server(room / "prefect", stack)
-    return room, url, {**os.environ, "PREFECT_HOME": str(room / "client"), "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+    directory.chmod(0o755)
+    url = embedded.start(directory)
+    stack.callback(embedded.stop, directory)
+    api = _prefect_server(directory / "prefect", stack)
+    ours = {"PREFECT_HOME": str(directory / "client"), "PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+    return directory, url, {**os.environ, **ours}
 
 
 def _prefect_server(home: Path, stack: ExitStack) -> str:

@@ -194,8 +194,8 @@ def apart(what: str, base_url: str, environment: dict[str, str]) -> dict[str, fl
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     if done.returncode:
         raise SystemExit(f"{what} failed:\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
-    said: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return said
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 # ---------------------------------------------------------------------- parsing
@@ -226,12 +226,12 @@ def pages_of() -> dict[str, tuple[str, str, str]]:
 
 
 def milliseconds(work: Callable[[], object], rounds: int = 7) -> float:
-    taken = []
+    seconds = []
     for _ in range(rounds):
         begun = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - begun)
-    return 1000 * statistics.median(taken)
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(seconds)
 
 
 def parsing() -> list[str]:

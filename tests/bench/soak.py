@@ -41,11 +41,11 @@ PATIENCE = 600  # seconds after the last kill until everything must be done
 
 @dataclass
 class Soak:
-    """What is soaked."""
+    """One soak: make up, what was killed and what was dropped."""
 
     data_dir: Path
     webhook: Webhook
-    chance: random.Random
+    randomness: random.Random
     up: Started
     dropped: int = 0
     killed: Counter[str] = field(default_factory=Counter)
@@ -90,7 +90,7 @@ class Soak:
 
     def kill(self) -> None:
         """Something dies; runs most often, since they are what matters."""
-        what, victims = self.chance.choice([*[("run", self.runs)] * 3, *self.others()])
+        what, victims = self.randomness.choice([*[("run", self.runs)] * 3, *self.others()])
         died = 0
         for process in victims():
             with contextlib.suppress(psutil.Error):
@@ -134,7 +134,7 @@ class Soak:
         return {Path(subject).name: number for subject, number in found}
 
     def settled(self) -> bool:
-        """Every workbook is in, and nothing that was told is still going on."""
+        """Every workbook is in, and no incident is still open."""
         with contextlib.suppress(psycopg.Error, OSError, ValueError, KeyError):
             open_ = self.query("SELECT count(*) FROM episodes WHERE ended_at IS NULL")[0][0]
             waiting = self.query("SELECT count(*) FROM notifications WHERE status = 'pending'")[0][0]
@@ -167,11 +167,13 @@ class Soak:
         if len(contacts) != self.dropped or {number for _, number in contacts} - {ROWS}:
             wrong.append(f"contacts: {contacts}")
         begun, ended = self.query("SELECT count(*), count(ended_at) FROM episodes")[0]
-        heard = Counter(each["title"].rpartition(" ")[2] for each in self.webhook.got)
-        told = {kind: heard[kind] for kind in ("fails", "again")}
+        endings = Counter(each["title"].rpartition(" ")[2] for each in self.webhook.got)
+        reported = {kind: endings[kind] for kind in ("fails", "again")}
         sent = self.query("SELECT count(*) FROM notifications WHERE dedup_key LIKE 'episode:%' AND attempts > 1")[0][0]
-        print(f"incidents: {begun} opened, {ended} closed; reported: {told}; sent again after a kill: {sent}")
-        if begun != ended or not begun <= told["fails"] <= begun + sent or not ended <= told["again"] <= ended + sent:
+        print(f"incidents: {begun} opened, {ended} closed; reported: {reported}; sent again after a kill: {sent}")
+        failures_reported = begun <= reported["fails"] <= begun + sent
+        recoveries_reported = ended <= reported["again"] <= ended + sent
+        if begun != ended or not failures_reported or not recoveries_reported:
             wrong.append("incidents and their reports do not match")
         return wrong
 
@@ -225,7 +227,7 @@ def main(minutes: float, seed: int) -> int:
         settled = wait(soak.settled, PATIENCE)
         wrong = soak.verdict()
         print(f"dropped {soak.dropped} workbooks; killed {sum(soak.killed.values())}: {dict(soak.killed)}")
-        print(f"after the last kill: doctor green {said(green)}, everything done {said(settled)} later")
+        print(f"after the last kill: doctor green {duration(green)}, everything done {duration(settled)} later")
         wrong += ["doctor is not green a minute after"] if green is None or green > 60 else []
         wrong += ["not everything is done"] if settled is None else []
         for each in wrong:
@@ -246,7 +248,7 @@ def deployed(soak: Soak) -> bool:
     return True
 
 
-def said(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
     return "never" if seconds is None else f"after {seconds:.0f} s"
 
 

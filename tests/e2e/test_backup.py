@@ -25,14 +25,14 @@ RESTORE = 'dropdb "$PGDATABASE" && createdb "$PGDATABASE" && pg_restore --exit-o
 def data_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Of an embedded database, whose commands a user would run."""
     with tempfile.TemporaryDirectory(prefix="backup-") as name:
-        room = Path(name)
-        room.chmod(0o755)
+        directory = Path(name)
+        directory.chmod(0o755)
         monkeypatch.setenv("DATA_DIR", name)
         forget_settings()
         upgrade()
-        yield room
+        yield directory
         forget_settings()
-        embedded.stop(room)
+        embedded.stop(directory)
 
 
 def shell(command: str) -> None:

@@ -60,9 +60,9 @@ class Operator:
             PREFECT_API_AUTH_STRING=self.auth,
         )
         command = [sys.executable, "-m", "prefect", *shlex.split(arguments)]
-        said = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=180)
-        assert said.returncode == 0, said.stdout + said.stderr
-        return said.stdout
+        output = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=180)
+        assert output.returncode == 0, output.stdout + output.stderr
+        return output.stdout
 
     def rest(self, call: str, body: Any = None) -> Any:
         """What the API answers to a call as the docs write it. Beside sixteen runs its server may be long busy."""
@@ -71,12 +71,12 @@ class Operator:
 
         def answer() -> httpx.Response | None:
             try:
-                said = self.http.request(method, path, json=body)
+                output = self.http.request(method, path, json=body)
             except httpx.TimeoutException:
                 if path.endswith("/create_flow_run") and "idempotency_key" not in (body or {}):
                     raise  # all else may be asked twice
                 return None
-            return None if said.status_code == 503 else said
+            return None if output.status_code == 503 else output
 
         answered: httpx.Response = until(answer, f"an answer to {call}", 180)
         assert answered.is_success, f"{call}: {answered.text}"
@@ -91,10 +91,10 @@ class Operator:
         call = f"POST /deployments/{self.deployment(name)['id']}/create_flow_run"
         return str(self.rest(call, {"idempotency_key": str(uuid.uuid4()), **run})["id"])
 
-    def by_hand(self, path: str) -> str:
+    def start_manually(self, path: str) -> str:
         return self.trigger(parameters={"workbook": path})
 
-    def by_schedule(self, path: str, slot: datetime) -> str:
+    def start_scheduled(self, path: str, slot: datetime) -> str:
         """As the schedule makes it."""
         due = {"type": "SCHEDULED", "state_details": {"scheduled_time": slot.isoformat()}}
         return self.trigger(parameters={"workbook": path}, tags=["auto-scheduled"], state=due)
@@ -182,30 +182,30 @@ def _runs(operator: Operator, to: dict[str, tuple[str, str]], path: Path) -> Non
         command, call = (_filled(text, names) for text in to.pop(what))
         return operator.prefect(command), operator.rest(call)
 
-    said, listed = both("list the jobs")
+    output, listed = both("list the jobs")
     for job in ("import-crm-data", "mofa-monitoring"):
-        assert job in said
+        assert job in output
         assert job in {each["name"] for each in listed}
 
-    said, created = both("start one now")
-    runs = [re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", said)[0], created["id"]]
+    output, created = both("start one now")
+    runs = [re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", output)[0], created["id"]]
     messages = {run: operator.ended(run)["message"] for run in runs}
     imported = [run for run, message in messages.items() if "already imported" not in message]
     assert len(imported) == 1, messages
     names["RUN"] = imported[0]
 
-    said, listed = both("see the runs")
+    output, listed = both("see the runs")
     assert set(runs) <= {each["id"] for each in listed}
-    assert "import-by-table.csv" in said
-    said, shown = both("see what became of one")
+    assert "import-by-table.csv" in output
+    output, shown = both("see what became of one")
     assert shown["state"]["message"] == messages[names["RUN"]]
-    assert "3 inserted" in said
-    said, logged = both("read its log")
-    assert "Finished in state" in said
+    assert "3 inserted" in output
+    output, logged = both("read its log")
+    assert "Finished in state" in output
     assert any("Finished in state" in line["message"] for line in logged)
-    said, reports = both("read its report")
+    output, reports = both("read its report")
     assert "import-report" in {each["key"] for each in reports}
-    assert "import-report" in said
+    assert "import-report" in output
 
     for way, cancel in zip((operator.prefect, operator.rest), to.pop("cancel it"), strict=True):
         due = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
@@ -233,10 +233,10 @@ def _schedules(operator: Operator, to: dict[str, tuple[str, str]]) -> None:
         way(resume[at])
     operator.rest(reschedule[1])
     assert schedules() == [("30 4 * * *", True)]
-    wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    scheduled = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
 
     def minutes() -> set[str]:
-        planned = operator.rest("POST /flow_runs/filter", {"flow_runs": wanted})
+        planned = operator.rest("POST /flow_runs/filter", {"flow_runs": scheduled})
         return {night["state"]["state_details"]["scheduled_time"][14:16] for night in planned}
 
     # Prefect's scheduler plans a schedule that was changed by itself once a minute, and if it had read the old one just
@@ -261,7 +261,7 @@ def test_a_cancelled_import_is_left_to_a_person(operator: Operator, tmp_path: Pa
     path = str(workbook(tmp_path / "cancelled.csv", 2))
     with operator.database() as other:
         other.execute("SELECT pg_advisory_lock(%s, %s)", APPLY_LOCK)  # as another import that applies: it has to wait
-        run = operator.by_hand(path)
+        run = operator.start_manually(path)
         unit = "SELECT status, attempts FROM task_runs WHERE subject = %s AND name = 'import_crm_data' AND attempts > 0"
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
         until(lambda: operator.query(unit, path) and operator.query(waits), "the import is at work", 120)
@@ -269,9 +269,9 @@ def test_a_cancelled_import_is_left_to_a_person(operator: Operator, tmp_path: Pa
         assert operator.ended(run)["type"] == "CANCELLED"
         assert operator.query(unit, path) == [{"status": "cancelled", "attempts": 1}]
 
-        assert "was cancelled" in operator.ended(operator.by_schedule(path, datetime.now(UTC)))["message"]
+        assert "was cancelled" in operator.ended(operator.start_scheduled(path, datetime.now(UTC)))["message"]
         assert operator.query(unit, path) == [{"status": "cancelled", "attempts": 1}]
-    assert operator.ended(operator.by_hand(path))["type"] == "COMPLETED"
+    assert operator.ended(operator.start_manually(path))["type"] == "COMPLETED"
     assert operator.query(unit, path) == [{"status": "completed", "attempts": 2}]
     assert contacts_of(operator, 2) == 3
 
@@ -282,14 +282,14 @@ def test_a_cancelled_import_is_left_to_a_person(operator: Operator, tmp_path: Pa
 def test_sixteen_triggers_of_one_workbook_at_once_are_one_import(operator: Operator, tmp_path: Path) -> None:
     """Seven by hand over the API, one from the command line, eight by the schedule."""
     path = str(workbook(tmp_path / "sixteen.csv", 3))
-    by_hand = [operator.by_hand(path) for _ in range(7)]
+    manual = [operator.start_manually(path) for _ in range(7)]
     slot = datetime.now(UTC)
-    by_schedule = [operator.by_schedule(path, slot) for _ in range(8)]
-    said = operator.prefect(f"deployment run {IMPORT} -p workbook={path}")
-    by_hand += re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", said)[:1]
-    ends = {run: operator.ended(run, 400) for run in (*by_hand, *by_schedule)}
-    assert {ends[run]["type"] for run in by_hand} == {"COMPLETED"}, f"those wait their turn and find it done: {ends}"
-    assert {ends[run]["name"] for run in by_schedule} <= {"Completed", "Skipped"}
+    scheduled = [operator.start_scheduled(path, slot) for _ in range(8)]
+    output = operator.prefect(f"deployment run {IMPORT} -p workbook={path}")
+    manual += re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", output)[:1]
+    ends = {run: operator.ended(run, 400) for run in (*manual, *scheduled)}
+    assert {ends[run]["type"] for run in manual} == {"COMPLETED"}, f"those wait their turn and find it done: {ends}"
+    assert {ends[run]["name"] for run in scheduled} <= {"Completed", "Skipped"}
     new = [end for end in ends.values() if end["name"] == "Completed" and "already imported" not in end["message"]]
     assert len(new) == 1, "one run imported it"
     assert contacts_of(operator, 3) == 3
@@ -301,7 +301,7 @@ def test_sixteen_triggers_of_one_workbook_at_once_are_one_import(operator: Opera
 
 def test_sixteen_workbooks_at_once_are_sixteen_imports(operator: Operator, tmp_path: Path) -> None:
     """They do not wait for each other to start."""
-    runs = {n: operator.by_hand(str(workbook(tmp_path / f"book-{n}.csv", n))) for n in range(100, 116)}
+    runs = {n: operator.start_manually(str(workbook(tmp_path / f"book-{n}.csv", n))) for n in range(100, 116)}
     for number, run in runs.items():
         assert operator.ended(run, 400)["name"] == "Completed"
         assert contacts_of(operator, number) == 3

@@ -54,8 +54,8 @@ class Site:
 
         def answer() -> httpx.Response | None:
             with contextlib.suppress(httpx.HTTPError), self.up.api() as api:
-                said = api.request(method, path, json=body)
-                return said if said.status_code < 500 else None
+                answer = api.request(method, path, json=body)
+                return answer if answer.status_code < 500 else None
             return None
 
         return until(answer, path, 120).raise_for_status().json()
@@ -122,7 +122,7 @@ class Site:
         until(lambda: self.unit()["status"] == "completed", "another run went on with it", 120)
         self.figure(f"done {time.monotonic() - killed:.0f} s after the kill, of them the watchdog's turn")
 
-    def told(self, *what: str) -> None:
+    def assert_reported(self, *what: str) -> None:
         expected = [f"import_crm_data {self.workbook} {each}" for each in what]
         until(lambda: len(self.webhook.got) >= len(expected), f"{expected} are told")
         assert [each["title"] for each in self.webhook.got] == expected
@@ -172,7 +172,7 @@ def test_the_run_is_killed(site: Site) -> None:
     site.itself_again(killed)
     assert site.unit() == {"status": "completed", "attempts": 2, "rows": str(ROWS)}
     assert site.imported() == ROWS
-    site.told("fails", "works again")
+    site.assert_reported("fails", "works again")
 
 
 def test_the_worker_is_killed_and_takes_its_run_along(site: Site) -> None:
@@ -188,7 +188,7 @@ def test_the_worker_is_killed_and_takes_its_run_along(site: Site) -> None:
     site.watch()
     assert site.unit()["attempts"] in {1, 2}
     assert site.imported() == ROWS
-    site.told(*(("fails", "works again") if site.unit()["attempts"] > 1 else ()))
+    site.assert_reported(*(("fails", "works again") if site.unit()["attempts"] > 1 else ()))
 
 
 def test_the_server_is_killed_and_the_run_does_not_notice(site: Site) -> None:
@@ -203,7 +203,7 @@ def test_the_server_is_killed_and_the_run_does_not_notice(site: Site) -> None:
     site.watch()
     assert site.unit() == {"status": "completed", "attempts": 1, "rows": str(ROWS)}
     assert site.imported() == ROWS
-    site.told()
+    site.assert_reported()
 
 
 def test_worker_and_run_are_killed_and_the_run_is_marked_as_crashed(site: Site) -> None:
@@ -221,7 +221,7 @@ def test_worker_and_run_are_killed_and_the_run_is_marked_as_crashed(site: Site) 
     site.watch()
     assert site.unit() == {"status": "completed", "attempts": 2, "rows": str(ROWS)}
     assert site.imported() == ROWS
-    site.told("fails", "works again")
+    site.assert_reported("fails", "works again")
 
 
 def test_everything_is_killed_and_make_up_is_started_again(site: Site, running: list[Started]) -> None:
@@ -241,7 +241,7 @@ def test_everything_is_killed_and_make_up_is_started_again(site: Site, running: 
     site.itself_again(killed)
     assert site.unit() == {"status": "completed", "attempts": 2, "rows": str(ROWS)}
     assert site.imported() == ROWS
-    site.told("fails", "works again")
+    site.assert_reported("fails", "works again")
 
 
 def test_the_database_is_killed_in_the_middle(site: Site) -> None:

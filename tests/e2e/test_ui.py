@@ -180,9 +180,9 @@ def test_the_demo_prints_the_digest_of_each_day_and_the_address_of_its_run(runni
     ]
     assert len({re.findall(r"/flow-run/(\S+)", day)[0] for day in days}) == len(days)
     with psycopg.connect(running.state()["database_url"].replace("+psycopg", "")) as connection:
-        told = connection.execute("SELECT kind, count(*) FROM embassy_changes GROUP BY kind ORDER BY kind").fetchall()
+        kinds = connection.execute("SELECT kind, count(*) FROM embassy_changes GROUP BY kind ORDER BY kind").fetchall()
         status = connection.execute("SELECT status, count(*) FROM embassies GROUP BY status ORDER BY status").fetchall()
-    assert dict(told) == {"changed": 2, "closed": 1, "missing": 1}
+    assert dict(kinds) == {"changed": 2, "closed": 1, "missing": 1}
     assert dict(status) == {"closed": 1, "open": 35}
 
 

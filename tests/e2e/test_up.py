@@ -467,18 +467,18 @@ def test_the_reason_of_a_death_is_looked_for_in_what_that_process_wrote(tmp_path
 
 @pytest.mark.slow
 def test_a_child_that_dies_again_and_again_is_given_up_and_its_log_is_named(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     child = Child("server", [sys.executable, "-c", "exit(3)"], dict(os.environ), tmp_path, tmp_path / "server.log")
     child.start()
 
     def given_up() -> str:
         try:
-            child.revive(lambda _name, text: said.append(text))
+            child.revive(lambda _name, text: messages.append(text))
         except CrashLoopError as error:
             return str(error)
         return ""
 
     assert str(tmp_path / "server.log") in until(given_up, "giving up", 40)
-    assert [text.partition(";")[0] for text in said] == [
+    assert [text.partition(";")[0] for text in messages] == [
         f"died (exit code 3), starting it again in {seconds} s" for seconds in (1, 2, 4, 8)
     ]

@@ -56,18 +56,18 @@ class Database:
             SELECT name, idempotency_key, status, last_error, subject, result -> 'told' AS told,
                    result - '{run,snapshots,unchanged,retried,told}'::text[] AS result
             FROM task_runs ORDER BY idempotency_key""")
-        told = self.query("""
+        messages = self.query("""
             SELECT coalesce(r.idempotency_key, n.dedup_key) AS what, n.channel, n.title, n.body::text AS body, n.status,
                    n.last_error FROM notifications n
             LEFT JOIN task_runs r ON n.dedup_key = r.name || ':' || r.subject || ':set:' || r.id ORDER BY 1, 2""")
         for row in (*embassies, *changes):
             for id_ in ("id", "snapshot_id", "embassy_id", "task_run_id"):
                 row.pop(id_, None)
-        for row in (*runs, *told):
+        for row in (*runs, *messages):
             for name in ("told", "body"):
                 if row.get(name):
                     row[name] = _RUN_PAGE.sub("this run", row[name])
-        return {"embassies": embassies, "changes": changes, "pages": pages, "runs": runs, "told": told}
+        return {"embassies": embassies, "changes": changes, "pages": pages, "runs": runs, "told": messages}
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def done(workbook: str | None, **how: Any) -> dict[str, Any]:
     return dict(report)
 
 
-def books(report: dict[str, Any]) -> dict[str, int]:
+def verdicts(report: dict[str, Any]) -> dict[str, int]:
     return {verdict: report[verdict] for verdict in matching.VERDICTS if report[verdict]}
 
 

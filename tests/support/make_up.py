@@ -51,11 +51,11 @@ class Started:
         return self.output.read_text()
 
     def expect(self, words: str, seconds: float = 90) -> None:
-        def said() -> bool:
+        def printed() -> bool:
             assert self.process.poll() is None or words in self.text(), self.text()
             return words in self.text()
 
-        until(said, f"{words!r} in\n{self.text()}", seconds)
+        until(printed, f"{words!r} in\n{self.text()}", seconds)
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((self.data_dir / "up.json").read_text())
@@ -103,8 +103,8 @@ def start(data_dir: Path, root: Path = ROOT, program: str = "-m deployments.up",
 
 def scheduled_runs(api: httpx.Client, deployment: str) -> list[dict[str, Any]]:
     """The runs that the server itself has scheduled for a deployment."""
-    wanted = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
-    runs = api.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status().json()
+    scheduled = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    runs = api.post("/flow_runs/filter", json={"flow_runs": scheduled}).raise_for_status().json()
     return [run for run in runs if run["auto_scheduled"]]
 
 

@@ -1,4 +1,4 @@
-"""A ministry on loopback that can be as hostile as real ones, three small sources to watch it with, and a webhook.
+"""A ministry on loopback that can answer as badly as real ones, three small sources to watch it with, and a webhook.
 
 What the server answers is decided by the test: pages with ETag and 304, or any Answer in their place.
 """
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_POST(self) -> None:
-        self.server.ministry.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.ministry.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         status(200)(self)
 
     def log_message(self, *_: object) -> None:
@@ -69,7 +69,7 @@ Answer = Callable[[Handler], None]
 
 @dataclass
 class Ministry:
-    """What it shows, what it was asked, and what its webhook heard."""
+    """What it shows, what it was asked, and what its webhook received."""
 
     url: str
     pages: dict[str, bytes] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Ministry:
     saved: int = 0  # how often its pages were saved again as they are, which changes their ETag
     asked: list[str] = field(default_factory=list)
     unchanged: int = 0  # requests answered with 304
-    told: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
     def show(self, rows: Rows) -> None:
@@ -86,7 +86,7 @@ class Ministry:
         self.pages.update(testland_pages(rows))
 
     def titles(self) -> list[str]:
-        return [each["title"] for each in self.told]
+        return [each["title"] for each in self.messages]
 
 
 def etag(body: bytes, saved: int = 0) -> str:

@@ -58,7 +58,7 @@ def later(rows: Rows) -> Rows:
 
 
 @dataclass
-class World:
+class Servers:
     """A ministry and two receivers."""
 
     ministry: Ministry
@@ -73,13 +73,13 @@ class World:
 
 
 @contextmanager
-def a_world() -> Iterator[World]:
+def running_servers() -> Iterator[Servers]:
     ministry, stop = serve()
     try:
         with a_webhook() as webhook, a_mailbox() as mailbox:
-            world = World(ministry, webhook, mailbox)
-            world.reset(missions())
-            yield world
+            servers = Servers(ministry, webhook, mailbox)
+            servers.reset(missions())
+            yield servers
     finally:
         stop()
 
@@ -90,26 +90,26 @@ class Watcher:
 
     database: Database
     api: str
-    room: Path
-    world: World
+    directory: Path
+    servers: Servers
     environment: dict[str, str] = field(default_factory=dict)
     started: list[Process] = field(default_factory=list)
 
     def start(self, slot: datetime | None, *stops: Stop, accept: int | None = None) -> Process:
-        home = self.room / "prefect-home"
+        home = self.directory / "prefect-home"
         ours = {
             "DATABASE_URL": self.database.url,
-            "DATA_DIR": str(self.room),
-            "NOTIFY_URLS": f"{self.world.webhook.url} {self.world.mailbox.url}",
+            "DATA_DIR": str(self.directory),
+            "NOTIFY_URLS": f"{self.servers.webhook.url} {self.servers.mailbox.url}",
             "TASK_MISFIRE_GRACE": "1000000000",  # the slots are of long ago
             "TASK_MAX_INSTANCES": "16",
         }
         process = Process(
             Job(
                 function="support.monitor:watch",
-                arguments={"base_url": self.world.ministry.url, "slot": slot, "accept": accept},
+                arguments={"base_url": self.servers.ministry.url, "slot": slot, "accept": accept},
                 environment={**os.environ, **ours, **self.environment},
-                log=self.room / f"process-{len(self.started)}.log",
+                log=self.directory / f"process-{len(self.started)}.log",
                 prefect={
                     "PREFECT_API_URL": self.api,
                     "PREFECT_HOME": str(home),
@@ -133,8 +133,8 @@ class Watcher:
 
 
 @contextmanager
-def a_watcher(database: Database, api: str, room: Path, world: World) -> Iterator[Watcher]:
-    watcher = Watcher(database, api, room, world)
+def a_watcher(database: Database, api: str, directory: Path, servers: Servers) -> Iterator[Watcher]:
+    watcher = Watcher(database, api, directory, servers)
     try:
         yield watcher
     finally:

@@ -39,10 +39,10 @@ def row(*cells: str, times: int = 1) -> str:
     return f'<table:table-row table:number-rows-repeated="{times}">{"".join(cells)}</table:table-row>'
 
 
-def cell(kind: str = "", shown: str | None = None, value: str = "", **said: str) -> str:
+def cell(kind: str = "", shown: str | None = None, value: str = "", **attributes: str) -> str:
     stated = f'office:value-type="{kind}"' if kind else ""
     if value:
         stated += f' office:{kind if kind in ("date", "time", "boolean") else ""}-value="{value}"'.replace(":-", ":")
-    stated += "".join(f' {name.replace("_", "-").replace("--", ":")}="{text}"' for name, text in said.items())
+    stated += "".join(f' {name.replace("_", "-").replace("--", ":")}="{text}"' for name, text in attributes.items())
     inside = "" if shown is None else f"<text:p>{shown}</text:p>"
     return f"<table:table-cell {stated}>{inside}</table:table-cell>"

@@ -78,7 +78,7 @@ class Process:
 
     def reach(self, seconds: float = 60) -> str:
         """Wait until it stops; returns where."""
-        kind, content = self._hear(seconds)
+        kind, content = self._receive(seconds)
         assert kind == "stopped", f"it ended instead of stopping: {content}"
         return str(content)
 
@@ -95,23 +95,23 @@ class Process:
 
     def outcome(self, seconds: float = 120) -> Outcome:
         """Wait for its end."""
-        kind, content = self._hear(seconds)
+        kind, content = self._receive(seconds)
         assert kind == "ended", f"it stopped at {content} instead of ending"
         self._process.join(30)
         state, message, staged = content
         return Outcome(state, message, staged, self.job.log.read_text())
 
     def ended(self) -> bool:
-        """Whether it has said how it ended, or where it stopped."""
+        """Whether it has reported how it ended, or where it stopped."""
         return self._pipe.poll()
 
-    def _hear(self, seconds: float) -> tuple[str, Any]:
+    def _receive(self, seconds: float) -> tuple[str, Any]:
         try:
             assert self._pipe.poll(seconds), f"nothing within {seconds} s; its log:\n{self.job.log.read_text()}"
-            heard: tuple[str, Any] = self._pipe.recv()
+            message: tuple[str, Any] = self._pipe.recv()
         except EOFError:
             raise AssertionError(f"it died; its log:\n{self.job.log.read_text()}") from None
-        return heard
+        return message
 
 
 # ---------------------------------------------------------------------- in the process

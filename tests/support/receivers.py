@@ -23,7 +23,7 @@ class Webhook:
     port: int
     status: int = 200
     got: list[dict[str, Any]] = field(default_factory=list)
-    heard: threading.Event = field(default_factory=threading.Event)
+    received: threading.Event = field(default_factory=threading.Event)
     answering: threading.Event = field(default_factory=threading.Event)
     refused: set[str] = field(default_factory=set)  # titles that it never takes
 
@@ -40,7 +40,7 @@ class Webhook:
     def reset(self) -> None:
         self.status = 200
         self.got.clear()
-        self.heard.clear()
+        self.received.clear()
         self.answering.set()
         self.refused.clear()
 
@@ -76,7 +76,7 @@ def a_webhook() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             message = loads(self.rfile.read(int(self.headers["Content-Length"])))
             hook.got.append(message)
-            hook.heard.set()
+            hook.received.set()
             hook.answering.wait(60)
             try:
                 self.send_response(413 if message["title"] in hook.refused else hook.status)

@@ -35,8 +35,8 @@ def stage_cells(cells: Mapping[str, Cell], *, last_name: bool = True) -> dict[st
 
 def problems(cells: Mapping[str, Cell], *, last_name: bool = True) -> dict[str | None, str]:
     """Why the row is rejected: field -> reason, without the address of the cell."""
-    told = stage_cells(cells, last_name=last_name)["problems"] or []
-    return {field: reason.partition(" ")[2] if reason[0].isupper() else reason for field, _, reason in told}
+    reasons = stage_cells(cells, last_name=last_name)["problems"] or []
+    return {field: reason.partition(" ")[2] if reason[0].isupper() else reason for field, _, reason in reasons}
 
 
 def rows_in(path: str | Path) -> list[dict[str, Any]]:

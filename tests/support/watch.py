@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from prefect import flow
 from psycopg.rows import dict_row
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import UK_LIST, US_LIST, Ministry, Rows, a_ministry
 
 from flows.mofa_monitoring import watch
@@ -69,7 +69,7 @@ class Watch:
         """From now on runs are those of the schedule, of this slot."""
         self.at = self.planned = at
 
-    def by_hand(self, at: datetime) -> None:
+    def manual_start(self, at: datetime) -> None:
         """From now on a person starts the runs, at this time."""
         self.at, self.planned = at, None
 
@@ -112,7 +112,7 @@ class Watch:
     def shown(self) -> Rows:
         """The open missions of testland, as the page has them."""
         opened = {key: row for key, row in self.missions().items() if row["status"] == "open"}
-        return {key: {name: row[name] or "" for name in hostile.COLUMNS[1:]} for key, row in opened.items()}
+        return {key: {name: row[name] or "" for name in fake_ministry.COLUMNS[1:]} for key, row in opened.items()}
 
     def changes(self, source: str = "testland") -> list[dict[str, Any]]:
         """All changes of a source, with key and name of the mission."""
@@ -124,9 +124,9 @@ class Watch:
 
     def alerts(self) -> list[str]:
         """The titles that the webhook received since the last look; the outbox holds nothing else."""
-        heard, self.ministry.told = self.ministry.titles(), []
+        titles, self.ministry.messages = self.ministry.titles(), []
         assert self.rows("SELECT * FROM notifications WHERE status <> 'sent'") == []
-        return heard
+        return titles
 
 
 def forget() -> None:

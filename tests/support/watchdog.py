@@ -47,12 +47,12 @@ def run_of_deployment(entrypoint: str, run: str, *, return_state: bool) -> Any:
 
 
 @dataclass
-class Office:
+class DeployedJobs:
     """A Prefect server, a database, people who listen, and jobs that can be lost."""
 
     database: Database
     webhook: Webhook
-    room: Path
+    directory: Path
     deployments: list[UUID] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ class Office:
         with get_client(sync_client=True) as client:
             made = client.create_deployment(
                 flow_id=client.create_flow_from_name(name),
-                name=f"test-{len(self.deployments)}-{self.room.name}",
+                name=f"test-{len(self.deployments)}-{self.directory.name}",
                 entrypoint=entrypoint,
                 parameters=parameters,
                 schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron=cron or f"0 {hour} * * *"), slug="s")],
@@ -78,7 +78,7 @@ class Office:
         *,
         ago: timedelta = HOUR,
         due: datetime | None = None,
-        by_hand: bool = False,
+        manual: bool = False,
         parameters: dict[str, Any] | None = None,
     ) -> FlowRun:
         """A run that was due some time ago, in the state in which it was left."""
@@ -87,7 +87,7 @@ class Office:
             run = client.create_flow_run_from_deployment(
                 deployment,
                 state=Scheduled(scheduled_time=due),
-                tags=[] if by_hand else ["auto-scheduled"],
+                tags=[] if manual else ["auto-scheduled"],
                 parameters=parameters,
             )
             if state is not None:
@@ -117,8 +117,8 @@ class Office:
                 function="support.watchdog:run_of_deployment",
                 arguments={"entrypoint": entrypoint, "run": str(run.id)},
                 environment={**os.environ, "IMPORT_BATCH_ROWS": "10"},
-                log=self.room / f"process-{len(self.processes)}.log",
-                prefect={"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(self.room / "home")},
+                log=self.directory / f"process-{len(self.processes)}.log",
+                prefect={"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(self.directory / "home")},
                 stops=stops,
             )
         )
@@ -146,7 +146,7 @@ class Office:
         done: dict[str, int] = state.result()
         return done
 
-    def heard(self) -> list[str]:
+    def titles(self) -> list[str]:
         return [each["title"] for each in self.webhook.got]
 
     def close(self) -> None:

@@ -8,7 +8,9 @@ PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-def by_hand(path: Path, rows: str, *, before: str = "", prefix: str = "", encoding: str = "utf-8") -> Path:
+def workbook_with_rows_xml(
+    path: Path, rows: str, *, before: str = "", prefix: str = "", encoding: str = "utf-8"
+) -> Path:
     """An .xlsx with one sheet "S" whose XML is exactly this."""
     p = f"{prefix}:" if prefix else ""
     sheet = (
@@ -34,9 +36,9 @@ def by_hand(path: Path, rows: str, *, before: str = "", prefix: str = "", encodi
     return path
 
 
-def hostile(path: Path, sheet: str) -> Path:
+def workbook_with_sheet_xml(path: Path, sheet: str) -> Path:
     """A workbook whose one sheet has exactly this XML."""
-    by_hand(path, "")
+    workbook_with_rows_xml(path, "")
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name("made"), "w", zipfile.ZIP_DEFLATED) as made:
         for name in whole.namelist():
             made.writestr(name, sheet if "sheet1" in name else whole.read(name))

@@ -22,7 +22,7 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.common.runtime import run_context
-from landed import Landed
+from loaded import Loaded
 from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
 from python_calamine import CalamineWorkbook
 
@@ -51,7 +51,7 @@ run_context.global_dir = lambda: ROOM
 # ---------------------------------------------------------------------- pipelines
 
 
-def load(given: Callable[[], Iterator[Any]], hints: dict[str, Any] | None = None, **settings: Any) -> Landed:
+def load(given: Callable[[], Iterator[Any]], hints: dict[str, Any] | None = None, **settings: Any) -> Loaded:
     """Run a pipeline; it remembers the schema of a database that it has loaded into before."""
     url = os.environ["DATABASE_URL"]
     pipeline = dlt.pipeline(
@@ -62,10 +62,10 @@ def load(given: Callable[[], Iterator[Any]], hints: dict[str, Any] | None = None
         dataset_name="dlt",
     )
     pipeline.run(dlt.resource(given, name="people", **(hints or {})), **settings)
-    return Landed("dlt.people", aside=None if hints else 0)
+    return Loaded("dlt.people", aside=None if hints else 0)
 
 
-def load_by_adbc(given: Callable[[], Iterator[Any]], hints: dict[str, Any] | None = None) -> Landed:
+def load_by_adbc(given: Callable[[], Iterator[Any]], hints: dict[str, Any] | None = None) -> Loaded:
     os.environ["DATA_WRITER__DISABLE_COMPRESSION"] = "true"
     return load(given, hints, loader_file_format="parquet")
 
@@ -89,19 +89,19 @@ def tables_of(workbook: str) -> Iterator[pa.Table]:
     return (pa.table(list(zip(*page, strict=True)), head) for head, page in pages_of(workbook))
 
 
-def rows(workbook: str) -> Landed:
+def rows(workbook: str) -> Loaded:
     return load(lambda: chain.from_iterable(dicts_of(workbook)))
 
 
-def rows_by_adbc(workbook: str) -> Landed:
+def rows_by_adbc(workbook: str) -> Loaded:
     return load_by_adbc(lambda: dicts_of(workbook))
 
 
-def arrow(workbook: str) -> Landed:
+def arrow(workbook: str) -> Loaded:
     return load(lambda: tables_of(workbook))
 
 
-def arrow_by_adbc(workbook: str) -> Landed:
+def arrow_by_adbc(workbook: str) -> Loaded:
     return load_by_adbc(lambda: tables_of(workbook))
 
 
@@ -160,7 +160,7 @@ class Person(BaseModel):
 FIELDS = [field for field in Person.model_fields if field != "identity"]
 
 
-def merged_rows(workbook: str) -> Landed:
+def merged_rows(workbook: str) -> Loaded:
     def given() -> Iterator[list[dict[str, str | None]]]:
         for _, page in pages_of(workbook):
             yield [{field: text or None for field, text in zip(FIELDS, row, strict=True)} for row in page]
@@ -168,7 +168,7 @@ def merged_rows(workbook: str) -> Landed:
     return load_by_adbc(given, {**MERGE, "columns": Person, "schema_contract": DISCARD})
 
 
-def merged_arrow(workbook: str) -> Landed:
+def merged_arrow(workbook: str) -> Loaded:
     return load_by_adbc(lambda: (_with_identity(table.rename_columns(FIELDS)) for table in tables_of(workbook)), MERGE)
 
 

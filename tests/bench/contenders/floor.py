@@ -4,11 +4,11 @@ import io
 import os
 
 import psycopg
-from landed import Landed
+from loaded import Loaded
 from python_calamine import CalamineWorkbook
 
 
-def run(workbook: str) -> Landed:
+def run(workbook: str) -> Loaded:
     rows = CalamineWorkbook.from_path(workbook).get_sheet_by_index(0).iter_rows()
     columns = len(next(rows))
     table = ", ".join(f"c{n} text" for n in range(columns))
@@ -23,4 +23,4 @@ def run(workbook: str) -> Landed:
                     copy.write(block.getvalue())
                     block = io.StringIO()
             copy.write(block.getvalue())
-    return Landed("floor")
+    return Loaded("floor")

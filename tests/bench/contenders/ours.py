@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-from landed import Landed
+from loaded import Loaded
 from prefect import Task
 from prefect.logging import disable_run_logger
 
@@ -26,22 +26,22 @@ for module in (
     import_module(module)
 
 
-def run(workbook: str) -> Landed:
+def run(workbook: str) -> Loaded:
     state = import_crm_data(workbook, return_state=True)
     late = time.time() - state.timestamp.timestamp()
     if not state.is_completed():
         raise SystemExit(state.message)
     [report] = state.result()
-    return _landed(report, late)
+    return _loaded(report, late)
 
 
-def on_one_core(workbook: str) -> Landed:
+def on_one_core(workbook: str) -> Loaded:
     """The flow and its reading process share a core; the database and Prefect's server may take the others."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     return run(workbook)
 
 
-def without_prefect(workbook: str) -> Landed:
+def without_prefect(workbook: str) -> Loaded:
     """The same steps as plain functions: no run, no cached results, no page."""
 
     def plain(step: Task[Any, Any], *given: Any) -> Any:
@@ -57,8 +57,8 @@ def without_prefect(workbook: str) -> Landed:
         with steps.unit_of_work(copy, ReadOptions(), None, preview=False) as unit:
             staged = steps.stage_workbook(copy, unit.claim, ReadOptions(), process)
             unit.result = plain(steps.evaluate_and_commit, staged, unit.claim, False)
-    return _landed(unit.result)
+    return _loaded(unit.result)
 
 
-def _landed(report: dict[str, Any], late: float = 0.0) -> Landed:
-    return Landed("contacts", aside=report["duplicate"] + report["rejected"], late=late)
+def _loaded(report: dict[str, Any], late: float = 0.0) -> Loaded:
+    return Loaded("contacts", aside=report["duplicate"] + report["rejected"], late=late)

@@ -12,7 +12,7 @@ import pandas as pd
 import pandas.io.excel._calamine
 import pandas.io.sql
 from adbc_driver_postgresql import dbapi
-from landed import Landed
+from loaded import Loaded
 from sqlalchemy import create_engine
 from sqlalchemy.dialects.postgresql import psycopg  # noqa: F401 - see above
 
@@ -23,14 +23,14 @@ def frame_of(workbook: str) -> pd.DataFrame:
     return pd.read_excel(workbook, engine="calamine", dtype=str, keep_default_na=False)
 
 
-def inserted(workbook: str) -> Landed:
+def inserted(workbook: str) -> Loaded:
     engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"))
     frame_of(workbook).to_sql("frame", engine, index=False, chunksize=CHUNK)
-    return Landed("frame")
+    return Loaded("frame")
 
 
-def copied(workbook: str) -> Landed:
+def copied(workbook: str) -> Loaded:
     with dbapi.connect(os.environ["DATABASE_URL"]) as connection:
         frame_of(workbook).to_sql("frame", connection, index=False)
         connection.commit()
-    return Landed("frame")
+    return Loaded("frame")

@@ -15,7 +15,7 @@ import pandas.io.excel._calamine
 import pyarrow as pa
 import pyarrow.compute
 from adbc_driver_postgresql import dbapi
-from landed import Landed
+from loaded import Loaded
 
 HEADINGS = {
     "Organisation": "organization",
@@ -51,7 +51,7 @@ UPSERT = f"""
         IS DISTINCT FROM ({", ".join(f"coalesce(excluded.{field}, old.{field})" for field in FIELDS)})"""
 
 
-def run(workbook: str) -> Landed:
+def run(workbook: str) -> Loaded:
     frame = pd.read_excel(workbook, engine="calamine", dtype=str, keep_default_na=False).rename(columns=HEADINGS)
     people, faults = judged(cleaned(frame))
     rejects = pd.concat(
@@ -72,7 +72,7 @@ def run(workbook: str) -> Landed:
         cursor.execute(UPSERT)
         cursor.adbc_ingest("rejects", pa.Table.from_pandas(rejects, preserve_index=False), mode="create_append")
         connection.commit()
-    return Landed("upserted", aside=rejected + len(people) - len(once))
+    return Loaded("upserted", aside=rejected + len(people) - len(once))
 
 
 def cleaned(frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import hashlib
 import os
 
 import pandas as pd
-from landed import Landed
+from loaded import Loaded
 from pydantic import BaseModel, field_validator
 from sqlalchemy import String, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -58,7 +58,7 @@ class Row(BaseModel):
         return value.strip()
 
 
-def run(workbook: str) -> Landed:
+def run(workbook: str) -> Loaded:
     engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"))
     Base.metadata.create_all(engine)
     frame = pd.read_excel(workbook, engine="openpyxl", dtype=str, keep_default_na=False)
@@ -80,4 +80,4 @@ def run(workbook: str) -> Landed:
             if n % 1000 == 0:
                 session.commit()
         session.commit()
-    return Landed("script", aside)
+    return Loaded("script", aside)

@@ -96,7 +96,7 @@ def test_the_staging_of_finished_imports_is_dropped_and_that_of_others_kept() ->
 
 
 def test_the_rows_of_one_person_are_one_contact_and_the_report_says_in_what_they_differ() -> None:
-    books = imported(
+    counts = imported(
         [
             {**ADA, "email": "ada@x.org", "phone": "111", "last_contacted": "2024-01-01", "Zip": "1"},
             {**ADA, "email": "ada@x.org", "city": "London", "last_contacted": "2024-03-01", "phone": "222", "Zip": "1"},
@@ -105,7 +105,7 @@ def test_the_rows_of_one_person_are_one_contact_and_the_report_says_in_what_they
         ],
         columns=[*ADA, "email", "phone", "city", "country", "last_contacted", "Zip"],
     )
-    assert verdicts(books) == {"inserted": 1, "duplicate": 3}
+    assert verdicts(counts) == {"inserted": 1, "duplicate": 3}
     assert stored() == [
         {
             **ADA,
@@ -118,7 +118,7 @@ def test_the_rows_of_one_person_are_one_contact_and_the_report_says_in_what_they
         }
     ]
     lead = {"sheet": "rows", "of_sheet": "rows", "of_row": 3}
-    assert books["duplicates"] == [
+    assert counts["duplicates"] == [
         {**lead, "row": 2, "differs": ["phone", "last_contacted"]},
         {**lead, "row": 4, "differs": ["last_contacted", "extra"]},
         {**lead, "row": 5, "differs": []},
@@ -132,15 +132,15 @@ def test_duplicates_are_found_across_batches() -> None:
 
 def test_several_people_on_one_address_all_exist_and_the_report_lists_the_address() -> None:
     rows = [{"email": "info@x.org", "last_name": name} for name in ("Ada", "Bob", "Cyd")]
-    books = imported([*rows, {"email": "d@x.org", "last_name": "Dan"}, {"email": "info@x.org", "last_name": ""}])
-    assert verdicts(books) == {"inserted": 5}
-    assert books["shared_emails"] == [["info@x.org", 4]]
+    counts = imported([*rows, {"email": "d@x.org", "last_name": "Dan"}, {"email": "info@x.org", "last_name": ""}])
+    assert verdicts(counts) == {"inserted": 5}
+    assert counts["shared_emails"] == [["info@x.org", 4]]
     assert verdicts(imported(rows[::-1])) == {"unchanged": 3}
 
 
 def test_reasons_are_counted() -> None:
-    books = imported([{**ADA, "email": email} for email in ("a@x.org", "nobody", "no one")])
-    [[field, _, count]] = books["reject_reasons"]
+    counts = imported([{**ADA, "email": email} for email in ("a@x.org", "nobody", "no one")])
+    [[field, _, count]] = counts["reject_reasons"]
     assert (field, count) == ("email", 2)
 
 
@@ -160,7 +160,7 @@ def test_reasons_that_name_their_cell_are_counted_together() -> None:
 
 def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_kept_for_a_while() -> None:
     now = datetime.now(UTC)
-    preview, young, old, held = (staged([ADA])[0] for _ in range(4))
+    preview, recent, old, held = (staged([ADA])[0] for _ in range(4))
     with transaction() as connection, engine().connect() as holder:
         connection.execute(text("UPDATE task_runs SET name = 'p' WHERE id = ANY(:ids)"), {"ids": [preview, held]})
         connection.execute(
@@ -171,7 +171,7 @@ def test_what_a_preview_staged_that_nobody_works_on_is_dropped_and_an_import_is_
         left = connection.scalars(
             text("SELECT relname FROM pg_class WHERE relname LIKE 'import_staging__' AND relkind = 'r'")
         )
-        assert sorted(left) == sorted(f"import_staging_{each}" for each in (young, held))
+        assert sorted(left) == sorted(f"import_staging_{each}" for each in (recent, held))
         holder.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
@@ -220,8 +220,8 @@ def test_a_changed_cell_is_one_update_that_names_its_row() -> None:
 
 def test_a_blank_never_erases_and_extra_merges_by_heading() -> None:
     imported([{**ADA, "email": "ada@x.org", "phone": "111", "notes": "old", "Zip": "1", "Room": "7"}])
-    books = imported([{**ADA, "email": "ada@x.org", "phone": "", "notes": "new", "Zip": " ", "Floor": "3"}])
-    assert verdicts(books) == {"updated": 1}
+    counts = imported([{**ADA, "email": "ada@x.org", "phone": "", "notes": "new", "Zip": " ", "Floor": "3"}])
+    assert verdicts(counts) == {"updated": 1}
     extra = {"Zip": "1", "Room": "7", "Floor": "3"}
     assert stored() == [{**ADA, "email": "ada@x.org", "phone": "111", "notes": "new", "extra": extra}]
 
@@ -357,9 +357,9 @@ def test_unambiguous_dates_settle_the_others(proof: str, expected: str) -> None:
 
 @pytest.mark.parametrize("proofs", [[], ["13/04/2024", "04/13/2024"]])
 def test_ambiguous_dates_that_nothing_settles_are_rejects(proofs: list[str]) -> None:
-    books = imported(date_rows("03/04/2024", *proofs))
-    assert verdicts(books)["rejected"] == 1
-    [reject] = rejects(books["import_id"])
+    counts = imported(date_rows("03/04/2024", *proofs))
+    assert verdicts(counts)["rejected"] == 1
+    [reject] = rejects(counts["import_id"])
     assert (reject.row_number, reject.column_name, reject.value) == (2, "Last Contact", "03/04/2024")
     assert "the day or with the month first" in reject.reason
     assert reject.row == [["email", "p0@x.org"], ["Last Contact", "03/04/2024"]]
@@ -411,7 +411,7 @@ Key = tuple[str, ...]
 COMPARED = ("phone", "street", "city", "country", "notes", "last_contacted")
 
 
-class Said(dict[str, Any]):
+class Record(dict[str, Any]):
     """A row, or a stored contact: its cells that are not blank, and `extra`."""
 
     system: str | None = None  # of external_id
@@ -428,7 +428,7 @@ class Said(dict[str, Any]):
         return ("first_name" in self) + ("last_name" in self)
 
     @property
-    def placed(self) -> bool:
+    def has_place(self) -> bool:
         return any(field in self for field in ("street", "city", "country"))
 
     @property
@@ -450,7 +450,7 @@ class Said(dict[str, Any]):
         else:
             self.mail = None
 
-    def named(self, other: "Said") -> None:
+    def named(self, other: "Record") -> None:
         for name in ("first_name", "last_name"):
             self.pop(name, None)
             if name in other:
@@ -464,52 +464,54 @@ class Model:
     It knows no order of rows that were contacted on one day, so those must not differ where their order would tell.
     """
 
-    stored: list[Said] = field(default_factory=list)
+    stored: list[Record] = field(default_factory=list)
     bases: Counter[str] = field(default_factory=Counter)  # of the last import's updates
 
     def imports(self, rows: Sequence[Row], system: str | None = None) -> Counter[str]:
-        books: Counter[str] = Counter()
-        good = [said for row in rows if (said := self._read(row, system)) is not None]
-        lone = [said for said in good if list(said) == ["last_name"]]  # headings of sections, unless most rows are such
+        counts: Counter[str] = Counter()
+        good = [record for row in rows if (record := self._read(row, system)) is not None]
+        lone = [
+            record for record in good if list(record) == ["last_name"]
+        ]  # headings of sections, unless most rows are such
         if 2 * len(lone) <= len(rows):
-            good = [said for said in good if said not in lone]
-        good = [said for said in good if not self._is_section(said, good, len(rows))]
-        good = [said for said in good if not self._contradicts_its_own(said, good)]
-        books["rejected"] = len(rows) - len(good)
+            good = [record for record in good if record not in lone]
+        good = [record for record in good if not self._is_section(record, good, len(rows))]
+        good = [record for record in good if not self._contradicts_its_own(record, good)]
+        counts["rejected"] = len(rows) - len(good)
         adopted = self._ids(good)
         self._names(good, adopted)
-        by_person: dict[Key, list[Said]] = {}
-        for said in good:
-            by_person.setdefault(said.person, []).append(said)
+        by_person: dict[Key, list[Record]] = {}
+        for record in good:
+            by_person.setdefault(record.person, []).append(record)
         known = {contact.person: (contact, "") for contact in self.stored if id(contact) not in adopted}
         known |= {adopted[id(c)][0]: (c, adopted[id(c)][1]) for c in self.stored if id(c) in adopted}
         self.bases = Counter()
         for who, everything in by_person.items():
-            group = [said for said in everything if not (said.weak and self._contradicted(said, everything))]
-            books["rejected"] += len(everything) - len(group)
+            group = [record for record in everything if not (record.weak and self._contradicted(record, everything))]
+            counts["rejected"] += len(everything) - len(group)
             if not group:
                 continue
-            books["duplicate"] += len(group) - 1
-            merged = self._merged(sorted(group, key=lambda said: said.get("last_contacted", ""), reverse=True))
+            counts["duplicate"] += len(group) - 1
+            merged = self._merged(sorted(group, key=lambda record: record.get("last_contacted", ""), reverse=True))
             merged.person = who
             if who not in known:
-                books["inserted"] += 1
+                counts["inserted"] += 1
                 self.stored.append(merged)
             else:
-                books["updated" if self._update(*known[who], merged) else "unchanged"] += 1
-        return books
+                counts["updated" if self._update(*known[who], merged) else "unchanged"] += 1
+        return counts
 
     @staticmethod
-    def _is_section(said: Said, good: Sequence[Said], rows: int) -> bool:
+    def _is_section(record: Record, good: Sequence[Record], rows: int) -> bool:
         """Whether it is nothing but an organisation that no person has, among people and few such rows."""
         firms = [each for each in good if not (each.whole or "email" in each)]
         lone = [each for each in firms if list(each) == ["organization"]]
         people = [each.get("organization", "").casefold() for each in good if each.whole or "email" in each]
         few = 2 * len(lone) <= rows and len(lone) <= max(rows / 10, 10) and 50 * (len(firms) - len(lone)) <= rows
-        return few and said in lone and said["organization"].casefold() not in people
+        return few and record in lone and record["organization"].casefold() not in people
 
     @staticmethod
-    def _read(row: Row, system: str | None) -> Said | None:
+    def _read(row: Row, system: str | None) -> Record | None:
         cells = {k: v for k, v in row.items() if v}
         extra = {k: cells.pop(k) for k in list(cells) if k not in CONTACT_FIELDS}
         identified = any(cells.get(name) for name in ("organization", "last_name", "email"))
@@ -518,59 +520,59 @@ class Model:
             identified, half = True, False
         if not identified or half or "@" not in cells.get("email", "@"):
             return None
-        said = Said(cells | ({"extra": extra} if extra else {}))
-        said.system = system if "external_id" in cells else None
-        said.identify()
-        return said
+        record = Record(cells | ({"extra": extra} if extra else {}))
+        record.system = system if "external_id" in cells else None
+        record.identify()
+        return record
 
     # --- external ids
 
-    def _ids(self, good: Sequence[Said]) -> dict[int, tuple[Key, str]]:
+    def _ids(self, good: Sequence[Record]) -> dict[int, tuple[Key, str]]:
         """Give rows their person by e-mail and name; returns id(stored contact) -> who takes it over, and by what."""
         stored = {contact.person: contact for contact in self.stored}
         new: dict[Key, Key] = {}  # id -> its next identity
         mails: dict[Key, Key] = {}
-        for person in {said.person for said in good if "external_id" in said and said.person not in stored}:
-            mine = [said for said in good if said.person == person]
-            if with_mail := [said.mail for said in mine if said.mail]:
+        for person in {record.person for record in good if "external_id" in record and record.person not in stored}:
+            own = [record for record in good if record.person == person]
+            if with_mail := [record.mail for record in own if record.mail]:
                 new[person] = mails[person] = min(with_mail)
             else:
-                new[person] = min(mine, key=self._as_sorted).name
+                new[person] = min(own, key=self._as_sorted).name
         adopted: dict[int, tuple[Key, str]] = {}
         for contact in self.stored:
             candidates = sorted(person for person, following in new.items() if following == contact.person)
-            taken = any(said.person == contact.person for said in good)
-            if candidates and "external_id" not in contact and not (taken and self._many_or_weak(candidates, mails)):
+            in_use = any(record.person == contact.person for record in good)
+            if candidates and "external_id" not in contact and not (in_use and self._many_or_weak(candidates, mails)):
                 first = candidates[0]
                 adopted[id(contact)] = (first, self._basis(contact))
         self._other_systems(good, {k: v for k, v in mails.items() if k not in {who for who, _ in adopted.values()}})
-        for said in good:
-            if "external_id" not in said and said.person[0] == "mail":
-                owners = {each.person for each in [*good, *self.stored] if each.mail == said.person}
-                mine = stored.get(said.person)
-                if len(owners) == 1 and (mine is None or id(mine) in adopted):
-                    said.person = owners.pop()
+        for record in good:
+            if "external_id" not in record and record.person[0] == "mail":
+                owners = {each.person for each in [*good, *self.stored] if each.mail == record.person}
+                own = stored.get(record.person)
+                if len(owners) == 1 and (own is None or id(own) in adopted):
+                    record.person = owners.pop()
         return adopted
 
     @staticmethod
-    def _as_sorted(said: Said) -> tuple[str, str]:
-        places = [said[field] for field in ("organization", "street", "city", "country") if field in said]
-        return said.whole, " ".join(places).casefold()
+    def _as_sorted(record: Record) -> tuple[str, str]:
+        places = [record[field] for field in ("organization", "street", "city", "country") if field in record]
+        return record.whole, " ".join(places).casefold()
 
     @staticmethod
     def _many_or_weak(candidates: Sequence[Key], mails: Mapping[Key, Key]) -> bool:
         return len(candidates) > 1 or candidates[0] not in mails
 
-    def _basis(self, said: Said) -> str:
-        if "email" not in said:
-            return self._weak_basis(said)
-        return "e-mail and name" if said.parts else "e-mail"
+    def _basis(self, record: Record) -> str:
+        if "email" not in record:
+            return self._weak_basis(record)
+        return "e-mail and name" if record.parts else "e-mail"
 
     @staticmethod
-    def _weak_basis(said: Said) -> str:
-        return "organisation and name" if said.parts else "organisation and place"
+    def _weak_basis(record: Record) -> str:
+        return "organisation and name" if record.parts else "organisation and place"
 
-    def _other_systems(self, good: Sequence[Said], mails: Mapping[Key, Key]) -> None:
+    def _other_systems(self, good: Sequence[Record], mails: Mapping[Key, Key]) -> None:
         found = {
             person: [c for c in self.stored if c.mail == mail and c.system != person[1]]
             for person, mail in mails.items()
@@ -578,76 +580,78 @@ class Model:
         asked = Counter(id(contact) for those in found.values() for contact in those)
         for person, those in found.items():
             if len(those) == 1 and asked[id(those[0])] == 1:
-                for said in good:
-                    if said.person == person:
-                        kept = {f"External id ({said.system})": said.pop("external_id")}
-                        said["extra"] = said.get("extra", {}) | kept
-                        said.system = said.mail = None
-                        said.person = those[0].person
+                for record in good:
+                    if record.person == person:
+                        kept = {f"External id ({record.system})": record.pop("external_id")}
+                        record["extra"] = record.get("extra", {}) | kept
+                        record.system = record.mail = None
+                        record.person = those[0].person
 
     # --- organisation and name
 
-    def _names(self, good: Sequence[Said], adopted: dict[int, tuple[Key, str]]) -> None:
+    def _names(self, good: Sequence[Record], adopted: dict[int, tuple[Key, str]]) -> None:
         """Let who has neither id nor e-mail be the only one of that name who has; in rows and in `adopted`."""
         strong: dict[Key, set[Key]] = {}
         for each in [*good, *self.stored]:
             if not each.weak or id(each) in adopted:
                 strong.setdefault(each.name, set()).add(adopted.get(id(each), (each.person,))[0])
         only = {name: next(iter(those)) for name, those in strong.items() if len(those) == 1}
-        orphans = {c.name: c for c in self.stored if c.weak and id(c) not in adopted}
+        unadopted = {c.name: c for c in self.stored if c.weak and id(c) not in adopted}
         owned = {contact.person for contact in self.stored} | {who for who, _ in adopted.values()}
-        claimed = Counter(who for name, who in only.items() if name in orphans)
+        claimed = Counter(who for name, who in only.items() if name in unadopted)
         for name, who in list(only.items()):
-            if name in orphans and (who in owned or claimed[who] > 1):
+            if name in unadopted and (who in owned or claimed[who] > 1):
                 del only[name]
-            elif name in orphans and any(said.person == who for said in good):
-                adopted[id(orphans[name])] = (who, self._weak_basis(orphans[name]))
-        for said in good:
-            if said.weak:
-                said.person = only.get(said.name, said.person)
+            elif name in unadopted and any(record.person == who for record in good):
+                adopted[id(unadopted[name])] = (who, self._weak_basis(unadopted[name]))
+        for record in good:
+            if record.weak:
+                record.person = only.get(record.name, record.person)
 
-    def _contradicts_its_own(self, said: Said, good: Sequence[Said]) -> bool:
+    def _contradicts_its_own(self, record: Record, good: Sequence[Record]) -> bool:
         """Whether another row of its id has another e-mail and name, or one of its e-mail says something else."""
-        mine = [other for other in good if other.person == said.person]
-        if said.mail_alone:
-            return self._contradicted(said, mine)
-        if "external_id" not in said or "email" not in said or not said.parts:
+        own = [other for other in good if other.person == record.person]
+        if record.mail_alone:
+            return self._contradicted(record, own)
+        if "external_id" not in record or "email" not in record or not record.parts:
             return False
-        return any(o["email"] != said["email"] and o.whole != said.whole for o in mine if "email" in o and o.parts)
+        return any(o["email"] != record["email"] and o.whole != record.whole for o in own if "email" in o and o.parts)
 
     @staticmethod
-    def _contradicted(said: Said, group: Sequence[Said]) -> bool:
-        def tells(each: Said) -> dict[str, str]:
+    def _contradicted(record: Record, group: Sequence[Record]) -> bool:
+        def statements_of(each: Record) -> dict[str, str]:
             place = () if each.parts or "email" in each else ("street", "city", "country")
-            told = {f: each[f] for f in COMPARED if f in each and f not in place}
+            stated = {f: each[f] for f in COMPARED if f in each and f not in place}
             if each.mail_alone and "organization" in each:
-                told["organization"] = each["organization"].casefold()
-            return told | {f"extra.{k}": v for k, v in each.get("extra", {}).items()}
+                stated["organization"] = each["organization"].casefold()
+            return stated | {f"extra.{k}": v for k, v in each.get("extra", {}).items()}
 
-        mine = tells(said)
-        return any(theirs.get(k, v) != v for theirs in map(tells, group) for k, v in mine.items())
+        own = statements_of(record)
+        return any(theirs.get(k, v) != v for theirs in map(statements_of, group) for k, v in own.items())
 
     # --- one of several
 
     @staticmethod
-    def _merged(ranked: Sequence[Said]) -> Said:
+    def _merged(ranked: Sequence[Record]) -> Record:
         """One row of those of one person, who speak in this order."""
-        merged = Said()
-        for said in reversed(ranked):
-            extra = {**merged.get("extra", {}), **said.get("extra", {})}
-            merged.update(said)
+        merged = Record()
+        for record in reversed(ranked):
+            extra = {**merged.get("extra", {}), **record.get("extra", {})}
+            merged.update(record)
             if extra:
                 merged["extra"] = extra
         has_id = "external_id" in merged
-        merged.system = next((said.system for said in ranked if said.system), None)
-        lead = next((said.whole for said in ranked if said.parts), "")
-        alike = [said for said in ranked if not has_id or said.whole == lead]
-        merged.named(max(alike, key=lambda said: said.parts))
-        merged.name = min(alike, key=lambda said: ("organization" not in said, not (said.placed or said.whole))).name
-        merged.mail = next((said.mail for said in alike if said.mail), None)
+        merged.system = next((record.system for record in ranked if record.system), None)
+        lead = next((record.whole for record in ranked if record.parts), "")
+        alike = [record for record in ranked if not has_id or record.whole == lead]
+        merged.named(max(alike, key=lambda record: record.parts))
+        merged.name = min(
+            alike, key=lambda record: ("organization" not in record, not (record.has_place or record.whole))
+        ).name
+        merged.mail = next((record.mail for record in alike if record.mail), None)
         return merged
 
-    def _update(self, contact: Said, basis: str, new: Said) -> bool:
+    def _update(self, contact: Record, basis: str, new: Record) -> bool:
         """Merge into a stored contact; whether that changes it."""
         if not basis:
             same_id = "external_id" in new and new["external_id"] == contact.get("external_id")
@@ -655,7 +659,7 @@ class Model:
         before, system = dict(contact), contact.system
         renamed = "external_id" in new and new.parts > 0 and new.whole != contact.whole
         self._rehash(contact, new, renamed)
-        named = new if renamed or new.parts >= contact.parts else Said(contact)
+        named = new if renamed or new.parts >= contact.parts else Record(contact)
         extra = {**contact.get("extra", {}), **new.get("extra", {})}
         contact.update({k: v for k, v in new.items() if k != "external_id" or "external_id" not in contact})
         contact.named(named)
@@ -668,11 +672,11 @@ class Model:
         return changed
 
     @staticmethod
-    def _rehash(contact: Said, new: Said, renamed: bool) -> None:
+    def _rehash(contact: Record, new: Record, renamed: bool) -> None:
         unnamed = contact.parts and not new.parts
-        unplaced = contact.placed and not (new.parts or new.placed)
-        homeless = "organization" in contact and "organization" not in new and not renamed
-        if not (unnamed or unplaced or homeless):
+        unplaced = contact.has_place and not (new.parts or new.has_place)
+        loses_organization = "organization" in contact and "organization" not in new and not renamed
+        if not (unnamed or unplaced or loses_organization):
             contact.name = new.name
         if "external_id" in new:
             if "email" not in new:
@@ -721,8 +725,8 @@ def dated(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     ]
 
 
-def weak_updates(books: Mapping[str, Any]) -> Counter[str]:
-    return Counter(update["basis"] for update in books["weak_updates"])
+def weak_updates(counts: Mapping[str, Any]) -> Counter[str]:
+    return Counter(update["basis"] for update in counts["weak_updates"])
 
 
 @ANY_WORKBOOK
@@ -734,10 +738,10 @@ def test_the_books_balance_and_contacts_are_as_the_rules_say(
     model = Model()
     for n, (some, system) in enumerate(files):
         rows = dated(some, seed + n)
-        books = imported(rows, columns=COLUMNS, batch_rows=4, system=system)
-        assert verdicts(books) == +model.imports(rows, system)
+        counts = imported(rows, columns=COLUMNS, batch_rows=4, system=system)
+        assert verdicts(counts) == +model.imports(rows, system)
         assert people() == model.people()
-        assert weak_updates(books) == +Counter(
+        assert weak_updates(counts) == +Counter(
             {k: v for k, v in model.bases.items() if k.startswith("org") or k == "e-mail"}
         )
 
@@ -750,12 +754,12 @@ def test_no_value_of_any_row_is_lost(files: list[tuple[list[dict[str, str]], str
     for rows, system in files:
         imported(rows, columns=COLUMNS, system=system)
         # Of one person a name may be written in other case and divided otherwise: it is the same whole name.
-        whole_names = {Said(contact).name for contact in stored()}
-        told = {
+        whole_names = {Record(contact).name for contact in stored()}
+        values = {
             (k, v)
             for row in rows
             for k, v in row.items()
-            if v and not (k in ("first_name", "last_name") and Said(row).name in whole_names)
+            if v and not (k in ("first_name", "last_name") and Record(row).name in whole_names)
         }
         with engine().connect() as connection:
             kept = {(k, str(v)) for contact in stored() for k, v in contact.items()}
@@ -765,21 +769,21 @@ def test_no_value_of_any_row_is_lost(files: list[tuple[list[dict[str, str]], str
             cells = connection.execute(text('SELECT "row" FROM import_rejects')).scalars()
             kept |= {(name, value) for row in cells for name, value in row}
         kept |= {("external_id", value) for name, value in kept if name.startswith("External id (")}
-        assert told <= kept
+        assert values <= kept
 
 
 @ANY_WORKBOOK
 @given(rows=ROWS, seed=st.integers(0, 1000))
 def test_order_of_rows_and_columns_and_the_size_of_batches_do_not_matter(rows: list[dict[str, str]], seed: int) -> None:
     empty_tables()
-    books = verdicts(imported(rows, columns=COLUMNS))
+    counts = verdicts(imported(rows, columns=COLUMNS))
     found = people()
     shuffled = random.Random(seed)
     empty_tables()
     again = imported(
         shuffled.sample(rows, len(rows)), columns=shuffled.sample(COLUMNS, len(COLUMNS)), batch_rows=1 + seed % 5
     )
-    assert (verdicts(again), people()) == (books, found)
+    assert (verdicts(again), people()) == (counts, found)
     assert imported(rows, columns=COLUMNS)["inserted"] == 0
 
 
@@ -798,11 +802,11 @@ def of_one_truth(draw: st.DrawFn) -> list[dict[str, str]]:
             "Zip": name,
             "last_contacted": f"2024-01-{ord(name[0]) - 64:02}",
         }
-        said = draw(st.sets(st.sampled_from([*truth, "email"])))
-        mail = {"email": "info@x.org" if name < "C" else f"{name}@x.org".lower()} if "email" in said else {}
+        record = draw(st.sets(st.sampled_from([*truth, "email"])))
+        mail = {"email": "info@x.org" if name < "C" else f"{name}@x.org".lower()} if "email" in record else {}
         rows.append(
             {"organization": "ACME", "first_name": name, "last_name": "Bell", **mail}
-            | {key: value for key, value in truth.items() if key in said}
+            | {key: value for key, value in truth.items() if key in record}
         )
     return rows
 

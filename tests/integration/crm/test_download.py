@@ -210,10 +210,10 @@ class Loopback(BaseHTTPRequestHandler):
         common = {"ETag": '"v1"', "Last_Modified": "Mon, 02 Nov 2026 10:00:00 GMT", "Accept_Ranges": "bytes"}
         if "changing" in path and self.command == "GET":
             return self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
-        wanted = self.headers.get("Range")
-        if not wanted:
+        requested = self.headers.get("Range")
+        if not requested:
             return self.answer(200, CONTENT, **common)
-        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        first, _, last = requested.removeprefix("bytes=").partition("-")
         piece = CONTENT[int(first) : int(last or len(CONTENT)) + 1]
         end = int(first) + len(piece) - 1
         return self.answer(206, piece, Content_Range=f"bytes {first}-{end}/{len(CONTENT)}", **common)

@@ -49,14 +49,14 @@ class Right:
     rejectable: bool = False  # each row may be rejected, or the whole file refused, instead
     refused: str | None = None  # the file is refused; the sentence holds this
     columns: Mapping[str, str] = field(default_factory=dict)  # parameter `columns`
-    told: str | None = None  # what an assumption says
+    assumption: str | None = None  # what an assumption says
     heading_row: int = 1
     not_read: Sequence[str] = ()  # sheets of which the result tells that they were not read
 
 
 @dataclass
 class Found:
-    """What the reading process said of one file."""
+    """What the reading process answered about one file."""
 
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     refusal: str | None = None
@@ -259,7 +259,7 @@ RIGHT: dict[str, Right] = {
             2: person("Ann", "Lee", phone="+49 30 123456", organization="=Equal GmbH"),
             3: person("Bob", "Ray", email="bob@x.org", phone="0049301234"),
         },
-        told="apostrophe",
+        assumption="apostrophe",
     ),
     "float_ids.csv": Right({2: {"phone": "4930123456", "extra.Zip": "1067", "extra.Customer No": "1001"}}),
     "mysql_null.tsv": Right({2: {**ANN, "organization": None}, 3: {**BOB, "email": None, "city": None}}),
@@ -268,7 +268,7 @@ RIGHT: dict[str, Right] = {
             2: person("Sean", "O'Brien", organization="M&M Ltd"),
             3: person("Jürgen", "Müller", organization="Größe <GmbH>"),
         },
-        told="entities",
+        assumption="entities",
     ),
     "turkish.csv": Right({2: {"email": "ali.yildiz@firma.com.tr"}, 3: {"email": "ali.yildiz@firma.com.tr"}}),
     "google_multi.csv": Right(
@@ -310,7 +310,7 @@ def test_each_row_arrives_as_a_person_reads_it(name: str, tmp_path: Path) -> Non
     assert found.end is not None
     assert found.headings.row == right.heading_row
     assert [sheet.sheet for sheet in found.headings.not_read] == list(right.not_read)
-    assert (right.told or "") in " ".join(found.end.assumptions)
+    assert (right.assumption or "") in " ".join(found.end.assumptions)
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -378,15 +378,15 @@ def EXPECTED() -> str:  # noqa: N802 - the name of the file
 
 
 def imported(name: str, into: Path) -> dict[str, Any]:
-    """Import a file as the flow does, without Prefect; the books."""
-    room = into / name
-    room.mkdir()
+    """Import a file as the flow does, without Prefect; returns the counts."""
+    directory = into / name
+    directory.mkdir()
     with transaction() as connection:
         import_id = connection.scalar(
             text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
         )
         staging.prepare_staging(connection, import_id)
-        for event in read(ReadRequest(str(FIELD / name), name, str(room), None, {}, 1000, 2048)):
+        for event in read(ReadRequest(str(FIELD / name), name, str(directory), None, {}, 1000, 2048)):
             if isinstance(event, Headings):
                 headings = event
             elif isinstance(event, Batch):
@@ -432,11 +432,11 @@ AFTER: list[tuple[str, tuple[list[str], int, bool]]] = [
 def test_nobody_is_lost_and_nobody_is_doubled(
     files: Sequence[str], count: int, rejectable: bool, tmp_path: Path
 ) -> None:
-    all_books = [imported(name, tmp_path) for name in files]
-    told = sum(books["rejected"] for books in all_books)
-    assert len(stored()) == count or (rejectable and len(stored()) + told == count)
-    for books in all_books:
-        assert all(reject.reason for reject in rejects(books["import_id"]))
+    all_counts = [imported(name, tmp_path) for name in files]
+    rejected = sum(counts["rejected"] for counts in all_counts)
+    assert len(stored()) == count or (rejectable and len(stored()) + rejected == count)
+    for counts in all_counts:
+        assert all(reject.reason for reject in rejects(counts["import_id"]))
 
 
 @pytest.mark.usefixtures("database")
@@ -451,10 +451,10 @@ def test_nobody_is_lost_and_nobody_is_doubled(
     ],
 )
 def test_every_value_is_kept_somewhere(name: str, values: Sequence[str], tmp_path: Path) -> None:
-    books = imported(name, tmp_path)
+    counts = imported(name, tmp_path)
     with transaction() as connection:
         changes = connection.scalars(text("SELECT old FROM contact_changes")).all()
-    kept = f"{stored()} {rejects(books['import_id'])} {changes}"
+    kept = f"{stored()} {rejects(counts['import_id'])} {changes}"
     assert [value for value in values if value not in kept] == []
 
 

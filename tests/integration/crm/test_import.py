@@ -21,7 +21,6 @@ from support.imports import (
     BOB,
     CYD,
     HEADINGS,
-    books,
     done,
     page,
     partitions,
@@ -30,6 +29,7 @@ from support.imports import (
     refused,
     run,
     steps_taken,
+    verdicts,
     workbook,
 )
 from support.real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
@@ -56,11 +56,11 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
 
 @pytest.fixture(autouse=True)
 def _no_traceback_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever the end of an import, it is told in a sentence."""
+    """Whatever the end of an import, it is one sentence."""
     yield
-    told = [record for record in caplog.get_records("call") if record.name.startswith("prefect")]
-    assert any("Finished in state" in record.getMessage() for record in told), "the log of the runs is not seen here"
-    assert not [record for record in told if record.exc_info or "Traceback" in record.getMessage()]
+    logged = [record for record in caplog.get_records("call") if record.name.startswith("prefect")]
+    assert any("Finished in state" in record.getMessage() for record in logged), "the log of the runs is not seen here"
+    assert not [record for record in logged if record.exc_info or "Traceback" in record.getMessage()]
 
 
 # --- once
@@ -95,7 +95,7 @@ def test_a_workbook_is_imported_and_the_second_time_no_row_is_read(
 def test_a_changed_cell_is_one_update(tmp_path: Path) -> None:
     done(workbook(tmp_path / "crm.xlsx", ADA, BOB, CYD))
     again = workbook(tmp_path / "crm.xlsx", ADA, [*BOB[:4], "999", "2"], CYD)
-    assert books(done(again)) == {"updated": 1, "unchanged": 2}
+    assert verdicts(done(again)) == {"updated": 1, "unchanged": 2}
     assert query("SELECT email, source_row FROM contacts WHERE phone = '999'") == [("bob@x.org", 3)]
 
 
@@ -103,7 +103,7 @@ def test_the_same_bytes_read_in_another_way_are_another_unit(tmp_path: Path) -> 
     book = workbook(tmp_path / "crm.xlsx", ADA)
     done(book)
     report = done(book, columns={"Zip": "notes"})
-    assert books(report) == {"updated": 1}
+    assert verdicts(report) == {"updated": 1}
     assert report["fields"]["notes"] == "Zip"
     assert "already imported" in (run(book, columns={"Zip": "notes"}).message or "")
     assert "already imported" in (run(book, sheet="").message or ""), "no sheet and an empty one are the same"
@@ -119,7 +119,7 @@ def test_a_date_that_can_be_read_in_two_ways_is_named_as_its_own_sheet_writes_it
             sheet.append([f"{name}{n}@x.org", None])
     del book["Sheet"]
     book.save(tmp_path / "dates.xlsx")
-    assert books(done(str(tmp_path / "dates.xlsx"), sheet="*")) == {"inserted": 18, "rejected": 2}
+    assert verdicts(done(str(tmp_path / "dates.xlsx"), sheet="*")) == {"inserted": 18, "rejected": 2}
     assert query("SELECT column_name, value FROM import_rejects ORDER BY id") == [
         ("Last Contacted", "03/04/2024"),
         ("last contacted", "03/04/2024"),
@@ -145,7 +145,7 @@ def test_a_key_identifies_one_workbook_permanently(tmp_path: Path) -> None:
     assert "'import_crm_data_v1' of import_crm_data was used for" in state.message
     assert book in state.message
     assert len(people()) == 1
-    assert books(done(book)) == {"unchanged": 1}  # without the key it is a unit of its own
+    assert verdicts(done(book)) == {"unchanged": 1}  # without the key it is a unit of its own
 
 
 def test_a_key_for_several_files_is_refused_and_for_one_is_taken(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_key_for_several_files_is_refused_and_for_one_is_taken(tmp_path: Path)
     sentence = refused(run(str(tmp_path / "*.xlsx"), idempotency_key="v1"))
     assert "'v1'" in sentence
     assert "matches 2" in sentence
-    assert books(done(str(tmp_path / "a*.xlsx"), idempotency_key="v1")) == {"inserted": 1}
+    assert verdicts(done(str(tmp_path / "a*.xlsx"), idempotency_key="v1")) == {"inserted": 1}
 
 
 def test_an_endless_key_is_refused(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_each_file_of_a_glob_is_a_unit_of_its_own(tmp_path: Path) -> None:
     workbook(tmp_path / "b.xlsx", [*ADA[:4], "999", "1"])
     state = run(str(tmp_path / "*.xlsx"))
     assert state.is_completed()
-    assert [books(report) for report in state.result()] == [{"inserted": 1}, {"updated": 1}, {"inserted": 2}]
+    assert [verdicts(report) for report in state.result()] == [{"inserted": 1}, {"updated": 1}, {"inserted": 2}]
 
 
 def test_the_workbook_of_the_environment_is_taken_at_run_time(
@@ -198,7 +198,7 @@ def test_the_workbook_of_the_environment_is_taken_at_run_time(
     assert "workbook" in sentence
     assert "CRM_WORKBOOK" in sentence
     setting("CRM_WORKBOOK", workbook(tmp_path / "crm.xlsx", ADA))
-    assert books(done("")) == {"inserted": 1}
+    assert verdicts(done("")) == {"inserted": 1}
 
 
 def test_a_workbook_is_fetched_over_http(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_workbook_is_fetched_over_http(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        assert books(done(f"{address}/crm.xlsx")) == {"inserted": 2}
+        assert verdicts(done(f"{address}/crm.xlsx")) == {"inserted": 2}
         missing = run(f"{address}/gone.xlsx")
         server.shutdown()
     assert missing.is_failed()
@@ -273,7 +273,7 @@ def test_too_many_rejects_refuse_the_workbook_and_are_kept(tmp_path: Path, setti
         assert "Email " in sentence
         assert "python -m tasks.crm.rejects 1 rejects.xlsx" in sentence
     setting("REJECT_LIMIT", "0.4")
-    assert books(done(book)) == {"inserted": 28, "rejected": 12}
+    assert verdicts(done(book)) == {"inserted": 28, "rejected": 12}
     assert query("SELECT status, attempts FROM task_runs") == [("completed", 3)]
     assert query("SELECT count(*) FROM import_rejects") == [(12,)]
 
@@ -297,7 +297,7 @@ def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_cl
 
 def test_ten_rejects_are_always_taken_and_eleven_are_not(tmp_path: Path) -> None:
     refused(run(workbook(tmp_path / "eleven.xlsx", *map(bad, range(11)), ADA)), rejects=11)
-    assert books(done(workbook(tmp_path / "ten.xlsx", *map(bad, range(10)), ADA))) == {"inserted": 1, "rejected": 10}
+    assert verdicts(done(workbook(tmp_path / "ten.xlsx", *map(bad, range(10)), ADA))) == {"inserted": 1, "rejected": 10}
 
 
 @pytest.mark.slow
@@ -322,7 +322,7 @@ def test_rejects_come_back_corrected(tmp_path: Path) -> None:
     assert sheet
     sheet["D2"] = "bob@x.org"
     again.save(tmp_path / "corrected.xlsx")
-    assert books(done(str(tmp_path / "corrected.xlsx"))) == {"inserted": 1}
+    assert verdicts(done(str(tmp_path / "corrected.xlsx"))) == {"inserted": 1}
     assert query("SELECT organization, extra::text FROM contacts WHERE email = 'bob@x.org'")[0][1] == '{"Zip": "007"}'
 
 
@@ -341,7 +341,7 @@ def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path,
             for number, row in enumerate([HEADINGS, *rows]):
                 table.write_row(number, 0, row)
     report = done(str(tmp_path / "crm.xlsx"), sheet=sheet)
-    assert books(report) == {"unchanged": 2, "rejected": 3}
+    assert verdicts(report) == {"unchanged": 2, "rejected": 3}
     before = dict(query("SELECT email, xmin::text FROM contacts"))
     with engine().connect() as connection:
         write_rejects(tmp_path / "rejects.xlsx", contacts.rejects_of(connection, report["import_id"]))
@@ -352,7 +352,7 @@ def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path,
     last[f"E{2 if sheet else 3}"] = "+44 20 1"
     again.save(tmp_path / "corrected.xlsx")
     second = done(str(tmp_path / "corrected.xlsx"), sheet=sheet)
-    assert books(second) == {"inserted": 1, "updated": 1, "rejected": 1}
+    assert verdicts(second) == {"inserted": 1, "updated": 1, "rejected": 1}
     assert query("SELECT sheet, column_name, value FROM import_rejects ORDER BY id DESC LIMIT 1") == [
         ("Berlin", "Email", "eve at x")
     ]
@@ -384,14 +384,14 @@ def test_the_report_is_on_the_runs_page(tmp_path: Path) -> None:
 
 def test_the_log_names_the_import_and_shows_no_cell(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     report = done(workbook(tmp_path / "crm.xlsx", [CELL, *ADA[1:]], [CELL, "Bob", CELL, CELL, "", CELL]))
-    assert books(report) == {"inserted": 1, "rejected": 1}
+    assert verdicts(report) == {"inserted": 1, "rejected": 1}
     ours = [record.getMessage() for record in caplog.records if record.pathname.endswith("steps.py")]
     assert ours
     assert all(message.startswith(f"import {report['import_id']}: ") for message in ours)
     assert CELL not in caplog.text
 
 
-# --- the books, through the flow
+# --- the counts, through the flow
 
 
 @pytest.mark.parametrize("size", ["3", "1000"])
@@ -401,7 +401,7 @@ def test_the_size_of_batches_does_not_matter(
     setting("IMPORT_BATCH_ROWS", size)
     rows = [ADA, BOB, bad(1), CYD, ["ACME", "Ada", "Lovelace", "", "", ""], bad(2), [*CYD[:3], "cyd@x.org"]]
     report = done(workbook(tmp_path / "crm.xlsx", *rows))
-    assert books(report) == {"inserted": 3, "duplicate": 2, "rejected": 2}
+    assert verdicts(report) == {"inserted": 3, "duplicate": 2, "rejected": 2}
     assert [row[4] for row in people()] == ["ada@x.org", "bob@x.org", "cyd@x.org"]
     assert ("stage-rows-5-7" in steps_taken(caplog)) == (size == "3")
     assert query("SELECT row_number FROM import_rejects ORDER BY id") == [(4,), (7,)]
@@ -414,15 +414,15 @@ def test_one_workbook_after_the_other_equals_both_in_one(tmp_path: Path, databas
         ["ACME", "Eve", "Lee", "eve@x.org", "555", ""],
         ["ACME", "Ada", "Lovelace", "", "", ""],
     ]
-    assert books(done(workbook(tmp_path / "a.xlsx", *first))) == {"inserted": 3}
-    assert books(done(workbook(tmp_path / "b.xlsx", *second))) == {"inserted": 1, "updated": 1, "unchanged": 1}
+    assert verdicts(done(workbook(tmp_path / "a.xlsx", *first))) == {"inserted": 3}
+    assert verdicts(done(workbook(tmp_path / "b.xlsx", *second))) == {"inserted": 1, "updated": 1, "unchanged": 1}
     one_after_the_other = people()
     with psycopg.connect(database) as connection:
         connection.execute("TRUNCATE contacts")
     columns = [5, 3, 0, 4, 2, 1]
     mixed = [[row[column] for column in columns] for row in (second + first)[::-1]]
     both = workbook(tmp_path / "both.xlsx", *mixed, headings=[HEADINGS[column] for column in columns])
-    assert books(done(both)) == {"inserted": 4, "duplicate": 2}
+    assert verdicts(done(both)) == {"inserted": 4, "duplicate": 2}
     assert people() == one_after_the_other
     assert [row[4] for row in people()] == ["ada@x.org", "info@x.org", "info@x.org", "eve@x.org"]
 
@@ -523,7 +523,7 @@ def test_odd_cells_are_imported_as_text_or_rejected_with_their_place(tmp_path: P
     ]
     path.write_text("Name,Email,Zip\n" + "\n".join(rows) + "\n", encoding="utf-8")
     report = done(str(path))
-    assert books(report) == {"inserted": 2, "rejected": 6}
+    assert verdicts(report) == {"inserted": 2, "rejected": 6}
     assert query("SELECT coalesce(first_name || ' ', '') || last_name, extra->>'Zip' FROM contacts ORDER BY email") == [
         (None, "\\."),
         ("Long", "x" * 40_000),
@@ -578,7 +578,7 @@ def test_a_real_export_is_imported_whole_with_its_columns_recognised(
 def test_error_cells_are_rejected_with_their_address(tmp_path: Path) -> None:
     path = tmp_path / "errors.xlsx"
     path.write_bytes(xlsx(HEADINGS, ADA, [*BOB[:3], "#REF!", *BOB[4:]], [*CYD[:5], "#N/A"]))
-    assert books(done(str(path))) == {"inserted": 1, "rejected": 2}
+    assert verdicts(done(str(path))) == {"inserted": 1, "rejected": 2}
     assert query("SELECT column_name, value, reason FROM import_rejects ORDER BY id") == [
         ("Email", "#REF!", "D3 shows #REF!"),
         ("Zip", "#N/A", "F4 shows #N/A"),

@@ -54,7 +54,7 @@ def person(n: int, round_: int = 0) -> list[Any]:
     if n % 23 == 7:
         email = "at example.org"
     if n % 31 == 11:
-        n -= 3  # the person of another row, told differently
+        n -= 3  # the person of another row, written differently
     when = f"{1 + n % 12:02}/{1 + n % 27:02}/2024" if n % 4 == 0 else date(2023, 1 + n % 12, 1 + n % 28)
     city = ["Paris", "Tokyo", None, "Nairobi"][(n + round_) % 4]
     note = f"note {round_} of {n}" if n % 3 == 0 else None
@@ -123,17 +123,17 @@ class Machine:
 
     database: Database
     api: str
-    room: Path
+    directory: Path
     environment: dict[str, str] = field(default_factory=dict)
     started: list[Process] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
-        return self.room / "prefect-home"
+        return self.directory / "prefect-home"
 
     @property
     def spool(self) -> Path:
-        return self.room / "tmp"
+        return self.directory / "tmp"
 
     def start(
         self,
@@ -168,7 +168,7 @@ class Machine:
         self.spool.mkdir(parents=True, exist_ok=True)
         ours = {
             "DATABASE_URL": self.database.url,
-            "DATA_DIR": str(self.room),
+            "DATA_DIR": str(self.directory),
             "TMPDIR": str(self.spool),
             "IMPORT_BATCH_ROWS": str(BATCH),
             "TASK_MAX_INSTANCES": "16",  # here the unit of work alone decides who does it
@@ -178,7 +178,7 @@ class Machine:
                 function=function,
                 arguments=arguments,
                 environment={**os.environ, **ours, **self.environment, **(environment or {})},
-                log=self.room / f"process-{len(self.started)}.log",
+                log=self.directory / f"process-{len(self.started)}.log",
                 prefect=prefect or {},
                 stops=stops,
                 change=change or {},
@@ -236,8 +236,8 @@ def clone(server: str, template: str) -> Iterator[Database]:
 
 
 @contextmanager
-def machine_with(database: Database, api: str, room: Path) -> Iterator[Machine]:
-    machine = Machine(database, api, room)
+def machine_with(database: Database, api: str, directory: Path) -> Iterator[Machine]:
+    machine = Machine(database, api, directory)
     try:
         yield machine
     finally:
@@ -257,7 +257,7 @@ def api(prefect_server: None) -> str:
 
 
 @dataclass(frozen=True)
-class Papers:
+class Workbooks:
     """The workbooks that most tests import: the earlier one is in every database already."""
 
     earlier: Path
@@ -265,30 +265,30 @@ class Papers:
 
 
 @pytest.fixture(scope="session")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    directory = tmp_path_factory.mktemp("papers")
-    return Papers(
+def workbooks(tmp_path_factory: pytest.TempPathFactory) -> Workbooks:
+    directory = tmp_path_factory.mktemp("workbooks")
+    return Workbooks(
         write(directory / "earlier.xlsx", [person(n) for n in range(200, 280)]),
         write(directory / "people.xlsx", [person(n, 1) for n in range(BATCH * BATCHES)]),
     )
 
 
 @pytest.fixture(scope="session")
-def stocked(
-    server_url: str, template: str, api: str, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+def filled_database(
+    server_url: str, template: str, api: str, workbooks: Workbooks, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a database that holds the earlier workbook, to be cloned."""
     with (
         clone(server_url, template) as database,
-        machine_with(database, api, tmp_path_factory.mktemp("stocked")) as machine,
+        machine_with(database, api, tmp_path_factory.mktemp("filled")) as machine,
     ):
-        succeeded(machine.run(papers.earlier))
+        succeeded(machine.run(workbooks.earlier))
         yield str(make_url(database.url).database)
 
 
 @pytest.fixture
-def machine(server_url: str, stocked: str, api: str, tmp_path: Path) -> Iterator[Machine]:
-    with clone(server_url, stocked) as database, machine_with(database, api, tmp_path) as machine:
+def machine(server_url: str, filled_database: str, api: str, tmp_path: Path) -> Iterator[Machine]:
+    with clone(server_url, filled_database) as database, machine_with(database, api, tmp_path) as machine:
         yield machine
 
 
@@ -297,7 +297,7 @@ Undisturbed = Callable[..., dict[str, list[dict[str, Any]]]]
 
 @pytest.fixture(scope="session")
 def undisturbed(
-    server_url: str, stocked: str, api: str, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, filled_database: str, api: str, workbooks: Workbooks, tmp_path_factory: pytest.TempPathFactory
 ) -> Undisturbed:
     """The tables after nothing but one import of the workbook, made once for each set of parameters."""
     made: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -306,10 +306,10 @@ def undisturbed(
         key = repr(sorted(parameters.items()))
         if key not in made:
             with (
-                clone(server_url, stocked) as database,
+                clone(server_url, filled_database) as database,
                 machine_with(database, api, tmp_path_factory.mktemp("undisturbed")) as machine,
             ):
-                succeeded(machine.run(papers.workbook, **parameters))
+                succeeded(machine.run(workbooks.workbook, **parameters))
                 made[key] = database.tables()
         return made[key]
 
@@ -354,10 +354,10 @@ REPORTING = Stop("tasks.crm.reporting:report_import")
     ids=str,
 )
 def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed, stop: Stop
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, stop: Stop
 ) -> None:
     before = machine.database.tables()
-    machine.kill_at(stop, papers.workbook)
+    machine.kill_at(stop, workbooks.workbook)
     until(lambda: not machine.readers(), "the reading process ends when the import is gone")
     after = machine.database.tables()
     if stop in (COMMITTED, REPORTING):
@@ -365,7 +365,7 @@ def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
     else:
         assert after["contacts"] == before["contacts"], "nothing may be seen of it"
         assert after["rejects"] == before["rejects"]
-    again = succeeded(machine.run(papers.workbook))
+    again = succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
     if stop in (COMMITTED, REPORTING):
         assert "already imported" in again.message
@@ -376,17 +376,17 @@ def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_killed_at_a_random_moment(machine: Machine, papers: Papers, undisturbed: Undisturbed, seed: int) -> None:
+def test_killed_at_a_random_moment(machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, seed: int) -> None:
     """Twice in a row: also the run that takes over is killed."""
     expected = undisturbed()
     moments = random.Random(seed)
     for _ in range(2):
-        process = machine.start(papers.workbook, Stop("tasks.crm.steps:find_workbooks"))
+        process = machine.start(workbooks.workbook, Stop("tasks.crm.steps:find_workbooks"))
         process.reach()
         process.release()
         time.sleep(moments.uniform(0, 1.2))  # an undisturbed run takes about as long
         process.kill()
-    succeeded(machine.run(papers.workbook))
+    succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == expected
 
 
@@ -401,14 +401,14 @@ def test_killed_at_a_random_moment(machine: Machine, papers: Papers, undisturbed
     ids=str,
 )
 def test_killed_while_the_workbook_of_rejects_is_written_no_half_file_has_its_name(
-    machine: Machine, papers: Papers, stop: Stop
+    machine: Machine, workbooks: Workbooks, stop: Stop
 ) -> None:
-    succeeded(machine.run(papers.workbook))
+    succeeded(machine.run(workbooks.workbook))
     number = machine.database.query("SELECT max(import_id) AS n FROM import_rejects")[0]["n"]
     faulty = machine.database.query(
         "SELECT count(DISTINCT row_number) AS n FROM import_rejects WHERE import_id = %s", number
     )
-    out = machine.room / "out" / "rejects.xlsx"
+    out = machine.directory / "out" / "rejects.xlsx"
     out.parent.mkdir()
     writing = machine.process("tasks.crm.rejects:main", {"argv": [str(number), str(out)]}, stops=(stop,))
     writing.reach()
@@ -425,23 +425,23 @@ def test_killed_while_the_workbook_of_rejects_is_written_no_half_file_has_its_na
 
 
 @pytest.mark.slow
-def test_prefects_home_lost_between_the_runs(machine: Machine, papers: Papers, undisturbed: Undisturbed) -> None:
-    machine.kill_at(BETWEEN, papers.workbook)
+def test_prefects_home_lost_between_the_runs(machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed) -> None:
+    machine.kill_at(BETWEEN, workbooks.workbook)
     shutil.rmtree(machine.home)
-    assert succeeded(machine.run(papers.workbook)).staged == BATCHES
+    assert succeeded(machine.run(workbooks.workbook)).staged == BATCHES
     assert machine.database.tables() == undisturbed()
 
 
 @pytest.mark.slow
 def test_database_recreated_while_prefects_home_stays(
-    machine: Machine, server_url: str, stocked: str, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, server_url: str, filled_database: str, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
-    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook)
+    machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook)
     name = make_url(machine.database.url).database
     admin = Database(server_url)
     admin.query(f'DROP DATABASE "{name}" WITH (FORCE)')
-    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{stocked}"')
-    again = succeeded(machine.run(papers.workbook))
+    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{filled_database}"')
+    again = succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
     assert again.staged == BATCHES
     assert "Cached" not in again.log, "results of another database were met"
@@ -456,39 +456,47 @@ def test_database_recreated_while_prefects_home_stays(
     ],
 )
 def test_staged_rows_lost_while_the_cache_says_done(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed, lost: str
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, lost: str
 ) -> None:
-    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook)
+    machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook)
     [table] = machine.database.staging()
     machine.database.query(lost.format(table))
-    again = succeeded(machine.run(papers.workbook))
+    again = succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
     assert "Cached" in again.log, "the cache was not even asked"
 
 
 @pytest.mark.slow
-def test_rows_staged_by_other_rules_are_not_used(machine: Machine, papers: Papers, undisturbed: Undisturbed) -> None:
-    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook, change={"tasks.crm.steps:RULES_VERSION": -1})
-    again = succeeded(machine.run(papers.workbook))
+def test_rows_staged_by_other_rules_are_not_used(
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+) -> None:
+    machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook, change={"tasks.crm.steps:RULES_VERSION": -1})
+    again = succeeded(machine.run(workbooks.workbook))
     assert again.staged == BATCHES
     assert machine.database.tables() == undisturbed()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [20, 70, 1000])
-def test_another_batch_size_on_resume(machine: Machine, papers: Papers, undisturbed: Undisturbed, rows: int) -> None:
-    machine.kill_at(Stop(SHOWN, 1 if rows > 300 else 3), papers.workbook, environment={"IMPORT_BATCH_ROWS": str(rows)})
-    succeeded(machine.run(papers.workbook))
+def test_another_batch_size_on_resume(
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, rows: int
+) -> None:
+    machine.kill_at(
+        Stop(SHOWN, 1 if rows > 300 else 3), workbooks.workbook, environment={"IMPORT_BATCH_ROWS": str(rows)}
+    )
+    succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
 
 
 @pytest.mark.slow
-def test_other_columns_on_resume_and_back_again(machine: Machine, papers: Papers, undisturbed: Undisturbed) -> None:
+def test_other_columns_on_resume_and_back_again(
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+) -> None:
     """With a key of one's own it is the same unit: rows that were staged as other columns must not be used."""
     key = {"idempotency_key": "import_crm_data_v1"}
-    machine.kill_at(Stop("db.staging:unstaged"), papers.workbook, **key)
-    machine.kill_at(BETWEEN, papers.workbook, **key, columns={"City": "country", "Badge": "tags"})
-    succeeded(machine.run(papers.workbook, **key))
+    machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook, **key)
+    machine.kill_at(BETWEEN, workbooks.workbook, **key, columns={"City": "country", "Badge": "tags"})
+    succeeded(machine.run(workbooks.workbook, **key))
     assert machine.database.tables() == undisturbed(**key)
 
 
@@ -503,12 +511,12 @@ def cut(machine: Machine) -> None:
 
 
 def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
-    first = machine.start(papers.workbook, BETWEEN)
+    first = machine.start(workbooks.workbook, BETWEEN)
     first.reach()
     cut(machine)
-    second = machine.start(papers.workbook, Stop(SHOWN, 1))
+    second = machine.start(workbooks.workbook, Stop(SHOWN, 1))
     second.reach()
     first.release()
     fenced = first.outcome()
@@ -521,12 +529,12 @@ def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
 
 @pytest.mark.slow
 def test_an_import_that_lost_its_lock_cannot_apply_beside_the_one_that_finished(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
-    first = machine.start(papers.workbook, Stop("db.contacts:serialize_imports"))
+    first = machine.start(workbooks.workbook, Stop("db.contacts:serialize_imports"))
     first.reach()
     cut(machine)
-    succeeded(machine.run(papers.workbook))
+    succeeded(machine.run(workbooks.workbook))
     first.release()
     assert "another took over" in refused(first.outcome())
     assert machine.database.tables() == undisturbed()
@@ -534,13 +542,13 @@ def test_an_import_that_lost_its_lock_cannot_apply_beside_the_one_that_finished(
 
 @pytest.mark.slow
 def test_an_import_that_lost_its_lock_while_it_commits_is_not_done_twice(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     """The other one waits for the row; when the commit arrives there is nothing left to do."""
-    first = machine.start(papers.workbook, MERGING)
+    first = machine.start(workbooks.workbook, MERGING)
     first.reach()
     cut(machine)
-    second = machine.start(papers.workbook)
+    second = machine.start(workbooks.workbook)
     until(machine.database.waiting, "the second waits for the row of the first")
     assert not second.ended()
     first.release()
@@ -564,9 +572,9 @@ def at_once(machine: Machine, workbooks: list[Path]) -> list[Outcome]:
 
 @pytest.mark.slow
 def test_16_processes_import_the_same_workbook_at_the_same_instant(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
-    outcomes = at_once(machine, [papers.workbook] * 16)
+    outcomes = at_once(machine, [workbooks.workbook] * 16)
     imported = [outcome for outcome in outcomes if outcome.staged]
     assert len(imported) == 1
     succeeded(imported[0])
@@ -580,7 +588,7 @@ def test_16_processes_import_the_same_workbook_at_the_same_instant(
 
 @pytest.mark.slow
 def test_16_processes_import_overlapping_workbooks_at_the_same_instant(
-    machine: Machine, server_url: str, stocked: str, api: str, tmp_path: Path
+    machine: Machine, server_url: str, filled_database: str, api: str, tmp_path: Path
 ) -> None:
     """The tables are those of the same imports one after the other, in the order in which they were applied."""
     workbooks = [
@@ -594,7 +602,7 @@ def test_16_processes_import_overlapping_workbooks_at_the_same_instant(
     )
     assert len(order) == 16
     (tmp_path / "serial").mkdir()
-    with clone(server_url, stocked) as database, machine_with(database, api, tmp_path / "serial") as serial:
+    with clone(server_url, filled_database) as database, machine_with(database, api, tmp_path / "serial") as serial:
         for row in order:
             succeeded(serial.run(row["subject"]))
         assert machine.database.tables() == database.tables()
@@ -634,12 +642,12 @@ def own_server() -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def own_machine(own_server: OwnServer, api: str, papers: Papers, tmp_path: Path) -> Iterator[Machine]:
+def own_machine(own_server: OwnServer, api: str, workbooks: Workbooks, tmp_path: Path) -> Iterator[Machine]:
     """A machine like the others, on the server that may be stopped."""
     with clone(own_server.url, "template1") as database, machine_with(database, api, tmp_path) as machine:
         migrated = machine.process("db.engine:upgrade", {}).outcome()
         assert migrated.state == "RETURNED", migrated.log
-        succeeded(machine.run(papers.earlier))
+        succeeded(machine.run(workbooks.earlier))
         yield machine
 
 
@@ -658,10 +666,10 @@ def own_machine(own_server: OwnServer, api: str, papers: Papers, tmp_path: Path)
     ids=str,
 )
 def test_database_restarted_while_the_import_lives(
-    own_machine: Machine, own_server: OwnServer, papers: Papers, undisturbed: Undisturbed, stop: Stop, mode: str
+    own_machine: Machine, own_server: OwnServer, workbooks: Workbooks, undisturbed: Undisturbed, stop: Stop, mode: str
 ) -> None:
     """The import goes on by itself."""
-    process = own_machine.start(papers.workbook, stop)
+    process = own_machine.start(workbooks.workbook, stop)
     process.reach()
     own_server.restart(mode)
     process.release()
@@ -690,35 +698,35 @@ def small_disk(at: Path, kilobytes: int, uid: int | None = None) -> Iterator[Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [8, 48], ids=["no room for the copy", "no room for the batches"])
+@pytest.mark.parametrize("kilobytes", [8, 48], ids=["no space for the copy", "no space for the batches"])
 def test_full_disk_where_the_workbook_is_copied_is_one_sentence(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed, kilobytes: int
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, kilobytes: int
 ) -> None:
     before = machine.database.tables()
-    disk = {"TMPDIR": str(machine.room / "disk")}
-    with small_disk(machine.room / "disk", kilobytes):
-        said = refused(machine.run(papers.workbook, environment=disk))
-    assert "No space left on device" in said
+    disk = {"TMPDIR": str(machine.directory / "disk")}
+    with small_disk(machine.directory / "disk", kilobytes):
+        message = refused(machine.run(workbooks.workbook, environment=disk))
+    assert "No space left on device" in message
     after = machine.database.tables()
     assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
-    succeeded(machine.run(papers.workbook))
+    succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
 
 
 @pytest.mark.slow
 def test_no_file_may_grow_where_the_workbook_is_copied_is_one_sentence(
-    machine: Machine, papers: Papers, undisturbed: Undisturbed
+    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     """The same without a disk of one's own: also for those who may not mount one."""
-    assert "File too large" in refused(machine.run(papers.workbook, largest_file=8192))
-    succeeded(machine.run(papers.workbook))
+    assert "File too large" in refused(machine.run(workbooks.workbook, largest_file=8192))
+    succeeded(machine.run(workbooks.workbook))
     assert machine.database.tables() == undisturbed()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("full", ["staging", "contacts"])
 def test_full_disk_of_the_database_is_one_sentence(
-    own_machine: Machine, own_server: OwnServer, papers: Papers, undisturbed: Undisturbed, full: str
+    own_machine: Machine, own_server: OwnServer, workbooks: Workbooks, undisturbed: Undisturbed, full: str
 ) -> None:
     before = own_machine.database.tables()
     directory = embedded.directory_of(own_server.data_dir)
@@ -731,19 +739,19 @@ def test_full_disk_of_the_database_is_one_sentence(
                 Database(own_server.url).query(f'ALTER DATABASE "{database}" SET default_tablespace = {name}')
             else:
                 own_machine.database.query(f"ALTER TABLE contacts SET TABLESPACE {name}")
-            room = 32_768 if full == "staging" else 8192
-            (disk / "filler").write_bytes(b"\0" * (shutil.disk_usage(disk).free - room))
-            said = refused(own_machine.run(papers.workbook))
-            assert "no space left" in said
+            free_bytes = 32_768 if full == "staging" else 8192
+            (disk / "filler").write_bytes(b"\0" * (shutil.disk_usage(disk).free - free_bytes))
+            message = refused(own_machine.run(workbooks.workbook))
+            assert "no space left" in message
             after = own_machine.database.tables()
             assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
-            # Room was made: the same command goes on.
+            # There is space again: the same command goes on.
             Database(own_server.url).query(f'ALTER DATABASE "{database}" RESET default_tablespace')
             own_machine.database.query("ALTER TABLE contacts SET TABLESPACE pg_default")
             for table in own_machine.database.staging():
                 own_machine.database.query(f"ALTER TABLE {table} SET TABLESPACE pg_default")
                 own_machine.database.query(f"ALTER INDEX {table}_pkey SET TABLESPACE pg_default")
-            succeeded(own_machine.run(papers.workbook))
+            succeeded(own_machine.run(workbooks.workbook))
             assert own_machine.database.tables() == undisturbed()
         finally:
             Database(own_server.url).query(f'DROP DATABASE "{database}" WITH (FORCE)')

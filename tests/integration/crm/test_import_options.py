@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from support.imports import books, done, page, query, refused, run, workbook
+from support.imports import done, page, query, refused, run, verdicts, workbook
 
 pytestmark = pytest.mark.usefixtures("database", "prefect_server")
 
@@ -24,7 +24,7 @@ def test_people_of_one_firm_under_headings_that_are_unknown_are_refused_and_the_
     assert 'columns={"Kvasir": "full_name"}' in sentence
     [(error,)] = query("SELECT last_error FROM task_runs")
     assert not any(secret in sentence + error for secret in ("Gudrun", "Nordbank", "1111111"))
-    assert books(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
+    assert verdicts(done(path, columns={"Kvasir": "full_name"})) == {"inserted": 12}
 
 
 def test_people_of_one_address_under_an_unknown_heading_are_refused_and_a_few_are_rejected(
@@ -37,7 +37,7 @@ def test_people_of_one_address_under_an_unknown_heading_are_refused_and_a_few_ar
     assert 'columns={"Kvasir": "full_name"}' in sentence
     assert "ignore" not in sentence
     few = text_file(tmp_path / "b.csv", headings + rows[0] + rows[4] + rows[1])
-    assert books(done(few)) == {"rejected": 2, "inserted": 1}
+    assert verdicts(done(few)) == {"rejected": 2, "inserted": 1}
 
 
 def test_further_addresses_of_a_cell_are_kept_in_extra(tmp_path: Path) -> None:
@@ -61,15 +61,15 @@ def test_a_sheet_that_was_not_read_and_hidden_rows_are_reported(tmp_path: Path) 
     assert 'sheet="*" reads all' in state.message
     [report] = state.result()
     assert report["not_read"] == [{"sheet": "N-Z", "rows": 2, "same_headings": True}]
-    assert (report["above"], report["hidden_rows"], books(report)) == (1, 1, {"inserted": 2})
+    assert (report["above"], report["hidden_rows"], verdicts(report)) == (1, 1, {"inserted": 2})
     assert "| N\\-Z | 2 | the same |" in page(state).replace("N-Z", "N\\-Z")
 
 
 def test_what_a_user_says_of_the_file_is_another_version_of_reading_it(tmp_path: Path) -> None:
     path = text_file(tmp_path / "a.csv", "Email,Last Name\na@x.org,Kov\xe8\n", "latin-1")
-    assert books(done(path, encoding="cp1250")) == {"inserted": 1}
+    assert verdicts(done(path, encoding="cp1250")) == {"inserted": 1}
     assert query("SELECT last_name FROM contacts") == [("Kovč",)]
-    assert books(done(path, encoding="cp1252")) == {"inserted": 1}
+    assert verdicts(done(path, encoding="cp1252")) == {"inserted": 1}
     assert query("SELECT count(*) FROM task_runs WHERE status = 'completed'") == [(2,)]
     assert run(path, encoding="cp1250").message.startswith("a.csv was already imported")
     state = run(path, encoding="nosuch")
@@ -82,15 +82,15 @@ def test_of_a_system_that_the_user_names_ids_are_unique(tmp_path: Path) -> None:
     columns = {"Key": "external_id"}
     first = workbook(tmp_path / "a.xlsx", ["7", "Ada", "Bell", "ada@x.org", "111"], headings=headings)
     assert "system" in refused(run(first, columns=columns))
-    assert books(done(first, columns=columns, system="shop")) == {"inserted": 1}
+    assert verdicts(done(first, columns=columns, system="shop")) == {"inserted": 1}
     renamed = workbook(tmp_path / "b.xlsx", ["7", "Ada", "Stone", "ada.stone@x.org", "111"], headings=headings)
-    assert books(done(renamed, columns=columns, system="shop")) == {"updated": 1}
+    assert verdicts(done(renamed, columns=columns, system="shop")) == {"updated": 1}
     assert query("SELECT last_name, email, external_id, source_system FROM contacts") == [
         ("Stone", "ada.stone@x.org", "7", "shop")
     ]
     assert set(query("SELECT field, old FROM contact_changes")) >= {("last_name", "Bell"), ("email", "ada@x.org")}
     another = workbook(tmp_path / "c.xlsx", ["7", "Bob", "Lee", "bob@x.org", "222"], headings=headings)
-    assert books(done(another, columns=columns, system="school")) == {"inserted": 1}
+    assert verdicts(done(another, columns=columns, system="school")) == {"inserted": 1}
 
 
 def test_a_column_is_left_out_entirely(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_column_is_left_out_entirely(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", *rows, headings=headings)
     sentence = refused(run(path), rejects=12)
     assert 'columns={"Record ID": "ignore"}' in sentence
-    assert books(done(path, columns={"Record ID": "ignore"})) == {"inserted": 12}
+    assert verdicts(done(path, columns={"Record ID": "ignore"})) == {"inserted": 12}
     assert query("SELECT DISTINCT extra FROM contacts") == [({},)]
 
 
@@ -107,7 +107,7 @@ def test_a_person_and_a_company_with_one_id_of_a_product_are_two(tmp_path: Path)
     people = "Person - ID,Person - Name,Person - Email - Work,Person - Organization\n1,Ann Lee,a@x.org,Acme\n"
     firms = "Organization - ID,Organization - Name,Organization - Address\n1,Beta,Weg 1\n"
     for name, lines in (("people", people), ("firms", firms)):
-        assert books(done(text_file(tmp_path / f"{name}.csv", lines))) == {"inserted": 1}
+        assert verdicts(done(text_file(tmp_path / f"{name}.csv", lines))) == {"inserted": 1}
     assert query("SELECT organization, last_name, external_id, source_system FROM contacts ORDER BY id") == [
         ("Acme", "Lee", "1", "pipedrive"),
         ("Beta", None, "1", "pipedrive companies"),
@@ -123,7 +123,7 @@ def test_a_system_without_an_id_and_an_id_without_a_system_are_reported(tmp_path
     assert query("SELECT external_id, extra FROM contacts") == [(None, {"Customer No.": "1", "Member ID": "2"})]
     state = run(text_file(tmp_path / "b.csv", lines.replace("Member ID", "Shoe size").replace("a@", "b@")))
     assert "ids of" not in (state.message or "")
-    told = page(state)
-    assert '"Customer No." is called an id' in told
-    assert '`{"Customer No.": "external_id"}`' in told
-    assert '`{"Shoe size": "notes"}`' in told
+    report = page(state)
+    assert '"Customer No." is called an id' in report
+    assert '`{"Customer No.": "external_id"}`' in report
+    assert '`{"Shoe size": "notes"}`' in report

@@ -31,10 +31,10 @@ def ids() -> dict[str | None, Mapping[str, Any]]:
 
 def test_first_names_with_numbers_are_people_and_of_two_with_one_name_neither_is_guessed() -> None:
     ann, bob = {"first_name": "Ann", "phone": "111"}, {"first_name": "Bob", "phone": "222"}
-    books = imported([ann, bob, bob, {"first_name": "Cid", "phone": "333"}, {"first_name": "CID", "phone": "444"}])
-    assert verdicts(books) == {"inserted": 2, "duplicate": 1, "rejected": 2}
+    counts = imported([ann, bob, bob, {"first_name": "Cid", "phone": "333"}, {"first_name": "CID", "phone": "444"}])
+    assert verdicts(counts) == {"inserted": 2, "duplicate": 1, "rejected": 2}
     assert stored() == [ann, bob]
-    reasons = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    reasons = {reject.row_number: reject.reason for reject in rejects(counts["import_id"])}
     assert reasons.keys() == {5, 6}
     assert "row 6" in reasons[5]
     assert "differs in phone" in reasons[6]
@@ -175,9 +175,9 @@ def test_rows_of_one_id_merge_although_their_names_differ() -> None:
         {**ADA, "external_id": "7", "last_contacted": "2024-01-01", "phone": "111"},
         {**ADA, "last_name": "King", "external_id": "7", "last_contacted": "2024-02-02", "phone": ""},
     ]
-    books = imported(rows)
-    assert verdicts(books) == {"inserted": 1, "duplicate": 1}
-    assert books["duplicates"][0]["differs"] == ["last_name", "last_contacted"]
+    counts = imported(rows)
+    assert verdicts(counts) == {"inserted": 1, "duplicate": 1}
+    assert counts["duplicates"][0]["differs"] == ["last_name", "last_contacted"]
     [contact] = stored()
     assert (contact["last_name"], contact["phone"]) == ("King", "111")
 
@@ -191,14 +191,14 @@ def test_rows_of_one_id_whose_name_and_address_both_differ_are_rejected_and_name
         {"last_name": "Cole", "email": "cole@x.org", "external_id": "9"},
         {**MAIL, "external_id": ""},  # of nobody with an id, as that one is rejected
     ]
-    books = imported(rows, columns=["organization", "first_name", "last_name", "email", "external_id", "phone"])
-    assert verdicts(books) == {"inserted": 3, "duplicate": 1, "rejected": 2}
+    counts = imported(rows, columns=["organization", "first_name", "last_name", "email", "external_id", "phone"])
+    assert verdicts(counts) == {"inserted": 3, "duplicate": 1, "rejected": 2}
     assert set(ids()) == {"8", "9", None}
     assert ids()[None] == MAIL
     reason = "has the same external id as row {}, but another e-mail and another name: correct the id of one of them"
-    found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    found = {reject.row_number: reject.reason for reject in rejects(counts["import_id"])}
     assert found == {2: reason.format(3), 3: reason.format(2)}
-    [[column, common, count]] = books["reject_reasons"]
+    [[column, common, count]] = counts["reject_reasons"]
     assert (column, "another row" in common, count) == (None, True, 2)
     assert verdicts(imported([{**MAIL, "external_id": ""}])) == {"unchanged": 1}
 
@@ -275,26 +275,26 @@ def test_weak_rows_that_contradict_each_other_are_all_rejected_and_name_the_othe
         {**ADA, "phone": "", "Zip": "", "city": "london"},  # contradicts nobody
         {"organization": "ACME", "first_name": "", "last_name": "Bell", "phone": "333", "Zip": "", "city": ""},
     ]
-    books = imported(rows)
-    assert verdicts(books) == {"rejected": 3, "inserted": 2}
-    found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    counts = imported(rows)
+    assert verdicts(counts) == {"rejected": 3, "inserted": 2}
+    found = {reject.row_number: reject.reason for reject in rejects(counts["import_id"])}
     assert found.keys() == {2, 3, 4}
     assert found[2] == (  # its wording; the other tests look for the values in it
         "is the same person as row 3 by organisation and name, but differs in phone: give one of them an e-mail address"
     )
     assert "row 2 by organisation and name, but differs in phone: " in found[3]
     assert "row 2 by organisation and name, but differs in Zip: " in found[4]
-    assert books["reject_reasons"][0][0] is None
-    assert "another row by organisation and name" in books["reject_reasons"][0][1]
-    assert books["rejected_later"].rows == 3
-    assert books["rejected_later"].filled == {
+    assert counts["reject_reasons"][0][0] is None
+    assert "another row by organisation and name" in counts["reject_reasons"][0][1]
+    assert counts["rejected_later"].rows == 3
+    assert counts["rejected_later"].filled == {
         "organization": 3,
         "first_name": 3,
         "last_name": 3,
         "phone": 2,
         "city": 1,
     }
-    assert books["rejected_later"].filled_extra == {"Zip": 3}
+    assert counts["rejected_later"].filled_extra == {"Zip": 3}
 
 
 def test_what_contradicting_rows_say_is_in_the_rejects_under_the_headings_of_the_file() -> None:
@@ -302,29 +302,29 @@ def test_what_contradicting_rows_say_is_in_the_rejects_under_the_headings_of_the
         {"Company": "ACME", "Full Name": "Ada Lovelace", "Phone": "111", "Last Contact": "2024-01-02", "Badge": "7"},
         {"Company": "ACME", "Full Name": "Ada Lovelace", "Phone": "222", "Last Contact": "", "Badge": ""},
     ]
-    books = imported(rows)
-    assert verdicts(books) == {"rejected": 2}
-    assert [reject.row for reject in rejects(books["import_id"])] == [
+    counts = imported(rows)
+    assert verdicts(counts) == {"rejected": 2}
+    assert [reject.row for reject in rejects(counts["import_id"])] == [
         [[heading, cell] for heading, cell in row.items() if cell] for row in rows
     ]
-    assert "differs in Phone:" in rejects(books["import_id"])[0].reason
+    assert "differs in Phone:" in rejects(counts["import_id"])[0].reason
 
 
 def test_weak_rows_on_several_sheets_name_the_sheet() -> None:
     import_id, headings, _ = staged([{**ADA, "phone": "111"}, {**ADA, "phone": "222"}])
     with transaction() as connection:
         connection.execute(text(f"UPDATE import_staging_{import_id} SET sheet = 'Old' WHERE row_number = 3"))
-        books = matching.evaluate(connection, import_id, headings.fields).counts
+        counts = matching.evaluate(connection, import_id, headings.fields).counts
         contacts.keep_rejects(connection, import_id)
-    assert books["rejected"] == 2
+    assert counts["rejected"] == 2
     assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by")
 
 
 def test_a_weak_row_is_rejected_and_the_row_with_an_address_stays() -> None:
-    books = imported(
+    counts = imported(
         [{**ADA, "email": "", "phone": "111"}, {**MAIL, "phone": "222"}, {**ADA, "email": "", "phone": ""}]
     )
-    assert verdicts(books) == {"inserted": 1, "rejected": 1, "duplicate": 1}
+    assert verdicts(counts) == {"inserted": 1, "rejected": 1, "duplicate": 1}
     assert stored() == [{**MAIL, "phone": "222"}]
 
 
@@ -338,16 +338,16 @@ def test_rows_with_an_address_and_no_name_merge_unless_they_contradict_each_othe
         {"organization": "Delta", "email": "info@gamma.com", "Guest": "Dan Dole", "city": ""},
         {"organization": "Acme", "email": "", "Guest": "", "city": "Bonn"},  # known by its place, of nobody else
     ]
-    books = imported(rows)
-    assert verdicts(books) == {"rejected": 4, "inserted": 2, "duplicate": 1}
-    found = {reject.row_number: reject.reason for reject in rejects(books["import_id"])}
+    counts = imported(rows)
+    assert verdicts(counts) == {"rejected": 4, "inserted": 2, "duplicate": 1}
+    found = {reject.row_number: reject.reason for reject in rejects(counts["import_id"])}
     values = {2: (3, "Guest"), 3: (2, "Guest"), 6: (7, "organization"), 7: (6, "organization")}
     assert found.keys() == values.keys()
     for row, (other, field) in values.items():
         assert f"row {other} by e-mail, but differs in {field}: " in found[row]
     assert found[2].endswith(": map the columns that hold their names, or give each row an e-mail address of its own")
     assert sorted(contact["organization"] for contact in stored()) == ["Acme", "Beta"]
-    assert books["distinguishing"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
+    assert counts["distinguishing"] == [("Guest", 2, ["Ann Lee", "Bob Ray"])]
     assert verdicts(imported(rows[6:])) == {"unchanged": 1}
 
 
@@ -360,23 +360,23 @@ def test_where_the_file_has_one_part_of_the_names_an_address_with_it_proves_nobo
 
 def test_an_update_by_an_address_without_a_name_is_reported_as_a_weak_one() -> None:
     imported([{"email": "info@acme.com", "Guest": "Ann Lee"}, {**MAIL, "Guest": ""}])
-    books = imported([{"email": "info@acme.com", "Guest": "Bob Ray"}, {"email": "ada@x.org", "Guest": "Cyd"}])
-    assert verdicts(books) == {"updated": 1, "inserted": 1}
-    assert books["weak_updates"] == [{"sheet": "rows", "row": 2, "basis": "e-mail", "fields": ["extra"]}]
+    counts = imported([{"email": "info@acme.com", "Guest": "Bob Ray"}, {"email": "ada@x.org", "Guest": "Cyd"}])
+    assert verdicts(counts) == {"updated": 1, "inserted": 1}
+    assert counts["weak_updates"] == [{"sheet": "rows", "row": 2, "basis": "e-mail", "fields": ["extra"]}]
     assert changes("field", "heading", "old", "new", "basis") == [("extra", "Guest", "Ann Lee", "Bob Ray", "e-mail")]
     assert MAIL in stored()  # whoever has a name keeps it
 
 
 def test_an_update_by_organisation_and_name_is_reported_and_what_it_replaced_is_kept() -> None:
     imported([{**ADA, "phone": "111", "notes": "old", "Badge": "1"}, {"organization": "Nordbank", "phone": "1 11"}])
-    books = imported(
+    counts = imported(
         [
             {**ADA, "phone": "222", "notes": "", "Badge": "2", "city": "London"},
             {"organization": "Nordbank", "phone": "1 11", "notes": "more"},
         ]
     )
-    assert verdicts(books) == {"updated": 2}
-    assert books["weak_updates"] == [
+    assert verdicts(counts) == {"updated": 2}
+    assert counts["weak_updates"] == [
         {"sheet": "rows", "row": 2, "basis": "organisation and name", "fields": ["phone", "extra"]},
         {"sheet": "rows", "row": 3, "basis": "organisation and place", "fields": []},
     ]
@@ -390,11 +390,11 @@ def test_an_update_by_organisation_and_name_is_reported_and_what_it_replaced_is_
 
 def test_a_strong_update_is_no_weak_one() -> None:
     imported([{**MAIL, "phone": "111"}, {**ADA, "first_name": "Bob", "email": "", "phone": ""}])
-    books = imported([{**MAIL, "phone": "222"}])
-    assert books["weak_updates"] == []
+    counts = imported([{**MAIL, "phone": "222"}])
+    assert counts["weak_updates"] == []
     assert changes("field", "old", "new", "basis") == [("phone", "111", "222", "e-mail and name")]
-    books = imported([{**ADA, "first_name": "Bob", "email": "bob@x.org"}])
-    assert [each["basis"] for each in books["weak_updates"]] == ["organisation and name"]
+    counts = imported([{**ADA, "first_name": "Bob", "email": "bob@x.org"}])
+    assert [each["basis"] for each in counts["weak_updates"]] == ["organisation and name"]
 
 
 def test_what_a_repeated_row_says_otherwise_is_kept_once() -> None:
@@ -419,8 +419,8 @@ def test_judging_writes_nothing_but_staging() -> None:
         before = connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all()
     import_id, headings, _ = staged([{**MAIL, "external_id": "7"}, {"organization": "X", "external_id": "8"}])
     with transaction() as connection:
-        books = matching.evaluate(connection, import_id, headings.fields).counts
-    assert (books["updated"], books["inserted"]) == (1, 1)
+        counts = matching.evaluate(connection, import_id, headings.fields).counts
+    assert (counts["updated"], counts["inserted"]) == (1, 1)
     with engine().connect() as connection:
         assert connection.execute(text("SELECT xmin, ctid, * FROM contacts")).all() == before
         assert connection.scalar(text("SELECT count(*) FROM contact_changes")) == 0

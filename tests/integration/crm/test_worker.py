@@ -21,7 +21,7 @@ import xlsxwriter
 from support.reading import ADA, COMMAND, HEADINGS, csv, read, read_in_child, request, workbook
 from support.real_workbooks import REAL, where_they_are
 from support.waiting import until
-from support.xlsx import MAIN, hostile
+from support.xlsx import MAIN, workbook_with_sheet_xml
 
 from tasks.crm.readers.workbook import WorkbookError
 
@@ -59,7 +59,7 @@ def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -
 
 def memory(path: Path) -> list[int]:
     """Megabytes that the child takes whenever it has written a batch; its batches are taken away as they come."""
-    taken = []
+    samples = []
     child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin
     assert child.stdout
@@ -67,13 +67,13 @@ def memory(path: Path) -> list[int]:
         child.stdin.write(json.dumps(asdict(request(path, batch_rows=10_000))))
         child.stdin.close()
         for line in child.stdout:
-            said = json.loads(line)
-            if "batch" in said:
-                Path(said["batch"]["path"]).unlink()
-                taken.append(psutil.Process(child.pid).memory_info().rss >> 20)  # 0 if it has ended already
-    assert said["end"]["rejected"] == 0
+            answer = json.loads(line)
+            if "batch" in answer:
+                Path(answer["batch"]["path"]).unlink()
+                samples.append(psutil.Process(child.pid).memory_info().rss >> 20)  # 0 if it has ended already
+    assert answer["end"]["rejected"] == 0
     assert child.wait(60) == 0
-    return taken
+    return samples
 
 
 @pytest.mark.slow
@@ -97,9 +97,9 @@ def test_memory_does_not_grow_with_the_rows(
                 sheet.write_row(number, 0, row)
         return path
 
-    taken = memory(table_of(5 * enough))
-    fifth = len(taken) // 5
-    few, many = max(taken[fifth : 2 * fifth]), max(taken[4 * fifth :])
+    samples = memory(table_of(5 * enough))
+    fifth = len(samples) // 5
+    few, many = max(samples[fifth : 2 * fifth]), max(samples[4 * fifth :])
     measured = f"{few} MB for {2 * enough:,} rows, {many} MB for {5 * enough:,}"
     figure(measured)
     assert many < few + 6, measured
@@ -120,7 +120,7 @@ def test_a_child_without_its_parent_ends_quietly(tmp_path: Path) -> None:
     child.stderr.close()
 
 
-def told(path: Path, **how: Any) -> str:
+def refusal(path: Path, **how: Any) -> str:
     """The sentence with which the parent ends, whatever became of the child."""
     from tasks.crm.worker_client import ReadingProcess
 
@@ -136,13 +136,13 @@ def test_an_xml_bomb_is_a_sentence(tmp_path: Path) -> None:
     sheet = f"""<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">{entities}]><worksheet xmlns="{MAIN}"><sheetData>
         <row r="1"><c r="A1" t="inlineStr"><is><t>&k;</t></is></c><c r="B1" t="e"><v>&k;</v></c></row>
         </sheetData></worksheet>"""
-    assert told(hostile(tmp_path / "bomb.xlsx", sheet)).startswith("bomb.xlsx")
+    assert refusal(workbook_with_sheet_xml(tmp_path / "bomb.xlsx", sheet)).startswith("bomb.xlsx")
 
 
 @pytest.mark.slow
 def test_a_zip_bomb_is_a_sentence(tmp_path: Path) -> None:
     """A few megabytes that unpack to two gigabytes of blanks within a sheet."""
-    path = hostile(tmp_path / "bomb.xlsx", "")
+    path = workbook_with_sheet_xml(tmp_path / "bomb.xlsx", "")
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "big", "w", zipfile.ZIP_DEFLATED) as made:
         for name in whole.namelist():
             if "sheet1" not in name:
@@ -152,15 +152,15 @@ def test_a_zip_bomb_is_a_sentence(tmp_path: Path) -> None:
             for _ in range(2000):
                 member.write(b" " * 1_000_000)
             member.write(b"1</v></c></row></sheetData></worksheet>")
-    assert told((tmp_path / "big").rename(path)).startswith("bomb.xlsx")
+    assert refusal((tmp_path / "big").rename(path)).startswith("bomb.xlsx")
 
 
 def test_what_would_unpack_to_more_than_any_sheet_has_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    path = hostile(tmp_path / "bomb.xlsx", "x" * 99)
+    path = workbook_with_sheet_xml(tmp_path / "bomb.xlsx", "x" * 99)
     content = path.read_bytes()
     entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1) + 24  # its unpacked size, as it is listed
     path.write_bytes(content[:entry] + (4_294_900_000).to_bytes(4, "little") + content[entry + 4 :])
-    assert told(path).startswith("bomb.xlsx would unpack to 4 GB")
+    assert refusal(path).startswith("bomb.xlsx would unpack to 4 GB")
 
 
 def test_no_space_for_the_batches_is_one_sentence(tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ def test_a_csv_needs_neither_pandas_nor_what_other_formats_need(tmp_path: Path) 
         "with open_workbook(Path(sys.argv[1]), 'x.csv') as b: list(b.blocks('x'))\n"
         "print(sorted({'pandas', 'chardet', 'vobject', 'lxml', 'openpyxl'} & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    answer = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def python(code: str, *arguments: Path | str, **options: Any) -> subprocess.Pope
     )
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def output_of(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     return out.strip()
@@ -150,7 +150,7 @@ def test_several_processes_that_start_it_at_once_get_one_server(data_dir: Path) 
         print(url, psycopg.connect(url).execute("SELECT pg_postmaster_start_time()").fetchone()[0])
     """
     starting = [python(code, data_dir) for _ in range(6)]
-    assert len({said(process) for process in starting}) == 1
+    assert len({output_of(process) for process in starting}) == 1
     assert postmaster(data_dir).is_running()
 
 
@@ -248,7 +248,7 @@ def test_several_start_it_again_at_once_after_sigkill_of_everything(data_dir: Pa
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert {said(process) for process in starting} == {"(42,)"}
+    assert {output_of(process) for process in starting} == {"(42,)"}
     assert postmaster(data_dir).is_running()
 
 
@@ -371,7 +371,7 @@ def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
     assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o700, place.directory.stat().st_uid)
     monkeypatch.setenv("TMPDIR", str(data_dir))  # another process may have another one
     monkeypatch.setenv("PGPORT", "6000")
-    assert said(python("print(embedded.start(data_dir))", home)) == url
+    assert output_of(python("print(embedded.start(data_dir))", home)) == url
     assert query(url, "SELECT 1") == 1
 
 
@@ -391,7 +391,7 @@ def test_settings_of_other_databases_in_the_environment_change_nothing(
         monkeypatch.setenv(name, value)
     url = embedded.start(data_dir)
     monkeypatch.undo()
-    assert said(python("print(embedded.start(data_dir))", data_dir)) == url
+    assert output_of(python("print(embedded.start(data_dir))", data_dir)) == url
     assert query(url, "SELECT current_user || '/' || current_database()") == "postgres/crm"
 
 
@@ -451,7 +451,7 @@ def test_as_root_a_strict_umask_does_not_split_the_database_in_two(data_dir: Pat
     home = data_dir / "var"
     if name == "there":
         home.mkdir(mode=0o755)
-    urls = [said(python("print(embedded.start(data_dir))", home, umask=0o077)) for _ in range(2)]
+    urls = [output_of(python("print(embedded.start(data_dir))", home, umask=0o077)) for _ in range(2)]
     try:
         assert urls[0] == urls[1]
         assert query(urls[0], "SELECT 1") == 1

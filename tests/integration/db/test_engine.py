@@ -182,41 +182,41 @@ def test_the_password_is_in_no_text_form_of_settings_and_engines(environment: py
 
 
 def explained(url: str, environment: pytest.MonkeyPatch, *statements: str) -> DatabaseError:
-    """What a person is told when `statements` are tried at `url`."""
+    """The error when `statements` are tried at `url`."""
     environment.setenv("DATABASE_URL", url)
     forget_settings()
     with pytest.raises(DBAPIError) as failed, engine().begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
-    told = explain(failed.value)
-    assert SECRET not in f"{told!s}{told!r}"
-    assert len(str(told).splitlines()) == 1
-    return told
+    error = explain(failed.value)
+    assert SECRET not in f"{error!s}{error!r}"
+    assert len(str(error).splitlines()) == 1
+    return error
 
 
 def test_a_refused_connection_says_where_and_why(environment: pytest.MonkeyPatch) -> None:
-    told = explained("postgresql://u:s3cr3t@127.0.0.1:1/d", environment)
-    assert isinstance(told, DatabaseUnavailableError)
-    assert "'d' at 127.0.0.1:1 does not answer" in str(told)
-    assert "Connection refused" in str(told)
+    error = explained("postgresql://u:s3cr3t@127.0.0.1:1/d", environment)
+    assert isinstance(error, DatabaseUnavailableError)
+    assert "'d' at 127.0.0.1:1 does not answer" in str(error)
+    assert "Connection refused" in str(error)
 
 
 def test_a_socket_that_is_not_there_says_where_and_why(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told = explained(f"postgresql://u:s3cr3t@/d?host={tmp_path}", environment)
-    assert isinstance(told, DatabaseUnavailableError)
-    assert "No such file or directory" in str(told)
+    error = explained(f"postgresql://u:s3cr3t@/d?host={tmp_path}", environment)
+    assert isinstance(error, DatabaseUnavailableError)
+    assert "No such file or directory" in str(error)
 
 
 def test_a_host_that_is_not_there_says_so(environment: pytest.MonkeyPatch) -> None:
-    told = explained("postgresql://u:s3cr3t@nowhere.invalid/d", environment)
-    assert isinstance(told, DatabaseUnavailableError)
-    assert "nowhere.invalid" in str(told)
+    error = explained("postgresql://u:s3cr3t@nowhere.invalid/d", environment)
+    assert isinstance(error, DatabaseUnavailableError)
+    assert "nowhere.invalid" in str(error)
 
 
 def test_a_missing_database_is_named(environment: pytest.MonkeyPatch, server_url: str) -> None:
-    told = explained(renamed(server_url, "nosuch"), environment)
-    assert isinstance(told, DatabaseConfigError)
-    assert "'nosuch'" in str(told)
+    error = explained(renamed(server_url, "nosuch"), environment)
+    assert isinstance(error, DatabaseConfigError)
+    assert "'nosuch'" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_a_missing_database_is_named(environment: pytest.MonkeyPatch, server_url
 def test_what_a_server_refuses_is_said_in_plain_words(
     database: str, monkeypatch: pytest.MonkeyPatch, statements: list[str], kind: type, says: str
 ) -> None:
-    told = explained(database, monkeypatch, *statements)
-    assert type(told) is kind
-    assert says in str(told)
+    error = explained(database, monkeypatch, *statements)
+    assert type(error) is kind
+    assert says in str(error)
 
 
 def test_a_value_that_the_driver_refuses_is_no_reason_to_try_again(database: str) -> None:
@@ -336,9 +336,9 @@ def strict_server() -> Iterator[str]:
 
 @pytest.mark.parametrize("who", ["u:s3cr3t2", "nobody:s3cr3t", "u"], ids=["wrong", "unknown", "none"])
 def test_a_wrong_password_says_what_to_check(asking_server: str, environment: pytest.MonkeyPatch, who: str) -> None:
-    told = explained(f"postgresql://{who}@{asking_server}/postgres", environment)
-    assert isinstance(told, DatabaseConfigError)
-    assert "refuses this user" in str(told)
+    error = explained(f"postgresql://{who}@{asking_server}/postgres", environment)
+    assert isinstance(error, DatabaseConfigError)
+    assert "refuses this user" in str(error)
 
 
 def test_a_user_with_too_many_connections_and_one_who_is_locked_out_are_distinguished(
@@ -360,8 +360,8 @@ def test_a_user_whom_the_server_does_not_know_is_not_called_a_missing_database(
     assert shown is not None
     if f"{shown[0]}@" not in database:
         pytest.skip("the server's URL names no user")
-    told = explained(database.replace(f"{shown[0]}@", "nosuch@", 1), environment)
-    assert "refuses this user" in str(told)
+    error = explained(database.replace(f"{shown[0]}@", "nosuch@", 1), environment)
+    assert "refuses this user" in str(error)
 
 
 def test_text_is_sent_as_utf_8_whatever_the_environment_says(database: str, environment: pytest.MonkeyPatch) -> None:
@@ -381,7 +381,7 @@ def test_the_right_password_lets_in_and_lock_connections_have_keepalives(
     environment.setenv("POSTGRES_USER", "u")
     environment.setenv("POSTGRES_PASSWORD", SECRET)
     environment.setenv("POSTGRES_DB", "postgres")
-    wanted = {
+    privileges = {
         "tcp_keepalives_idle": "30",
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
@@ -389,7 +389,7 @@ def test_the_right_password_lets_in_and_lock_connections_have_keepalives(
         "idle_in_transaction_session_timeout": "0",
     }
     with lock_engine().connect() as connection:
-        assert {name: connection.scalar(text(f"SHOW {name}")) for name in wanted} == wanted
+        assert {name: connection.scalar(text(f"SHOW {name}")) for name in privileges} == privileges
 
 
 # ---------------------------------------------------------------------- migrations

@@ -74,10 +74,10 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
     )
     assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 3
     assert forget.main(["ann@EXAMPLE.org"]) == 0
-    said = capsys.readouterr().out
-    assert "removed: 1 contacts, 2 rejected rows, 1 staged rows" in said
+    output = capsys.readouterr().out
+    assert "removed: 1 contacts, 2 rejected rows, 1 staged rows" in output
     mention = imported.query("SELECT id FROM contacts WHERE first_name IN ('Bob', 'Zoe') ORDER BY id")
-    assert f"contacts {', '.join(str(each['id']) for each in mention)}\n" in said
+    assert f"contacts {', '.join(str(each['id']) for each in mention)}\n" in output
     assert traces(imported, "likes tea") == traces(imported, "likes coffee") == []
     assert imported.query("SELECT old, new FROM contact_changes") == [{"old": "1", "new": "2"}]
     assert [row["last_error"] for row in imported.query("SELECT last_error FROM task_runs")] == ["row of … is wrong"]
@@ -115,7 +115,7 @@ def test_without_a_database_it_is_one_sentence(
     monkeypatch.setenv("DATABASE_URL", "postgresql://a:hunter2@127.0.0.1:9/crm")
     forget_settings()
     assert forget.main(["a@b.c"]) == 1
-    said = capsys.readouterr().err
-    assert "does not answer" in said
-    assert "hunter2" not in said
+    output = capsys.readouterr().err
+    assert "does not answer" in output
+    assert "hunter2" not in output
     forget_settings()

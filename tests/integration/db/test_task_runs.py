@@ -68,7 +68,7 @@ def other_process(code: str = HOLD) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=60)
 
 
-def heard(process: subprocess.Popen[str]) -> str:
+def answer_of(process: subprocess.Popen[str]) -> str:
     """The next line that a process says; "" if it ended."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
@@ -207,7 +207,7 @@ def test_a_result_that_postgresql_refuses_fails_the_unit(database: str) -> None:
 
 def test_a_unit_held_by_another_process_is_refused_naming_the_holder(database: str) -> None:
     with other_process() as holder:
-        assert heard(holder) == "1"
+        assert answer_of(holder) == "1"
         with pytest.raises(AlreadyRunningError) as refused, idempotent_once(JOB, KEY):
             pytest.fail("two are in")
         message = str(refused.value)
@@ -233,7 +233,7 @@ def test_a_long_name_leaves_space_for_the_holder(database: str) -> None:
 
 def test_a_killed_holder_is_taken_over_at_once(database: str) -> None:
     with other_process() as holder:
-        assert heard(holder) == "1"
+        assert answer_of(holder) == "1"
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
         with idempotent_once(JOB, KEY) as once:
@@ -259,8 +259,8 @@ def test_the_lock_is_free_when_the_block_has_ended(database: str) -> None:
         for number in range(30):
             with idempotent_once(JOB, f"{number}") as once:
                 pass
-            taken = other.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", [task_runs.LOCK_CLASS, once.id])
-            assert taken.fetchone() == (True,), number
+            locked = other.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", [task_runs.LOCK_CLASS, once.id])
+            assert locked.fetchone() == (True,), number
 
 
 @pytest.mark.parametrize("words", ["", "\0", "bad \udcff.xlsx", "\0\n\nx"])
@@ -333,10 +333,10 @@ for _ in range(16):
 
 def test_of_sixteen_processes_exactly_one_does_the_work(ledger: str) -> None:
     with other_process(SIXTEEN) as processes:
-        said = processes.communicate(timeout=120)[0].split()
-    assert len(said) == 16
-    assert said.count("worked") == 1
-    assert set(said) <= {"worked", "running", "done"}
+        answers = processes.communicate(timeout=120)[0].split()
+    assert len(answers) == 16
+    assert answers.count("worked") == 1
+    assert set(answers) <= {"worked", "running", "done"}
     assert entries() == ["worked"]
     assert (row()["status"], row()["attempts"]) == ("completed", 1)
 
@@ -531,7 +531,7 @@ def test_a_key_used_for_other_bytes_is_refused_naming_what_used_it(database: str
 
 def test_a_key_held_for_other_bytes_is_refused_naming_them_too(database: str) -> None:
     with other_process(HOLD.replace("subject=", "fingerprint='aa', subject=")) as holder:
-        assert heard(holder) == "1"
+        assert answer_of(holder) == "1"
         with pytest.raises(KeyReusedError, match=r"contacts\.xlsx"), idempotent_once(JOB, KEY, fingerprint="bb"):
             pytest.fail("reused")
 

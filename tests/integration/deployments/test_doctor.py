@@ -92,8 +92,8 @@ def test_a_failure_is_reported_once_and_its_recovery_once(tmp_path: Path, webhoo
         memory = AlertMemory(tmp_path)
         assert send_alerts(findings, memory, listeners(webhook), NOW) == []
         memory.save()
-    told = [each["title"] for each in webhook.got]
-    assert told == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
+    titles = [each["title"] for each in webhook.got]
+    assert titles == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
     assert "start it" in webhook.got[0]["message"]
 
 
@@ -152,9 +152,9 @@ def test_on_a_full_disk_it_is_reported_once_too(full: Path, webhook: Webhook) ->
         memory = AlertMemory(full)
         send_alerts(findings, memory, listeners(webhook), NOW)
         memory.save()
-    told = [each["title"] for each in webhook.got]
-    assert told == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
-    (full / "doctor.new").unlink()  # room again: what stands elsewhere is read once more, and then it is old
+    titles = [each["title"] for each in webhook.got]
+    assert titles == [f"embassy-jobs: check {what}: server" for what in ("failed", "passed again", "failed")]
+    (full / "doctor.new").unlink()  # space again: what stands elsewhere is read once more, and then it is old
     for findings in (DEAD, WELL, WELL):
         memory = AlertMemory(full)
         send_alerts(findings, memory, listeners(webhook), NOW)
@@ -224,19 +224,24 @@ def test_the_automation_looks_at_our_flows_and_at_no_other_project(database: str
         watchdog(return_state=True)
         other()
 
-    def heard() -> dict[str, set[str]]:
+    def received_events() -> dict[str, set[str]]:
         """Of each flow the names of the events that the trigger takes, or does not take."""
         with get_client(sync_client=True) as client:
-            said = client.request("POST", "/events/filter", json={"filter": {"occurred": {"since": f"{since}"}}}).json()
+            answer = client.request(
+                "POST", "/events/filter", json={"filter": {"occurred": {"since": f"{since}"}}}
+            ).json()
         found: dict[str, set[str]] = {}
-        for event in map(ReceivedEvent.model_validate, said["events"]):
+        for event in map(ReceivedEvent.model_validate, answer["events"]):
             if event.event.startswith("prefect.flow-run."):
                 [name] = [each.name for each in event.related if each.role == "flow"]
                 found.setdefault(f"{name} {trigger.covers(event)}", set()).add(event.event.rpartition(".")[2])
         return found
 
     expected = {"Pending", "Running", "heartbeat", "Completed"}
-    until(lambda: heard() == {"watchdog True": expected, "somebody-elses False": expected}, "the events are there")
+    until(
+        lambda: received_events() == {"watchdog True": expected, "somebody-elses False": expected},
+        "the events are there",
+    )
 
 
 @pytest.mark.parametrize(("given", "seconds"), [({}, 30), ({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "45"}, 45)])

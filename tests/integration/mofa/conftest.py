@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import Ministry
 from support.watch import Watch, forget
 
@@ -12,7 +12,7 @@ from tasks.mofa import steps
 
 @pytest.fixture
 def ministry() -> Iterator[Ministry]:
-    served, stop = hostile.serve()
+    served, stop = fake_ministry.serve()
     yield served
     stop()
 

@@ -1,4 +1,4 @@
-"""A hostile ministry, from the flow to the tables: a failed crawl changes nothing and is reported once."""
+"""A ministry that answers badly, from the flow to the tables: a failed crawl changes nothing and is reported once."""
 
 import time
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from prefect import task_engine
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import HOST, Ministry, a_ministry, missions
 
 from tasks.mofa import steps
@@ -15,18 +15,18 @@ from tasks.mofa import steps
 DELAYS = steps.crawl_pages.retry_delay_seconds
 
 
-def refuses(code: int, **headers: str) -> hostile.Answer:
-    return hostile.status(code, b"no", **headers)
+def refuses(code: int, **headers: str) -> fake_ministry.Answer:
+    return fake_ministry.status(code, b"no", **headers)
 
 
 def moves_while_read(ministry: Ministry) -> None:
     """m1 goes from one page to another, with another phone, after the first was read."""
     rows = missions()
     here = {key: row for key, row in rows.items() if int(key[1:]) % 4 == 2}
-    ministry.pages["/region/2"] = hostile.region_page(2, {**here, "m1": {**rows["m1"], "phone": "+33 8"}})
+    ministry.pages["/region/2"] = fake_ministry.region_page(2, {**here, "m1": {**rows["m1"], "phone": "+33 8"}})
 
 
-REGION = hostile.region_page(1, missions())
+REGION = fake_ministry.region_page(1, missions())
 BAD_ANSWERS: dict[str, list[tuple[str, Any, str]]] = {
     "the server says no": [
         ("/region/1", refuses(400), "answers 400"),
@@ -50,25 +50,33 @@ BAD_ANSWERS: dict[str, list[tuple[str, Any, str]]] = {
         ("/region/1", refuses(302), "answers 302"),
         ("/region/1", refuses(302, Location="/region/1"), "more than 5 redirects"),
         ("/region/1", refuses(302, Location="http://169.254.169.254/"), "169.254.169.254"),
-        ("/robots.txt", hostile.status(200, b"User-agent: *\nDisallow: /", Content_Type="text/plain"), "robots.txt"),
+        (
+            "/robots.txt",
+            fake_ministry.status(200, b"User-agent: *\nDisallow: /", Content_Type="text/plain"),
+            "robots.txt",
+        ),
     ],
     "the transfer goes wrong": [
-        ("/region/1", hostile.hangs_up, "broke off"),
-        ("/region/1", hostile.breaks_off(REGION), "broke off"),
-        ("/region/1", hostile.half_gzip(REGION), "before its end"),
-        ("/region/1", hostile.status(200, b"\x1f\x8b junk", Content_Encoding="gzip"), "broken gzip"),
-        ("/region/1", hostile.endless, "MOFA_MAX_BYTES"),
-        ("/region/1", hostile.page(bytes(range(256)) * 50, Content_Type="text/html; charset=utf-8"), "no text"),
+        ("/region/1", fake_ministry.hangs_up, "broke off"),
+        ("/region/1", fake_ministry.breaks_off(REGION), "broke off"),
+        ("/region/1", fake_ministry.half_gzip(REGION), "before its end"),
+        ("/region/1", fake_ministry.status(200, b"\x1f\x8b junk", Content_Encoding="gzip"), "broken gzip"),
+        ("/region/1", fake_ministry.endless, "MOFA_MAX_BYTES"),
+        ("/region/1", fake_ministry.page(bytes(range(256)) * 50, Content_Type="text/html; charset=utf-8"), "no text"),
     ],
     "an excuse comes with status 200": [
-        ("/list", hostile.titled("Sign in", "User name and password: <input type=password>"), "a login page"),
-        ("/list", hostile.titled("メンテナンス", "しばらくお待ちください"), "a maintenance page"),
-        ("/region/1", hostile.titled("Just a moment...", "Checking your browser"), "a challenge for robots"),
-        ("/region/1", hostile.titled("Access Denied", "Reference #18"), "an access-denied page"),
-        ("/region/1", hostile.page(b"", Content_Type="text/html"), "the page is empty"),
-        ("/region/1", hostile.titled("New site", "Our missions have moved. " * 30), "'table#missions' was expected"),
-        ("/region/1", hostile.page(REGION.replace(b"<td>9-17</td>", b"")), "7 cells were expected, found 6"),
-        ("/list", hostile.page('{"missions": []}'), "HTML page was expected"),
+        ("/list", fake_ministry.titled("Sign in", "User name and password: <input type=password>"), "a login page"),
+        ("/list", fake_ministry.titled("メンテナンス", "しばらくお待ちください"), "a maintenance page"),
+        ("/region/1", fake_ministry.titled("Just a moment...", "Checking your browser"), "a challenge for robots"),
+        ("/region/1", fake_ministry.titled("Access Denied", "Reference #18"), "an access-denied page"),
+        ("/region/1", fake_ministry.page(b"", Content_Type="text/html"), "the page is empty"),
+        (
+            "/region/1",
+            fake_ministry.titled("New site", "Our missions have moved. " * 30),
+            "'table#missions' was expected",
+        ),
+        ("/region/1", fake_ministry.page(REGION.replace(b"<td>9-17</td>", b"")), "7 cells were expected, found 6"),
+        ("/list", fake_ministry.page('{"missions": []}'), "HTML page was expected"),
     ],
 }
 
@@ -104,7 +112,7 @@ def test_an_outage_is_reported_once_and_its_end_once(watch):
     watch()
     before = watch.tables()
     watch.alerts()
-    for path, answer in (("/list", hostile.status(403)), ("/region/1", hostile.half_gzip(REGION))):
+    for path, answer in (("/list", fake_ministry.status(403)), ("/region/1", fake_ministry.half_gzip(REGION))):
         watch.ministry.answers = {path: answer}
         assert watch().is_failed()
         assert watch.tables() == before
@@ -112,7 +120,7 @@ def test_an_outage_is_reported_once_and_its_end_once(watch):
     watch.ministry.answers = {}
     assert watch.applied() == {}
     assert watch.alerts() == ["mofa_monitoring testland works again"]
-    watch.ministry.answers = {"/list": hostile.status(403)}
+    watch.ministry.answers = {"/list": fake_ministry.status(403)}
     watch()
     assert watch.alerts() == ["mofa_monitoring testland fails"], "another episode"
 
@@ -121,7 +129,7 @@ def test_an_outage_is_reported_once_and_its_end_once(watch):
 def test_a_page_that_drips_endlessly_fails_in_time(watch):
     watch.set(MOFA_READ_TIMEOUT="1", MOFA_TOTAL_TIMEOUT="0.3")
     watch.ministry.show(missions())
-    watch.ministry.answers = {"/region/1": hostile.drip}
+    watch.ministry.answers = {"/region/1": fake_ministry.drip}
     assert "in time" in watch().message
     assert Counter(watch.ministry.asked)["/region/1"] == 6, "each time given up; once beside pages that were read"
 
@@ -151,7 +159,7 @@ def test_a_page_in_a_charset_it_does_not_name_is_read_all_the_same(watch):
     for number in range(4):
         body = watch.ministry.pages[f"/region/{number}"].decode().encode("cp932")
         kind = "text/html; charset=iso-8859-1"
-        watch.ministry.answers[f"/region/{number}"] = hostile.page(body, Content_Type=kind)
+        watch.ministry.answers[f"/region/{number}"] = fake_ministry.page(body, Content_Type=kind)
     assert watch.applied() == {}
     assert watch.shown() == before
 
@@ -160,9 +168,9 @@ def test_half_a_crawl_is_never_a_set_and_what_was_read_is_not_asked_for_again(wa
     watch.ministry.show(missions())
     tries: list[str] = []
 
-    def at_last(to: hostile.Handler) -> None:
+    def at_last(to: fake_ministry.Handler) -> None:
         tries.append(to.path)
-        (refuses(500) if len(tries) < 4 else hostile.page(watch.ministry.pages["/region/2"]))(to)
+        (refuses(500) if len(tries) < 4 else fake_ministry.page(watch.ministry.pages["/region/2"]))(to)
 
     watch.ministry.answers["/region/2"] = at_last
     report = watch.report()
@@ -172,9 +180,9 @@ def test_half_a_crawl_is_never_a_set_and_what_was_read_is_not_asked_for_again(wa
 
 
 def test_a_crawl_may_meet_more_failures_than_it_has_attempts_while_it_reads_on(watch):
-    def at_the_second_time(to: hostile.Handler) -> None:
+    def at_the_second_time(to: fake_ministry.Handler) -> None:
         first = Counter(watch.ministry.asked)[to.path] == 1
-        (refuses(503) if first else hostile.page(watch.ministry.pages[to.path]))(to)
+        (refuses(503) if first else fake_ministry.page(watch.ministry.pages[to.path]))(to)
 
     watch.set(MOFA_CONCURRENCY="1")  # so that no two failures fall into one attempt
     watch.ministry.show(missions())
@@ -189,8 +197,8 @@ def test_an_outage_of_minutes_does_not_cost_the_day(watch):
     watch.patch.setattr(steps.crawl_pages, "retry_delay_seconds", DELAYS)
     watch.patch.setattr(task_engine, "time", SimpleNamespace(time=time.time, sleep=waited.append))
 
-    def out_of_order(to: hostile.Handler) -> None:
-        (refuses(503) if sum(waited) < 180 else hostile.page(watch.ministry.pages["/list"]))(to)
+    def out_of_order(to: fake_ministry.Handler) -> None:
+        (refuses(503) if sum(waited) < 180 else fake_ministry.page(watch.ministry.pages["/list"]))(to)
 
     watch.ministry.show(missions())
     watch.ministry.answers["/list"] = out_of_order
@@ -210,7 +218,7 @@ def test_a_parser_that_breaks_is_reported_as_well(watch):
 def test_a_name_that_no_key_can_be_made_of_is_one_unreadable_mission(watch):
     tables = "".join(f"<table><tr><td><h3>{name}</h3></td></tr></table>" for name in ("Посольство", "***"))
     block = f"<div class=countrycontact><div class=country>Австрия</div><div class=contacts>{tables}</div></div>"
-    watch.ministry.answers["/bdomp/zu_r.nsf/straweb"] = hostile.page(f"<html><body>{block}</body></html>")
+    watch.ministry.answers["/bdomp/zu_r.nsf/straweb"] = fake_ministry.page(f"<html><body>{block}</body></html>")
     [unreadable] = watch.report("russia")["unreadable"]
     assert unreadable["reason"] == "name: nothing was found (h3)"
     assert unreadable["page"].endswith("straweb")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import a_ministry, missions
 from support.watch import DAY, half_gone, title_of_baseline, title_of_held_set, without
 
@@ -47,7 +47,7 @@ def test_a_held_set_is_stale_once_another_was_applied_and_that_is_no_failure_of_
         assert says in state.message
     assert watch.tables() == before
     assert watch.alerts() == []
-    watch.ministry.answers["/list"] = hostile.status(403)
+    watch.ministry.answers["/list"] = fake_ministry.status(403)
     watch()
     assert watch.alerts() == ["mofa_monitoring testland fails"], "the mistakes above have not used up the alert"
 
@@ -145,7 +145,7 @@ def test_a_held_set_comes_with_examples_of_what_it_would_change(watch):
     watch.alerts()
     watch.ministry.show({key: {**row, "phone": f"+44 {key}"} for key, row in missions().items()})
     state = watch()
-    body = watch.ministry.told[0]["message"]
+    body = watch.ministry.messages[0]["message"]
     assert "It would change: Phone (40)" in body
     assert "+33 1 000000 → +44 m0" in body
     assert "37 more" in body
@@ -156,7 +156,7 @@ def test_a_first_set_that_is_held_comes_with_some_of_its_missions(watch):
     watch.sources["testland"] = a_ministry(proven=False)
     watch.ministry.show(missions())
     watch()
-    assert "Embassy 0 大使館 (Country 0): 0 Rue de la Paix" in watch.ministry.told[0]["message"]
+    assert "Embassy 0 大使館 (Country 0): 0 Rue de la Paix" in watch.ministry.messages[0]["message"]
 
 
 def test_an_accepted_set_closes_nothing_that_it_did_not_see_twenty_hours_later(watch):
@@ -165,9 +165,9 @@ def test_an_accepted_set_closes_nothing_that_it_did_not_see_twenty_hours_later(w
     watch.ministry.show(missions())
     watch()
     watch.ministry.show(without(missions(), "m7"))
-    watch.by_hand(datetime.now(UTC))
+    watch.manual_start(datetime.now(UTC))
     assert watch.applied() == {"missing": 1}
     watch.ministry.show(half_gone(missions()))
     number = watch.report()["held"]
-    watch.by_hand(datetime.now(UTC) + 2 * DAY)  # a person looks at it two days later
+    watch.manual_start(datetime.now(UTC) + 2 * DAY)  # a person looks at it two days later
     assert watch.applied(accept=number) == {"missing": 19}

@@ -1,4 +1,4 @@
-"""A hostile ministry on loopback, and what is believed of its answers."""
+"""A ministry on loopback that answers badly, and what the fetcher makes of it."""
 
 import gzip
 import hashlib
@@ -651,7 +651,7 @@ def test_rules_for_another_product_are_not_ours(ministry, agent):
 
 
 def failure_through(proxy: str, monkeypatch: pytest.MonkeyPatch, url: str = START) -> str:
-    """What is said of a request through this proxy."""
+    """The message about a request through this proxy."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.setenv(name, "" if name == "no_proxy" else proxy)
@@ -661,10 +661,10 @@ def failure_through(proxy: str, monkeypatch: pytest.MonkeyPatch, url: str = STAR
 
 
 def test_a_proxy_that_is_down_is_called_a_proxy_and_its_password_is_not_shown(monkeypatch):
-    said = failure_through("http://user:s3cret@127.0.0.1:9", monkeypatch)
-    assert "proxy 127.0.0.1:9 " in said
-    assert "HTTPS_PROXY" in said
-    assert "s3cret" not in said
+    message = failure_through("http://user:s3cret@127.0.0.1:9", monkeypatch)
+    assert "proxy 127.0.0.1:9 " in message
+    assert "HTTPS_PROXY" in message
+    assert "s3cret" not in message
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -681,9 +681,9 @@ def test_a_proxy_that_refuses_is_called_a_proxy(ministry, monkeypatch, scheme, c
 
 
 def test_a_socks_proxy_is_refused_with_what_to_do(monkeypatch):
-    said = failure_through("socks5://127.0.0.1:9", monkeypatch)
-    assert "proxy 127.0.0.1:9 " in said
-    assert "HTTP proxy" in said
+    message = failure_through("socks5://127.0.0.1:9", monkeypatch)
+    assert "proxy 127.0.0.1:9 " in message
+    assert "HTTP proxy" in message
 
 
 def test_an_error_names_the_mirror_that_was_asked(ministry):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import HOST, a_ministry, missions
 from support.watch import DAY, edited, title_of_baseline, without
 
@@ -23,7 +23,7 @@ def test_the_first_set_is_a_baseline_and_reported_as_one_message(watch):
 @pytest.mark.parametrize("etags", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_unchanged_run_parses_and_keeps_nothing_and_moves_only_verified(watch, etags):
     parsed: list[str] = []
-    real = hostile.a_ministry().parse
+    real = fake_ministry.a_ministry().parse
     watch.sources["testland"] = a_ministry(parse=lambda page: parsed.append(page.url) or real(page))
     watch.ministry.etags = etags
     watch.without_mirror()
@@ -97,14 +97,14 @@ def test_a_mission_is_closed_only_by_a_run_on_a_later_day_and_can_come_back(watc
     watch.slot(start + DAY)
     assert watch.applied() == {"missing": 1}
     assert watch.missions()["m7"]["missing_since"] == start + DAY
-    for begin in (watch.slot, watch.by_hand):
+    for begin in (watch.slot, watch.manual_start):
         begin(start + DAY + timedelta(hours=19, minutes=59))
         assert watch.applied() == {}, "too early"
     assert watch.missions()["m7"]["status"] == "missing"
     watch.slot(start + DAY + timedelta(hours=20))
     assert watch.applied() == {"closed": 1}
     watch.slot(start + 3 * DAY)
-    assert watch.applied() == {}, "closed is told once"
+    assert watch.applied() == {}, "closed is reported once"
     assert watch.missions()["m7"]["status"] == "closed"
     watch.ministry.show(edited(missions(), "m7", phone="+33 7"))
     watch.slot(start + 4 * DAY)
@@ -156,12 +156,12 @@ def test_a_mirror_and_the_ministry_are_not_asked_with_what_the_other_said_of_a_p
     watch.without_mirror()
     watch.report()
     assert watch.ministry.unchanged == 0
-    said = watch.rows("SELECT etag FROM page_snapshots WHERE etag IS NOT NULL ORDER BY id")
+    validators = watch.rows("SELECT etag FROM page_snapshots WHERE etag IS NOT NULL ORDER BY id")
     watch.with_mirror()
     watch.ministry.saved += 1
     watch.report()
     assert watch.ministry.unchanged == 0
-    assert watch.rows("SELECT etag FROM page_snapshots ORDER BY id") == said, "the ministry's"
+    assert watch.rows("SELECT etag FROM page_snapshots ORDER BY id") == validators, "the ministry's"
 
 
 def test_a_page_that_changes_its_validators_alone_is_asked_for_with_the_new_ones(watch):

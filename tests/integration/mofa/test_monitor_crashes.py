@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 from support.databases import Database, clone
 from support.ministry import missions, status
-from support.monitor import FIRST, SECOND, Watcher, World, a_watcher, a_world, later
+from support.monitor import FIRST, SECOND, Servers, Watcher, a_watcher, later, running_servers
 from support.processes import Outcome, Stop
 from support.receivers import SECRET
 from support.waiting import until
@@ -24,7 +24,7 @@ from support.waiting import until
 pytestmark = [pytest.mark.timeout(300)]
 
 TOLD = "testland: 1 missing, 1 added, 3 changed"  # the digest's title
-DELIVERING = Stop("flows.mofa_monitoring:deliver")  # the set is committed, nobody was told
+DELIVERING = Stop("flows.mofa_monitoring:deliver")  # the set is committed, nothing was delivered
 
 
 def succeeded(outcome: Outcome) -> Outcome:
@@ -51,21 +51,21 @@ def api(prefect_server: None) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared_world() -> Iterator[World]:
-    with a_world() as world:
-        yield world
+def shared_servers() -> Iterator[Servers]:
+    with running_servers() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
 def watched(
-    server_url: str, template: str, api: str, shared_world: World, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, template: str, api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a database that knows the ministry's first list, to be cloned."""
-    shared_world.reset(missions())
-    room = tmp_path_factory.mktemp("watched")
-    with clone(server_url, template) as database, a_watcher(database, api, room, shared_world) as watcher:
+    shared_servers.reset(missions())
+    directory = tmp_path_factory.mktemp("watched")
+    with clone(server_url, template) as database, a_watcher(database, api, directory, shared_servers) as watcher:
         succeeded(watcher.run(FIRST))
-        assert len(shared_world.webhook.got) == len(shared_world.mailbox.subjects) == 1
+        assert len(shared_servers.webhook.got) == len(shared_servers.mailbox.subjects) == 1
         yield str(make_url(database.url).database)
 
 
@@ -74,32 +74,32 @@ Tables = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    server_url: str, watched: str, api: str, shared_world: World, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, watched: str, api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Tables, float]:
     """The tables after nothing but one run at the second slot, and the seconds it took."""
-    shared_world.reset(later(missions()))
-    room = tmp_path_factory.mktemp("undisturbed")
-    with clone(server_url, watched) as database, a_watcher(database, api, room, shared_world) as watcher:
+    shared_servers.reset(later(missions()))
+    directory = tmp_path_factory.mktemp("undisturbed")
+    with clone(server_url, watched) as database, a_watcher(database, api, directory, shared_servers) as watcher:
         begun = time.monotonic()
         succeeded(watcher.run(SECOND))
         took = time.monotonic() - begun
         tables = database.tables()
-    assert shared_world.webhook.titles() == shared_world.mailbox.titles() == Counter([TOLD])
+    assert shared_servers.webhook.titles() == shared_servers.mailbox.titles() == Counter([TOLD])
     assert len(tables["changes"]) == 5
     assert {row["status"] for row in tables["told"]} == {"sent"}
     return tables, took
 
 
 @pytest.fixture
-def world(shared_world: World, undisturbed: object) -> World:
-    """The ministry shows its second list, nobody has heard anything."""
-    shared_world.reset(later(missions()))
-    return shared_world
+def servers(shared_servers: Servers, undisturbed: object) -> Servers:
+    """The ministry shows its second list, no message was delivered."""
+    shared_servers.reset(later(missions()))
+    return shared_servers
 
 
 @pytest.fixture
-def watcher(server_url: str, watched: str, api: str, world: World, tmp_path: Path) -> Iterator[Watcher]:
-    with clone(server_url, watched) as database, a_watcher(database, api, tmp_path, world) as watcher:
+def watcher(server_url: str, watched: str, api: str, servers: Servers, tmp_path: Path) -> Iterator[Watcher]:
+    with clone(server_url, watched) as database, a_watcher(database, api, tmp_path, servers) as watcher:
         yield watcher
 
 
@@ -119,31 +119,31 @@ def in_the_end(watcher: Watcher, tables: Tables) -> None:
 def test_killed_between_commit_and_delivery(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
     watcher.kill_at(DELIVERING, SECOND)
     assert watcher.database.query("SELECT 1 AS one FROM embassy_changes")
-    assert not watcher.world.webhook.got
-    assert not watcher.world.mailbox.subjects
+    assert not watcher.servers.webhook.got
+    assert not watcher.servers.mailbox.subjects
     in_the_end(watcher, undisturbed[0])
-    assert watcher.world.webhook.titles() == watcher.world.mailbox.titles() == Counter([TOLD])
+    assert watcher.servers.webhook.titles() == watcher.servers.mailbox.titles() == Counter([TOLD])
 
 
 @pytest.mark.slow
 def test_killed_while_the_webhook_keeps_its_answer_back(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
     """Nobody can know whether it took the message: it gets it again, the other one once."""
-    watcher.world.webhook.answering.clear()
+    watcher.servers.webhook.answering.clear()
     process = watcher.start(SECOND)
-    assert watcher.world.webhook.heard.wait(60)
+    assert watcher.servers.webhook.received.wait(60)
     process.kill()
-    watcher.world.webhook.answering.set()
+    watcher.servers.webhook.answering.set()
     leased = [row for row in watcher.database.outbox() if row["status"] == "pending" and row["leased_until"]]
     assert len(leased) == 1
     succeeded(watcher.run(SECOND))
-    assert watcher.world.webhook.titles() == Counter([TOLD]), "the lease of the killed sender was not respected"
-    assert watcher.world.mailbox.titles() == Counter([TOLD])
+    assert watcher.servers.webhook.titles() == Counter([TOLD]), "the lease of the killed sender was not respected"
+    assert watcher.servers.mailbox.titles() == Counter([TOLD])
     in_the_end(watcher, undisturbed[0])
-    assert watcher.world.webhook.titles() == Counter({TOLD: 2})
-    assert watcher.world.mailbox.titles() == Counter([TOLD])
+    assert watcher.servers.webhook.titles() == Counter({TOLD: 2})
+    assert watcher.servers.mailbox.titles() == Counter([TOLD])
 
 
-SENT = {  # where it is killed -> what webhook and mailbox have heard in the end
+SENT = {  # where it is killed -> what webhook and mailbox have received in the end
     Stop("db.embassies:newest_snapshots"): (1, 1),
     Stop("db.embassies:keep_page", 2, after=True): (1, 1),
     Stop("db.embassies:verify_pages", after=True): (1, 1),
@@ -165,8 +165,8 @@ def test_killed_anywhere_and_run_again(watcher: Watcher, undisturbed: tuple[Tabl
     watcher.kill_at(stop, SECOND)
     in_the_end(watcher, undisturbed[0])
     by_webhook, by_mail = SENT[stop]
-    assert watcher.world.webhook.titles() == Counter({TOLD: by_webhook})
-    assert watcher.world.mailbox.titles() == Counter({TOLD: by_mail})
+    assert watcher.servers.webhook.titles() == Counter({TOLD: by_webhook})
+    assert watcher.servers.mailbox.titles() == Counter({TOLD: by_mail})
 
 
 @pytest.mark.slow
@@ -179,9 +179,9 @@ def test_killed_at_a_random_moment_and_run_again(
     time.sleep(random.Random(number).uniform(0, took))
     process.kill()
     in_the_end(watcher, tables)
-    for receiver in (watcher.world.webhook, watcher.world.mailbox):
+    for receiver in (watcher.servers.webhook, watcher.servers.mailbox):
         assert set(receiver.titles()) == {TOLD}
-    assert len(watcher.world.webhook.got) + len(watcher.world.mailbox.subjects) <= 3, "one message was in flight"
+    assert len(watcher.servers.webhook.got) + len(watcher.servers.mailbox.subjects) <= 3, "one message was in flight"
 
 
 # ---------------------------------------------------------------------- several at once
@@ -203,7 +203,7 @@ def test_8_processes_run_the_same_slot_at_the_same_instant(watcher: Watcher, und
         else:
             assert "already running" in refused(outcome)
     in_the_end(watcher, undisturbed[0])
-    assert watcher.world.webhook.titles() == watcher.world.mailbox.titles() == Counter([TOLD])
+    assert watcher.servers.webhook.titles() == watcher.servers.mailbox.titles() == Counter([TOLD])
 
 
 def cut(database: Database) -> None:
@@ -229,10 +229,10 @@ def test_a_run_beside_another_and_one_that_was_overtaken_alarm_nobody(
     first.release()
     assert "another took over" in refused(first.outcome())
     assert watcher.database.tables() == undisturbed[0]
-    assert watcher.world.webhook.titles() == watcher.world.mailbox.titles() == Counter([TOLD])
+    assert watcher.servers.webhook.titles() == watcher.servers.mailbox.titles() == Counter([TOLD])
 
 
-# ---------------------------------------------------------------------- who is told what
+# ---------------------------------------------------------------------- who receives what
 
 
 def days(number: int) -> Any:
@@ -242,52 +242,52 @@ def days(number: int) -> Any:
 @pytest.mark.slow
 def test_failures_are_reported_by_incident(watcher: Watcher) -> None:
     """Once when it starts to fail, once when it recovers, and again the next time."""
-    heard: list[str] = []
+    received: list[str] = []
 
     def run(day: int, end: Callable[[Outcome], object]) -> list[str]:
         end(watcher.run(days(day)))
-        assert [each["title"] for each in watcher.world.webhook.got] == watcher.world.mailbox.subjects
-        new = watcher.world.mailbox.subjects[len(heard) :]
-        heard.extend(new)
+        assert [each["title"] for each in watcher.servers.webhook.got] == watcher.servers.mailbox.subjects
+        new = watcher.servers.mailbox.subjects[len(received) :]
+        received.extend(new)
         return new
 
-    watcher.world.ministry.show(missions())
+    watcher.servers.ministry.show(missions())
     gone = {"/region/2": status(404)}
-    watcher.world.ministry.answers.update(gone)
+    watcher.servers.ministry.answers.update(gone)
     [failing] = run(1, refused)
     assert "testland" in failing
     assert "fail" in failing
     assert run(2, refused) == []
-    watcher.world.ministry.answers.clear()
+    watcher.servers.ministry.answers.clear()
     [recovered] = run(4, succeeded)
     assert "testland" in recovered
     assert recovered != failing
-    watcher.world.ministry.answers.update(gone)
+    watcher.servers.ministry.answers.update(gone)
     assert run(6, refused) == [failing]
-    watcher.world.ministry.answers.clear()
+    watcher.servers.ministry.answers.clear()
     assert run(7, succeeded) == [recovered]
 
 
 @pytest.mark.slow
 def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(watcher: Watcher) -> None:
-    watcher.world.ministry.answers["/region/2"] = status(404)
+    watcher.servers.ministry.answers["/region/2"] = status(404)
     watcher.kill_at(Stop("tasks.mofa.steps:report_failure"), days(1))
-    assert not watcher.world.mailbox.subjects
+    assert not watcher.servers.mailbox.subjects
     refused(watcher.run(days(2)))
-    assert len(watcher.world.mailbox.subjects) == len(watcher.world.webhook.got) == 1
+    assert len(watcher.servers.mailbox.subjects) == len(watcher.servers.webhook.got) == 1
 
 
 @pytest.mark.slow
 def test_a_number_that_is_no_held_set_is_the_persons_mistake_and_alarms_nobody(watcher: Watcher) -> None:
     assert "held set 7" in refused(watcher.run(None, accept=7))
-    assert not watcher.world.mailbox.subjects
-    assert not watcher.world.webhook.got
+    assert not watcher.servers.mailbox.subjects
+    assert not watcher.servers.webhook.got
 
 
 @pytest.mark.slow
 def test_a_wrong_address_is_warned_of_without_showing_it(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
-    wrong = f"jsn://user:{SECRET}@127.0.0.1:{watcher.world.webhook.port}/"
-    watcher.environment["NOTIFY_URLS"] = f"{watcher.world.webhook.url} {wrong} {watcher.world.mailbox.url}"
+    wrong = f"jsn://user:{SECRET}@127.0.0.1:{watcher.servers.webhook.port}/"
+    watcher.environment["NOTIFY_URLS"] = f"{watcher.servers.webhook.url} {wrong} {watcher.servers.mailbox.url}"
     outcome = succeeded(watcher.run(SECOND))
     assert "Address 2 of NOTIFY_URLS" in outcome.log
     assert SECRET not in outcome.log
@@ -304,4 +304,4 @@ def test_without_addresses_the_digest_is_in_the_log_and_is_no_backlog_later(watc
     del watcher.environment["NOTIFY_URLS"]
     assert "done before" in succeeded(watcher.run(SECOND)).message
     succeeded(watcher.run(days(2)))
-    assert all(TOLD not in subject for subject in watcher.world.mailbox.subjects)
+    assert all(TOLD not in subject for subject in watcher.servers.mailbox.subjects)

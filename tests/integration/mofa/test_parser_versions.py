@@ -96,6 +96,6 @@ def test_a_parser_that_leaves_out_too_much_is_held_however_long_ago_the_last_set
     state = watch()
     assert state.name == HELD, state.message
     assert "30.0 % of 40" in state.message
-    assert "12 missions, 40 are known" in watch.ministry.told[0]["message"]
+    assert "12 missions, 40 are known" in watch.ministry.messages[0]["message"]
     assert watch.tables() == before
     assert watch.alerts() == [title_of_held_set()]

@@ -45,7 +45,7 @@ def offices(day: str) -> dict[str, tuple[dict[str, Any], set[str]]]:
 
 
 def assert_numbers_changed(again: set[str], reached: set[str]) -> None:
-    """What is the same in the raw files is not told; another digit or mailbox is."""
+    """What is the same in the raw files is not reported; another digit or mailbox is."""
     old, new = offices("2016-04-08"), offices("2017-06-29")
     for key in again:
         numbers = [[(each["label"], each["number"]) for each in day[key][0]["contact_numbers"]] for day in (old, new)]

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from support import ministry as hostile
+from support import ministry as fake_ministry
 from support.ministry import HOST, missions
 
 from db.embassies import UNREAD
@@ -16,7 +16,7 @@ def test_a_page_that_could_not_be_read_is_kept_and_shown_by_the_command_in_the_m
     watch()
     good = watch.rows("SELECT id FROM page_snapshots")
     page = "<html><title>New design</title><p>Our missions \x1b[31mhave moved.</p></html>"
-    watch.ministry.answers = {"/region/1": hostile.page(page)}
+    watch.ministry.answers = {"/region/1": fake_ministry.page(page)}
     message = watch().message
     [number] = re.findall(r"python -m tasks\.mofa\.snapshot (\d+)", message)
     [kept] = watch.rows("SELECT * FROM page_snapshots WHERE id = %s", number)
@@ -43,7 +43,7 @@ def test_a_snapshot_that_does_not_exist_is_one_sentence(watch, capsys, tmp_path)
 
 def test_each_retry_is_a_line_for_the_terminal(watch):
     watch.ministry.show(missions())
-    watch.ministry.answers = {"/region/1": hostile.status(503)}
+    watch.ministry.answers = {"/region/1": fake_ministry.status(503)}
     lines: list[str] = []
     token = listener.set(lines.append)
     try:

@@ -46,7 +46,7 @@ def test_one_odd_row_stops_nothing_and_is_reported_once(watch):
     assert unreadable["page"] == f"{HOST}/region/3"
     row = watch.missions()["m7"]
     assert (row["status"], row["phone"], row["address"]) == ("open", "+33 1 000007", missions()["m7"]["address"])
-    body = watch.ministry.told[0]["message"]
+    body = watch.ministry.messages[0]["message"]
     assert "Unreadable, kept as last known (1)" in body
     assert "Embassy 7 大使館" in body
     assert watch.alerts() == ["testland: 1 changed, 1 unreadable"]
@@ -135,7 +135,7 @@ def test_the_first_set_lists_what_could_not_be_read(watch):
     watch.ministry.show(edited(missions(), "m7", phone=ODD))
     report = watch.report()
     assert (report["baseline"], report["missions"], len(report["unreadable"])) == (True, 39, 1)
-    assert "Unreadable" in watch.ministry.told[0]["message"]
+    assert "Unreadable" in watch.ministry.messages[0]["message"]
 
 
 def test_a_parser_of_another_version_keeps_what_it_cannot_read(watch):

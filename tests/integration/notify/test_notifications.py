@@ -40,11 +40,11 @@ def outbox(database: str) -> Database:
     return Database(database)
 
 
-Tell = Callable[..., None]
+SetChannels = Callable[..., None]
 
 
 @pytest.fixture
-def told_to(monkeypatch: pytest.MonkeyPatch, outbox: Database) -> Iterator[Tell]:
+def set_channels(monkeypatch: pytest.MonkeyPatch, outbox: Database) -> Iterator[SetChannels]:
     """Sets NOTIFY_URLS."""
 
     def use(*urls: str, timeout: float = 5) -> None:
@@ -97,17 +97,17 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 # ---------------------------------------------------------------------- what is stored
 
 
-def test_a_message_is_stored_once_for_each_channel_however_often_it_is_enqueued(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, mailbox.url)
+def test_a_message_is_stored_once_for_each_channel_however_often_it_is_enqueued(set_channels, outbox, webhook, mailbox):
+    set_channels(webhook.url, mailbox.url)
     assert [enqueue("a"), enqueue("a"), enqueue("b")] == [2, 0, 2]
     assert deliver() == (4, 0)
-    assert enqueue("a") == 0, "nor is it told again once it was sent"
+    assert enqueue("a") == 0, "nor is it sent again"
     assert deliver() == (0, 0)
     assert webhook.titles() == mailbox.titles() == Counter({"a": 1, "b": 1})
 
 
-def test_a_message_is_stored_only_if_its_change_is(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_a_message_is_stored_only_if_its_change_is(set_channels, outbox, webhook):
+    set_channels(webhook.url)
 
     def applies_and_fails() -> None:
         with disable_run_logger(), transaction() as connection:
@@ -120,8 +120,8 @@ def test_a_message_is_stored_only_if_its_change_is(told_to, outbox, webhook):
     assert deliver() == (0, 0)
 
 
-def test_no_address_is_stored_in_the_database(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_no_address_is_stored_in_the_database(set_channels, outbox, webhook):
+    set_channels(webhook.url)
     webhook.status = 500
     enqueue("a")
     deliver()
@@ -131,30 +131,32 @@ def test_no_address_is_stored_in_the_database(told_to, outbox, webhook):
     assert "127.0.0.1" not in str(row)
 
 
-def test_without_addresses_nothing_is_stored_and_a_channel_added_later_gets_no_backlog(told_to, outbox, webhook):
+def test_without_addresses_nothing_is_stored_and_a_channel_added_later_gets_no_backlog(set_channels, outbox, webhook):
     assert enqueue("a") == 0
     assert outbox.outbox() == []
     assert deliver() == (0, 0)
-    told_to(webhook.url)
+    set_channels(webhook.url)
     assert deliver() == (0, 0)
     enqueue("b")
     deliver()
     assert webhook.titles() == Counter(["b"])
 
 
-def test_a_second_channel_added_later_gets_no_backlog(told_to, webhook, mailbox):
-    told_to(webhook.url)
+def test_a_second_channel_added_later_gets_no_backlog(set_channels, webhook, mailbox):
+    set_channels(webhook.url)
     enqueue("a")
     deliver()
-    told_to(webhook.url, mailbox.url)
+    set_channels(webhook.url, mailbox.url)
     deliver()
     assert mailbox.subjects == []
 
 
-def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_returns(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, mailbox.url)
+def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_returns(
+    set_channels, outbox, webhook, mailbox
+):
+    set_channels(webhook.url, mailbox.url)
     enqueue("a")
-    told_to(mailbox.url)
+    set_channels(mailbox.url)
     assert deliver() == (1, 0)
     enqueue("b")
     assert deliver() == (1, 0)
@@ -167,7 +169,7 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_return
     outbox.query("UPDATE notifications SET created_at = created_at - interval '2 hours'")
     with disable_run_logger(), transaction() as connection:
         assert notifications.pending(connection, steps.channel_ids(), 60) == 0, "nobody expects it any more"
-    told_to(webhook.url, mailbox.url)
+    set_channels(webhook.url, mailbox.url)
     with disable_run_logger(), transaction() as connection:
         assert notifications.pending(connection, steps.channel_ids(), 60) == 1
     assert deliver() == (1, 0)
@@ -180,14 +182,14 @@ def messages_of_doctor() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def lost(told_to, outbox, webhook, mailbox) -> None:
+def lost(set_channels, outbox, webhook, mailbox) -> None:
     """The address of a channel that refused the first of two messages for its password was corrected."""
-    told_to(webhook.url, mailbox.url)
+    set_channels(webhook.url, mailbox.url)
     webhook.status = 401
     enqueue("a")
     assert deliver() == (1, 1)
     enqueue("b")
-    told_to(mailbox.url, webhook.url.replace(f"user:{SECRET}@", "user:corrected@"))
+    set_channels(mailbox.url, webhook.url.replace(f"user:{SECRET}@", "user:corrected@"))
     webhook.status = 200
     webhook.got.clear()
     enqueue("b")
@@ -212,12 +214,12 @@ def test_what_is_discarded_or_was_sent_already_fails_for_good(lost, outbox, webh
     assert messages_of_doctor() == [("ok", "none")]
 
 
-def test_what_waits_for_two_removed_channels_is_sent_once_to_the_third(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, webhook.url.replace(SECRET, "another"))
+def test_what_waits_for_two_removed_channels_is_sent_once_to_the_third(set_channels, outbox, webhook, mailbox):
+    set_channels(webhook.url, webhook.url.replace(SECRET, "another"))
     webhook.status = 401
     enqueue("a")
     assert deliver() == (0, 2)
-    told_to(mailbox.url)
+    set_channels(mailbox.url)
     assert messages_of_doctor() == [("warning", "2")]
     assert redirect.main(["1"]) == 0
     assert deliver() == (1, 0)
@@ -226,15 +228,15 @@ def test_what_waits_for_two_removed_channels_is_sent_once_to_the_third(told_to, 
 
 
 @pytest.mark.parametrize(("urls", "place"), [((), "1"), (("jsn://x/",), "1"), (("json://x/",), "2")])
-def test_nothing_is_discarded_or_moved_if_the_removed_channels_are_not_known(lost, told_to, outbox, urls, place):
-    told_to(*urls)
+def test_nothing_is_discarded_or_moved_if_the_removed_channels_are_not_known(lost, set_channels, outbox, urls, place):
+    set_channels(*urls)
     before = outbox.outbox()
     assert redirect.main([place]) > 0
     assert outbox.outbox() == before
 
 
-def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(told_to, outbox, webhook, monkeypatch):
-    told_to(f"jsn://user:{SECRET}@127.0.0.1/", webhook.url)
+def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(set_channels, outbox, webhook, monkeypatch):
+    set_channels(f"jsn://user:{SECRET}@127.0.0.1/", webhook.url)
     with logged(monkeypatch) as lines:
         assert len(steps.channel_ids()) == 1
     [warning] = lines
@@ -247,9 +249,9 @@ def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(told_to,
 # ---------------------------------------------------------------------- leases
 
 
-def test_a_leased_message_is_left_alone_until_its_lease_ends(told_to, outbox, webhook):
+def test_a_leased_message_is_left_alone_until_its_lease_ends(set_channels, outbox, webhook):
     """As after SIGKILL: leased, and nobody there to send it."""
-    told_to(webhook.url)
+    set_channels(webhook.url)
     enqueue("a")
     with disable_run_logger(), transaction() as connection:
         due = notifications.lease(connection, steps.channel_ids())
@@ -272,8 +274,8 @@ def test_a_lease_is_longer_than_any_delivery_may_take():
     assert channels._OVERALL * longest < notifications.LEASE_SECONDS
 
 
-def test_senders_at_once_send_each_message_once(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, mailbox.url)
+def test_senders_at_once_send_each_message_once(set_channels, outbox, webhook, mailbox):
+    set_channels(webhook.url, mailbox.url)
     keys = [f"message {n}" for n in range(12)]
     for key in keys:
         enqueue(key)
@@ -285,8 +287,8 @@ def test_senders_at_once_send_each_message_once(told_to, outbox, webhook, mailbo
     assert {row["attempts"] for row in outbox.outbox()} == {1}
 
 
-def test_a_sender_does_not_wait_for_the_row_that_another_is_taking(told_to, webhook):
-    told_to(webhook.url)
+def test_a_sender_does_not_wait_for_the_row_that_another_is_taking(set_channels, webhook):
+    set_channels(webhook.url)
     enqueue("a")
     enqueue("b")
     with disable_run_logger(), transaction() as first:
@@ -303,9 +305,9 @@ def test_a_sender_does_not_wait_for_the_row_that_another_is_taking(told_to, webh
 
 @pytest.mark.parametrize("failing", ["webhook", "mailbox"])
 def test_a_channel_that_fails_for_an_hour_gets_all_later_and_the_working_one_each_once(
-    told_to, outbox, webhook, mailbox, failing
+    set_channels, outbox, webhook, mailbox, failing
 ):
-    told_to(webhook.url, mailbox.url)
+    set_channels(webhook.url, mailbox.url)
     broken, working = (webhook, mailbox) if failing == "webhook" else (mailbox, webhook)
     webhook.status, mailbox.reply = (503, mailbox.reply) if failing == "webhook" else (200, "451 try again later")
     passed, waits, keys = 0, [], []
@@ -336,8 +338,8 @@ def test_a_channel_that_fails_for_an_hour_gets_all_later_and_the_working_one_eac
     assert {(row["status"], row["last_error"]) for row in outbox.outbox()} == {("sent", None)}
 
 
-def test_nothing_overtakes_what_a_channel_did_not_accept_while_it_was_away(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_nothing_overtakes_what_a_channel_did_not_accept_while_it_was_away(set_channels, outbox, webhook):
+    set_channels(webhook.url)
     webhook.status = 503
     enqueue("fails")
     assert deliver() == (0, 1)
@@ -353,8 +355,8 @@ def test_nothing_overtakes_what_a_channel_did_not_accept_while_it_was_away(told_
     assert webhook.in_order() == ["fails", "held for review", "works again"]
 
 
-def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(set_channels, outbox, webhook):
+    set_channels(webhook.url)
     webhook.status = 503
     keys = [f"digest {n}" for n in range(10)]
     for key in keys:
@@ -369,8 +371,8 @@ def test_a_channel_that_is_away_is_asked_twice_at_most_whatever_waits_for_it(tol
     assert webhook.in_order() == keys
 
 
-def test_messages_that_a_channel_never_accepts_come_after_the_others(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_messages_that_a_channel_never_accepts_come_after_the_others(set_channels, outbox, webhook):
+    set_channels(webhook.url)
     webhook.refused = {"too long", "too odd"}
     for key in ("too long", "too odd", "a", "b"):
         enqueue(key)
@@ -386,8 +388,10 @@ def test_messages_that_a_channel_never_accepts_come_after_the_others(told_to, ou
     assert [row["title"] for row in outbox.outbox() if row["status"] == "pending"] == ["too long", "too odd"]
 
 
-def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_receive(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, mailbox.url)
+def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_receive(
+    set_channels, outbox, webhook, mailbox
+):
+    set_channels(webhook.url, mailbox.url)
     webhook.status = 500
     enqueue("a")
     passes(outbox, 31 * 86_400)
@@ -401,8 +405,8 @@ def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_recei
     assert deliver() == (2, 0)
 
 
-def test_a_sender_that_was_too_slow_does_not_undo_that_another_delivered(told_to, outbox, webhook):
-    told_to(webhook.url)
+def test_a_sender_that_was_too_slow_does_not_undo_that_another_delivered(set_channels, outbox, webhook):
+    set_channels(webhook.url)
     enqueue("a")
     with disable_run_logger(), transaction() as connection:
         slow = notifications.lease(connection, steps.channel_ids())
@@ -415,8 +419,8 @@ def test_a_sender_that_was_too_slow_does_not_undo_that_another_delivered(told_to
     assert (row["status"], row["last_error"]) == ("sent", None)
 
 
-def test_a_message_that_was_accepted_too_late_is_sent_again_and_no_other_is(told_to, outbox, webhook, mailbox):
-    told_to(webhook.url, mailbox.url, timeout=0.5)
+def test_a_message_that_was_accepted_too_late_is_sent_again_and_no_other_is(set_channels, outbox, webhook, mailbox):
+    set_channels(webhook.url, mailbox.url, timeout=0.5)
     webhook.answering.clear()
     enqueue("a")
     assert deliver() == (1, 1)

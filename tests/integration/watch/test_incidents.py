@@ -14,7 +14,7 @@ from sqlalchemy import text
 from support.databases import Database
 from support.receivers import Webhook, a_webhook
 from support.settings import forget_settings
-from support.watchdog import IMPORT, Office
+from support.watchdog import IMPORT, DeployedJobs
 
 from db import incidents
 from db.engine import transaction
@@ -47,7 +47,7 @@ def write(path: Path, rows: list[list[str]]) -> str:
     return str(path)
 
 
-def heard(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
+def titles_after(webhook: Webhook, *act: Callable[[], Any]) -> list[str]:
     """The titles of the messages that these calls cause."""
     before = len(webhook.got)
     for each in act:
@@ -102,13 +102,13 @@ def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
 
     write(path, PEOPLE)
     good = path.read_bytes()
-    assert heard(webhook, run) == []
+    assert titles_after(webhook, run) == []
     write(path, NOBODY)
-    assert heard(webhook, run, run) == [f"import_crm_data {path} fails"]
+    assert titles_after(webhook, run, run) == [f"import_crm_data {path} fails"]
     path.write_bytes(good)
-    assert heard(webhook, run, run) == [f"import_crm_data {path} works again"]
+    assert titles_after(webhook, run, run) == [f"import_crm_data {path} works again"]
     write(path, [*NOBODY, ["blue", "5"]])
-    assert heard(webhook, run) == [f"import_crm_data {path} fails"], "another incident"
+    assert titles_after(webhook, run) == [f"import_crm_data {path} fails"], "another incident"
     assert "failed 2 times" in next(each["message"] for each in webhook.got if "again" in each["title"])
 
 
@@ -119,10 +119,10 @@ def test_a_path_through_a_parent_directory_is_one_subject(
     (tmp_path / "jobs").mkdir()
     write(tmp_path / "bad.xlsx", NOBODY)
     path = f"{tmp_path}/jobs/../bad.xlsx"
-    titles = heard(webhook, lambda: import_crm_data(path, return_state=True))
+    titles = titles_after(webhook, lambda: import_crm_data(path, return_state=True))
     assert titles == [f"import_crm_data {path} fails"]
     write(tmp_path / "bad.xlsx", PEOPLE)
-    titles = heard(webhook, lambda: import_crm_data(path, return_state=True))
+    titles = titles_after(webhook, lambda: import_crm_data(path, return_state=True))
     assert titles == [f"import_crm_data {path} works again"]
 
 
@@ -133,9 +133,9 @@ def test_each_file_of_a_pattern_is_reported_separately(webhook: Webhook, prefect
     def run() -> Any:
         return import_crm_data(str(tmp_path / "*.xlsx"), return_state=True)
 
-    assert heard(webhook, run, run) == [f"import_crm_data {bad} fails"]
+    assert titles_after(webhook, run, run) == [f"import_crm_data {bad} fails"]
     worse = write(tmp_path / "c.xlsx", [["Colour"], ["green"]])
-    assert heard(webhook, run, run) == [f"import_crm_data {worse} fails"]
+    assert titles_after(webhook, run, run) == [f"import_crm_data {worse} fails"]
 
 
 def test_a_preview_and_a_mistyped_address_raise_no_alert(
@@ -152,14 +152,14 @@ def test_a_workbook_that_the_schedule_does_not_find_is_reported(
     webhook: Webhook, database: str, prefect_server: None, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone.xlsx"
-    office = Office(Database(database), webhook, tmp_path)
-    deployment = office.deploy(IMPORT, {"workbook": str(gone)})
+    site = DeployedJobs(Database(database), webhook, tmp_path)
+    deployment = site.deploy(IMPORT, {"workbook": str(gone)})
     for _ in range(2):
-        run = office.slot(deployment, ago=timedelta(0))
+        run = site.slot(deployment, ago=timedelta(0))
         state: Any = run_flow(import_crm_data, flow_run=run, parameters={"workbook": str(gone)}, return_type="state")
         assert state.is_failed()
-    assert office.heard() == [f"import_crm_data {gone} fails"]
-    office.close()
+    assert site.titles() == [f"import_crm_data {gone} fails"]
+    site.close()
 
 
 def test_a_bug_is_reported_and_keeps_its_traceback(
@@ -180,8 +180,8 @@ def test_a_bug_is_reported_and_keeps_its_traceback(
 def test_a_bug_with_one_file_does_not_stop_the_import_of_the_others(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    books = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]
-    faulty = books[1]
+    workbooks = [write(tmp_path / f"{name}.xlsx", [PEOPLE[0], [name, "Ann", "Lee", ""]]) for name in "abc"]
+    faulty = workbooks[1]
     stage_workbook = steps.stage_workbook
 
     def fault(copy: Copy, *how: Any) -> Any:

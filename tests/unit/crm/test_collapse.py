@@ -10,8 +10,8 @@ NUMBERS = [str(1000 + n) for n in range(20)]
 
 
 def refusal(*columns: tuple[str, list[str]], fields: tuple[str, ...] = ("organization",)) -> str:
-    told = [(heading, 20, values) for heading, values in columns]
-    return find_collapse(told, 20, 10, fields, "ui") or ""
+    given = [(heading, 20, values) for heading, values in columns]
+    return find_collapse(given, 20, 10, fields, "ui") or ""
 
 
 @pytest.mark.parametrize("dates", [DATES, ["2024-05-01"], ["May 5, 2024"], NUMBERS, ["https://x.org/1"], ["50 %"]])
@@ -33,8 +33,8 @@ def test_where_names_are_whole_no_column_is_taken_for_one() -> None:
 
 
 def test_an_id_is_an_external_id_of_a_system() -> None:
-    told = refusal(("Account ID", NUMBERS))
-    assert 'columns={"Account ID": "external_id"} system="name"' in told
+    message = refusal(("Account ID", NUMBERS))
+    assert 'columns={"Account ID": "external_id"} system="name"' in message
     command = find_collapse([("Account ID", 20, NUMBERS)], 20, 10, (), "command line") or ""
     assert "--column 'Account ID=external_id' --system NAME" in command
 

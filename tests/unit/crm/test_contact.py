@@ -108,8 +108,8 @@ def test_a_cell_that_cannot_be_stored_is_rejected_and_not_cut(field: str, cell: 
 
 
 def test_notes_may_be_long_but_not_endless() -> None:
-    told = problems({"organization": "A", "notes": "x" * (NOTE_LENGTH + 1)})["notes"]
-    assert told.startswith("has 1,000,001 characters")
+    reason = problems({"organization": "A", "notes": "x" * (NOTE_LENGTH + 1)})["notes"]
+    assert reason.startswith("has 1,000,001 characters")
     assert stage_cells({"organization": "A", "notes": "x" * 40_000})["notes"] == "x" * 40_000
 
 

@@ -201,7 +201,7 @@ def test_russian_that_was_taken_for_another_encoding_is_refused(tmp_path: Path) 
     twice = "Иван,Петров".encode().decode("cp1251", "ignore")
     path = tmp_path / "list.csv"
     path.write_text(f"First Name,Last Name,Email\n{twice},i@x.org\n")
-    said: ReadResult = read(path)
-    assert "decoded as Windows-1251" in said.refused
+    result: ReadResult = read(path)
+    assert "decoded as Windows-1251" in result.refused
     path.write_text("First Name,Last Name,Email\nРСФСР,Рыбаков,i@x.org\nСССР,Ржевский,b@x.org\n")
     assert len(read(path).rows) == 2

@@ -1,4 +1,4 @@
-"""Which row of a sheet is taken for its headings, and what a sheet without any is told."""
+"""Which row of a sheet is taken for its headings, and the message about a sheet without any."""
 
 import pytest
 

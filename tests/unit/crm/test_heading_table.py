@@ -9,7 +9,7 @@ from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.table import HeadingTableError, read_table
 
 
-def taken(headings, overrides=None, system=None):
+def fields_of(headings, overrides=None, system=None):
     """Field -> heading of the column that takes it."""
     mapping = map_columns(headings, overrides, system=system)
     return {field: mapping.headings[column] for column, field in mapping.fields.items()}
@@ -135,8 +135,8 @@ PLACES = ("first_name", "last_name", "organization", "email", "phone", "street",
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_list_in_a_language_is_understood_wholly(language):
     headings = LANGUAGES[language]
-    assert taken(headings) == dict(zip(PLACES, headings, strict=True))
-    assert taken(headings[::-1]) == dict(zip(PLACES, headings, strict=True))
+    assert fields_of(headings) == dict(zip(PLACES, headings, strict=True))
+    assert fields_of(headings[::-1]) == dict(zip(PLACES, headings, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -163,40 +163,43 @@ def test_a_whole_name_is_split_as_its_language_writes_it(heading, last_first):
 @pytest.mark.parametrize(("heading", "alike"), [("पिता", "पता"), ("पति", "पता"), ("จังหวัด", "ที่อยู่")])
 def test_vowel_signs_make_another_word(heading, alike):
     """Father and husband are no address; remarks and marks change nothing of it."""
-    assert taken(["ईमेल", heading, f"{alike} *"]) == {"email": "ईमेल", "street": f"{alike} *"}
+    assert fields_of(["ईमेल", heading, f"{alike} *"]) == {"email": "ईमेल", "street": f"{alike} *"}
 
 
 def test_a_word_that_is_two_things_goes_by_the_language_of_the_other_headings():
-    polish, slovene = taken(["Imię", "Nazwisko", "Kraj", "Telefon"]), taken(["Ime", "Priimek", "Kraj", "Telefon"])
+    polish, slovene = (
+        fields_of(["Imię", "Nazwisko", "Kraj", "Telefon"]),
+        fields_of(["Ime", "Priimek", "Kraj", "Telefon"]),
+    )
     assert (polish["country"], slovene["city"]) == ("Kraj", "Kraj")
-    assert taken(["Email", "By"]) == {"email": "Email"}
-    assert taken(["Email", "Ad", "Not", "Gate", "Grad"]) == {"email": "Email"}
+    assert fields_of(["Email", "By"]) == {"email": "Email"}
+    assert fields_of(["Email", "Ad", "Not", "Gate", "Grad"]) == {"email": "Email"}
 
 
 def test_a_whole_name_beside_a_first_name_is_the_last_name_where_the_language_has_it_so():
-    assert taken(["Nume", "Prenume"]) == {"last_name": "Nume", "first_name": "Prenume"}
-    assert taken(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
+    assert fields_of(["Nume", "Prenume"]) == {"last_name": "Nume", "first_name": "Prenume"}
+    assert fields_of(["Név", "Keresztnév"]) == {"last_name": "Név", "first_name": "Keresztnév"}
     with pytest.raises(HeadingsError, match='"Navn"') as error:
         map_columns(["Navn", "Fornavn"])
     assert error.value.codes == ("name_or_last_name",)
 
 
 def test_parts_of_a_name_marked_by_a_remark_are_these_parts():
-    assert taken(["Name (first)", "Name (last)"]) == {"first_name": "Name (first)", "last_name": "Name (last)"}
-    assert taken(["Contact Name (maiden)", "Email"]) == {"email": "Email"}
+    assert fields_of(["Name (first)", "Name (last)"]) == {"first_name": "Name (first)", "last_name": "Name (last)"}
+    assert fields_of(["Contact Name (maiden)", "Email"]) == {"email": "Email"}
 
 
 def test_letters_typed_without_their_marks_are_the_same():
-    assert taken(["ADI SOYADI", "SIRKET", "Ulke"]) == {
+    assert fields_of(["ADI SOYADI", "SIRKET", "Ulke"]) == {
         "full_name": "ADI SOYADI",
         "organization": "SIRKET",
         "country": "Ulke",
     }
-    assert taken(["Imie", "Nazwisko", "Telefon sluzbowy"])["phone"] == "Telefon sluzbowy"
+    assert fields_of(["Imie", "Nazwisko", "Telefon sluzbowy"])["phone"] == "Telefon sluzbowy"
 
 
 def test_a_bulgarian_middle_name_is_no_second_last_name():
-    assert taken(["Име", "Презиме", "Фамилия"]) == {"first_name": "Име", "last_name": "Фамилия"}
+    assert fields_of(["Име", "Презиме", "Фамилия"]) == {"first_name": "Име", "last_name": "Фамилия"}
 
 
 # --- remarks and marks
@@ -255,8 +258,8 @@ def test_of_two_columns_the_one_without_a_remark_takes_the_field_then_the_first(
 
 
 def test_telephones_of_home_and_work_do_not_stop_an_import():
-    assert taken(["Name", "Phone (Home)", "Phone (Work)"])["phone"] == "Phone (Work)"
-    assert taken(["Name", "Rufnummer (abends)", "Rufnummer (Büro)"])["phone"] == "Rufnummer (Büro)"
+    assert fields_of(["Name", "Phone (Home)", "Phone (Work)"])["phone"] == "Phone (Work)"
+    assert fields_of(["Name", "Rufnummer (abends)", "Rufnummer (Büro)"])["phone"] == "Rufnummer (Büro)"
 
 
 # --- ids
@@ -309,20 +312,20 @@ def test_headings_of_two_products_show_none():
 
 def test_the_user_says_the_system():
     headings = ["Record ID", "First Name", "Last Name", "Email"]
-    assert taken(headings, system="HubSpot")["external_id"] == "Record ID"
+    assert fields_of(headings, system="HubSpot")["external_id"] == "Record ID"
     assert map_columns(headings, system=" HubSpot ").system == "hubspot"
     assert map_columns(headings, system="Dynamics 365").system == "dynamics"
     own = map_columns(headings, system="HubSpot  Europe")
     assert own.system == "hubspot europe"
     assert own.fields[0] == "external_id"
-    assert taken(headings, system="SAP")["external_id"] == "Record ID"
+    assert fields_of(headings, system="SAP")["external_id"] == "Record ID"
     assert map_columns(headings, system="  ").system is None
 
 
 def test_of_a_system_that_the_user_says_the_one_column_called_an_id_is_the_id():
     pipedrive = ["Name", "ID", "Email", "Organization", "Organization ID"]
-    assert taken(pipedrive, system="pipedrive")["external_id"] == "ID"
-    assert taken(["Company ID", "Company", "City"], system="SAP")["external_id"] == "Company ID"
+    assert fields_of(pipedrive, system="pipedrive")["external_id"] == "ID"
+    assert fields_of(["Company ID", "Company", "City"], system="SAP")["external_id"] == "Company ID"
     two = map_columns(["Customer No.", "Member ID", "Name", "Email"], system="SAP")
     assert "external_id" not in two.fields.values()
     assert two.unused_ids == ("Customer No.", "Member ID")
@@ -351,11 +354,11 @@ def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
 
 def test_the_id_of_a_company_is_no_ones_where_people_are_listed():
     people = ["Account ID", "Last Name", "Email", "Mailing Street", "Mailing City"]
-    assert taken(people, system="salesforce") == {
+    assert fields_of(people, system="salesforce") == {
         "last_name": "Last Name", "email": "Email", "street": "Mailing Street", "city": "Mailing City",
     }  # fmt: skip
     contacts = ["Contact", "Email", "Address 1: Street 1", "Address 1: ZIP/Postal Code"]
-    assert taken(contacts)["full_name"] == "Contact"
+    assert fields_of(contacts)["full_name"] == "Contact"
 
 
 def test_the_ids_of_deals_are_no_ids_of_people():

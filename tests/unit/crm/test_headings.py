@@ -25,7 +25,7 @@ EXPORTS = {
 }
 
 
-def taken(headings, overrides=None):
+def fields_of(headings, overrides=None):
     """Field -> heading of the column that takes it."""
     mapping = map_columns(headings, overrides)
     return {field: mapping.headings[column] for column, field in mapping.fields.items()}
@@ -34,7 +34,7 @@ def taken(headings, overrides=None):
 @pytest.mark.parametrize("product", EXPORTS)
 def test_a_real_export_is_mapped_and_nothing_of_it_is_lost(product):
     headings, expected = EXPORTS[product]
-    assert taken(headings) == expected
+    assert fields_of(headings) == expected
     mapping = map_columns(headings)
     assert sorted([*mapping.fields, *mapping.extra]) == list(range(len(headings)))
     assert len(set(mapping.extra.values())) == len(mapping.extra)
@@ -53,7 +53,7 @@ def test_the_docs_say_which_headings_of_a_product_are_known(product):
 def test_the_order_of_columns_does_not_matter(product):
     headings, expected = EXPORTS[product]
     shuffled = random.Random(7).sample(headings, len(headings))
-    assert taken(shuffled) == expected
+    assert fields_of(shuffled) == expected
 
 
 @pytest.mark.parametrize("product", EXPORTS)
@@ -121,14 +121,14 @@ def test_accents_and_case_do_not_matter_but_japanese_voicing_marks_do():
     ],
 )
 def test_a_bare_name_is_read_beside_its_neighbours(headings, expected):
-    assert taken(headings) == expected
+    assert fields_of(headings) == expected
 
 
 def test_a_name_with_two_meanings_is_an_error_that_an_override_solves():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Name", "First Name", "Email"])
     assert error.value.codes == ("name_or_last_name",)
-    settled = taken(["Name", "First Name", "Email"], {"Name": "last_name"})
+    settled = fields_of(["Name", "First Name", "Email"], {"Name": "last_name"})
     assert settled == {"last_name": "Name", "first_name": "First Name", "email": "Email"}
 
 
@@ -223,14 +223,14 @@ def test_headings_that_identify_nothing_are_listed_with_what_to_do():
     text = str(error.value)
     for part in ('A "Phone"', 'B "City"', 'C "Column C"', 'D "Kunde"', "columns={", *FIELDS, "organization"):
         assert part in text
-    assert taken(["Phone", "City", None, "Kunde"], {"kunde ": "Organization"})["organization"] == "Kunde"
+    assert fields_of(["Phone", "City", None, "Kunde"], {"kunde ": "Organization"})["organization"] == "Kunde"
 
 
 @pytest.mark.parametrize("headings", [["First Name", "Phone"], ["Mobile", "Vorname"], ["Given Name", "City", "Tel."]])
 def test_a_first_name_and_a_number_suffice(headings):
     sheet = [(1, ["My list"]), (2, headings), (3, ["Ann", "0301234567"]), (4, ["Bob", "0307654321"])]
     assert find_headings(sheet) == 2
-    assert {"first_name", "phone"} <= taken(headings).keys()
+    assert {"first_name", "phone"} <= fields_of(headings).keys()
 
 
 @pytest.mark.parametrize("headings", [["First Name", "City"], ["Phone", "City"], ["First Name"]])
@@ -261,7 +261,7 @@ def test_two_overrides_for_one_field_or_one_column_are_errors():
 
 
 def test_an_override_beats_every_alias():
-    assert taken(["Email", "Kontakt", "Last Name"], {"Kontakt": "email"}) == {
+    assert fields_of(["Email", "Kontakt", "Last Name"], {"Kontakt": "email"}) == {
         "email": "Kontakt",
         "last_name": "Last Name",
     }

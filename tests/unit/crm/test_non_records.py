@@ -140,8 +140,8 @@ def test_a_ditto_mark_is_a_fault_of_its_cell(mark: str) -> None:
 def test_a_footer_of_a_text_file_is_a_remark(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text("Company,City,Phone\nAcme,Bonn,0228 1111111\nConfidential Information - Do Not Distribute\n")
-    said = read(path)
-    [[heading, value, reason]] = said.problems[1]
+    result = read(path)
+    [[heading, value, reason]] = result.problems[1]
     assert (heading, value, "remark" in reason) == (None, None, True)
 
 
@@ -167,12 +167,12 @@ def test_rows_that_look_blank_are_blank(tmp_path: Path) -> None:
             [["Name", "City", "Speaks"], ["Ann Lee", "Ulm", False], *lines, ["Bob Ray", "Bonn"]]
         ):
             sheet.write_row(number, 0, row)
-    said = read(path)
-    assert [(row["row_number"], row["last_name"], row["extra"]) for row in said.rows if not row["problems"]] == [
+    result = read(path)
+    assert [(row["row_number"], row["last_name"], row["extra"]) for row in result.rows if not row["problems"]] == [
         ("2", "Lee", {"Speaks": "FALSE"}),
         ("8", "Ray", {}),
     ]
-    assert [row["row_number"] for row in said.rows if row["problems"]] == ["6", "7"]
+    assert [row["row_number"] for row in result.rows if row["problems"]] == ["6", "7"]
 
 
 @pytest.mark.parametrize("name", ["0", "(null)", "TBC"])

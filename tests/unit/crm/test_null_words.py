@@ -22,13 +22,13 @@ def test_words_for_nothing_are_blank_and_counted(suffix: str, tmp_path: Path) ->
         csv(path, "\n".join(map(",".join, [HEADINGS, *ROWS])))
     else:
         workbook(path, [HEADINGS, *ROWS])
-    said = read(path)
-    found = [(row["organization"], row["first_name"], row["last_name"], row["city"]) for row in said.rows]
+    result = read(path)
+    found = [(row["organization"], row["first_name"], row["last_name"], row["city"]) for row in result.rows]
     assert found[:3] == [(None, "Ann", "Lee", None), ("Acme", None, "Null", None), ("Beta", "Nan", "None", None)]
-    assert [row["extra"] for row in said.rows[:3]] == [{}, {"Shoe": "12"}, {}]
-    assert "identifies nobody" in said.rows[3]["problems"][0][2]
-    assert dict(said.rows[3]["raw"])["Last Name"] == "<none>"  # what the file says
-    assert any("blank cells (15, in columns A, B, C, D, E, F)" in each for each in said.assumptions)
+    assert [row["extra"] for row in result.rows[:3]] == [{}, {"Shoe": "12"}, {}]
+    assert "identifies nobody" in result.rows[3]["problems"][0][2]
+    assert dict(result.rows[3]["raw"])["Last Name"] == "<none>"  # what the file says
+    assert any("blank cells (15, in columns A, B, C, D, E, F)" in each for each in result.assumptions)
 
 
 @pytest.mark.parametrize("name", ["Null", "Nan", "NAN", "Na", "Blank", "Empty", "Missing", "(Nana)"])
@@ -47,8 +47,8 @@ def test_words_for_nothing_are_blank_in_every_field(field: str, word: str) -> No
 
 
 def test_nothing_is_reported_of_a_column_that_is_ignored(tmp_path: Path) -> None:
-    said = read(csv(tmp_path / "a.csv", "Last Name,Shoe\nLee,(null)\nRay,NaN\n"), columns={"Shoe": "ignore"})
-    assert said.assumptions == []
+    result = read(csv(tmp_path / "a.csv", "Last Name,Shoe\nLee,(null)\nRay,NaN\n"), columns={"Shoe": "ignore"})
+    assert result.assumptions == []
 
 
 @pytest.mark.parametrize("word", ["0,", ", n/a", " TBC ,", "Unknown,", "-,", ",", " , "])
@@ -84,11 +84,11 @@ def test_what_is_kept_beside_the_fields_and_the_country_code_of_namibia_stay() -
 
 
 def test_dashes_are_counted_and_reported_and_people_arrive(tmp_path: Path) -> None:
-    said = read(csv(tmp_path / "a.csv", "Name,Email,Phone\nAnn Lee,ann@x.org,-\nBob Ray,n/a,030 999888\nN/A,-,-\n"))
-    found = [(row["last_name"], row["email"], row["phone"]) for row in said.rows]
+    result = read(csv(tmp_path / "a.csv", "Name,Email,Phone\nAnn Lee,ann@x.org,-\nBob Ray,n/a,030 999888\nN/A,-,-\n"))
+    found = [(row["last_name"], row["email"], row["phone"]) for row in result.rows]
     assert found == [("Lee", "ann@x.org", None), ("Ray", None, "030 999888"), (None, None, None)]
-    assert said.rows[2]["problems"]
-    assert any("blank cells (5, in columns A, B, C)" in each for each in said.assumptions)
+    assert result.rows[2]["problems"]
+    assert any("blank cells (5, in columns A, B, C)" in each for each in result.assumptions)
 
 
 def test_firms_without_a_name_have_none_and_are_not_one_firm() -> None:

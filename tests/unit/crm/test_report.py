@@ -14,7 +14,7 @@ from tasks.crm.report_parts import PARTS, fill_rates
 from tasks.crm.reporting import reports_as_text
 from tasks.markdown import markdown_table
 
-BOOKS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
+COUNTS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -32,7 +32,7 @@ HOSTILE = (
 
 def report(text: str) -> ImportReport:
     return ImportReport(
-        import_id=7, workbook=f"/in/{text}", sha256="0" * 64, sheet=text, heading_row=1, preview=False, **BOOKS,
+        import_id=7, workbook=f"/in/{text}", sha256="0" * 64, sheet=text, heading_row=1, preview=False, **COUNTS,
         fields={"full_name": text}, extra=[text], filled={"full_name": 1, text: 1, "last_name": 1},
         reject_reasons=[(text, text, 1)],
         duplicates=[{"sheet": text, "row": 2, "of_sheet": text, "of_row": 3, "differs": ["email"]}],
@@ -59,9 +59,9 @@ def test_no_text_of_a_workbook_becomes_markup_or_a_line_or_a_cell_of_its_own(tex
 
 @pytest.mark.parametrize("heading", ["full_name", "R&D *", "<Firma> [1]", r"a\_b", "&lt;", "Tel|Fax"])
 def test_a_heading_can_be_copied_from_the_terminal_and_stays_harmless_on_the_page(heading: str) -> None:
-    told = report(heading)
-    assert f"| {heading} |" in reports_as_text([told.model_dump(mode="json")])
-    assert f"| {safe(heading)} |" in markdown(told)
+    made = report(heading)
+    assert f"| {heading} |" in reports_as_text([made.model_dump(mode="json")])
+    assert f"| {safe(heading)} |" in markdown(made)
     assert safe(heading) != heading
 
 
@@ -94,10 +94,10 @@ def test_texts_that_look_like_missing_values_or_numbers_stay_texts() -> None:
 
 
 def test_fill_rates_are_of_the_accepted_rows() -> None:
-    books = {"rows": 9, "inserted": 8, "updated": 0, "unchanged": 0, "duplicate": 0, "rejected": 1}
+    counts = {"rows": 9, "inserted": 8, "updated": 0, "unchanged": 0, "duplicate": 0, "rejected": 1}
     one = report("x").model_copy(
         update={
-            **books,
+            **counts,
             "fields": {"full_name": "Name", "email": "Mail"},
             "filled": {"first_name": 2, "last_name": 6},
             "extra": ["Zip", "Fax"],
@@ -116,9 +116,9 @@ def test_fill_rates_are_of_the_accepted_rows() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"email": "Mail"}])
 def test_an_import_of_no_rows_has_a_report(fields: dict[str, str]) -> None:
-    books = dict.fromkeys(BOOKS, 0)
+    counts = dict.fromkeys(COUNTS, 0)
     lists: dict[str, object] = {"extra": [], "filled": {}, "reject_reasons": [], "duplicates": [], "shared_emails": []}
-    shown = markdown(report("x").model_copy(update={**books, **lists, "fields": fields}))
+    shown = markdown(report("x").model_copy(update={**counts, **lists, "fields": fields}))
     assert "| 0 | 0 | 0 | 0 | 0 | 0 |" in shown
     assert [line for line in shown.splitlines() if line.startswith("## ")] == ["## Columns"]
 
@@ -137,8 +137,8 @@ def test_repeated_rows_name_both_rows_whatever_the_sheet_is_called() -> None:
 
 
 def test_the_line_shows_what_is_above_the_headings_and_what_is_hidden() -> None:
-    told = {"above": 1, "hidden_rows": 1, "hidden_columns": 2}
-    assert remarks(report("x").model_copy(update=told), "ui") == [
+    layout = {"above": 1, "hidden_rows": 1, "hidden_columns": 2}
+    assert remarks(report("x").model_copy(update=layout), "ui") == [
         "left out above the headings: 1 row",
         "read like the others: 1 hidden row and 2 hidden columns",
     ]

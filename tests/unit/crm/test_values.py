@@ -107,8 +107,8 @@ def test_marks_before_a_number_are_left_out_and_remarks_beside_it_stay(cell: str
 
 
 def test_a_number_with_decimals_in_a_workbook_is_no_telephone_number(tmp_path: Path) -> None:
-    said = read(workbook(tmp_path / "a.xlsx", [["Name", "Email", "Phone"], ["Ann Lee", "a@x.org", 123456.789]]))
-    assert "is a fraction" in said.problems[0][0][2]
+    result = read(workbook(tmp_path / "a.xlsx", [["Name", "Email", "Phone"], ["Ann Lee", "a@x.org", 123456.789]]))
+    assert "is a fraction" in result.problems[0][0][2]
 
 
 # --- e-mail addresses

@@ -1,4 +1,4 @@
-"""What is told of two sets of missions, and in which order."""
+"""The differences between two sets of missions, and their order."""
 
 from datetime import UTC, datetime, timedelta
 

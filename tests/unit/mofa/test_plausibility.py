@@ -133,9 +133,9 @@ def test_every_threshold_gives_its_reason():
 
 def test_one_value_on_all_missions_holds_the_set_unless_it_was_accepted_before_or_the_source_allows_it():
     before, same = missions(20, email=lambda n: f"{n}@a.example"), missions(20, email="all@a.example")
-    said = "The field email is the same on all 20 missions that fill it."
-    assert said in reasons(before, same)
-    assert reasons({}, same) == [said]
+    reason = "The field email is the same on all 20 missions that fill it."
+    assert reason in reasons(before, same)
+    assert reasons({}, same) == [reason]
     assert reasons({}, missions(9, email="all@a.example")) == []
     assert find_anomalies({}, same, highest=0, proven=True, may_be_same={"email"}) == []
     assert reasons(same, same) == []

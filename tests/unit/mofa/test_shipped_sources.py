@@ -205,7 +205,7 @@ def test_the_country_of_an_embassy_is_in_its_name(name, country):
 
 
 @pytest.mark.parametrize(
-    ("mission", "said"),
+    ("mission", "words"),
     [
         ("<h3>大使館</h3><h4>Embassy of X</h4><p>〒108-0074 東京都</p>", "phone: nothing was found"),
         ("<h3>大使館</h3><h4>Embassy of X</h4><p>〒108-0074 電話 1</p>", "address: the pattern"),
@@ -215,10 +215,10 @@ def test_the_country_of_an_embassy_is_in_its_name(name, country):
         ("<h3>大使館</h3><h4>Embassy of X</h4><p>〒108-0074 東京都 電話 1 電話 2</p>", "expected once, found 2"),
     ],
 )
-def test_one_mission_of_japan_that_does_not_fit_is_unreadable_and_the_others_are_read(mission, said):
+def test_one_mission_of_japan_that_does_not_fit_is_unreadable_and_the_others_are_read(mission, words):
     found = japan.parse(japan_page(mission, JAPANESE[1]))
     assert [type(each) for each in found] == [Unreadable, Embassy]
-    assert said in found[0].reason
+    assert words in found[0].reason
     assert found[0].key == "embassy-of-x/大使館"
 
 

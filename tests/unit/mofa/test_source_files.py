@@ -19,7 +19,7 @@ from tasks.mofa.source_file import SourceFileError
 
 
 @pytest.mark.parametrize(
-    ("replacement", "said"),
+    ("replacement", "words"),
     [
         (('title = "Example"', ""), "title is missing: write it"),
         (("[fields]", "[fields]\ncolour = 3"), "fields.colour: input should be"),
@@ -48,8 +48,8 @@ from tasks.mofa.source_file import SourceFileError
         (("[start]", "[start"), "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name_and_the_key(source, replacement, said):
-    with pytest.raises(SourceFileError, match=rf"(?s)^example\.toml.*{re.escape(said)}"):
+def test_a_wrong_file_is_refused_with_its_name_and_the_key(source, replacement, words):
+    with pytest.raises(SourceFileError, match=rf"(?s)^example\.toml.*{re.escape(words)}"):
         source(TABLE, replacement)
 
 

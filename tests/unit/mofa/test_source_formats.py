@@ -49,7 +49,7 @@ def test_json_is_found_in_a_script_of_a_page(source):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "words"),
     [
         ("{}", "an empty JSON object"),
         ("[]", "were expected, found none"),
@@ -59,8 +59,8 @@ def test_json_is_found_in_a_script_of_a_page(source):
         ('{"countries": [', "JSON was expected"),
     ],
 )
-def test_json_that_is_no_list_of_missions_raises(source, text, said):
-    with pytest.raises(PageError, match=said):
+def test_json_that_is_no_list_of_missions_raises(source, text, words):
+    with pytest.raises(PageError, match=words):
         source(JSON).parse(Page(HOME, text))
 
 

@@ -111,8 +111,8 @@ def test_every_filled_field_of_govuk_arrives(day):
     assert filled("city") == sum(bool(each["address"]["adr"]["locality"].strip(" -")) for each in raw)
     hours = [re.sub(r"<[^>]*>|&nbsp;|\s", "", each["details"]["access_and_opening_times"] or "") for each in raw]
     assert filled("opening_hours") == sum(map(bool, hours))
-    told = [[*(each["number"] for each in row["contact_numbers"]), row["details"]["email"]] for row in raw]
-    reached = sum(any(each.strip() not in {"", "N/A"} for each in row) for row in told)
+    values_of = [[*(each["number"] for each in row["contact_numbers"]), row["details"]["email"]] for row in raw]
+    reached = sum(any(each.strip() not in {"", "N/A"} for each in row) for row in values_of)
     assert sum(bool(each.phone or each.fax or each.email) for each in parsed) == reached
 
 
@@ -156,7 +156,7 @@ def test_numbers_and_mailboxes_of_govuk_changed_where_the_raw_files_say():
     def raw_contacts(raw):
         return raw["details"]["email"], [(each["label"], each["number"]) for each in raw["contact_numbers"]]
 
-    def told(raw):
+    def values_of(raw):
         text = f"{raw['details']['email']} ; " + " ; ".join(each["number"] for each in raw["contact_numbers"])
         numbers = (each["number"].replace("(0)", "") for each in raw["contact_numbers"])  # dialled inside only
         digits = sorted(re.sub(r"\D", "", each) for each in numbers)
@@ -168,7 +168,7 @@ def test_numbers_and_mailboxes_of_govuk_changed_where_the_raw_files_say():
         if raw_contacts(old) == raw_contacts(new):
             same += 1
             assert not seen
-        if told(old) != told(new):
+        if values_of(old) != values_of(new):
             changed += 1
             assert seen
     assert same > 350
@@ -219,15 +219,15 @@ def organisations(**changes):
 
 @needs_data
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({"format": "Bakery"}, "results.0.offices.main.format"),
         ({"contact_numbers": "none"}, "contact_numbers: Input should be a valid list"),
         ({"total": 2}, "2 results were expected .of 2., found 1"),
     ],
 )
-def test_a_page_of_govuk_that_does_not_fit_raises_and_names_the_page(changes, said):
-    with pytest.raises(PageError, match=r"^https://www.gov.uk/api/world-locations/albania/organisations: .*" + said):
+def test_a_page_of_govuk_that_does_not_fit_raises_and_names_the_page(changes, words):
+    with pytest.raises(PageError, match=r"^https://www.gov.uk/api/world-locations/albania/organisations: .*" + words):
         govuk.parse(organisations(**changes))
 
 
@@ -239,16 +239,16 @@ def test_an_office_of_a_type_that_is_not_known_is_kept_with_the_word():
 
 @needs_data
 @pytest.mark.parametrize(
-    ("changes", "said", "key"),
+    ("changes", "words", "key"),
     [
         ({"web_url": "https://www.gov.uk/elsewhere"}, "an address …/world/organisations/…", None),
         ({"title": " "}, "name ", "british-embassy-tirana/british-embassy"),
     ],
 )
-def test_one_office_of_govuk_that_does_not_fit_is_unreadable_and_the_others_are_read(changes, said, key):
+def test_one_office_of_govuk_that_does_not_fit_is_unreadable_and_the_others_are_read(changes, words, key):
     wrong, *others = govuk.parse(organisations(**changes))
     assert isinstance(wrong, Unreadable)
-    assert said in wrong.reason
+    assert words in wrong.reason
     assert wrong.key == key
     assert all(isinstance(each, Embassy) for each in others)
 
@@ -319,7 +319,7 @@ def test_todays_route_of_govuk_leads_from_the_search_page_by_page_to_every_organ
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "words"),
     [
         ({"total": 0, "results": []}, "organisations were expected"),
         ({"total": 9, "results": []}, "none of 9 are shown"),
@@ -327,8 +327,8 @@ def test_todays_route_of_govuk_leads_from_the_search_page_by_page_to_every_organ
         ({"results": []}, "total: Field required"),
     ],
 )
-def test_a_search_of_govuk_that_finds_nothing_or_leads_away_raises(content, said):
-    with pytest.raises(PageError, match=said):
+def test_a_search_of_govuk_that_finds_nothing_or_leads_away_raises(content, words):
+    with pytest.raises(PageError, match=words):
         govuk.follow(Page(govuk.routes[0].start[0], json.dumps(content)))
 
 
@@ -419,19 +419,19 @@ def test_a_small_page_of_mid_ru():
 
 
 @pytest.mark.parametrize(
-    ("replacement", "said"),
+    ("replacement", "words"),
     [
         (("countrycontact", "land"), "missions .* were expected, found none"),
         (("<table><tr><td><h3>", "<p><h3>"), "missions .* were expected, found none"),
     ],
 )
-def test_a_page_of_mid_ru_in_another_layout_raises(replacement, said):
-    with pytest.raises(PageError, match=said):
+def test_a_page_of_mid_ru_in_another_layout_raises(replacement, words):
+    with pytest.raises(PageError, match=words):
         russia.parse(russian(replacement))
 
 
 @pytest.mark.parametrize(
-    ("replacement", "said", "key"),
+    ("replacement", "words", "key"),
     [
         (('class="country"', 'class="name"'), "country: nothing was found", None),
         (("Австрия", " "), "country: nothing was found", None),
@@ -442,10 +442,10 @@ def test_a_page_of_mid_ru_in_another_layout_raises(replacement, said):
         (("<td>712-1229</td>", ""), "a row of label and value was expected, found 1", "австрия/посольство-в-вене"),
     ],
 )
-def test_a_mission_of_mid_ru_that_does_not_fit_is_unreadable(replacement, said, key):
+def test_a_mission_of_mid_ru_that_does_not_fit_is_unreadable(replacement, words, key):
     (mission,) = russia.parse(russian(replacement))
     assert isinstance(mission, Unreadable)
-    assert said in mission.reason
+    assert words in mission.reason
     assert mission.key == key
 
 

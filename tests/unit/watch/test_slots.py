@@ -97,10 +97,10 @@ def test_only_the_last_slot_counts() -> None:
 
 
 def test_a_success_by_hand_replaces_the_slot_if_it_did_the_same() -> None:
-    by_hand = {"scheduled": False, "at": MINUTE}
-    assert lost(run("CRASHED"), run("COMPLETED", **by_hand)) is None
-    assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **by_hand)) is not None
-    assert lost(run("CRASHED"), run("COMPLETED", "Skipped", **by_hand)) is not None
+    manual = {"scheduled": False, "at": MINUTE}
+    assert lost(run("CRASHED"), run("COMPLETED", **manual)) is None
+    assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **manual)) is not None
+    assert lost(run("CRASHED"), run("COMPLETED", "Skipped", **manual)) is not None
 
 
 def test_a_job_without_a_slot_yet_has_lost_nothing() -> None:

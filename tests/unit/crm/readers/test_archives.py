@@ -65,8 +65,8 @@ def test_a_gz_is_read_and_named_by_what_is_inside(tmp_path: Path) -> None:
 
 
 def test_several_files_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
-    said = refusal(zipped(tmp_path / "a.zip", {"one.csv": CSV, "two.csv": CSV}))
-    assert "2 files (one.csv, two.csv)" in said
+    message = refusal(zipped(tmp_path / "a.zip", {"one.csv": CSV, "two.csv": CSV}))
+    assert "2 files (one.csv, two.csv)" in message
     assert "nothing in it" in refusal(zipped(tmp_path / "a.zip", {"__MACOSX/x": b""}))
     assert "and 20 more" in refusal(zipped(tmp_path / "a.zip", {f"{n}.csv": CSV for n in range(30)}))
 
@@ -127,10 +127,10 @@ NAMES = ("Ann", "Lee", "+49", "ann@x.org")
 def test_what_is_not_read_is_named_for_what_it_is(tmp_path: Path, content: bytes, says: str, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    said = refusal(path)
-    assert said.startswith(f"{name} {says}")
-    assert ": " in said  # what to do
-    assert not any(each in said for each in NAMES)
+    message = refusal(path)
+    assert message.startswith(f"{name} {says}")
+    assert ": " in message  # what to do
+    assert not any(each in message for each in NAMES)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def read(path: Path, content: bytes | str, encoding: str | None = None) -> tuple
         return rows, faults, list(book.assumptions)
 
 
-def taken(path: Path, content: bytes | str) -> list[list[str | None]]:
+def rows_of_text(path: Path, content: bytes | str) -> list[list[str | None]]:
     """The cells of the rows that are taken, without blank ones at the end."""
     rows = [cells for _, cells in read(path, content)[0]]
     for cells in rows:
@@ -146,7 +146,7 @@ def test_quotation_marks_inside_quoted_cells_are_faults_of_their_rows(file: Path
 
 
 def test_a_quotation_mark_is_a_letter_where_nobody_quotes(file: Path) -> None:
-    assert taken(file, 'Name,Item\nAnn,5" pipe\nBob,The "Big" Shop\n') == [
+    assert rows_of_text(file, 'Name,Item\nAnn,5" pipe\nBob,The "Big" Shop\n') == [
         ["Name", "Item"], ["Ann", '5" pipe'], ["Bob", 'The "Big" Shop']
     ]  # fmt: skip
     # Whoever quotes cells would have quoted that one.
@@ -165,7 +165,7 @@ def test_backslashes_escape_quotation_marks_where_all_of_the_text_does_so(file: 
     assert [cells for _, cells in rows[1:]] == [["Ann", 'The "Big" Shop, Ltd'], ["Bob", "C:\\x"]]
     assert (faults, assumed) == ({}, ['\\" taken for a quotation mark inside a cell'])
     # A path that ends in a backslash is no escape.
-    assert taken(file, '"Name","Path"\n"Ann","C:\\"\n') == [["Name", "Path"], ["Ann", "C:\\"]]
+    assert rows_of_text(file, '"Name","Path"\n"Ann","C:\\"\n') == [["Name", "Path"], ["Ann", "C:\\"]]
     assert 3 in read(file, '"Name","Firm"\n"Ann","The \\"Big\\" Shop"\n"Bob","x" y"\n"Cid","z"\n')[1]
 
 
@@ -238,10 +238,10 @@ def test_ragged_rows_lose_no_cell(file: Path) -> None:
 
 def test_marks_of_files_that_were_put_together_are_left_out(file: Path) -> None:
     mark = "\ufeff"
-    assert taken(file, f'{mark}{mark}"Firm, legal","City"\n"Acme, Inc","Bonn"\n') == [
+    assert rows_of_text(file, f'{mark}{mark}"Firm, legal","City"\n"Acme, Inc","Bonn"\n') == [
         ["Firm, legal", "City"], ["Acme, Inc", "Bonn"]
     ]  # fmt: skip
-    assert taken(file, f"Name,City\nAnn,Bonn\n{mark}Name,City\nBob,Ulm\n")[2] == ["Name", "City"]
+    assert rows_of_text(file, f"Name,City\nAnn,Bonn\n{mark}Name,City\nBob,Ulm\n")[2] == ["Name", "City"]
 
 
 @pytest.mark.parametrize("end", ["\x1a", "Cid,Kiel\x1a", "\x1a\r\n", "\x1a\x1a\x1a", "\0" * 9])
@@ -305,7 +305,7 @@ def test_conventions_are_undone_where_a_column_follows_them(
 @pytest.mark.parametrize("cells", [["'Ann Lee'", "'Bob Ray'"], ["“Acme”", "“Beta”"], ["«Acme»", "«Beta»"]])
 def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[str]) -> None:
     text = "Name,City\n" + "".join(f"{cell},Bonn\n" for cell in cells)
-    assert taken(file, text) == [["Name", "City"], *[[cell[1:-1], "Bonn"] for cell in cells]]
+    assert rows_of_text(file, text) == [["Name", "City"], *[[cell[1:-1], "Bonn"] for cell in cells]]
 
 
 @pytest.mark.parametrize(

@@ -260,10 +260,10 @@ SECRETS = ("Jürgen", "Müller", "rgen", "Nov", "jm@x")
     ],
 )
 def test_lost_mixed_and_broken_letters_are_refused(file: Path, content: bytes, says: str) -> None:
-    said = refusal(file, content)
-    assert said.startswith("list.csv ")
-    assert says in said
-    assert not any(secret in said for secret in SECRETS)
+    message = refusal(file, content)
+    assert message.startswith("list.csv ")
+    assert says in message
+    assert not any(secret in message for secret in SECRETS)
 
 
 def test_one_line_of_another_encoding_in_a_long_list_is_found(file: Path) -> None:
@@ -279,8 +279,8 @@ def test_a_few_garbled_words_are_left_for_the_rules_of_the_cells(file: Path) -> 
 
 
 def test_undecided_encodings_are_named_and_no_ones_data_is_shown(file: Path) -> None:
-    said = refusal(file, "Name;x\nAndré;y\n".encode("cp850"))
-    assert said.startswith("list.csv is text in DOS 850 or Windows-1252;")
-    assert "André" not in said
-    assert "--encoding cp850" in said
+    message = refusal(file, "Name;x\nAndré;y\n".encode("cp850"))
+    assert message.startswith("list.csv is text in DOS 850 or Windows-1252;")
+    assert "André" not in message
+    assert "--encoding cp850" in message
     assert read(file, "Name;x\nAndré;y\n".encode("cp850"), "cp850")[0][1] == ["André", "y"]

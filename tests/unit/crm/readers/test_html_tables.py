@@ -129,9 +129,9 @@ def test_spanned_cells_are_where_they_are_and_are_reported(file: Path) -> None:
     ],
 )
 def test_a_page_without_a_whole_table_is_refused_for_what_it_is(file: Path, page: str, says: str) -> None:
-    said = refusal(file, page)
-    assert said.startswith(f"report.xls {says}")
-    assert "Ann" not in said
+    message = refusal(file, page)
+    assert message.startswith(f"report.xls {says}")
+    assert "Ann" not in message
 
 
 def test_spans_that_lie_take_no_memory(file: Path) -> None:
@@ -166,8 +166,8 @@ PEOPLE = ["Name", "Email", "Notes"]
 def test_a_table_inside_a_cell_is_text_of_the_cell(file: Path) -> None:
     inner = table(["a", "b"], ["c"])
     file.write_text(table(PEOPLE, ["Ann Lee", "ann@x.org", inner], ["Bob Ray", "bob@x.org", "ok"]))
-    said = read_staged(file)
-    assert [(row["last_name"], row["email"], row["notes"]) for row in said.rows] == [
+    result = read_staged(file)
+    assert [(row["last_name"], row["email"], row["notes"]) for row in result.rows] == [
         ("Lee", "ann@x.org", "a b\nc"), ("Ray", "bob@x.org", "ok")
     ]  # fmt: skip
 
@@ -184,9 +184,9 @@ def test_a_table_that_lays_out_the_list_is_not_the_list(file: Path) -> None:
 def test_the_rows_of_a_table_that_is_not_read_are_counted(file: Path) -> None:
     rows = [[f"Ann Lee{number}", f"a{number}@x.org", "ok"] for number in range(5)]
     file.write_text(table(PEOPLE, *rows[:2]) + table(PEOPLE, *rows))
-    said = read_staged(file)
-    assert said.headings["not_read"] == [{"sheet": "Table 2", "rows": 5, "same_headings": True}]
-    assert len(said.rows) == 2
+    result = read_staged(file)
+    assert result.headings["not_read"] == [{"sheet": "Table 2", "rows": 5, "same_headings": True}]
+    assert len(result.rows) == 2
 
 
 @pytest.mark.parametrize("kind", ["xls", "xlsx"])
@@ -210,7 +210,7 @@ def test_one_heading_of_a_name_over_two_filled_columns_is_asked_about(tmp_path: 
     assert '"Name" is merged over several columns' in refused
     assert 'map with --column this heading (column A), and "Column B"' in refused
     assert "Ann" not in refused
-    told = read_staged(path, columns={"Name": "first_name", "Column B": "last_name"}).row()
-    assert (told["first_name"], told["last_name"], told["extra"]) == ("Ann", "Lee", {})
+    mapped = read_staged(path, columns={"Name": "first_name", "Column B": "last_name"}).row()
+    assert (mapped["first_name"], mapped["last_name"], mapped["extra"]) == ("Ann", "Lee", {})
     whole = read_staged(write("Ann Lee", None)).row()
     assert (whole["first_name"], whole["last_name"]) == ("Ann", "Lee")

@@ -123,12 +123,12 @@ def test_other_encodings_and_many_cards_are_read(file: Path) -> None:
 
 @pytest.mark.parametrize("version", ["2.1", "3.0", "4.0"])
 def test_a_comma_that_is_not_escaped_cuts_no_value(file: Path, version: str) -> None:
-    said = card(
+    text = card(
         "N:Lee;Ann;;;", "FN:Lee, Ann", "NOTE:Met in Bonn, wants offer; soon", "TITLE:Head, Sales", "ROLE:Buyer, IT",
         "NICKNAME:Annie,An", "URL:https://x.org/a,b", "ORG:Acme, Inc.;Sales, West", "ADR:;;Main St 1, Apt 5;Bonn;;;DE",
         "RELATED;VALUE=text:Tom Lee, Jr.", version=version,
     )  # fmt: skip
-    assert read(file, said)[0] == [
+    assert read(file, text)[0] == [
         {
             "First Name": "Ann", "Last Name": "Lee", "Company": "Acme, Inc.", "Department": "Sales, West",
             "Job Title": "Head, Sales", "Role": "Buyer, IT", "Notes": "Met in Bonn, wants offer; soon",
@@ -155,7 +155,7 @@ def test_escapes_and_lists_are_those_of_the_version(file: Path) -> None:
 
 
 def test_properties_without_a_field_stand_under_a_heading_of_their_own(file: Path) -> None:
-    [said], faults = read(
+    [contact], faults = read(
         file,
         card(
             "N:Lee;Ann", "item1.X-ABDATE:2011-02-02", "item1.X-ABLabel:_$!<Anniversary>!$_", "X-ABDATE:2012-03-04",
@@ -169,7 +169,7 @@ def test_properties_without_a_field_stand_under_a_heading_of_their_own(file: Pat
         ),
     )  # fmt: skip
     assert not faults
-    assert said == {
+    assert contact == {
         "First Name": "Ann", "Last Name": "Lee", "Company": "Acme", "Phone": "030 1111", "Anniversary": "2011-02-02",
         "Date": "2012-03-04", "Spouse": "Tom Lee", "Related Name": "Tim", "vCard Contact": "Cid Fox",
         "Phone Label": "Zentrale", "Phone 2 (Notfall)": "030 2222", "Agent": "BEGIN:VCARD\nN:Fox;Cid\nEND:VCARD",
@@ -178,18 +178,18 @@ def test_properties_without_a_field_stand_under_a_heading_of_their_own(file: Pat
         "X-Socialprofile": "https://y.org/ann", "vCard Mobile": "0171 1", "Birthday": "--03-02",
         "Name 2": "Other, Name",
     }  # fmt: skip
-    assert set(map_columns(list(said)).fields.values()) == {
+    assert set(map_columns(list(contact)).fields.values()) == {
         "first_name", "last_name", "organization", "phone", "street", "city", "country"
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("fax", ["TEL;TYPE=HOME,FAX", "TEL;HOME;FAX", "TEL;TYPE=FAX;TYPE=PREF", "item1.TEL;TYPE=PREF"])
 def test_a_fax_number_is_never_the_phone(file: Path, fax: str) -> None:
-    [said], _ = read(
+    [contact], _ = read(
         file,
         card("N:Lee;Ann", f"{fax}:030 999", "item1.X-ABLabel:Telefax", "TEL;PAGER:030 5", "TEL;TYPE=CELL:0171 1234"),
     )
-    assert {name: said.get(name) for name in ("Phone", "Fax", "Pager")} == {
+    assert {name: contact.get(name) for name in ("Phone", "Fax", "Pager")} == {
         "Phone": "0171 1234", "Fax": "030 999", "Pager": "030 5"
     }  # fmt: skip
     assert "phone" not in map_columns(["Last Name", "Fax", "Pager"]).fields.values()
@@ -197,14 +197,14 @@ def test_a_fax_number_is_never_the_phone(file: Path, fax: str) -> None:
 
 
 def test_the_preferred_number_and_address_come_first(file: Path) -> None:
-    [said], _ = read(
+    [contact], _ = read(
         file,
         card(
             "N:Lee;Ann", "EMAIL;PREF=100:second@x.org", "EMAIL;PREF=1:first@x.org", "EMAIL:third@x.org",
             "TEL;PREF=50;VALUE=uri:tel:+49-30-2", "TEL;PREF=1;VALUE=uri:tel:+49-30-1", version="4.0",
         ),
     )  # fmt: skip
-    assert said == {
+    assert contact == {
         "First Name": "Ann", "Last Name": "Lee", "Email": "first@x.org", "Email 2": "second@x.org",
         "Email 3": "third@x.org", "Phone": "+49-30-1", "Phone 2": "+49-30-2",
     }  # fmt: skip
@@ -337,10 +337,10 @@ def test_each_line_is_in_the_encoding_that_it_states(file: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "shift_jis", "iso2022_jp", "gb18030"])
 def test_letters_of_two_bytes_are_no_semicolons_or_backslashes(file: Path, encoding: str) -> None:
-    said = card(
+    text = card(
         "N:山田;太郎", "ORG:ソ能表株式会社", "ADR:;;表参道1-2;東京;;;日本", "TITLE:部長", "NOTE:お世話になっております"
     )
-    [found], _ = read(file, (said * 3).encode(encoding))[0][:1], None
+    [found], _ = read(file, (text * 3).encode(encoding))[0][:1], None
     assert (found["Last Name"], found["Company"], found["Street"]) == ("山田", "ソ能表株式会社", "表参道1-2")
 
 

@@ -19,7 +19,7 @@ from support.xls import old_workbook
 from support.xlsb import binary_workbook
 from support.xlsb import cell as binary_cell
 from support.xlsb import row as binary_row
-from support.xlsx import MAIN, OFFICE, by_hand
+from support.xlsx import MAIN, OFFICE, workbook_with_rows_xml
 
 from tasks.crm.readers import workbook
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
@@ -71,7 +71,7 @@ def test_error_cells_and_formulas_never_calculated_are_reported_with_their_place
         '<row r="9"><c r="F9"><f t="shared" si="0"/></c><c r="G9" t="e"/></row>'
     )
     missing = ErrorCell(NOT_CALCULATED)
-    assert rows_of(by_hand(tmp_path / "x.xlsx", rows)) == [
+    assert rows_of(workbook_with_rows_xml(tmp_path / "x.xlsx", rows)) == [
         (2, [None, "1", ErrorCell("#REF!")]),
         (4, [None, missing, missing, "6"]),
         (6, [ErrorCell("#N/A"), "7"]),
@@ -91,13 +91,13 @@ def test_lost_cells_are_found_however_the_xml_is_written(
         f'<{p}row r="3"><{p}c r="A3" ><{p}v>1</{p}v></{p}c>\n<{p}c s="1" t = "e" r="B3">\n<{p}v>#DIV/0!</{p}v></{p}c>'
         f'<{p}c r="C3"><{p}f>1</{p}f>\n</{p}c></{p}row{blank}>'
     )
-    path = by_hand(tmp_path / "x.xlsx", rows, prefix=prefix, encoding=encoding)
+    path = workbook_with_rows_xml(tmp_path / "x.xlsx", rows, prefix=prefix, encoding=encoding)
     assert rows_of(path) == [(3, ["1", ErrorCell("#DIV/0!"), ErrorCell(NOT_CALCULATED)])]
 
 
 def test_cells_without_references_follow_one_another(tmp_path: Path) -> None:
     rows = '<row><c><v>1</v></c><c t="e"><v>#N/A</v></c></row><row><c/><c><f>1</f></c><c><v>2</v></c></row>'
-    assert rows_of(by_hand(tmp_path / "x.xlsx", rows)) == [
+    assert rows_of(workbook_with_rows_xml(tmp_path / "x.xlsx", rows)) == [
         (1, ["1", ErrorCell("#N/A")]),
         (2, [None, ErrorCell(NOT_CALCULATED), "2"]),
     ]
@@ -135,7 +135,7 @@ def test_strict_ooxml_is_read(tmp_path: Path) -> None:
         '<row r="1"><c r="A1" t="d"><v>2024-02-29</v></c><c r="B1" t="d"><v>2024-02-29T13:30:00</v></c>'
         '<c r="C1" t="e"><v>#REF!</v></c><c r="D1"><f>1</f></c><c r="E1" t="inlineStr"><is><t>Zoë</t></is></c></row>'
     )
-    by_hand(tmp_path / "x.xlsx", rows)
+    workbook_with_rows_xml(tmp_path / "x.xlsx", rows)
     with zipfile.ZipFile(tmp_path / "x.xlsx") as usual, zipfile.ZipFile(tmp_path / "strict.xlsx", "w") as strict:
         for name in usual.namelist():
             content = usual.read(name).decode()
@@ -156,7 +156,7 @@ def test_a_cell_of_an_unknown_type_is_read_as_text(tmp_path: Path) -> None:
         '<row r="2"><c r="B2" t="unheard"><v>5</v></c><c r="C2" t="inlineStr"><is><t>a_x000D_b</t></is></c></row>'
         '<row r="4"><c r="A4" t="e"><v>#NAME?</v></c><c r="B4"><f>1</f></c></row>'
     )
-    assert rows_of(by_hand(tmp_path / "x.xlsx", rows)) == [
+    assert rows_of(workbook_with_rows_xml(tmp_path / "x.xlsx", rows)) == [
         (2, [None, "5", "a\rb"]),
         (4, [ErrorCell("#NAME?"), ErrorCell(NOT_CALCULATED)]),
     ]
@@ -192,7 +192,7 @@ def test_what_is_no_workbook_is_refused_in_one_sentence(tmp_path: Path, content:
 
 
 def test_a_truncated_or_damaged_workbook_is_refused(tmp_path: Path) -> None:
-    whole = by_hand(
+    whole = workbook_with_rows_xml(
         tmp_path / "x.xlsx", "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 999))
     )
     content = whole.read_bytes()
@@ -253,7 +253,7 @@ def damaged(path: Path, seed: int) -> None:
 def several_cells(path: Path) -> Path:
     if path.suffix == ".xlsx":
         cells = '<c r="A1" t="inlineStr"><is><t>Email</t></is></c><c r="B1" t="e"><v>#N/A</v></c><c r="C1"><f>1</f></c>'
-        return by_hand(path, f'<row r="1">{cells}</row><row r="2"><c r="A2"><v>1</v></c></row>')
+        return workbook_with_rows_xml(path, f'<row r="1">{cells}</row><row r="2"><c r="A2"><v>1</v></c></row>')
     if path.suffix == ".ods":
         cells = [ods_cell("string", "Email"), ods_cell("float", "007", "7"), ods_cell("date", "x", "2024-02-29")]
         return document(path, table(ods_row(*cells, times=2)))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.table import Table, TableColumn
 from support.cells import refusal, rows_of, shown_rows
-from support.xlsx import MAIN, OFFICE, by_hand
+from support.xlsx import MAIN, OFFICE, workbook_with_rows_xml
 
 from tasks.crm.readers import xlsx_bytes, xlsx_parser
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
@@ -233,7 +233,7 @@ OTHERWISE = {
 def test_what_only_a_parser_can_place_is_read_by_one(tmp_path: Path, rows: str) -> None:
     with pytest.raises(UnusualXmlError):
         searched(sheet_xml(rows))
-    assert rows_of(by_hand(tmp_path / "a.xlsx", rows)) == [(1, ["x"]), (2, ["x"]), (4, ["x"])]
+    assert rows_of(workbook_with_rows_xml(tmp_path / "a.xlsx", rows)) == [(1, ["x"]), (2, ["x"]), (4, ["x"])]
 
 
 @pytest.mark.parametrize("pretty", ["", "\n  "])
@@ -244,7 +244,7 @@ def test_however_its_tags_are_written_it_is_read(tmp_path: Path, prefix: str, pr
     rows.insert(2, f'<{p}row r="7"/>')
     xml = "\n".join(rows).replace("<c", f"<{p}c").replace("</c", f"</{p}c")
     xml = xml.replace("<is><t>", f"<{p}is><{p}t>").replace("</t></is>", f"</{p}t></{p}is>")
-    path = by_hand(tmp_path / "a.xlsx", xml, prefix=prefix, before="<!-- here -->" if pretty else "")
+    path = workbook_with_rows_xml(tmp_path / "a.xlsx", xml, prefix=prefix, before="<!-- here -->" if pretty else "")
     assert rows_of(path) == [(3, ["n3"]), (4, ["n4"]), (9, ["n9"])]
 
 
@@ -254,7 +254,7 @@ def numbered(numbers: Iterable[int]) -> str:
 
 def test_rows_in_no_order_are_sorted_where_they_are_near(tmp_path: Path) -> None:
     """Excel repairs such a sheet."""
-    path = by_hand(tmp_path / "a.xlsx", numbered([1, 2, 5, 4, 3, *range(6, 20_001)]))
+    path = workbook_with_rows_xml(tmp_path / "a.xlsx", numbered([1, 2, 5, 4, 3, *range(6, 20_001)]))
     assert rows_of(path) == [(n, [str(n)]) for n in range(1, 20_001)]
 
 
@@ -276,7 +276,9 @@ def test_a_row_that_comes_too_late_is_refused_and_not_lost(
 ) -> None:
     monkeypatch.setattr(xlsx_bytes, "WINDOW", window)
     monkeypatch.setattr(xlsx_bytes, "_LARGEST_WINDOW", window)
-    path = by_hand(tmp_path / "a.xlsx", numbered([n for n in range(1, 11_001) if n not in late]) + numbered(late))
+    path = workbook_with_rows_xml(
+        tmp_path / "a.xlsx", numbered([n for n in range(1, 11_001) if n not in late]) + numbered(late)
+    )
     try:
         assert [number for number, _ in rows_of(path)] == sorted({*range(1, 11_001), *late})
     except WorkbookError as refused:
@@ -289,7 +291,7 @@ def test_where_the_search_gives_up_half_way_the_parser_goes_on(tmp_path: Path, m
     monkeypatch.setattr(xlsx_parser, "ROWS_IN_BLOCK", 50)
     rows = "".join(f'<row r="{n}" hidden="1"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 1001))
     odd = '<row r="1001" hidden="1"><!-- --><c><v>1001</v></c></row>'
-    path = by_hand(tmp_path / "a.xlsx", rows + odd + '<row r="1002"><c r="A1002"><v>1002</v></c></row>')
+    path = workbook_with_rows_xml(tmp_path / "a.xlsx", rows + odd + '<row r="1002"><c r="A1002"><v>1002</v></c></row>')
     assert rows_of(path) == [(n, [str(n)]) for n in range(1, 1003)]
     with open_workbook(path, "a") as book:
         assert sum(map(len, book.blocks("S"))) == 1002
@@ -308,12 +310,12 @@ def test_where_the_search_gives_up_half_way_the_parser_goes_on(tmp_path: Path, m
     ],
 )
 def test_a_cell_that_cannot_be_is_refused(tmp_path: Path, rows: str) -> None:
-    assert "sheet 'S' is damaged or incomplete" in refusal(by_hand(tmp_path / "a.xlsx", rows))
+    assert "sheet 'S' is damaged or incomplete" in refusal(workbook_with_rows_xml(tmp_path / "a.xlsx", rows))
 
 
 def test_two_rows_with_one_number_are_refused_and_none_is_lost(tmp_path: Path) -> None:
     twice = f'<row r="1">{cell("A1")}</row><row r="2">{cell("A2")}</row><row r="2">{cell("B2")}</row>'
-    assert "sheet 'S' is damaged" in refusal(by_hand(tmp_path / "a.xlsx", twice))
+    assert "sheet 'S' is damaged" in refusal(workbook_with_rows_xml(tmp_path / "a.xlsx", twice))
 
 
 @pytest.mark.parametrize(
@@ -474,7 +476,7 @@ def with_parts(path: Path, parts: dict[str, str]) -> Path:
 
 def test_pictures_are_blank_places_are_their_text_and_errors_stay_errors(tmp_path: Path) -> None:
     cells = "".join(f'<c r="{chr(64 + n)}1" t="e" vm="{n}"><v>#VALUE!</v></c>' for n in range(1, 5))
-    path = by_hand(tmp_path / "x.xlsx", f'<row r="1">{cells}<c r="E1" t="e"><v>#VALUE!</v></c></row>')
+    path = workbook_with_rows_xml(tmp_path / "x.xlsx", f'<row r="1">{cells}<c r="E1" t="e"><v>#VALUE!</v></c></row>')
     rich = "http://schemas.microsoft.com/office/spreadsheetml/2017/richdata"
     block = '<bk><extLst><ext uri="{{x}}"><r:rvb xmlns:r="{rich}" i="{n}"/></ext></extLst></bk>'
     parts = {
@@ -495,7 +497,7 @@ def test_pictures_are_blank_places_are_their_text_and_errors_stay_errors(tmp_pat
     ]
 
 
-# --- hostile ones
+# --- malicious ones
 
 STYLED = ' s="2"'
 QUOTED = '"e"'
@@ -522,7 +524,7 @@ QUOTED = '"e"'
     ],
 )
 def test_a_sheet_made_to_keep_the_reader_busy_does_not(tmp_path: Path, cells: str) -> None:
-    path = by_hand(tmp_path / "a.xlsx", f'<row r="2">{cells}</row>')
+    path = workbook_with_rows_xml(tmp_path / "a.xlsx", f'<row r="2">{cells}</row>')
     try:
         rows_of(path)
     except WorkbookError as refused:

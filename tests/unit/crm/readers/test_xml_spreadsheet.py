@@ -130,6 +130,6 @@ def test_the_rows_of_a_sheet_that_is_not_read_are_counted(file: Path) -> None:
     people = [f"<Row>{text(f'Ann Lee{number}')}{text(f'a{number}@x.org')}</Row>" for number in range(5)]
     sheets = sheet(heads + people[0]) + sheet(heads + "".join(people), "Others")
     file.write_text(f"{HEAD}{sheets}</Workbook>")
-    said = read_staged(file)
-    assert said.headings["not_read"] == [{"sheet": "Others", "rows": 5, "same_headings": True}]
-    assert [row["email"] for row in said.rows] == ["a0@x.org"]
+    result = read_staged(file)
+    assert result.headings["not_read"] == [{"sheet": "Others", "rows": 5, "same_headings": True}]
+    assert [row["email"] for row in result.rows] == ["a0@x.org"]

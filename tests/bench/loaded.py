@@ -28,7 +28,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Landed:
+class Loaded:
     """Where the rows of a workbook are to be, once their contender is done."""
 
     table: str  # as SQL names it
