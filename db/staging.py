@@ -15,7 +15,7 @@ from psycopg import Connection as PsycopgConnection
 from sqlalchemy import Connection, text
 
 from db.tables import CONTACT_FIELDS
-from db.task_runs import NOBODY_HOLDS
+from db.task_run_status import NOBODY_HOLDS
 
 # The order of the columns in the CSV stream that `stage` takes. The partition adds the id of the import.
 STAGED_COLUMNS = (

@@ -11,7 +11,13 @@ from sqlalchemy import Connection, RowMapping, and_, func, or_, select, text, up
 from sqlalchemy.dialects.postgresql import insert
 
 from db.tables import task_runs
-from db.task_runs import DONE, NOBODY_HOLDS, storable
+from db.task_runs import DONE, LOCK_CLASS, storable
+
+# A condition on `task_runs r`: no living process holds the unit.
+NOBODY_HOLDS = f"""NOT EXISTS (
+    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {LOCK_CLASS} AND l.objid = r.id
+    AND l.objsubid = 2 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
 
 
 def failed_in(connection: Connection, name: str, subject: str, flow_run_id: UUID | str) -> bool:

@@ -46,13 +46,6 @@ KEY_LENGTH = 255
 DONE = ("completed", "held")
 
 
-# A condition on `task_runs r`: no living process holds the unit.
-NOBODY_HOLDS = f"""NOT EXISTS (
-    SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {LOCK_CLASS} AND l.objid = r.id
-    AND l.objsubid = 2 AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
-
-
 class OnceError(DatabaseError):
     """A unit of work cannot be done here and now."""
 

@@ -53,6 +53,7 @@ from db.settings import SettingsError
 from db.times import duration_text, time_text
 from tasks.admission_settings import admission_settings
 from tasks.slot import SCHEDULED, by_schedule
+from tasks.state_names import MISSED, SKIPPED
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -159,7 +160,7 @@ class AdmissionGate:
         if self._instance is None:
             self._subject = self._subject_of(self._parameters)
             if self._by_schedule and (why := self._missed()):
-                return self._refuse("Missed", why)
+                return self._refuse(MISSED, why)
             self._instance = Instance(self._job, self._subject, str(self._run))
         try:
             acquired = self._instance.acquire(limit)
@@ -179,7 +180,7 @@ class AdmissionGate:
             f"TASK_MAX_INSTANCES allows {limit} at once"
         )
         if self._by_schedule:
-            return self._refuse("Skipped", f"skipped: {why}")
+            return self._refuse(SKIPPED, f"skipped: {why}")
         return self._wait(f"waits: {why}")
 
     def _missed(self) -> str | None:

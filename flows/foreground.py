@@ -25,8 +25,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
 from flows.admission import listener as waiting
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
-
-HELD = "Held"  # the name of a state: completed, but a person must decide
+from tasks.state_names import HELD
 
 
 def run_in_foreground(

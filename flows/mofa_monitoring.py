@@ -14,12 +14,13 @@ from prefect.states import Completed, Failed
 
 from db.errors import JobError
 from flows.admission import admission
-from flows.foreground import HELD, run_in_foreground
+from flows.foreground import run_in_foreground
 from tasks.mofa import steps
 from tasks.mofa.progress import listener
 from tasks.mofa.report import summary
 from tasks.mofa.sources import source as find_source
 from tasks.notify.steps import deliver
+from tasks.state_names import HELD
 from tasks.step import run
 
 

@@ -4,18 +4,15 @@
 
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 pytest.register_assert_rewrite("support")  # before any of it is imported
 
 from hypothesis import HealthCheck, settings
-from sqlalchemy import make_url
-from support.databases import renamed
+from support.databases import clone
 from support.project import ROOT
 from support.settings import forget_settings
 
@@ -64,35 +61,24 @@ def server_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(server_url: str) -> Iterator[str]:
     """The name of a migrated database that tests clone."""
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    admin = renamed(server_url, make_url(server_url).database or "postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", renamed(server_url, name))
-        forget_settings()
-        database_module.upgrade()
-        forget_settings()
-    yield name
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with clone(server_url, "template1") as made:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DATABASE_URL", made.url)
+            forget_settings()
+            database_module.upgrade()
+            forget_settings()
+        yield made.name
 
 
 @pytest.fixture
 def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A fresh migrated database, which DATABASE_URL names while the test runs; yields its URL."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = renamed(server_url, make_url(server_url).database or "postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    url = renamed(server_url, name)
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
-    forget_settings()
-    yield url
-    forget_settings()
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with clone(server_url, template) as made:
+        monkeypatch.setenv("DATABASE_URL", made.url)
+        monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
+        forget_settings()
+        yield made.url
+        forget_settings()
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +117,16 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         with temporary_settings({PREFECT_API_URL: server.api_url, **quicker}):
             yield
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_server: None) -> str:
+    """The address of this session's Prefect server."""
+    from prefect.settings import PREFECT_API_URL
+
+    address = PREFECT_API_URL.value()
+    assert address
+    return address
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from db.engine import transaction
 from db.times import time_text
 from tasks.admission_settings import admission_settings
 from tasks.notify.steps import Failure, report_failure, report_recovery
+from tasks.state_names import HELD
 from tasks.watch.prefect_runs import (
     SUBJECTS,
     Job,
@@ -19,7 +20,7 @@ from tasks.watch.prefect_runs import (
     runs_of,
     slots_after,
 )
-from tasks.watch.slots import HELD, IN_WORK, Run, silent_since
+from tasks.watch.slots import IN_WORK, Run, silent_since
 
 
 def silence(job: Job, runs: Iterable[Run], now: datetime) -> tuple[datetime | None, datetime] | None:

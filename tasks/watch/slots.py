@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from tasks.state_names import MISSED, SKIPPED
+
 MOST_ATTEMPTS = 3  # backfill runs of one lost slot
 Trouble = Literal["crashed", "missed", "stuck", "late"]
-NO_SUCCESS = {"Missed", "Skipped"}  # names of states in which nothing was done, whatever their type
-HELD = "Held"  # completed, but a person must decide
+NO_SUCCESS = {MISSED, SKIPPED}  # names of states in which nothing was done, whatever their type
 IN_WORK = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"}
 
 
@@ -54,7 +55,7 @@ class Lost:
 
 def trouble(run: Run, now: datetime, grace: timedelta) -> Trouble | None:
     """What is wrong with a run; None if nothing is, or if a person stopped it."""
-    if run.name == "Missed":
+    if run.name == MISSED:
         return "missed"
     if run.state == "CRASHED":
         return "crashed"

@@ -3,17 +3,15 @@
 It monitors the source testland of ministry.py, at the slot that the test gives.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from support.databases import Database
+from support.machines import Machine
 from support.ministry import Ministry, Rows, a_ministry, missions, serve
-from support.processes import Job, Outcome, Process, Stop
+from support.processes import Outcome, Process, Stop
 from support.receivers import Mailbox, Webhook, a_mailbox, a_webhook
 
 FIRST = datetime(2026, 1, 5, 3, tzinfo=UTC)  # the slot of the baseline
@@ -39,9 +37,6 @@ def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, re
             mofa_monitoring, parameters=parameters, state=Scheduled(scheduled_time=slot), tags=["auto-scheduled"]
         )
     return run_flow(mofa_monitoring, flow_run=run, parameters=parameters, return_type="state")
-
-
-# ---------------------------------------------------------------------- receivers
 
 
 # ---------------------------------------------------------------------- what is watched, and where
@@ -85,41 +80,23 @@ def running_servers() -> Iterator[Servers]:
 
 
 @dataclass
-class Watcher:
-    """A machine that watches: its database, its Prefect and what runs there."""
+class MonitorMachine(Machine):
+    """A machine that monitors testland."""
 
-    database: Database
-    api: str
-    directory: Path
-    servers: Servers
-    environment: dict[str, str] = field(default_factory=dict)
-    started: list[Process] = field(default_factory=list)
+    servers: Servers = field(kw_only=True)
 
-    def start(self, slot: datetime | None, *stops: Stop, accept: int | None = None) -> Process:
-        home = self.directory / "prefect-home"
-        ours = {
-            "DATABASE_URL": self.database.url,
-            "DATA_DIR": str(self.directory),
+    @property
+    def own_environment(self) -> dict[str, str]:
+        return {
+            **super().own_environment,
             "NOTIFY_URLS": f"{self.servers.webhook.url} {self.servers.mailbox.url}",
             "TASK_MISFIRE_GRACE": "1000000000",  # the slots are of long ago
-            "TASK_MAX_INSTANCES": "16",
         }
-        process = Process(
-            Job(
-                function="support.monitor:watch",
-                arguments={"base_url": self.servers.ministry.url, "slot": slot, "accept": accept},
-                environment={**os.environ, **ours, **self.environment},
-                log=self.directory / f"process-{len(self.started)}.log",
-                prefect={
-                    "PREFECT_API_URL": self.api,
-                    "PREFECT_HOME": str(home),
-                    "PREFECT_LOCAL_STORAGE_PATH": str(home / "storage"),
-                },
-                stops=stops,
-            )
-        )
-        self.started.append(process)
-        return process
+
+    def start(self, slot: datetime | None, *stops: Stop, accept: int | None = None) -> Process:
+        """A run in a process of its own."""
+        arguments = {"base_url": self.servers.ministry.url, "slot": slot, "accept": accept}
+        return self.process("support.monitor:watch", arguments, prefect=self.prefect, stops=stops)
 
     def run(self, slot: datetime | None, accept: int | None = None) -> Outcome:
         """One run, to its end."""
@@ -130,13 +107,3 @@ class Watcher:
         process = self.start(slot, stop)
         process.reach()
         process.kill()
-
-
-@contextmanager
-def a_watcher(database: Database, api: str, directory: Path, servers: Servers) -> Iterator[Watcher]:
-    watcher = Watcher(database, api, directory, servers)
-    try:
-        yield watcher
-    finally:
-        for process in watcher.started:
-            process.kill()

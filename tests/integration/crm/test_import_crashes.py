@@ -12,27 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 import xlsxwriter
 from openpyxl import load_workbook
-from psycopg.rows import dict_row
-from sqlalchemy import make_url
-from support.databases import renamed
-from support.processes import FLOW, Job, Outcome, Process, Stop
+from support.databases import Database, Tables, clone
+from support.machines import ImportMachine, refused, succeeded
+from support.processes import Outcome, Stop
 from support.waiting import until
 
 from db import embedded
-from db.task_runs import LOCK_CLASS
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -69,191 +65,7 @@ def write(path: Path, rows: list[list[Any]]) -> Path:
     return path
 
 
-# ---------------------------------------------------------------------- databases
-
-
-@dataclass
-class Database:
-    """A migrated database into which an earlier workbook was imported."""
-
-    url: str
-
-    def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
-        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row, connect_timeout=5) as connection:
-            cursor = connection.execute(statement, values)
-            return cursor.fetchall() if cursor.description else []
-
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """What must be equal: everything but clocks, ids, tokens and the number of attempts."""
-        contacts = self.query("""
-            SELECT c.*, r.idempotency_key AS import FROM contacts c LEFT JOIN task_runs r ON r.id = c.import_id
-            ORDER BY c.identity_hash""")
-        rejects = self.query("""
-            SELECT j.*, r.idempotency_key AS import FROM import_rejects j JOIN task_runs r ON r.id = j.import_id
-            ORDER BY r.idempotency_key, j.id""")
-        runs = self.query("""
-            SELECT name, idempotency_key, status, last_error, subject, fingerprint, result - 'import_id' AS result
-            FROM task_runs ORDER BY idempotency_key""")
-        for row in (*contacts, *rejects):
-            for clock_or_id in ("id", "import_id", "created_at", "updated_at"):
-                row.pop(clock_or_id, None)
-        return {"contacts": contacts, "rejects": rejects, "runs": runs}
-
-    def staging(self) -> list[str]:
-        found = self.query("SELECT inhrelid::regclass::text AS name FROM pg_inherits ORDER BY 1")
-        return [row["name"] for row in found if row["name"].startswith("import_staging_")]
-
-    def lock_holders(self) -> list[int]:
-        """Backends that hold the lock of a unit of work."""
-        found = self.query(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid <> 0 AND objsubid = 2"
-            " AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            LOCK_CLASS,
-        )
-        return [row["pid"] for row in found]
-
-    def waiting(self) -> bool:
-        """Whether somebody waits for another's row or transaction."""
-        return bool(self.query("SELECT 1 AS one FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"))
-
-
-@dataclass
-class Machine:
-    """Where imports run: a database, a Prefect home, a directory for temporary files, and what runs there."""
-
-    database: Database
-    api: str
-    directory: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    started: list[Process] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        return self.directory / "prefect-home"
-
-    @property
-    def spool(self) -> Path:
-        return self.directory / "tmp"
-
-    def start(
-        self,
-        workbook: Path | str,
-        *stops: Stop,
-        change: dict[str, Any] | None = None,
-        environment: dict[str, str] | None = None,
-        largest_file: int | None = None,
-        **parameters: Any,
-    ) -> Process:
-        """The import in a process of its own."""
-        prefect = {
-            "PREFECT_API_URL": self.api,
-            "PREFECT_HOME": str(self.home),
-            "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "storage"),
-        }
-        return self.process(
-            FLOW, {"workbook": str(workbook), **parameters}, prefect, stops, change, environment, largest_file
-        )
-
-    def process(
-        self,
-        function: str,
-        arguments: dict[str, Any],
-        prefect: dict[str, str] | None = None,
-        stops: tuple[Stop, ...] = (),
-        change: dict[str, Any] | None = None,
-        environment: dict[str, str] | None = None,
-        largest_file: int | None = None,
-    ) -> Process:
-        """Any function in a process of its own."""
-        self.spool.mkdir(parents=True, exist_ok=True)
-        ours = {
-            "DATABASE_URL": self.database.url,
-            "DATA_DIR": str(self.directory),
-            "TMPDIR": str(self.spool),
-            "IMPORT_BATCH_ROWS": str(BATCH),
-            "TASK_MAX_INSTANCES": "16",  # here the unit of work alone decides who does it
-        }
-        process = Process(
-            Job(
-                function=function,
-                arguments=arguments,
-                environment={**os.environ, **ours, **self.environment, **(environment or {})},
-                log=self.directory / f"process-{len(self.started)}.log",
-                prefect=prefect or {},
-                stops=stops,
-                change=change or {},
-                largest_file=largest_file,
-            )
-        )
-        self.started.append(process)
-        return process
-
-    def run(self, workbook: Path | str, **how: Any) -> Outcome:
-        """The import, to its end."""
-        return self.start(workbook, **how).outcome()
-
-    def kill_at(self, stop: Stop, workbook: Path, **how: Any) -> None:
-        """Start the import and kill it where it stops."""
-        process = self.start(workbook, stop, **how)
-        process.reach()
-        process.kill()
-
-    def readers(self) -> list[psutil.Process]:
-        """Reading processes that work for imports of this machine."""
-        return [each for each in psutil.process_iter() if _reads(each, str(self.spool))]
-
-
-def _reads(process: psutil.Process, spool: str) -> bool:
-    try:
-        return "tasks.crm.worker" in process.cmdline() and process.environ().get("TMPDIR") == spool
-    except psutil.Error:
-        return False
-
-
-def succeeded(outcome: Outcome) -> Outcome:
-    assert outcome.state == "COMPLETED", f"{outcome.message}\n{outcome.log}"
-    assert "Traceback" not in outcome.log, outcome.log
-    return outcome
-
-
-def refused(outcome: Outcome) -> str:
-    """One plain sentence and no traceback."""
-    assert outcome.state == "FAILED", f"{outcome.message}\n{outcome.log}"
-    assert "Traceback" not in outcome.log, outcome.log
-    assert "\n" not in outcome.message
-    return outcome.message
-
-
-@contextmanager
-def clone(server: str, template: str) -> Iterator[Database]:
-    name = f"crash_{uuid.uuid4().hex[:12]}"
-    admin = Database(server)
-    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield Database(renamed(server, name))
-    finally:
-        admin.query(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-@contextmanager
-def machine_with(database: Database, api: str, directory: Path) -> Iterator[Machine]:
-    machine = Machine(database, api, directory)
-    try:
-        yield machine
-    finally:
-        for process in machine.started:
-            process.kill()
-        until(lambda: not machine.readers(), "reading processes end with the import that started them")
-
-
-@pytest.fixture(scope="session")
-def api(prefect_server: None) -> str:
-    """The address of this session's Prefect server."""
-    from prefect.settings import PREFECT_API_URL
-
-    address = PREFECT_API_URL.value()
-    assert address
-    return address
+# ---------------------------------------------------------------------- databases and machines
 
 
 @dataclass(frozen=True)
@@ -275,42 +87,49 @@ def workbooks(tmp_path_factory: pytest.TempPathFactory) -> Workbooks:
 
 @pytest.fixture(scope="session")
 def filled_database(
-    server_url: str, template: str, api: str, workbooks: Workbooks, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, template: str, prefect_api: str, workbooks: Workbooks, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a database that holds the earlier workbook, to be cloned."""
     with (
         clone(server_url, template) as database,
-        machine_with(database, api, tmp_path_factory.mktemp("filled")) as machine,
+        ImportMachine(database, prefect_api, tmp_path_factory.mktemp("filled")).running() as machine,
     ):
         succeeded(machine.run(workbooks.earlier))
-        yield str(make_url(database.url).database)
+        yield database.name
 
 
 @pytest.fixture
-def machine(server_url: str, filled_database: str, api: str, tmp_path: Path) -> Iterator[Machine]:
-    with clone(server_url, filled_database) as database, machine_with(database, api, tmp_path) as machine:
+def machine(server_url: str, filled_database: str, prefect_api: str, tmp_path: Path) -> Iterator[ImportMachine]:
+    with (
+        clone(server_url, filled_database) as database,
+        ImportMachine(database, prefect_api, tmp_path).running() as machine,
+    ):
         yield machine
 
 
-Undisturbed = Callable[..., dict[str, list[dict[str, Any]]]]
+Undisturbed = Callable[..., Tables]
 
 
 @pytest.fixture(scope="session")
 def undisturbed(
-    server_url: str, filled_database: str, api: str, workbooks: Workbooks, tmp_path_factory: pytest.TempPathFactory
+    server_url: str,
+    filled_database: str,
+    prefect_api: str,
+    workbooks: Workbooks,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Undisturbed:
     """The tables after nothing but one import of the workbook, made once for each set of parameters."""
-    made: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    made: dict[str, Tables] = {}
 
-    def tables(**parameters: Any) -> dict[str, list[dict[str, Any]]]:
+    def tables(**parameters: Any) -> Tables:
         key = repr(sorted(parameters.items()))
         if key not in made:
             with (
                 clone(server_url, filled_database) as database,
-                machine_with(database, api, tmp_path_factory.mktemp("undisturbed")) as machine,
+                ImportMachine(database, prefect_api, tmp_path_factory.mktemp("undisturbed")).running() as machine,
             ):
                 succeeded(machine.run(workbooks.workbook, **parameters))
-                made[key] = database.tables()
+                made[key] = database.tables_of_imports()
         return made[key]
 
     return tables
@@ -354,19 +173,19 @@ REPORTING = Stop("tasks.crm.reporting:report_import")
     ids=str,
 )
 def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, stop: Stop
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, stop: Stop
 ) -> None:
-    before = machine.database.tables()
+    before = machine.database.tables_of_imports()
     machine.kill_at(stop, workbooks.workbook)
     until(lambda: not machine.readers(), "the reading process ends when the import is gone")
-    after = machine.database.tables()
+    after = machine.database.tables_of_imports()
     if stop in (COMMITTED, REPORTING):
         assert after == undisturbed(), "everything was committed"
     else:
         assert after["contacts"] == before["contacts"], "nothing may be seen of it"
         assert after["rejects"] == before["rejects"]
     again = succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
     if stop in (COMMITTED, REPORTING):
         assert "already imported" in again.message
         assert again.staged == 0
@@ -376,7 +195,9 @@ def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_killed_at_a_random_moment(machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, seed: int) -> None:
+def test_killed_at_a_random_moment(
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, seed: int
+) -> None:
     """Twice in a row: also the run that takes over is killed."""
     expected = undisturbed()
     moments = random.Random(seed)
@@ -387,7 +208,7 @@ def test_killed_at_a_random_moment(machine: Machine, workbooks: Workbooks, undis
         time.sleep(moments.uniform(0, 1.2))  # an undisturbed run takes about as long
         process.kill()
     succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == expected
+    assert machine.database.tables_of_imports() == expected
 
 
 @pytest.mark.slow
@@ -401,7 +222,7 @@ def test_killed_at_a_random_moment(machine: Machine, workbooks: Workbooks, undis
     ids=str,
 )
 def test_killed_while_the_workbook_of_rejects_is_written_no_half_file_has_its_name(
-    machine: Machine, workbooks: Workbooks, stop: Stop
+    machine: ImportMachine, workbooks: Workbooks, stop: Stop
 ) -> None:
     succeeded(machine.run(workbooks.workbook))
     number = machine.database.query("SELECT max(import_id) AS n FROM import_rejects")[0]["n"]
@@ -425,24 +246,26 @@ def test_killed_while_the_workbook_of_rejects_is_written_no_half_file_has_its_na
 
 
 @pytest.mark.slow
-def test_prefects_home_lost_between_the_runs(machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed) -> None:
+def test_prefects_home_lost_between_the_runs(
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
+) -> None:
     machine.kill_at(BETWEEN, workbooks.workbook)
     shutil.rmtree(machine.home)
     assert succeeded(machine.run(workbooks.workbook)).staged == BATCHES
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_database_recreated_while_prefects_home_stays(
-    machine: Machine, server_url: str, filled_database: str, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, server_url: str, filled_database: str, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook)
-    name = make_url(machine.database.url).database
+    name = machine.database.name
     admin = Database(server_url)
     admin.query(f'DROP DATABASE "{name}" WITH (FORCE)')
     admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{filled_database}"')
     again = succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
     assert again.staged == BATCHES
     assert "Cached" not in again.log, "results of another database were met"
 
@@ -456,54 +279,54 @@ def test_database_recreated_while_prefects_home_stays(
     ],
 )
 def test_staged_rows_lost_while_the_cache_says_done(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, lost: str
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, lost: str
 ) -> None:
     machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook)
     [table] = machine.database.staging()
     machine.database.query(lost.format(table))
     again = succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
     assert "Cached" in again.log, "the cache was not even asked"
 
 
 @pytest.mark.slow
 def test_rows_staged_by_other_rules_are_not_used(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook, change={"tasks.crm.steps:RULES_VERSION": -1})
     again = succeeded(machine.run(workbooks.workbook))
     assert again.staged == BATCHES
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [20, 70, 1000])
 def test_another_batch_size_on_resume(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, rows: int
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, rows: int
 ) -> None:
     machine.kill_at(
         Stop(SHOWN, 1 if rows > 300 else 3), workbooks.workbook, environment={"IMPORT_BATCH_ROWS": str(rows)}
     )
     succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_other_columns_on_resume_and_back_again(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     """With a key of one's own it is the same unit: rows that were staged as other columns must not be used."""
     key = {"idempotency_key": "import_crm_data_v1"}
     machine.kill_at(Stop("db.staging:unstaged"), workbooks.workbook, **key)
     machine.kill_at(BETWEEN, workbooks.workbook, **key, columns={"City": "country", "Badge": "tags"})
     succeeded(machine.run(workbooks.workbook, **key))
-    assert machine.database.tables() == undisturbed(**key)
+    assert machine.database.tables_of_imports() == undisturbed(**key)
 
 
 # ---------------------------------------------------------------------- the lock is lost
 
 
-def cut(machine: Machine) -> None:
+def cut(machine: ImportMachine) -> None:
     """Terminate the connection that holds the lock of the running import."""
     [holder] = machine.database.lock_holders()
     machine.database.query("SELECT pg_terminate_backend(%s)", holder)
@@ -511,7 +334,7 @@ def cut(machine: Machine) -> None:
 
 
 def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     first = machine.start(workbooks.workbook, BETWEEN)
     first.reach()
@@ -524,12 +347,12 @@ def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
     assert fenced.staged == 2, "it staged rows beside the one that took over"
     second.release()
     succeeded(second.outcome())
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_an_import_that_lost_its_lock_cannot_apply_beside_the_one_that_finished(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     first = machine.start(workbooks.workbook, Stop("db.contacts:serialize_imports"))
     first.reach()
@@ -537,12 +360,12 @@ def test_an_import_that_lost_its_lock_cannot_apply_beside_the_one_that_finished(
     succeeded(machine.run(workbooks.workbook))
     first.release()
     assert "another took over" in refused(first.outcome())
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_an_import_that_lost_its_lock_while_it_commits_is_not_done_twice(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     """The other one waits for the row; when the commit arrives there is nothing left to do."""
     first = machine.start(workbooks.workbook, MERGING)
@@ -554,13 +377,13 @@ def test_an_import_that_lost_its_lock_while_it_commits_is_not_done_twice(
     first.release()
     succeeded(first.outcome())
     assert "already imported" in succeeded(second.outcome()).message
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 # ---------------------------------------------------------------------- many at once
 
 
-def at_once(machine: Machine, workbooks: list[Path]) -> list[Outcome]:
+def at_once(machine: ImportMachine, workbooks: list[Path]) -> list[Outcome]:
     """All of them at the same instant, each in a process of its own."""
     processes = [machine.start(workbook, Stop("tasks.crm.steps:unit_of_work")) for workbook in workbooks]
     for process in processes:
@@ -572,7 +395,7 @@ def at_once(machine: Machine, workbooks: list[Path]) -> list[Outcome]:
 
 @pytest.mark.slow
 def test_16_processes_import_the_same_workbook_at_the_same_instant(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     outcomes = at_once(machine, [workbooks.workbook] * 16)
     imported = [outcome for outcome in outcomes if outcome.staged]
@@ -583,12 +406,12 @@ def test_16_processes_import_the_same_workbook_at_the_same_instant(
             succeeded(outcome)
         else:
             assert "already running" in refused(outcome)
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_16_processes_import_overlapping_workbooks_at_the_same_instant(
-    machine: Machine, server_url: str, filled_database: str, api: str, tmp_path: Path
+    machine: ImportMachine, server_url: str, filled_database: str, prefect_api: str, tmp_path: Path
 ) -> None:
     """The tables are those of the same imports one after the other, in the order in which they were applied."""
     workbooks = [
@@ -602,10 +425,13 @@ def test_16_processes_import_overlapping_workbooks_at_the_same_instant(
     )
     assert len(order) == 16
     (tmp_path / "serial").mkdir()
-    with clone(server_url, filled_database) as database, machine_with(database, api, tmp_path / "serial") as serial:
+    with (
+        clone(server_url, filled_database) as database,
+        ImportMachine(database, prefect_api, tmp_path / "serial").running() as serial,
+    ):
         for row in order:
             succeeded(serial.run(row["subject"]))
-        assert machine.database.tables() == database.tables()
+        assert machine.database.tables_of_imports() == database.tables_of_imports()
     succeeded(machine.run(workbooks[0].parent / "part-*.xlsx"))
     assert len(machine.database.staging()) <= 1, "what was staged is cleared away"
 
@@ -642,9 +468,14 @@ def own_server() -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def own_machine(own_server: OwnServer, api: str, workbooks: Workbooks, tmp_path: Path) -> Iterator[Machine]:
+def own_machine(
+    own_server: OwnServer, prefect_api: str, workbooks: Workbooks, tmp_path: Path
+) -> Iterator[ImportMachine]:
     """A machine like the others, on the server that may be stopped."""
-    with clone(own_server.url, "template1") as database, machine_with(database, api, tmp_path) as machine:
+    with (
+        clone(own_server.url, "template1") as database,
+        ImportMachine(database, prefect_api, tmp_path).running() as machine,
+    ):
         migrated = machine.process("db.engine:upgrade", {}).outcome()
         assert migrated.state == "RETURNED", migrated.log
         succeeded(machine.run(workbooks.earlier))
@@ -666,7 +497,12 @@ def own_machine(own_server: OwnServer, api: str, workbooks: Workbooks, tmp_path:
     ids=str,
 )
 def test_database_restarted_while_the_import_lives(
-    own_machine: Machine, own_server: OwnServer, workbooks: Workbooks, undisturbed: Undisturbed, stop: Stop, mode: str
+    own_machine: ImportMachine,
+    own_server: OwnServer,
+    workbooks: Workbooks,
+    undisturbed: Undisturbed,
+    stop: Stop,
+    mode: str,
 ) -> None:
     """The import goes on by itself."""
     process = own_machine.start(workbooks.workbook, stop)
@@ -675,7 +511,7 @@ def test_database_restarted_while_the_import_lives(
     process.release()
     outcome = process.outcome()
     assert outcome.state == "COMPLETED", f"{outcome.message}\n{outcome.log}"
-    assert own_machine.database.tables() == undisturbed()
+    assert own_machine.database.tables_of_imports() == undisturbed()
 
 
 @contextmanager
@@ -700,38 +536,38 @@ def small_disk(at: Path, kilobytes: int, uid: int | None = None) -> Iterator[Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [8, 48], ids=["no space for the copy", "no space for the batches"])
 def test_full_disk_where_the_workbook_is_copied_is_one_sentence(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed, kilobytes: int
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, kilobytes: int
 ) -> None:
-    before = machine.database.tables()
+    before = machine.database.tables_of_imports()
     disk = {"TMPDIR": str(machine.directory / "disk")}
     with small_disk(machine.directory / "disk", kilobytes):
         message = refused(machine.run(workbooks.workbook, environment=disk))
     assert "No space left on device" in message
-    after = machine.database.tables()
+    after = machine.database.tables_of_imports()
     assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
     succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 def test_no_file_may_grow_where_the_workbook_is_copied_is_one_sentence(
-    machine: Machine, workbooks: Workbooks, undisturbed: Undisturbed
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
     """The same without a disk of one's own: also for those who may not mount one."""
     assert "File too large" in refused(machine.run(workbooks.workbook, largest_file=8192))
     succeeded(machine.run(workbooks.workbook))
-    assert machine.database.tables() == undisturbed()
+    assert machine.database.tables_of_imports() == undisturbed()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("full", ["staging", "contacts"])
 def test_full_disk_of_the_database_is_one_sentence(
-    own_machine: Machine, own_server: OwnServer, workbooks: Workbooks, undisturbed: Undisturbed, full: str
+    own_machine: ImportMachine, own_server: OwnServer, workbooks: Workbooks, undisturbed: Undisturbed, full: str
 ) -> None:
-    before = own_machine.database.tables()
+    before = own_machine.database.tables_of_imports()
     directory = embedded.directory_of(own_server.data_dir)
     name = f"small_{full}"
-    database = make_url(own_machine.database.url).database
+    database = own_machine.database.name
     with small_disk(own_server.data_dir / name, 300, uid=directory.stat().st_uid) as disk:
         own_machine.database.query(f"CREATE TABLESPACE {name} LOCATION '{disk}'")
         try:
@@ -743,7 +579,7 @@ def test_full_disk_of_the_database_is_one_sentence(
             (disk / "filler").write_bytes(b"\0" * (shutil.disk_usage(disk).free - free_bytes))
             message = refused(own_machine.run(workbooks.workbook))
             assert "no space left" in message
-            after = own_machine.database.tables()
+            after = own_machine.database.tables_of_imports()
             assert (after["contacts"], after["rejects"]) == (before["contacts"], before["rejects"])
             # There is space again: the same command goes on.
             Database(own_server.url).query(f'ALTER DATABASE "{database}" RESET default_tablespace')
@@ -752,7 +588,7 @@ def test_full_disk_of_the_database_is_one_sentence(
                 own_machine.database.query(f"ALTER TABLE {table} SET TABLESPACE pg_default")
                 own_machine.database.query(f"ALTER INDEX {table}_pkey SET TABLESPACE pg_default")
             succeeded(own_machine.run(workbooks.workbook))
-            assert own_machine.database.tables() == undisturbed()
+            assert own_machine.database.tables_of_imports() == undisturbed()
         finally:
             Database(own_server.url).query(f'DROP DATABASE "{database}" WITH (FORCE)')
             Database(own_server.url).query(f"DROP TABLESPACE {name}")

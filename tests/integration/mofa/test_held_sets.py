@@ -7,7 +7,7 @@ from support import ministry as fake_ministry
 from support.ministry import a_ministry, missions
 from support.watch import DAY, half_gone, title_of_baseline, title_of_held_set, without
 
-from flows.foreground import HELD
+from tasks.state_names import HELD
 
 
 def test_an_unproven_source_holds_its_first_set_and_accept_applies_exactly_it(watch):

@@ -7,8 +7,8 @@ from support import ministry as fake_ministry
 from support.ministry import HOST, a_ministry, missions
 from support.watch import DAY, edited, title_of_baseline, without
 
-from flows.foreground import HELD
 from tasks.mofa import steps
+from tasks.state_names import HELD
 
 
 def test_the_first_set_is_a_baseline_and_reported_as_one_message(watch):

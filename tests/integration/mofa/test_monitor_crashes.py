@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
-from support.databases import Database, clone
+from support.databases import Database, Tables, clone
+from support.machines import refused, succeeded
 from support.ministry import missions, status
-from support.monitor import FIRST, SECOND, Servers, Watcher, a_watcher, later, running_servers
+from support.monitor import FIRST, SECOND, MonitorMachine, Servers, later, running_servers
 from support.processes import Outcome, Stop
 from support.receivers import SECRET
 from support.waiting import until
@@ -27,29 +27,6 @@ TOLD = "testland: 1 missing, 1 added, 3 changed"  # the digest's title
 DELIVERING = Stop("flows.mofa_monitoring:deliver")  # the set is committed, nothing was delivered
 
 
-def succeeded(outcome: Outcome) -> Outcome:
-    assert outcome.state == "COMPLETED", f"{outcome.message}\n{outcome.log}"
-    assert "Traceback" not in outcome.log, outcome.log
-    return outcome
-
-
-def refused(outcome: Outcome) -> str:
-    """One plain sentence and no traceback."""
-    assert outcome.state == "FAILED", f"{outcome.message}\n{outcome.log}"
-    assert "Traceback" not in outcome.log, outcome.log
-    assert "\n" not in outcome.message
-    return outcome.message
-
-
-@pytest.fixture(scope="module")
-def api(prefect_server: None) -> str:
-    from prefect.settings import PREFECT_API_URL
-
-    address = PREFECT_API_URL.value()
-    assert address
-    return address
-
-
 @pytest.fixture(scope="module")
 def shared_servers() -> Iterator[Servers]:
     with running_servers() as servers:
@@ -58,35 +35,38 @@ def shared_servers() -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def watched(
-    server_url: str, template: str, api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, template: str, prefect_api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The name of a database that knows the ministry's first list, to be cloned."""
     shared_servers.reset(missions())
     directory = tmp_path_factory.mktemp("watched")
-    with clone(server_url, template) as database, a_watcher(database, api, directory, shared_servers) as watcher:
+    with (
+        clone(server_url, template) as database,
+        MonitorMachine(database, prefect_api, directory, servers=shared_servers).running() as watcher,
+    ):
         succeeded(watcher.run(FIRST))
         assert len(shared_servers.webhook.got) == len(shared_servers.mailbox.subjects) == 1
-        yield str(make_url(database.url).database)
-
-
-Tables = dict[str, list[dict[str, Any]]]
+        yield database.name
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    server_url: str, watched: str, api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
+    server_url: str, watched: str, prefect_api: str, shared_servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Tables, float]:
     """The tables after nothing but one run at the second slot, and the seconds it took."""
     shared_servers.reset(later(missions()))
     directory = tmp_path_factory.mktemp("undisturbed")
-    with clone(server_url, watched) as database, a_watcher(database, api, directory, shared_servers) as watcher:
+    with (
+        clone(server_url, watched) as database,
+        MonitorMachine(database, prefect_api, directory, servers=shared_servers).running() as watcher,
+    ):
         begun = time.monotonic()
         succeeded(watcher.run(SECOND))
         took = time.monotonic() - begun
-        tables = database.tables()
+        tables = database.tables_of_monitor()
     assert shared_servers.webhook.titles() == shared_servers.mailbox.titles() == Counter([TOLD])
     assert len(tables["changes"]) == 5
-    assert {row["status"] for row in tables["told"]} == {"sent"}
+    assert {row["status"] for row in tables["messages"]} == {"sent"}
     return tables, took
 
 
@@ -98,25 +78,30 @@ def servers(shared_servers: Servers, undisturbed: object) -> Servers:
 
 
 @pytest.fixture
-def watcher(server_url: str, watched: str, api: str, servers: Servers, tmp_path: Path) -> Iterator[Watcher]:
-    with clone(server_url, watched) as database, a_watcher(database, api, tmp_path, servers) as watcher:
+def watcher(
+    server_url: str, watched: str, prefect_api: str, servers: Servers, tmp_path: Path
+) -> Iterator[MonitorMachine]:
+    with (
+        clone(server_url, watched) as database,
+        MonitorMachine(database, prefect_api, tmp_path, servers=servers).running() as watcher,
+    ):
         yield watcher
 
 
-def in_the_end(watcher: Watcher, tables: Tables) -> None:
+def in_the_end(watcher: MonitorMachine, tables: Tables) -> None:
     """Run the slot again, once at once and once when every lease has ended: the end is the undisturbed one."""
     again = succeeded(watcher.run(SECOND))
     if any(row["status"] == "pending" for row in watcher.database.outbox()):
         watcher.database.expire_leases()
         again = succeeded(watcher.run(SECOND))
         assert "done before" in again.message
-    assert watcher.database.tables() == tables
+    assert watcher.database.tables_of_monitor() == tables
 
 
 # ---------------------------------------------------------------------- killed at exact places
 
 
-def test_killed_between_commit_and_delivery(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
+def test_killed_between_commit_and_delivery(watcher: MonitorMachine, undisturbed: tuple[Tables, float]) -> None:
     watcher.kill_at(DELIVERING, SECOND)
     assert watcher.database.query("SELECT 1 AS one FROM embassy_changes")
     assert not watcher.servers.webhook.got
@@ -126,7 +111,9 @@ def test_killed_between_commit_and_delivery(watcher: Watcher, undisturbed: tuple
 
 
 @pytest.mark.slow
-def test_killed_while_the_webhook_keeps_its_answer_back(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
+def test_killed_while_the_webhook_keeps_its_answer_back(
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float]
+) -> None:
     """Nobody can know whether it took the message: it gets it again, the other one once."""
     watcher.servers.webhook.answering.clear()
     process = watcher.start(SECOND)
@@ -161,7 +148,7 @@ SENT = {  # where it is killed -> what webhook and mailbox have received in the 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", SENT, ids=str)
-def test_killed_anywhere_and_run_again(watcher: Watcher, undisturbed: tuple[Tables, float], stop: Stop) -> None:
+def test_killed_anywhere_and_run_again(watcher: MonitorMachine, undisturbed: tuple[Tables, float], stop: Stop) -> None:
     watcher.kill_at(stop, SECOND)
     in_the_end(watcher, undisturbed[0])
     by_webhook, by_mail = SENT[stop]
@@ -172,7 +159,7 @@ def test_killed_anywhere_and_run_again(watcher: Watcher, undisturbed: tuple[Tabl
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(25))
 def test_killed_at_a_random_moment_and_run_again(
-    watcher: Watcher, undisturbed: tuple[Tables, float], number: int
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float], number: int
 ) -> None:
     tables, took = undisturbed
     process = watcher.start(SECOND)
@@ -188,7 +175,9 @@ def test_killed_at_a_random_moment_and_run_again(
 
 
 @pytest.mark.slow
-def test_8_processes_run_the_same_slot_at_the_same_instant(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
+def test_8_processes_run_the_same_slot_at_the_same_instant(
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float]
+) -> None:
     processes = [watcher.start(SECOND, Stop("tasks.mofa.steps:once")) for _ in range(8)]
     for process in processes:
         process.reach(120)
@@ -208,17 +197,14 @@ def test_8_processes_run_the_same_slot_at_the_same_instant(watcher: Watcher, und
 
 def cut(database: Database) -> None:
     """Terminate the connection that holds the lock of the running unit."""
-    holders = """
-        SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid <> 0 AND objsubid = 2 AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-    [holder] = database.query(holders)
-    database.query("SELECT pg_terminate_backend(%s)", holder["pid"])
-    until(lambda: not database.query(holders), "the lock is free")
+    [holder] = database.lock_holders()
+    database.query("SELECT pg_terminate_backend(%s)", holder)
+    until(lambda: not database.lock_holders(), "the lock is free")
 
 
 @pytest.mark.slow
 def test_a_run_beside_another_and_one_that_was_overtaken_alarm_nobody(
-    watcher: Watcher, undisturbed: tuple[Tables, float]
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float]
 ) -> None:
     """Neither is a failure of the job: the other run does the work."""
     first = watcher.start(SECOND, Stop("db.embassies:serialize_source"))
@@ -228,7 +214,7 @@ def test_a_run_beside_another_and_one_that_was_overtaken_alarm_nobody(
     succeeded(watcher.run(SECOND))
     first.release()
     assert "another took over" in refused(first.outcome())
-    assert watcher.database.tables() == undisturbed[0]
+    assert watcher.database.tables_of_monitor() == undisturbed[0]
     assert watcher.servers.webhook.titles() == watcher.servers.mailbox.titles() == Counter([TOLD])
 
 
@@ -240,7 +226,7 @@ def days(number: int) -> Any:
 
 
 @pytest.mark.slow
-def test_failures_are_reported_by_incident(watcher: Watcher) -> None:
+def test_failures_are_reported_by_incident(watcher: MonitorMachine) -> None:
     """Once when it starts to fail, once when it recovers, and again the next time."""
     received: list[str] = []
 
@@ -269,7 +255,7 @@ def test_failures_are_reported_by_incident(watcher: Watcher) -> None:
 
 
 @pytest.mark.slow
-def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(watcher: Watcher) -> None:
+def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(watcher: MonitorMachine) -> None:
     watcher.servers.ministry.answers["/region/2"] = status(404)
     watcher.kill_at(Stop("tasks.mofa.steps:report_failure"), days(1))
     assert not watcher.servers.mailbox.subjects
@@ -278,25 +264,27 @@ def test_killed_before_its_failure_was_reported_the_next_failure_is_reported(wat
 
 
 @pytest.mark.slow
-def test_a_number_that_is_no_held_set_is_the_persons_mistake_and_alarms_nobody(watcher: Watcher) -> None:
+def test_a_number_that_is_no_held_set_is_the_persons_mistake_and_alarms_nobody(watcher: MonitorMachine) -> None:
     assert "held set 7" in refused(watcher.run(None, accept=7))
     assert not watcher.servers.mailbox.subjects
     assert not watcher.servers.webhook.got
 
 
 @pytest.mark.slow
-def test_a_wrong_address_is_warned_of_without_showing_it(watcher: Watcher, undisturbed: tuple[Tables, float]) -> None:
+def test_a_wrong_address_is_warned_of_without_showing_it(
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float]
+) -> None:
     wrong = f"jsn://user:{SECRET}@127.0.0.1:{watcher.servers.webhook.port}/"
     watcher.environment["NOTIFY_URLS"] = f"{watcher.servers.webhook.url} {wrong} {watcher.servers.mailbox.url}"
     outcome = succeeded(watcher.run(SECOND))
     assert "Address 2 of NOTIFY_URLS" in outcome.log
     assert SECRET not in outcome.log
-    assert watcher.database.tables() == undisturbed[0]
+    assert watcher.database.tables_of_monitor() == undisturbed[0]
     assert SECRET not in str(watcher.database.outbox())
 
 
 @pytest.mark.slow
-def test_without_addresses_the_digest_is_in_the_log_and_is_no_backlog_later(watcher: Watcher) -> None:
+def test_without_addresses_the_digest_is_in_the_log_and_is_no_backlog_later(watcher: MonitorMachine) -> None:
     before = watcher.database.outbox()
     watcher.environment["NOTIFY_URLS"] = ""
     assert TOLD in succeeded(watcher.run(SECOND)).log

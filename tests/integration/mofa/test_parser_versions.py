@@ -7,8 +7,8 @@ import pytest
 from support.ministry import a_ministry, missions
 from support.watch import DAY, edited, title_of_held_set, without
 
-from flows.foreground import HELD
 from tasks.mofa.page import PageError
+from tasks.state_names import HELD
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from support.ministry import HOST, Ministry, uk_rows
 from support.project import SHARED
 from support.watch import title_of_held_set
 
-from flows.foreground import HELD
+from tasks.state_names import HELD
 
 DATA = SHARED / "missions"
 GOVUK = DATA / "govuk-fco-worldwide"

@@ -9,7 +9,6 @@ from support.list_server import serving
 from support.record_fixtures import pages_of
 from support.watch import Watch, forget
 
-from flows.foreground import HELD
 from tasks.counts import counted
 from tasks.mofa import recording, sources, steps
 from tasks.mofa.http import Fetcher
@@ -17,6 +16,7 @@ from tasks.mofa.page import Page
 from tasks.mofa.request import Request
 from tasks.mofa.settings import FetchingSettings
 from tasks.mofa.try_source import main
+from tasks.state_names import HELD
 
 FORM = {"page": "2", "q": "a b&ü"}
 

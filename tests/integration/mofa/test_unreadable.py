@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from support.ministry import HOST, a_ministry, missions
 from support.watch import DAY, Watch, edited, without
 
-from flows.foreground import HELD
 from tasks.mofa.embassy import Entry, Unreadable
 from tasks.mofa.page import Page, Source
+from tasks.state_names import HELD
 
 ODD = "Mission?"  # a phone that the parser of this source cannot read
 
