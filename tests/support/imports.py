@@ -46,10 +46,6 @@ def done(workbook: str | None, **how: Any) -> dict[str, Any]:
     return dict(report)
 
 
-def verdicts(report: dict[str, Any]) -> dict[str, int]:
-    return {verdict: report[verdict] for verdict in matching.VERDICTS if report[verdict]}
-
-
 def query(statement: str) -> list[tuple[Any, ...]]:
     with engine().connect() as connection:
         return [tuple(row) for row in connection.execute(text(statement))]

@@ -1,10 +1,11 @@
 """Serves recorded pages on loopback by the addresses of their requests, as a ministry does that asks for a cookie."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
+
+from support.loopback import Quiet, listening
 
 from tasks.mofa.page import Page
 from tasks.mofa.request import Request
@@ -39,7 +40,7 @@ def _key(request: Request) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return request.method, parts.path + (f"?{parts.query}" if parts.query else ""), request.form
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: ListServer
 
@@ -71,19 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @contextmanager
 def serving(pages: Iterable[Page], *, wants_cookie: bool = False) -> Iterator[ListServer]:
     """The server, until the end of the block."""
     server = ListServer(pages, wants_cookie=wants_cookie)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

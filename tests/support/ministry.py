@@ -9,13 +9,15 @@ import html
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import yaml
 from bs4 import Tag
+from support.loopback import Quiet, listening
 
 from tasks.mofa.embassy import Entry, key_of
 from tasks.mofa.page import Page, PageError, Route, Source, one, record, some
@@ -30,7 +32,7 @@ Rows = dict[str, dict[str, str]]
 # --- the server
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"
 
@@ -55,12 +57,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.ministry.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         status(200)(self)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = True
     ministry: "Ministry"
 
 
@@ -93,20 +91,14 @@ def etag(body: bytes, saved: int = 0) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:16]}-{saved}"'
 
 
-def serve() -> tuple[Ministry, Callable[[], None]]:
-    """A ministry that listens, and what stops it."""
+@contextmanager
+def running_ministry() -> Iterator[Ministry]:
+    """A ministry that listens until the end of the block."""
     server = Server(("127.0.0.1", 0), Handler)
-    server.ministry = Ministry(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-
-    def stop() -> None:
+    with listening(server) as host:
+        server.ministry = Ministry(f"http://{host}")
+        yield server.ministry
         server.ministry.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return server.ministry, stop
 
 
 # --- answers

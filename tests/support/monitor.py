@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from support.machines import Machine
-from support.ministry import Ministry, Rows, a_ministry, missions, serve
+from support.ministry import Ministry, Rows, a_ministry, missions, running_ministry
 from support.processes import Outcome, Process, Stop
 from support.receivers import Mailbox, Webhook, a_mailbox, a_webhook
 
@@ -69,14 +69,10 @@ class Servers:
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    ministry, stop = serve()
-    try:
-        with a_webhook() as webhook, a_mailbox() as mailbox:
-            servers = Servers(ministry, webhook, mailbox)
-            servers.reset(missions())
-            yield servers
-    finally:
-        stop()
+    with running_ministry() as ministry, a_webhook() as webhook, a_mailbox() as mailbox:
+        servers = Servers(ministry, webhook, mailbox)
+        servers.reset(missions())
+        yield servers
 
 
 @dataclass

@@ -12,6 +12,7 @@ from json import loads
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from support.loopback import Quiet, listening
 
 SECRET = "hunter2hunter2"  # noqa: S105 - it opens nothing
 
@@ -72,7 +73,7 @@ class Mailbox:
 
 @contextmanager
 def a_webhook() -> Iterator[Webhook]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             message = loads(self.rfile.read(int(self.headers["Content-Length"])))
             hook.got.append(message)
@@ -84,22 +85,12 @@ def a_webhook() -> Iterator[Webhook]:
             except OSError:  # the sender is gone
                 pass
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     hook = Webhook(server.server_port)
     hook.answering.set()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(server):
         yield hook
-    finally:
         hook.answering.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

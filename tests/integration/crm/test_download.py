@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.cells import rows_of, text_file
+from support.loopback import Quiet, listening
 
 from db.errors import JobError
 from tasks.crm import download
@@ -154,13 +155,10 @@ def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
 CONTENT = b"Name,Mail\nAda,a@b.c\n" * 1000
 
 
-class Loopback(BaseHTTPRequestHandler):
+class Loopback(Quiet, BaseHTTPRequestHandler):
     """Answers by the path's first part; below /bucket/ it is a small S3."""
 
     released = threading.Event()
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -225,16 +223,10 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[str]:
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
     Loopback.released.clear()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
+    with listening(server) as host:
+        yield host
         Loopback.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

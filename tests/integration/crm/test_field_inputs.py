@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from support.contacts import rejects, stored
+from support.contacts import imported_file, rejects, stored
 from support.project import SHARED
 from support.staged import rows_in
 
-from db import contacts, matching, staging
 from db.engine import transaction
-from db.matching import VERDICTS
 from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.table import heading_table
 from tasks.crm.headings.text import is_known
@@ -381,30 +379,7 @@ def imported(name: str, into: Path) -> dict[str, Any]:
     """Import a file as the flow does, without Prefect; returns the counts."""
     directory = into / name
     directory.mkdir()
-    with transaction() as connection:
-        import_id = connection.scalar(
-            text("INSERT INTO task_runs (name, idempotency_key) VALUES ('test', gen_random_uuid()) RETURNING id")
-        )
-        staging.prepare_staging(connection, import_id)
-        for event in read(ReadRequest(str(FIELD / name), name, str(directory), None, {}, 1000, 2048)):
-            if isinstance(event, Headings):
-                headings = event
-            elif isinstance(event, Batch):
-                staging.stage(connection, import_id, event.first, event.last, [Path(event.path).read_bytes()])
-            else:
-                end = event
-        staging.settle_dates(connection, import_id, end.day_first, headings.days)
-        if end.lone_names_are_remarks:
-            staging.reject_lone_names(connection, import_id)
-        if end.lone_organizations_are_sections:
-            staging.reject_lone_organizations(connection, import_id)
-        counts = matching.evaluate(connection, import_id, headings.fields).counts
-        contacts.merge(connection, import_id)
-        contacts.keep_rejects(connection, import_id)
-        connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
-        staging.drop_staging(connection, import_id)
-    assert counts["rows"] == sum(counts[verdict] for verdict in VERDICTS)
-    return {**counts, "import_id": import_id}
+    return imported_file(ReadRequest(str(FIELD / name), name, str(directory), None, {}, 1000, 2048))
 
 
 # Files, imported one after the other, and how many contacts there are then; "R": or rejected rows instead.

@@ -4,7 +4,6 @@ import http.server
 import io
 import os
 import re
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ import openpyxl
 import psycopg
 import pytest
 import xlsxwriter
+from support.contacts import verdicts
 from support.databases import renamed
 from support.imports import (
     ADA,
@@ -29,9 +29,9 @@ from support.imports import (
     refused,
     run,
     steps_taken,
-    verdicts,
     workbook,
 )
+from support.loopback import listening
 from support.real_workbooks import FIELDS, IMPORTED, REAL, where_they_are
 from support.settings import forget_settings
 
@@ -204,12 +204,10 @@ def test_the_workbook_of_the_environment_is_taken_at_run_time(
 def test_a_workbook_is_fetched_over_http(tmp_path: Path) -> None:
     workbook(tmp_path / "crm.xlsx", ADA, BOB)
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+    with listening(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as host:
+        address = f"http://{host}"
         assert verdicts(done(f"{address}/crm.xlsx")) == {"inserted": 2}
         missing = run(f"{address}/gone.xlsx")
-        server.shutdown()
     assert missing.is_failed()
     assert "(404)" in missing.message
     assert query("SELECT subject FROM task_runs") == [(f"{address}/crm.xlsx",)]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from support.imports import done, page, query, refused, run, verdicts, workbook
+from support.contacts import verdicts
+from support.imports import done, page, query, refused, run, workbook
 
 pytestmark = pytest.mark.usefixtures("database", "prefect_server")
 

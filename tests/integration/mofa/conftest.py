@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support import ministry as fake_ministry
-from support.ministry import Ministry
+from support.ministry import Ministry, running_ministry
 from support.watch import Watch, forget
 
 from tasks.mofa import steps
@@ -12,9 +11,8 @@ from tasks.mofa import steps
 
 @pytest.fixture
 def ministry() -> Iterator[Ministry]:
-    served, stop = fake_ministry.serve()
-    yield served
-    stop()
+    with running_ministry() as ministry:
+        yield ministry
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from support.loopback import Quiet, listening
 
 from tasks.mofa.fetch_errors import FetchFailedError, FetchRefusedError
 from tasks.mofa.http import Fetcher, NotModified, Validators, user_agent
@@ -27,7 +28,7 @@ PAGE = f"<!doctype html><html><head><title>Embassies</title></head><body><table>
 Answer = Callable[["Handler"], None]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"
 
@@ -39,12 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:  # the client had enough
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = True
     ministry: "Ministry"
 
 
@@ -105,14 +102,10 @@ def raw(*pieces: bytes, pause: float = 0) -> Answer:
 @pytest.fixture
 def ministry() -> Iterator[Ministry]:
     server = Server(("127.0.0.1", 0), Handler)
-    server.ministry = Ministry(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server.ministry
-    server.ministry.closing.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(server) as host:
+        server.ministry = Ministry(f"http://{host}")
+        yield server.ministry
+        server.ministry.closing.set()
 
 
 class Clock:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from pydantic import SecretStr
+from support.loopback import Quiet, listening
 
 from tasks.notify.channels import Channel, ChannelError, NotifySettings, channels, fitted, send
 
@@ -63,7 +64,7 @@ class Webhook:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             hook.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             try:
@@ -75,19 +76,11 @@ def webhook() -> Iterator[Webhook]:
             except OSError:
                 pass
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     hook = Webhook(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield hook
-    hook.closing.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(server):
+        yield hook
+        hook.closing.set()
 
 
 def answering(code: int) -> Callable[[BaseHTTPRequestHandler], None]:
