@@ -107,7 +107,7 @@ def reread_page(
 
 
 def renew_validators(connection: Connection, snapshot_id: int, etag: str | None, last_modified: str | None) -> None:
-    """What to ask with next time whether a page that has not changed is still the same."""
+    """Store the validators for the next conditional request of an unchanged page."""
     connection.execute(
         update(page_snapshots).where(page_snapshots.c.id == snapshot_id).values(etag=etag, last_modified=last_modified)
     )
@@ -234,8 +234,8 @@ def last_applied(connection: Connection, job: str, source: str) -> RowMapping | 
 def most_missions(connection: Connection, job: str, source: str, since: datetime) -> int:
     """The highest number of missions in a set accepted since then, or in the last one before; 0 if there is none.
 
-    What a person accepted is the measure from then on, or the next runs would hold it again for as long. The last set
-    counts however old it is: of the missions themselves another parser may have closed those that it does not see.
+    After a person has accepted a set, only it and later sets count: otherwise the next runs would be held again. The
+    last set counts however old it is, because another parser may have closed missions that it does not see.
     """
     found = connection.scalar(
         text("""
@@ -259,7 +259,7 @@ def hold(
     version: str,
     records: Sequence[tuple[Mapping[str, Any], int]],
 ) -> int:
-    """Keep a set that was not believed, whole; returns its number."""
+    """Store the complete held set; returns its number."""
     held = connection.execute(
         insert(embassy_candidates)
         .values(

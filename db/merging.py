@@ -36,7 +36,7 @@ MERGED = {
 CHANGES = f"({', '.join(MERGED.values())}) IS DISTINCT FROM ({', '.join(f'c.{column}' for column in MERGED)})"
 
 # The database cannot compute the hashes. The merged contact takes the hash of the contact or the row that fills more of
-# the hashed fields. Where each fills a part of them, it takes the hash of the row, or has none of its e-mail.
+# the hashed fields. If each fills only some of them, it takes the name hash of the row, and no mail hash.
 MERGED_HASHES = {
     "identity_hash": "s.identity_hash",
     "name_hash": f"""CASE

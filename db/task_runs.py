@@ -238,8 +238,9 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
             self._refuse_other_input(self._row(connection))
             raise AlreadyRunningError(self._holder(connection))
         while True:
-            # Another process may have completed or cancelled the unit since the look above. An owner that lost its lock
-            # still can while this waits for its row. So the update applies only to the row as it was read.
+            # Another process may have completed or cancelled the unit since the check above. An owner that lost its
+            # lock can do so while this statement waits for the row. So the update applies only to the row as it was
+            # read.
             row = self._row(connection)
             if self._settled(row) or self._take_over(connection, row):
                 return

@@ -126,7 +126,12 @@ def stage_workbook(copy: Copy, claim: Claim, options: ReadOptions, process: Read
         SupersededError: another attempt took over.
     """
     reading = _digest(
-        READING_VERSION, RULES_VERSION, copy.sha256, *options.digest_parts(), import_settings().import_batch_rows
+        READING_VERSION,
+        RULES_VERSION,
+        staging.STAGED_COLUMNS,
+        copy.sha256,
+        *options.digest_parts(),
+        import_settings().import_batch_rows,
     )
     with _staging_table(claim, reading):
         events = process.read(_request(copy, options, process.directory))

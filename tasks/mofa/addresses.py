@@ -89,7 +89,10 @@ def refuse_private(url: str, address: str) -> None:
     ip = ipaddress.ip_address(address.partition("%")[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if not ip.is_global:
-        raise FetchRefusedError(f"{url} leads to {ip}, an address inside a private network: check the name server")
+        raise FetchRefusedError(
+            f"{url} leads to {ip}, an address inside a private network: check the name server, or use --base-url for a "
+            "test server"
+        )
 
 
 def _base(base_url: str) -> httpx.URL:

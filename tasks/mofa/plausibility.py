@@ -100,7 +100,7 @@ def find_anomalies(
     if len(again) + _ROUNDING < limits.found_again * expected:
         reasons.append(
             f"Only {len(again):,} open missions are found again, {_percent(len(again), expected)} of {expected:,}, "
-            f"the most of the last 30 days; at least {limits.found_again:.0%} are expected."
+            f"the largest of the recent sets; at least {limits.found_again:.0%} are expected."
         )
     if before:
         reasons += _emptied(sets, len(before), len(candidate), limits)
@@ -181,7 +181,7 @@ def _changed(again: "pd.DataFrame", limits: Thresholds) -> list[str]:
         if count > limits.changed * filled and filled >= limits.filled * len(again):
             reasons.append(
                 f"The field {field} changed on {count:,} of {filled:,} missions that fill it "
-                f"({_percent(count, filled)}); at most {limits.changed:.0%} are believed."
+                f"({_percent(count, filled)}); at most {limits.changed:.0%} are accepted."
             )
     return reasons
 

@@ -143,5 +143,5 @@ def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
                 fields = (
                     [each for each in before if now.get(each) != before[each]] if isinstance(before, Mapping) else []
                 )
-                return f"{about} is read otherwise than recorded" + (f" ({', '.join(fields)})" if fields else "")
-    return "is read otherwise than recorded"
+                return f"{about} is different from the recording" + (f" ({', '.join(fields)})" if fields else "")
+    return "is different from the recording"

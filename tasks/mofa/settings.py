@@ -31,7 +31,7 @@ class FetchingSettings(ProjectSettings):
     @classmethod
     def _fits_a_header(cls, value: str | None) -> str | None:
         if value and not re.fullmatch(r"[!-'*-~]+", value):
-            raise ValueError("MOFA_CONTACT must be an e-mail or web address: ASCII, no blanks, no parentheses")
+            raise ValueError("MOFA_CONTACT must be an e-mail or web address: ASCII, no spaces, no parentheses")
         return value
 
 
@@ -49,19 +49,26 @@ class MonitorSettings(ProjectSettings):
     found_again: float = Field(
         _DEFAULT.found_again, ge=0, le=1, description="Hold a set that has a smaller share of the known missions"
     )
-    filled: float = Field(_DEFAULT.filled, ge=0, le=1, description="Watch fields filled on at least this share")
+    filled: float = Field(
+        _DEFAULT.filled,
+        ge=0,
+        le=1,
+        description="Compare the fill rate only of fields that at least this share of the missions fills",
+    )
     emptied: float = Field(
         _DEFAULT.emptied, ge=0, le=1, description="Hold a set if a field's fill rate drops to this fraction"
     )
-    changed: float = Field(_DEFAULT.changed, ge=0, le=1, description="Hold a set where a contact field changes on more")
+    changed: float = Field(
+        _DEFAULT.changed, ge=0, le=1, description="Hold a set if a contact field changed on more than this share"
+    )
     unreadable: float = Field(
         _DEFAULT.unreadable,
         ge=0,
         le=1,
-        description="Hold a set in which more of the missions, and at least three, cannot be read",
+        description="Hold a set if more than this share of its missions, and at least three, cannot be read",
     )
-    compared_days: int = Field(30, ge=1, description="Days back to the largest set that a new one is measured against")
-    snapshot_days: int = Field(90, ge=1, description="Days that pages which prove nothing are kept")
+    compared_days: int = Field(30, ge=1, description="A new set is compared with the largest one of so many days")
+    snapshot_days: int = Field(90, ge=1, description="Days to keep pages that no change refers to")
 
     source: str = Field("japan", description="The source that the daily deployment monitors")
     sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")

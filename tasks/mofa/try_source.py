@@ -75,7 +75,7 @@ def _doubles(missions: Iterable[Embassy]) -> list[str]:
     first: dict[str, Embassy] = {}
     unlike = [(each.key, differences(first.setdefault(each.key, each), each)) for each in missions]
     return [
-        f"{key} is there twice, with other values of {', '.join(fields)}: the key must tell them apart"
+        f"{key} appears twice, with different values of {', '.join(fields)}: the key must tell them apart"
         for key, fields in unlike
         if fields
     ]
@@ -139,7 +139,7 @@ def _cell(value: str | None) -> str:
 
 
 def show_fixture(console: Console, source: Source, directory: Path) -> list[str]:
-    """Print how old the fixture of the source is, and what is read otherwise than recorded; returns the latter."""
+    """Print how old the fixture of the source is, and what differs from the recording; returns the latter."""
     fixture = recording.read(directory)
     if fixture is None:
         console.print("no fixture: --record keeps one")
@@ -217,9 +217,14 @@ def main(given: Sequence[str] | None = None) -> int:
     show_changes(console, trial)
     problems = show_fixture(console, source, sources.fixture_directory(source.name, file))
     if asked.record:
-        pages = recording.write(asked.record, trial.results, datetime.now(UTC).date())
+        pages = recording.write(asked.record, trial.results, datetime.now(UTC).date(), _origin(asked))
         console.print(f"{counted(pages, 'page')} recorded in {asked.record}", highlight=False)
     return 1 if problems or trial.problems() else 0
+
+
+def _origin(asked: argparse.Namespace) -> str:
+    """Only pages of the ministry prove the source, not those of a test server or mirror."""
+    return "described" if asked.base_url else "saved"
 
 
 def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:

@@ -37,7 +37,7 @@ def locate(
     unreadable: Sequence[tuple[Unreadable, str]],
     known: Mapping[str, Known],
     found: Mapping[str, Embassy],
-    stood: Mapping[str, str],
+    last_page: Mapping[str, str],
     before: Sequence[UnreadableMission] = (),
 ) -> list[UnreadableMission]:
     """Each unreadable row with the known missions that it may be.
@@ -46,11 +46,11 @@ def locate(
         unreadable: rows, and the address of the page of each.
         known: every mission of the source in the database by key.
         found: the missions that could be read, by key.
-        stood: key of a known mission -> address of the page on which it stood last.
+        last_page: key of a known mission -> URL of the page that listed it last.
         before: what was unreadable in the set applied last.
 
-    A row without a key is the mission that it was the last time, or the absent one of its name, or, if it is new, any
-    absent one of its page: which of them cannot be known.
+    A row without a key is the mission that it matched last time; else the absent mission with its name; else any absent
+    mission of its page, because which one cannot be known.
     """
     absent = {key: each.embassy for key, each in known.items() if each.status != "closed" and key not in found}
     rows = [UnreadableMission(row=each.row, reason=each.reason, page=page, key=each.key) for each, page in unreadable]
@@ -60,7 +60,7 @@ def locate(
     found_rows = []
     for row, old, certain in zip(rows, earlier, keys, strict=True):
         unknown = row.key is None and old is None and not certain
-        possible = sorted(key for key in free if stood.get(key) == row.page) if unknown else certain
+        possible = sorted(key for key in free if last_page.get(key) == row.page) if unknown else certain
         new = old is None or old.reason != row.reason
         found_rows.append(row.model_copy(update={"keys": tuple(possible), "new": new}))
     return found_rows

@@ -28,7 +28,7 @@ class ChannelError(TransientError):
 class NotifySettings(ProjectSettings):
     """Who gets notifications, and how long a channel may take."""
 
-    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, blank-separated; empty: no notifications")
+    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, space-separated; empty: no notifications")
     # three times this must be less than the lease of a message (db.notifications.LEASE_SECONDS)
     notify_timeout: float = Field(30, gt=0, le=90, description="Seconds that a channel may take for each answer")
 
@@ -74,7 +74,7 @@ def channels(settings: NotifySettings | None = None) -> Channels:
         if not kind or _plugin(url) is None:
             problems.append(
                 f"Address {place} of NOTIFY_URLS is not one that Apprise understands: "
-                "see https://github.com/caronc/apprise/wiki for its form, and write %20 for a blank in it",
+                "see https://github.com/caronc/apprise/wiki for its form, and write %20 for a space in it",
             )
             continue
         name = f"Channel {place} of NOTIFY_URLS ({kind.group(1).lower()})"

@@ -234,7 +234,9 @@ def _add_alias(table: HeadingTable, row: TableRow, found: str, heading: str, lin
         table.aliases[found], lines_of[found] = alias, row.line
         return
     if (before.field, before.rank, before.rules) != (row.field, row.rank, row.rules):
-        raise HeadingTableError(f"line {row.line}: {heading!r} means something else in line {lines_of[found]}")
+        raise HeadingTableError(
+            f"line {row.line}: {heading!r} has another field, rank or rule in line {lines_of[found]}"
+        )
     if row.source != before.source:
         table.aliases[found] = Alias(row.field, row.rank, f"{before.source}, {row.source}", row.rules)
 

@@ -85,10 +85,10 @@ def test_a_trial_names_all_problems_at_once_with_fill_rates_and_doubles(tmp_path
     assert "3 problems" in shown
     assert "루리타니아: email: " in shown
     assert "아틀란티스: the label 'x :' is not known" in shown
-    assert "콩고-d-r is there twice" in shown
+    assert "콩고-d-r appears twice" in shown
     assert "address          filled on     4 (100%)" in shown
     fixture = recording.read(tmp_path / "new")
-    assert (len(fixture.pages), fixture.origin, fixture.day <= date.today()) == (2, "saved", True)
+    assert (len(fixture.pages), fixture.origin, fixture.day <= date.today()) == (2, "described", True)
     assert recording.replay(sources.source("korea"), fixture) == []
     assert fixture.expected[0]["unreadable"][0]["row"] == "아틀란티스"
 

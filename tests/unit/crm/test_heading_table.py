@@ -47,7 +47,7 @@ def test_a_wrong_line_of_the_table_is_named(line, reason):
 
 
 def test_a_heading_with_two_meanings_is_named_with_both_lines():
-    with pytest.raises(HeadingTableError, match="line 3: 'E-Mail' means something else in line 2"):
+    with pytest.raises(HeadingTableError, match="line 3: 'E-Mail' has another field, rank or rule in line 2"):
         read_table([HEADER, "email,2,,Lists,email\n", "notes,2,,Other lists,E-Mail\n"])
     table = read_table([HEADER, "email,2,,Lists,email\n", "email,2,,Dutch lists,E-Mail\n"])
     assert table.aliases["email"].source == "Lists, Dutch lists"

@@ -1,4 +1,4 @@
-"""Sets that are believed, and sets that wait for a person."""
+"""Sets that are accepted, and sets that are held for a person."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_no_rows_are_held_even_the_first_time():
 def test_eighty_of_a_hundred_are_accepted_and_seventy_nine_are_not():
     assert reasons(missions(100), missions(80)) == []
     assert reasons(missions(100), missions(79)) == [
-        "Only 79 open missions are found again, 79.0 % of 100, the most of the last 30 days; at least 80% are expected."
+        "Only 79 open missions are found again, 79.0 % of 100, the largest of the recent sets; at least 80% are expected."
     ]
     assert reasons(missions(100), missions(79), found_again=0.7) == []
 
@@ -93,7 +93,7 @@ def test_one_contact_field_changed_on_more_than_half_is_held(field):
     assert reasons(before, missions(100, **{field: lambda n: f"{'new' if n < 50 else 'old'} {n}"})) == []
     after = missions(100, **{field: lambda n: f"{'new' if n < 51 else 'old'} {n}"})
     assert reasons(before, after) == [
-        f"The field {field} changed on 51 of 100 missions that fill it (51.0 %); at most 50% are believed."
+        f"The field {field} changed on 51 of 100 missions that fill it (51.0 %); at most 50% are accepted."
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_column_filled_on_a_third_cannot_change_wholesale_unseen():
     before = missions(99, fax=lambda n: f"1{n}" if n < 33 else None)
     after = missions(99, fax=lambda n: f"2{n}" if n < 33 else None)
     assert reasons(before, after) == [
-        "The field fax changed on 33 of 33 missions that fill it (100.0 %); at most 50% are believed."
+        "The field fax changed on 33 of 33 missions that fill it (100.0 %); at most 50% are accepted."
     ]
 
 
