@@ -51,9 +51,9 @@ def import_crm_data(
     """
     try:
         addresses = steps.find_workbooks(workbook, idempotency_key)
-    except JobError as refusal:
-        reporting.report_failure(workbook, str(refusal), in_work=False)
-        return Failed(message=str(refusal))
+    except JobError as error:
+        reporting.report_failure(workbook, str(error), in_work=False)
+        return Failed(message=str(error))
     options = ReadOptions(sheet or None, columns or {}, heading_row, encoding or None, system or None)
     outcomes = [_import(address, options, idempotency_key, preview) for address in addresses]
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
@@ -79,9 +79,9 @@ def _import(address: str, options: ReadOptions, key: str | None, preview: bool) 
                 staged = steps.stage_workbook(copy, unit.claim, options, process)
                 unit.result = run(steps.evaluate_and_commit, staged, unit.claim, preview)
             return reporting.report_import(unit.result)
-    except JobError as refusal:
-        reporting.report_failure(address, str(refusal), in_work=in_work)
-        return refusal
+    except JobError as error:
+        reporting.report_failure(address, str(error), in_work=in_work)
+        return error
     except Exception as error:  # noqa: BLE001 - unexpected: it is reported, and raised after the other files
         reporting.report_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
         return error

@@ -24,8 +24,8 @@ def watchdog() -> State[Any]:
     now = datetime.now(UTC)
     try:
         watched = [job for job in jobs() if job.name != WATCHDOG]
-    except JobError as refusal:
-        return Failed(message=str(refusal))
+    except JobError as error:
+        return Failed(message=str(error))
     work = (
         ("imports resumed", steps.resume_abandoned_imports, (watched, now)),
         ("runs backfilled", steps.backfill_missed_runs, (watched, now)),
@@ -38,8 +38,8 @@ def watchdog() -> State[Any]:
     for what, step, arguments in work:  # a step that fails does not keep the others from running
         try:
             done[what] = run(step, *arguments)
-        except JobError as refusal:
-            refused.append(str(refusal))
+        except JobError as error:
+            refused.append(str(error))
         except Exception as fault:  # noqa: BLE001 - a fault in one step; its traceback is in the step's log
             refused.append(f"{what}: {type(fault).__name__}: {fault}")
     deliver()

@@ -26,8 +26,8 @@ def check_jobs(server: PrefectApi) -> Iterator[Finding]:
             for job in found:
                 yield check_schedule(job, now)
                 yield check_last_success(job, now)
-        except JobError as refusal:
-            yield Finding("schedules", "failed", str(refusal), "see the server's log")
+        except JobError as error:
+            yield Finding("schedules", "failed", str(error), "see the server's log")
 
 
 def check_schedule(job: Job, now: datetime) -> Finding:

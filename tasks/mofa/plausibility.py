@@ -100,7 +100,7 @@ def find_anomalies(
     if len(again) + _ROUNDING < limits.found_again * expected:
         reasons.append(
             f"Only {len(again):,} open missions are found again, {_percent(len(again), expected)} of {expected:,}, "
-            f"the largest of the recent sets; at least {limits.found_again:.0%} are expected."
+            f"the largest recent set; at least {limits.found_again:.0%} are expected."
         )
     if before:
         reasons += _emptied(sets, len(before), len(candidate), limits)

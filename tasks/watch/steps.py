@@ -107,8 +107,8 @@ def _for_each(watched: Iterable[S], name: Callable[[S], str], act: Callable[[S],
             done.append(act(each))
         except (DatabaseError, SettingsError):  # the same for all
             raise
-        except JobError as refusal:
-            problems.append(f"{name(each)}: {refusal}")
+        except JobError as error:
+            problems.append(f"{name(each)}: {error}")
         except Exception as fault:  # noqa: BLE001 - a fault with one job must not keep the others from being watched
             get_run_logger().exception("%s cannot be watched", name(each))
             problems.append(f"{name(each)}: {type(fault).__name__}: {fault}")

@@ -2,11 +2,19 @@
 
 import codecs
 import re
+from enum import Enum, auto
 
-HTML = "html"
-XML_SPREADSHEET = "xml spreadsheet"
-VCARD = "vcard"
-GZIP = "gzip"
+from tasks.crm.readers.refused import UnreadableError
+
+
+class Kind(Enum):
+    """A kind of file that is recognised by its first bytes and has a reader."""
+
+    HTML = auto()
+    XML_SPREADSHEET = auto()
+    VCARD = auto()
+    GZIP = auto()
+
 
 SAVE_AS = "open it in Excel or LibreOffice, save it as .xlsx and import that"
 COMPRESSED = "is a compressed file, not a workbook: unpack it and import what is inside"
@@ -17,8 +25,8 @@ _DATABASE = f"is a database, not a workbook: {_EXPORT}"
 _PROGRAM = "is a program, not a workbook: do not open it before you know where it came from"
 
 # First bytes -> kind, or the end of a sentence that refuses the file.
-_MAGIC: dict[tuple[bytes, ...], str] = {
-    (b"\x1f\x8b",): GZIP,
+_MAGIC: dict[tuple[bytes, ...], Kind | str] = {
+    (b"\x1f\x8b",): Kind.GZIP,
     (b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"\x1f\x9d"): COMPRESSED,
     (b"MZ\x90\x00", b"\x7fELF"): _PROGRAM,
     (b"SQLite format 3", b"\x00\x01\x00\x00Standard Jet DB", b"\x00\x01\x00\x00Standard ACE DB"): _DATABASE,
@@ -32,8 +40,8 @@ _MAGIC: dict[tuple[bytes, ...], str] = {
     (b"!BDN",): "is an Outlook data file, not a workbook: export the contacts from Outlook as .csv and import that",
 }
 # The same for text, in lower case, after blanks and a byte order mark.
-_TEXTS: dict[tuple[str, ...], str] = {
-    ("begin:vcard",): VCARD,
+_TEXTS: dict[tuple[str, ...], Kind | str] = {
+    ("begin:vcard",): Kind.VCARD,
     ("%pdf-",): f"is a PDF, not a workbook: {_EXPORT}",
     ("id;p",): f"is a SYLK file (.slk), not a workbook: {SAVE_AS}",
     ("mime-version:", "from: <saved by", "content-type: multipart/"):
@@ -53,8 +61,15 @@ _HTML = re.compile(
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
 
 
-def kind_of(beginning: bytes) -> str | None:
-    """HTML, XML_SPREADSHEET, VCARD or GZIP; or the end of a sentence that refuses the file; None if it is unknown."""
+def kind_of(beginning: bytes) -> Kind | None:
+    """The kind of a file that begins with these bytes; None if it is unknown. Raises UnreadableError: it is refused."""
+    found = _recognised(beginning)
+    if isinstance(found, str):
+        raise UnreadableError(found)
+    return found
+
+
+def _recognised(beginning: bytes) -> Kind | str | None:
     for magics, kind in _MAGIC.items():
         if beginning.startswith(magics):
             return kind
@@ -84,13 +99,13 @@ def as_text(beginning: bytes) -> str:
     return beginning.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
-def _markup(text: str) -> str | None:
+def _markup(text: str) -> Kind | str | None:
     if not text.startswith("<"):
         return None
     if text.startswith(("<?xml", "<?mso-application", "<workbook", "<ss:workbook")) and "<html" not in text[:2048]:
-        return XML_SPREADSHEET if _SPREADSHEET in text else f"is XML, not a workbook: {SAVE_AS}"
+        return Kind.XML_SPREADSHEET if _SPREADSHEET in text else f"is XML, not a workbook: {SAVE_AS}"
     if _HTML.match(text) or "<html" in text or "<table" in text:
-        return HTML
+        return Kind.HTML
     is_xml = text.startswith(("<?", "<!doctype")) or (
         re.match(r"<[a-z][\w:.-]*[\s/>]", text) and ("</" in text or "/>" in text)
     )

@@ -17,7 +17,7 @@ from db.errors import UserError
 from tasks.crm.readers import ods, xls, xlsb, xlsx, xlsx_package
 from tasks.crm.readers.archives import unpacked_gzip, unpacked_zip
 from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
-from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, GZIP, HTML, SAVE_AS, VCARD, XML_SPREADSHEET, kind_of
+from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, SAVE_AS, Kind, kind_of
 from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
@@ -107,17 +107,20 @@ def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Wo
         raise WorkbookError(f"{name} {what}")
     if beginning.startswith((_OLE, *_OLD_EXCEL)):
         return _Cells(lambda: xls.OldExcel(path), name)
-    kind = kind_of(beginning)
-    if kind == GZIP and not inside:
+    try:
+        kind = kind_of(beginning)
+    except UnreadableError as error:
+        raise WorkbookError(f"{name} {error}") from error
+    if kind == Kind.GZIP:
+        if inside:
+            raise WorkbookError(f"{name} {COMPRESSED}")
         return _unpacked(lambda: unpacked_gzip(path, name, _LARGEST_MEMBER), name, encoding)
-    readers: dict[str | None, Callable[[], _TextReader]] = {
+    readers: dict[Kind | None, Callable[[], _TextReader]] = {
         None: lambda: _delimited(path, name, encoding),
-        HTML: lambda: _html(path, name, encoding),
-        XML_SPREADSHEET: lambda: _xml(path),
-        VCARD: lambda: _vcards(path, name, encoding),
+        Kind.HTML: lambda: _html(path, name, encoding),
+        Kind.XML_SPREADSHEET: lambda: _xml(path),
+        Kind.VCARD: lambda: _vcards(path, name, encoding),
     }
-    if kind not in readers:
-        raise WorkbookError(f"{name} {COMPRESSED if kind == GZIP else kind}")
     return _Text(readers[kind], name)
 
 

@@ -44,7 +44,7 @@ def test_no_rows_are_held_even_the_first_time():
 def test_eighty_of_a_hundred_are_accepted_and_seventy_nine_are_not():
     assert reasons(missions(100), missions(80)) == []
     assert reasons(missions(100), missions(79)) == [
-        "Only 79 open missions are found again, 79.0 % of 100, the largest of the recent sets; at least 80% are expected."
+        "Only 79 open missions are found again, 79.0 % of 100, the largest recent set; at least 80% are expected."
     ]
     assert reasons(missions(100), missions(79), found_again=0.7) == []
 
