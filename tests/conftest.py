@@ -35,6 +35,7 @@ LONGEST = ("e2e", "integration")  # the directories whose files take longest
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["SETTINGS_FILE"] = os.devnull  # in place of .env
+os.environ["WORKBOOK_SETTLE_SECONDS"] = "0"  # tests import what they have just written
 # The same examples in every run, so that a run says something of the change under test. New ones are looked for with
 # `pytest --hypothesis-profile=search`. None of the tests measures speed: no deadline.
 settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

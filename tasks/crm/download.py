@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -21,13 +22,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from db.errors import JobError, TransientError
 from db.settings import ProjectSettings
+from tasks.crm.http_copy import Timeouts, WorkbookUnreachableError, copy_http
 from tasks.crm.readers.workbook import WorkbookError
-
-
-class WorkbookUnreachableError(TransientError):
-    """The network or the server failed: the same address may work in a minute."""
 
 
 class FetchingSettings(ProjectSettings):
@@ -39,6 +36,9 @@ class FetchingSettings(ProjectSettings):
     connect_timeout: float = Field(10, gt=0, description="Seconds to wait for a server to answer the connection")
     read_timeout: float = Field(60, gt=0, description="Seconds a server may send nothing")
     total_timeout: float = Field(1800, gt=0, description="Seconds the whole transfer may take")
+    settle_seconds: float = Field(
+        3, ge=0, description="A file is read when it has not changed for so long, in seconds: it may still be written"
+    )
 
 
 @cache
@@ -56,14 +56,14 @@ class Copy:
     sha256: str  # of exactly the bytes at `path`
     size: int  # bytes
     address: str  # of the original, without secrets
+    assumptions: tuple[str, ...] = ()  # what a user should know about the transfer
 
 
 _CHUNK = 1 << 20
 _SCHEMES = ("http", "https", "s3")
 _SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # fsspec writes several: simplecache::https
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
-_TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
-_SERVER_ERRORS = 500  # and higher
+_LONGEST_SETTLING = 60  # seconds
 
 
 def addresses(workbook: str) -> list[str]:
@@ -117,7 +117,7 @@ def fetch(address: str, into: Path) -> Copy:
         WorkbookUnreachableError: it cannot be fetched now; a retry may help.
         WorkbookError: there is no such file, it must not be read, it is too large, or the disk is full.
     """
-    shown, scheme = redacted(address), _scheme(address)
+    shown, scheme, assumptions = redacted(address), _scheme(address), list[str]()
     if scheme and (scheme not in _SCHEMES or not _parts(address).netloc):
         raise WorkbookError(f"{shown} is not the address of a workbook: give a path, or an http(s):// or s3:// address")
     try:
@@ -133,13 +133,16 @@ def fetch(address: str, into: Path) -> Copy:
             elif scheme == "s3":
                 _copy_s3(address, shown, writer)
             else:
-                _copy_http(address, shown, writer)
+                limits = fetching_settings()
+                timeouts = Timeouts(limits.connect_timeout, limits.read_timeout, limits.total_timeout)
+                assumptions = copy_http(address, shown, writer, timeouts)
     except BaseException as error:
         Path(file.name).unlink(missing_ok=True)
         if isinstance(error, OSError):  # closing the file writes the last bytes
             raise WorkbookError(f"{shown} cannot be copied into {into}: {error.strerror}") from error
         raise
-    return Copy(Path(file.name), _name(address), writer.digest.hexdigest(), writer.length, shown)
+    digest = writer.digest.hexdigest()
+    return Copy(Path(file.name), _name(address), digest, writer.length, shown, tuple(assumptions))
 
 
 def _scheme(address: str) -> str | None:
@@ -198,6 +201,7 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         if not stat.S_ISREG(before.st_mode):
             raise WorkbookError(f"{shown} is not a file: give the path of a workbook")
         writer.check_length(before.st_size)
+        settled = _settled(path, before)
         with path.open("rb") as source:
             while piece := source.read(_CHUNK):
                 writer.write(piece)
@@ -210,65 +214,31 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         raise WorkbookError(f"{shown!r} is not a path: check it") from error
     except OSError as error:
         raise WorkbookUnreachableError(f"{shown} cannot be read: {error.strerror}") from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or writer.length != after.st_size:
-        raise WorkbookUnreachableError(f"{shown} was being written while it was copied: try again when it is complete")
+    if settled is None or _version(settled) != _version(after) or writer.length != after.st_size:
+        raise WorkbookUnreachableError(f"{shown} is being written: try again when it is complete")
 
 
-def _copy_http(address: str, shown: str, writer: HashingWriter) -> None:
-    """Copy with one GET, streamed. Ranges could mix two versions. Errors lose their cause, which shows the address."""
-    import aiohttp  # noqa: PLC0415 - takes 0.3 s, and a local workbook does not need it
-    from fsspec.implementations.http import HTTPFileSystem  # noqa: PLC0415 - imports aiohttp
+def _settled(path: Path, found: os.stat_result) -> os.stat_result | None:
+    """The state of the file once it has not changed for WORKBOOK_SETTLE_SECONDS; None if it goes on changing.
 
-    wait = fetching_settings()
-    timeout = aiohttp.ClientTimeout(wait.total_timeout, sock_connect=wait.connect_timeout, sock_read=wait.read_timeout)
-    server = HTTPFileSystem(skip_instance_cache=True, client_kwargs={"timeout": timeout, "trust_env": True})
-    try:
-        server.get_file(address, writer)
-    except (aiohttp.ClientError, OSError, ValueError) as error:  # OSError includes TimeoutError
-        raise _http_problem(error, shown, writer.length) from None
+    A clock that differs from that of a network share makes a file look older or newer. If it looks newer, the file is
+    looked at twice; if it looks older, `_copy_file` notices what is written meanwhile.
+    """
+    settle = fetching_settings().settle_seconds
+    deadline = time.monotonic() + _LONGEST_SETTLING
+    while not settle <= time.time() - found.st_mtime:
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(min(settle, max(settle - (time.time() - found.st_mtime), 0.01)))
+        again = path.stat()
+        if _version(again) == _version(found):
+            return again
+        found = again
+    return found
 
 
-def _http_problem(error: Exception, shown: str, length: int) -> JobError:
-    """The error for an exception of fsspec or aiohttp after `length` bytes."""
-    import aiohttp  # noqa: PLC0415 - see _copy_http
-
-    if isinstance(error, FileNotFoundError):
-        return WorkbookError(f"{shown} does not exist (404): check the address")
-    if isinstance(error, aiohttp.ClientResponseError):
-        if error.status in {401, 403}:
-            return WorkbookError(
-                f"{shown} cannot be read ({error.status}): check the user, password or token in the address",
-            )
-        if error.status in _TRANSIENT_STATUS or error.status >= _SERVER_ERRORS:
-            return WorkbookUnreachableError(f"{shown}: the server answers {error.status}: try again later")
-        return WorkbookError(f"{shown}: the server answers {error.status}: check the address")
-    kinds: list[tuple[type[Exception], type[JobError], str]] = [  # the first that fits
-        (
-            aiohttp.ClientConnectorCertificateError,
-            WorkbookError,
-            "the server's certificate is not trusted: renew it, or give your own authority in SSL_CERT_FILE",
-        ),
-        (
-            aiohttp.ClientSSLError,
-            WorkbookError,
-            "the server does not use TLS on this port: check the port, or write http://",
-        ),
-        (
-            aiohttp.ClientConnectorDNSError,
-            WorkbookUnreachableError,
-            "there is no server with this name: check the address",
-        ),
-        (
-            aiohttp.ClientConnectorError,
-            WorkbookUnreachableError,
-            "the server does not accept the connection: check that it is running",
-        ),
-        (ValueError, WorkbookError, "this is not a valid address: check it"),
-        (TimeoutError, WorkbookUnreachableError, "the server does not answer in time: try again later"),
-    ]
-    interrupted = (WorkbookUnreachableError, f"the transfer was interrupted after {length:,} bytes: try again")
-    found, what = next(((found, what) for kind, found, what in kinds if isinstance(error, kind)), interrupted)
-    return found(f"{shown}: {what}")
+def _version(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _copy_s3(address: str, shown: str, writer: HashingWriter) -> None:

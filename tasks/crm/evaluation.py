@@ -69,7 +69,7 @@ def make_report(staged: StagedWorkbook, import_id: int, *, preview: bool, counts
         not_read=headings.not_read,
         hidden_rows=end.hidden_rows,
         hidden_columns=end.hidden_columns,
-        assumptions=end.assumptions,
+        assumptions=[*staged.copy.assumptions, *end.assumptions],
         **counts,
     )
 

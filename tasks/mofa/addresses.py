@@ -4,13 +4,12 @@ A source speaks of the ministry's own addresses only. `base_url` replaces scheme
 """
 
 import ipaddress
-import urllib.request
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 import httpx
 
 from tasks.mofa.fetch_errors import FetchFailedError, FetchRefusedError
+from tasks.private_network import is_private, proxy_for
 
 
 class Addresses:
@@ -77,21 +76,15 @@ class Addresses:
         """Host and port of the proxy that the environment names for this address, without its password."""
         if self.on_loopback:
             return None  # httpx is told to use none
-        proxies = urllib.request.getproxies()
-        address = proxies.get(request_url.scheme) or proxies.get("all")
-        if not address or urllib.request.proxy_bypass(request_url.host):
-            return None
-        return urlsplit(address if "//" in address else f"//{address}").netloc.rpartition("@")[2] or address
+        return proxy_for(request_url.scheme, request_url.host)
 
 
 def refuse_private(url: str, address: str) -> None:
     """Raise FetchRefusedError for an IP address inside a private network: an attack, or a mistake of a name server."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if not ip.is_global:
+    if is_private(address):
         raise FetchRefusedError(
-            f"{url} leads to {ip}, an address inside a private network: check the name server, or use --base-url for a "
-            "test server"
+            f"{url} leads to {address}, an address inside a private network: check the name server, or use --base-url "
+            "for a test server"
         )
 
 

@@ -1,17 +1,20 @@
 """Workbooks fetched from directories, over real sockets and from S3, and why one cannot be."""
 
 import errno
+import gzip
 import hashlib
 import os
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 from support.cells import rows_of, text_file
@@ -20,6 +23,7 @@ from support.loopback import Quiet, listening
 from db.errors import JobError
 from tasks.crm import download
 from tasks.crm.download import WorkbookUnreachableError, addresses, fetch, fetching_settings, redacted
+from tasks.crm.http_copy import END_UNKNOWN
 from tasks.crm.readers.workbook import WorkbookError
 
 
@@ -67,8 +71,58 @@ def test_a_file_still_being_written_is_worth_another_try(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(download.HashingWriter, "write", write_and_grow)
     kind, sentence = refused(str(source), tmp_path / "copies")
-    assert (kind, f"{source} was being written" in sentence) == (WorkbookUnreachableError, True)
+    assert (kind, f"{source} is being written" in sentence) == (WorkbookUnreachableError, True)
     assert fetch(str(source), tmp_path / "copies").size == 4005
+
+
+def test_a_file_that_is_still_written_is_read_when_it_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_SETTLE_SECONDS", "0.5")
+    source, lines = tmp_path / "export.csv", ["Name,Mail\n", *[f"Name{n},n{n}@x.example\n" for n in range(10)]]
+
+    def export() -> None:
+        with source.open("w") as file:
+            for line in lines:
+                file.write(line[:5])
+                file.flush()
+                done.wait(0.1)
+                file.write(line[5:])
+
+    done = threading.Event()
+    writer = threading.Thread(target=export)
+    source.write_text("")
+    writer.start()
+    copy = fetch(str(source), tmp_path / "copies")
+    writer.join()
+    assert copy.path.read_text() == "".join(lines)
+
+
+def test_a_file_that_is_written_without_end_is_worth_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_SETTLE_SECONDS", "0.2")
+    monkeypatch.setattr(download, "_LONGEST_SETTLING", 0.5)
+    source, done = text_file(tmp_path / "log.csv", "a,b\n"), threading.Event()
+
+    def append() -> None:
+        while not done.wait(0.02):
+            with source.open("a") as file:
+                file.write("1,2\n")
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    kind, sentence = refused(str(source), tmp_path / "copies")
+    done.set()
+    writer.join()
+    assert (kind, f"{source} is being written" in sentence) == (WorkbookUnreachableError, True)
+
+
+def test_a_file_from_a_machine_whose_clock_is_ahead_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBOOK_SETTLE_SECONDS", "0.1")
+    source = text_file(tmp_path / "book.csv", "a,b\n")
+    os.utime(source, (time.time() + 3600, time.time() + 3600))
+    assert fetch(str(source), tmp_path / "copies").size == 4
 
 
 def refused(address: str, into: Path) -> tuple[type[Exception], str]:
@@ -168,7 +222,7 @@ class Loopback(Quiet, BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def do_GET(self) -> None:  # noqa: PLR0911 - a table of answers
+    def do_GET(self) -> None:  # noqa: C901, PLR0911 - a table of answers
         path, _, query = self.path.partition("?")
         if path.startswith("/bucket/"):
             return self.s3(path)
@@ -190,6 +244,16 @@ class Loopback(Quiet, BaseHTTPRequestHandler):
         if path.startswith("/silent/"):
             self.released.wait(30)
             return None
+        if path.startswith("/packed/"):
+            packed = gzip.compress(CONTENT[:5000]) + gzip.compress(CONTENT[5000:])
+            packed = packed[: len(packed) - 20] if "half" in path else packed
+            return self.answer(200, packed, Content_Encoding="gzip")
+        if path.startswith("/part/"):
+            return self.answer(206, CONTENT[:99], Content_Range=f"bytes 0-98/{len(CONTENT)}")
+        if path.startswith("/to/"):
+            return self.answer(302, Location=unquote(path.removeprefix("/to/")))
+        if path.startswith("/loop/"):
+            return self.answer(302, Location=path)
         if path.startswith("/moved/"):
             return self.answer(302, Location="/files/b%C3%BCcher.csv")
         return self.answer(200, CONTENT) if path.startswith("/files/") else self.answer(404)
@@ -241,6 +305,7 @@ def host() -> Iterator[str]:
         ("/files/b%C3%BCcher.csv", "bücher.csv"),
         ("/chunked/book.csv", "book.csv"),
         ("/moved/book.csv", "book.csv"),
+        ("/packed/book.csv", "book.csv"),
         ("/token/book.csv?token=s3cret", "book.csv"),
         ("/files/..%2F..%2Fetc%2Fpasswd.csv", "passwd.csv"),
     ],
@@ -254,6 +319,21 @@ def test_a_workbook_comes_over_http(host: str, tmp_path: Path, path: str, name: 
     assert rows_of(copy.path)[1] == (2, ["Ada", "a@b.c"])
 
 
+def test_an_answer_without_a_length_is_read_and_said_to_be_unproven(host: str, tmp_path: Path) -> None:
+    assert fetch(f"http://{host}/chunked/book.csv", tmp_path).assumptions == (END_UNKNOWN,)
+    assert fetch(f"http://{host}/files/book.csv", tmp_path).assumptions == ()
+
+
+def test_no_redirect_leads_from_a_public_address_into_a_private_network(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = f"http://127.0.0.2:{host.rpartition(':')[2]}/files/b.csv"
+    address = f"http://{host}/to/{quote(inside, safe='')}"
+    monkeypatch.setattr("tasks.crm.http_copy.is_private", lambda ip: ip != "127.0.0.1")
+    kind, sentence = refused(address, tmp_path)
+    assert (kind, "127.0.0.2" in sentence) == (WorkbookError, True), sentence
+
+
 def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_path: Path) -> None:
     copy = fetch(f"http://ada:s3cret@{host}/token/book.csv", tmp_path)
     assert copy.address == f"http://{host}/token/book.csv"
@@ -265,6 +345,12 @@ def test_user_and_password_in_an_address_are_sent_and_not_shown(host: str, tmp_p
         ("/nowhere.csv?token=s3cret", WorkbookError, "/nowhere.csv?token=*** does not exist (404)"),
         ("/token/book.csv?token=not-s3cret", WorkbookError, "(403)"),
         ("/status/410/b?x=s3cret", WorkbookError, "answers 410"),
+        ("/part/book.csv", WorkbookError, "answers 206"),
+        ("/status/300/b", WorkbookError, "answers 300"),
+        ("/status/204/b", WorkbookError, "answers 204"),
+        ("/packed/half.csv", WorkbookUnreachableError, "interrupted after"),
+        ("/loop/b.csv", WorkbookError, "10 redirects"),
+        ("/to/ftp%3A%2F%2Fexample.org%2Fb.csv", WorkbookError, "not a valid address"),
         ("/status/503/b", WorkbookUnreachableError, "answers 503"),
         ("/status/429/b", WorkbookUnreachableError, "answers 429"),
         ("/short/book.csv?k=s3cret", WorkbookUnreachableError, "interrupted after"),
@@ -293,11 +379,12 @@ def test_a_server_that_is_not_there_is_worth_another_try(tmp_path: Path) -> None
     assert "connection" in sentence
 
 
-def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
+def test_wrong_tls_is_final(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, sentence = refused(f"https://{host}/files/b.csv?k=s3cret", tmp_path)
     assert (kind, "TLS" in sentence) == (WorkbookError, True), sentence
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2",
+         "-addext", "subjectAltName=IP:127.0.0.1",
          "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
         capture_output=True, check=False, timeout=60,
     )  # fmt: skip
@@ -307,7 +394,12 @@ def test_wrong_tls_is_final(host: str, tmp_path: Path) -> None:
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with serving(context) as self_signed:
         kind, sentence = refused(f"https://{self_signed}/files/b.csv?k=s3cret", tmp_path)
-    assert (kind, "SSL_CERT_FILE" in sentence) == (WorkbookError, True), sentence
+        assert (kind, "SSL_CERT_FILE" in sentence) == (WorkbookError, True), sentence
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        assert fetch(f"https://{self_signed}/files/b.csv", tmp_path / "copies").size == len(CONTENT)
+        plain = quote(f"http://{host}/files/b.csv", safe="")
+        kind, sentence = refused(f"https://{self_signed}/to/{plain}", tmp_path / "refused")
+    assert (kind, "from https to http" in sentence) == (WorkbookError, True), sentence
 
 
 @pytest.fixture
