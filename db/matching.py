@@ -193,6 +193,7 @@ def _match_stored(connection: Connection, table: str, adopted: int) -> None:
                 INSERT INTO matched SELECT s.position, c.id, {CHANGES}, a.basis
                 FROM adoptions a JOIN {table} s USING (identity_hash) JOIN contacts c ON c.id = a.contact_id""")
         )
+    connection.execute(text("ANALYZE matched"))  # otherwise the planner scans all contacts for the few that change
 
 
 # ---------------------------------------------------------------------- details for the report
