@@ -146,7 +146,7 @@ class Up:
             for port in free_ports(self.settings.ui_port):
                 if self.start_server_on(port):
                     break
-                print_line("server", f"another program was faster on port {port}")
+                print_line("server", f"port {port} was taken by another program")
             if self.workers_are_local:
                 self.end_interrupted_runs()
         with timed("work pool", POOL):
@@ -246,7 +246,7 @@ class Up:
         return runs
 
     def start_demo(self) -> list[FirstRun]:
-        """For a newcomer, once: start a first run of the monitor, of a small ministry that is served here.
+        """At the first start only: start a run of the monitor, of a small ministry that is served here.
 
         Only on the embedded database and without NOTIFY_URLS, whose channels would get its digest. The website is there
         until `make up` ends, so that the run can be retried.

@@ -29,7 +29,7 @@ class MonitorReport(BaseModel):
     counts: dict[str, int]  # kind -> changes
     missions_by_kind: dict[str, int] = {}  # kind -> missions with such a change
     held: int | None = None  # number of the held set
-    why: list[str] = []  # it is held
+    why: list[str] = []  # the reasons why it is held
     accepted: int | None = None  # number of the held set that this run applied
     snapshots: list[int]  # of every page of the set
     unreadable: list[UnreadableMission] = []  # missions that could not be read

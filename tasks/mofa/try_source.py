@@ -63,20 +63,20 @@ class Trial:
 
     def problems(self) -> list[str]:
         """A sentence for each thing that a person should look at, all at once."""
-        told = [f"{each.page.url}: {each.problem}" for each in self.results if each.problem]
-        told += [f"{each.row}: {each.reason}" for result in self.results for each in result.unreadable]
-        told += [*_doubles(self.missions), *same_on_all(self.missions, self.source.may_be_same)]
+        found = [f"{each.page.url}: {each.problem}" for each in self.results if each.problem]
+        found += [f"{each.row}: {each.reason}" for result in self.results for each in result.unreadable]
+        found += [*_duplicate_keys(self.missions), *same_on_all(self.missions, self.source.may_be_same)]
         if self.results and not self.missions:
-            told.append("no mission was read")
-        return told
+            found.append("no mission was read")
+        return found
 
 
-def _doubles(missions: Iterable[Embassy]) -> list[str]:
+def _duplicate_keys(missions: Iterable[Embassy]) -> list[str]:
     first: dict[str, Embassy] = {}
-    unlike = [(each.key, differences(first.setdefault(each.key, each), each)) for each in missions]
+    differing = [(each.key, differences(first.setdefault(each.key, each), each)) for each in missions]
     return [
         f"{key} appears twice, with different values of {', '.join(fields)}: the key must tell them apart"
-        for key, fields in unlike
+        for key, fields in differing
         if fields
     ]
 
@@ -85,19 +85,19 @@ def _doubles(missions: Iterable[Embassy]) -> list[str]:
 
 
 def crawl(
-    source: Source, fetch: Callable[[str], Page], most: int | None, tell: Callable[[str], None]
+    source: Source, fetch: Callable[[str], Page], max_pages: int | None, tell: Callable[[str], None]
 ) -> list[PageResult]:
-    """Read the pages of the first route that answers, and those they lead to, each once; at most `most` pages."""
-    waiting, met = [*source.routes[0].start], {*source.routes[0].start}
+    """Read the pages of the first route that answers, and those they lead to, each once."""
+    waiting, seen = [*source.routes[0].start], {*source.routes[0].start}
     results: list[PageResult] = []
-    while waiting and (most is None or len(results) < most):
+    while waiting and (max_pages is None or len(results) < max_pages):
         address = waiting.pop(0)
         result = result_of(source, fetch(address))
         results.append(result)
-        new = [link for link in result.links if link not in met]
-        met.update(new)
+        new = [link for link in result.links if link not in seen]
+        seen.update(new)
         waiting += new
-        tell(f"{len(results)} of {len(met)} pages: {address}")
+        tell(f"{len(results)} of {len(seen)} pages: {address}")
     return results
 
 
@@ -128,7 +128,7 @@ def show(console: Console, trial: Trial) -> None:
     if words:
         console.print(f"kinds that the source does not know: {', '.join(words)}", highlight=False)
     problems = trial.problems()
-    console.print(f"{len(problems)} problems" if problems else "no problem")
+    console.print(counted(len(problems), "problem") if problems else "no problem")
     for problem in problems:
         console.print(f"  {problem}", highlight=False, markup=False)
 

@@ -20,7 +20,7 @@ from tasks.mofa.plausibility import find_anomalies
 from tasks.mofa.report import MonitorReport
 from tasks.mofa.settings import monitor_settings
 from tasks.mofa.steps.digest import JOB, notify_applied, notify_held
-from tasks.mofa.steps.stored import known_missions, rebase, write_missions
+from tasks.mofa.steps.stored import known_missions, reparse_last_set, write_missions
 from tasks.mofa.unreadable import UnreadableMission, locate
 
 _SHOWN = 50  # missions of a first set that is held, on the run's page
@@ -42,7 +42,7 @@ class Request:
     source: Source
     candidate: Candidate
     claim: Claim
-    at: datetime  # what the clock of the run says
+    at: datetime  # the time slot of a scheduled run, otherwise now
     channels: Sequence[str]  # who is notified
     base_url: str | None = None
     run: str | None = None  # the address of the run's page
@@ -61,14 +61,14 @@ def evaluate_and_commit(request: Request) -> Outcome:
         check_owner(connection, request.claim)
         last = table.last_applied(connection, JOB, request.source.name)
         _refuse_stale(connection, request, last)
-        rebased, why = connection.begin_nested(), []
+        reparsed, why = connection.begin_nested(), []
         if last and last["result"]["version"] != request.source.version:
-            why = rebase(connection, request.source, last)
+            why = reparse_last_set(connection, request.source, last)
         evaluated = _evaluate(connection, request, last)
         if request.candidate.number is None and (why := why or _anomalies(connection, request, evaluated)):
-            rebased.rollback()  # nothing at all is changed
+            reparsed.rollback()  # a held set changes nothing
             return _hold(connection, request, _evaluate(connection, request, last), last, why)
-        rebased.commit()
+        reparsed.commit()
         return _apply(connection, request, evaluated)
 
 
@@ -86,7 +86,7 @@ class _Evaluated:
     """A candidate beside what is known; missions that could not be read are as last known."""
 
     known: dict[str, Known]
-    stood: dict[str, str]  # key -> address of the page on which it stood last
+    last_page: dict[str, str]  # key -> URL of the page that listed it last
     unreadable: list[UnreadableMission]
     now: dict[str, Embassy]  # the set that is compared: what was read, and open missions that could not be read
 
@@ -97,14 +97,15 @@ class _Evaluated:
 
 
 def _evaluate(connection: Connection, request: Request, last: RowMapping | None) -> _Evaluated:
-    known, stood = known_missions(connection, request.source.name), table.last_pages(connection, request.source.name)
+    name = request.source.name
+    known, last_page = known_missions(connection, name), table.last_pages(connection, name)
     found = request.candidate
     addresses = table.addresses(connection, [snapshot for _, snapshot in found.unreadable])
     before = MonitorReport.model_validate(last["result"]).unreadable if last else []
     rows = [(each, addresses[snapshot]) for each, snapshot in found.unreadable]
-    unreadable = locate(rows, known, found.missions, stood, before)
+    unreadable = locate(rows, known, found.missions, last_page, before)
     kept = {key: known[key].embassy for each in unreadable for key in each.keys if known[key].status == "open"}
-    return _Evaluated(known, stood, unreadable, {**found.missions, **kept})
+    return _Evaluated(known, last_page, unreadable, {**found.missions, **kept})
 
 
 def _anomalies(connection: Connection, request: Request, evaluated: _Evaluated) -> list[str]:
@@ -127,7 +128,7 @@ def _anomalies(connection: Connection, request: Request, evaluated: _Evaluated) 
 def _apply(connection: Connection, request: Request, evaluated: _Evaluated) -> Outcome:
     name, found, at = request.source.name, request.candidate, request.at
     baseline = not evaluated.known
-    # A set that was held says what was there when it was read, not when a person accepts it.
+    # A held set shows what was there when it was read, not when a person accepts it.
     changes = [] if baseline else diff(evaluated.compared(), evaluated.now, at=found.read_at or at)
     write_missions(connection, name, evaluated.known, found.missions, changes, found.proof, at)
     shown = _shown(changes, evaluated, found)
@@ -173,13 +174,13 @@ def _hold(
 def _shown(changes: Sequence[Change], evaluated: _Evaluated, found: Candidate) -> list[dict[str, Any]]:
     """Changes with what people need beside them, most important first.
 
-    That a mission is absent is proved by the page where it `stood`, as it is now; if that is gone, by the first one.
+    The proof of an absence is the current snapshot of the page that last listed the mission, otherwise the first page.
     """
     first_page = next(iter(found.snapshots.values()), None)
     shown = []
     for change in changes:
         mission = found.missions.get(change.key) or evaluated.known[change.key].embassy
-        without = found.snapshots.get(evaluated.stood.get(change.key, ""), first_page)
+        without = found.snapshots.get(evaluated.last_page.get(change.key, ""), first_page)
         proof = found.proof.get(change.key, without)
         shown.append({**asdict(change), "country": mission.country, "city": mission.city, "snapshot_id": proof})
     return shown

@@ -96,7 +96,7 @@ def _digest(
 
 
 def _news(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> list[message.News]:
-    """The changes as people see them. That only the key of a mission is another one is no news."""
+    """The changes as people see them, without changes of the key alone."""
     urls = table.addresses(connection, [change["snapshot_id"] for change in changes])
     fields = ("kind", "key", "country", "field", "old", "new")
     return [

@@ -28,10 +28,10 @@ def _embassy(row: RowMapping) -> Embassy:
     return Embassy.model_validate({name: row[name] for name in Embassy.model_fields})
 
 
-def rebase(connection: Connection, source: Source, last: RowMapping) -> list[str]:
-    """The parser has another version: parse the pages of the `last` set again, and report nothing of what differs.
+def reparse_last_set(connection: Connection, source: Source, last: RowMapping) -> list[str]:
+    """After a change of the parser: parse the pages of the `last` set again, and store the result without changes.
 
-    Returns why that cannot be done: a parser for a new layout need not know the old one.
+    Returns the reasons why that cannot be done: a parser for a new layout need not know the old one.
     """
     found, pages = [], table.addresses(connection, last["result"]["snapshots"])  # those that are still there
     try:
@@ -44,8 +44,8 @@ def rebase(connection: Connection, source: Source, last: RowMapping) -> list[str
     known, at = known_missions(connection, source.name), last["updated_at"]
     rows = [(each, pages[snapshot]) for each, snapshot in unreadable]
     unread = {key for each in locate(rows, known, now, table.last_pages(connection, source.name)) for key in each.keys}
-    # What a new parser reads otherwise or does not see is no news of the ministry: the keys follow it, and what it does
-    # not see is closed here, or the next set would report it as missing. What it cannot read stays as it is.
+    # What a new parser reads differently is not a change at the ministry. Keys are updated to the new parser. Missions
+    # that it does not see are closed here, or the next set would report them as missing. What it cannot read stays.
     changes = diff({key: each for key, each in known.items() if key not in unread}, now, at=at)
     renamed = [change for change in changes if change.was]
     write_missions(connection, source.name, known, now, renamed, proof, at, news=False)
