@@ -2,11 +2,16 @@
 
 # ruff: noqa: E402 - what is to be rewritten must not be imported before
 
+import fcntl
 import os
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 pytest.register_assert_rewrite("support")  # before any of it is imported
@@ -55,7 +60,12 @@ def server_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="test-server-") as name:
         home = Path(name)
         home.chmod(0o755)
-        yield embedded.start(home)
+        url = embedded.start(home)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nobody needs these data after a crash
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
         embedded.stop(home)
 
 
@@ -82,6 +92,23 @@ def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tm
         forget_settings()
 
 
+@contextmanager
+def migrated_once(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Within the block Prefect's server starts on `file`. One worker makes its migrations, of six seconds, for all."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all workers of this session
+    migrated = shared / "migrated.db"
+    with (shared / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if migrated.exists():
+            shutil.copy(migrated, file)
+            yield
+        else:
+            yield
+            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(migrated)) as target:
+                source.backup(target)
+
+
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server on SQLite and a Prefect home for this session.
@@ -90,6 +117,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     Prefect's client repeats them only after up to a minute.
     """
     import certifi
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import (
         PREFECT_API_SSL_CERT_FILE,
@@ -106,7 +135,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     [database] = sqlite_immediate.settings(home, given=()).values()
     with temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database}):
         server = SubprocessASGIServer()
-        server.start(timeout=120)
+        with migrated_once(home / "prefect.db", tmp_path_factory):
+            server.start(timeout=120)
         # At the end of each run Prefect waits up to a second for the thread that sends heartbeats, and each client
         # loads all certificates of certifi: no heartbeats, and one certificate, which nothing on loopback needs.
         certificates = home / "certificates.pem"
@@ -117,6 +147,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         quicker = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_SSL_CERT_FILE: str(certificates)}
         with temporary_settings({PREFECT_API_URL: server.api_url, **quicker}):
             yield
+            # While the server is there: at its exit Python would try for 70 seconds to send what is still to be sent.
+            for worker in (APILogWorker, EventsWorker):
+                worker.drain_all(timeout=10)
         server.stop()
 
 

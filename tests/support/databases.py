@@ -121,7 +121,7 @@ def clone(server: str, template: str) -> Iterator[Database]:
     """A database of its own, made from a template and dropped at the end."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = Database(renamed(server, make_url(server).database or "postgres"))
-    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    admin.query(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')  # quicker without fsync
     try:
         yield Database(renamed(server, name))
     finally:
