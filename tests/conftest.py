@@ -41,11 +41,12 @@ for name in [name for name in os.environ if name.startswith(SETTINGS)]:
     del os.environ[name]
 os.environ["SETTINGS_FILE"] = os.devnull  # in place of .env
 os.environ["WORKBOOK_SETTLE_SECONDS"] = "0"  # tests import what they have just written
-# The same examples in every run, so that a run says something of the change under test. New ones are looked for with
-# `pytest --hypothesis-profile=search`. None of the tests measures speed: no deadline.
-settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("search", settings.get_profile("default"), derandomize=False)
-settings.load_profile("default")
+# The same examples in every run, so that a run tells something about the change under test: few of them in `make test`,
+# all in `make test-all`. `pytest --hypothesis-profile=search` looks for new ones. No test measures speed: no deadline.
+settings.register_profile("all", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("all"), max_examples=30)
+settings.register_profile("search", settings.get_profile("all"), derandomize=False)
+settings.load_profile("few")
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
@@ -189,6 +190,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("database")
         item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in item.path.parts else str(item.path)))
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Keep the names of tests short: workers send them to each other, and a text of megabytes takes seconds."""
+    return argname if isinstance(val, str | bytes) and len(val) > 60 else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -176,6 +176,7 @@ def test_deploying_again_by_hand_adds_no_schedules_and_means_utc(running: Starte
     assert {run["expected_start_time"][11:16] for run in runs} == {"02:00"}, "not 02:00 UTC"
 
 
+@pytest.mark.slow
 def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, tmp_path: Path) -> None:
     with running.api() as api:
         # A pool of its own, so that only this worker can take the run.
@@ -203,6 +204,7 @@ def test_a_worker_started_in_another_directory_runs_the_flow(running: Started, t
     assert state["type"] == "COMPLETED", state
 
 
+@pytest.mark.slow
 def test_a_given_server_and_database_are_used_and_left_running(running: Started) -> None:
     given = running.state()
     with new_data_dir() as data_dir:
@@ -393,10 +395,10 @@ def test_a_wanted_port_that_is_in_use_is_named() -> None:
     ("name", "value"),
     [
         ("TASK_TIMEZONE", "Mars/Base"),
-        ("UI_PORT", "99999"),
-        ("UI_PORT", "http"),
-        ("TASK_TIMEZONE", ".."),
-        ("TASK_MAX_INSTANCES", "none"),
+        pytest.param("UI_PORT", "99999", marks=pytest.mark.slow),
+        pytest.param("UI_PORT", "http", marks=pytest.mark.slow),
+        pytest.param("TASK_TIMEZONE", "..", marks=pytest.mark.slow),
+        pytest.param("TASK_MAX_INSTANCES", "none", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:

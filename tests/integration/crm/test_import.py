@@ -164,6 +164,7 @@ def test_an_endless_key_is_refused(tmp_path: Path) -> None:
 # --- which workbook
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_no_utf_8_is_imported_like_any_other(tmp_path: Path) -> None:
     for name in (b"a.csv", b"b\xfc.csv", b"c.csv", b"d\xfc.csv"):
         person = "nobody" if name.startswith(b"d") else f"Email\n{name[:1].decode()}@x.org\n"
@@ -324,7 +325,7 @@ def test_rejects_come_back_corrected(tmp_path: Path) -> None:
     assert query("SELECT organization, extra::text FROM contacts WHERE email = 'bob@x.org'")[0][1] == '{"Zip": "007"}'
 
 
-@pytest.mark.parametrize("sheet", [None, "*"])
+@pytest.mark.parametrize("sheet", [None, pytest.param("*", marks=pytest.mark.slow)])
 def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path, sheet: str | None) -> None:
     """Two of three faulty cells are corrected: one row is new, one brings a known contact up to date."""
     done(workbook(tmp_path / "known.xlsx", ADA, CYD))
@@ -405,6 +406,7 @@ def test_the_size_of_batches_does_not_matter(
     assert query("SELECT row_number FROM import_rejects ORDER BY id") == [(4,), (7,)]
 
 
+@pytest.mark.slow
 def test_one_workbook_after_the_other_equals_both_in_one(tmp_path: Path, database: str) -> None:
     first = [ADA, ["ACME", "Eve", "Lee", "", "", "9"], ["ACME", "Dan", "Day", "info@x.org", "", ""]]
     second = [

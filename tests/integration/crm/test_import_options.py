@@ -78,6 +78,7 @@ def test_what_a_user_says_of_the_file_is_another_version_of_reading_it(tmp_path:
     assert "nosuch" in state.message
 
 
+@pytest.mark.slow
 def test_of_a_system_that_the_user_names_ids_are_unique(tmp_path: Path) -> None:
     headings = ["Key", *PEOPLE]
     columns = {"Key": "external_id"}

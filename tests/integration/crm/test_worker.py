@@ -49,8 +49,8 @@ def test_the_process_survives_every_file_that_is_read_by_compiled_code(tmp_path:
 
 
 def test_a_workbook_that_needs_too_much_memory_is_one_sentence(tmp_path: Path) -> None:
-    """One cell of 15 million characters, under a limit that lets the interpreter start."""
-    path = csv(tmp_path / "big.csv", f"Email,Notes\na@x.org,{'語' * 15_000_000}\n")
+    """One cell of 5 million characters, under a limit that lets the interpreter start."""
+    path = csv(tmp_path / "big.csv", f"Email,Notes\na@x.org,{'語' * 5_000_000}\n")
     refused = read_in_child(path, memory_mb=80).refused
     assert refused.startswith("big.csv needs more than 80 MB")
     assert "IMPORT_MEMORY_MB" in refused

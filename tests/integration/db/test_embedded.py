@@ -154,6 +154,7 @@ def test_several_processes_that_start_it_at_once_get_one_server(data_dir: Path) 
     assert postmaster(data_dir).is_running()
 
 
+@pytest.mark.slow
 def test_a_starter_that_is_killed_at_any_moment_is_no_harm(data_dir: Path) -> None:
     for moment in ("postgres.unfinished-*/*", "postgres/PG_VERSION"):  # inside initdb, inside pg_ctl start
         starter = python("embedded.start(data_dir)", data_dir)
@@ -193,6 +194,7 @@ def test_a_container_has_no_more_memory_than_its_limit(data_dir: Path, monkeypat
     assert query(url, "SHOW wal_buffers") == "32MB"
 
 
+@pytest.mark.slow
 def test_16_processes_can_connect_at_once_and_a_full_server_counts_as_running(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +241,7 @@ def test_it_starts_again_at_once_after_sigkill_of_everything(data_dir: Path) -> 
         assert query(url, "SELECT to_regclass('lost')") is None
 
 
+@pytest.mark.slow
 def test_several_start_it_again_at_once_after_sigkill_of_everything(data_dir: Path) -> None:
     remember(embedded.start(data_dir))
     waiting = "sys.stdin.readline(); print(psycopg.connect(embedded.start(data_dir)).execute('TABLE kept').fetchone())"
@@ -285,6 +288,7 @@ def test_locks_with_the_pid_of_another_program_are_recognised_and_the_program_is
         other.wait()
 
 
+@pytest.mark.slow
 def test_the_pid_file_of_a_living_server_is_never_removed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.start(data_dir)
     place = embedded._Server(Location(data_dir))
@@ -327,6 +331,7 @@ def test_a_foreground_run_stops_the_server_that_it_started(data_dir: Path) -> No
     assert not processes(data_dir)
 
 
+@pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_that_it_found(data_dir: Path) -> None:
     embedded.start(data_dir)
     with embedded.borrowed(data_dir):
@@ -341,6 +346,7 @@ def test_a_foreground_run_leaves_the_server_to_who_is_still_connected(data_dir: 
         assert embedded.is_running(data_dir)
 
 
+@pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_to_another_that_is_not_connected_yet(data_dir: Path) -> None:
     with contextlib.ExitStack() as other:
         with embedded.borrowed(data_dir):
@@ -360,7 +366,14 @@ def test_nothing_that_keeps_data_safe_is_switched_off(data_dir: Path) -> None:
     assert query(url, "SHOW server_encoding") == "UTF8"
 
 
-@pytest.mark.parametrize("name", ["x" * 100, "a,b", "a b %41 ü'é"], ids=["long", "comma", "odd"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("x" * 100, id="long"),
+        pytest.param("a,b", id="comma", marks=pytest.mark.slow),
+        pytest.param("a b %41 ü'é", id="odd", marks=pytest.mark.slow),
+    ],
+)
 def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
     data_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,7 +459,7 @@ def test_as_root_no_directory_above_is_opened_and_the_database_goes_where_its_us
 
 
 @as_root_only
-@pytest.mark.parametrize("name", ["there", "not yet there"])
+@pytest.mark.parametrize("name", [pytest.param("there", marks=pytest.mark.slow), "not yet there"])
 def test_as_root_a_strict_umask_does_not_split_the_database_in_two(data_dir: Path, name: str) -> None:
     home = data_dir / "var"
     if name == "there":
@@ -529,6 +542,7 @@ def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) ->
     assert "may not be written by this user" in as_nobody(lambda: embedded.start(data_dir))
 
 
+@pytest.mark.slow
 def test_a_server_that_is_just_being_stopped_by_hand_is_waited_for(data_dir: Path) -> None:
     url = embedded.start(data_dir)
     remember(url)

@@ -82,6 +82,7 @@ def test_missions_that_a_script_adds_are_read_and_nothing_else_is_requested(sour
     assert asked == {"/robots.txt", "/list", "/app.js", "/data.json", "/gone.json"}
 
 
+@pytest.mark.slow
 def test_what_robots_txt_excludes_is_not_requested_by_the_browser_either(source: Source) -> None:
     with serving(pages(**{"robots.txt": "User-agent: *\nDisallow: /data.json"})) as server:
         page = fetched(source, server)
@@ -92,6 +93,7 @@ def test_what_robots_txt_excludes_is_not_requested_by_the_browser_either(source:
     assert "<b>A</b>" not in page.text
 
 
+@pytest.mark.slow
 def test_data_that_cannot_be_had_and_a_page_too_large_are_failures(source: Source) -> None:
     with serving([page for page in pages() if "data" not in page.url]) as server:
         server.broken.add("/data.json")

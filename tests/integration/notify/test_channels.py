@@ -203,6 +203,7 @@ def test_a_receiver_that_answers_byte_by_byte_is_given_up(webhook):
     assert time.monotonic() - before < 5
 
 
+@pytest.mark.slow
 def test_a_slow_receiver_receives_it_once(webhook):
     def slow(to: BaseHTTPRequestHandler) -> None:
         webhook.closing.wait(4.5)  # longer than Apprise waits by itself

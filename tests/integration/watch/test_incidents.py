@@ -177,6 +177,7 @@ def test_a_bug_is_reported_and_keeps_its_traceback(
     assert "ZeroDivisionError: a fault" in webhook.got[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_bug_with_one_file_does_not_stop_the_import_of_the_others(
     webhook: Webhook, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -335,18 +335,21 @@ def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
 # --- limits
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "line",
     [
-        *('x,"y\n', '"""\n', '"x\\"y",z\n'),
+        'x,"y\n',
         *(
             pytest.param(line, marks=pytest.mark.slow)
-            for line in ('x,"y""z\n', '""x,y\n', 'x,5" y\n', 'x,"y\nz",w\n', "x\n", 'x," y\n')
+            for line in (
+                *('"""\n', '"x\\"y",z\n', 'x,"y""z\n', '""x,y\n', 'x,5" y\n', 'x,"y\nz",w\n', "x\n", 'x," y\n'),
+            )
         ),
     ],
 )
-def test_hostile_quotation_marks_end(file: Path, line: str) -> None:
-    """In time that grows with the square of the lines they would take a quarter of an hour."""
+def test_malicious_quotation_marks_end(file: Path, line: str) -> None:
+    """In time that grows with the square of the lines they would take several minutes."""
     with suppress(WorkbookError):
-        rows, faults, _ = read(file, "a,b\n" + line * 200_000)
-        assert len(rows) + len(faults) > 100_000
+        rows, faults, _ = read(file, "a,b\n" + line * 100_000)
+        assert len(rows) + len(faults) > 50_000
