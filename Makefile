@@ -39,11 +39,11 @@ service: $(STAMP) ## start make up with the machine, by systemd, and doctor ever
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
 	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
 
-test: $(STAMP) ## all tests but the slow ones (DATABASE_URL=... for a server of your own)
-	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)"
+test: $(STAMP) ## all tests but the slow ones (a part: TESTS=tests/unit; DATABASE_URL=... for a server of your own)
+	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)" $(TESTS)
 
 test-all: $(STAMP) ## all tests
-	@$(PY) -m pytest $(PARALLEL)
+	@$(PY) -m pytest $(PARALLEL) --hypothesis-profile=all
 
 lint: $(STAMP) ## style, format, types, and which module imports which
 	@$(VENV)/bin/ruff check
