@@ -62,6 +62,16 @@ def rejected(rows: list[Row]) -> list[int]:
     return [reject.row_number for reject in found]
 
 
+def test_a_section_title_is_not_a_person() -> None:
+    people = [{"last_name": name, "email": f"{name}@x.org", "phone": ""} for name in ("lee", "ray", "fox")]
+    lone = {"last_name": "Berlin", "email": "", "phone": ""}
+    counts = imported([lone, *people, {**lone, "last_name": "Cole", "phone": "+49 30 123456"}])
+    assert verdicts(counts) == {"inserted": 4, "rejected": 1}
+    [reject] = rejects(counts["import_id"])
+    assert (reject.row_number, reject.column_name, reject.value) == (2, "last_name", "Berlin")
+    assert "Berlin" not in {contact["last_name"] for contact in stored()}
+
+
 @pytest.mark.parametrize("heading", ["Berlin office", "Partners & friends", "— Customers (12) —"])
 def test_a_section_title_is_not_a_company(heading: str) -> None:
     assert rejected([section(heading), *LISTED[:2], section("Others"), *LISTED[2:]]) == [2, 5]
