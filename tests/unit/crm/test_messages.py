@@ -1,5 +1,7 @@
 """The exact wording of the import's messages, each once. Other tests assert codes, fields and values."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from support.reading import ADA, HEADINGS, csv, read, sheets, workbook
 from support.staged import problems
 
 from tasks.crm.collapse import find_collapse
+from tasks.crm.download import fetch
 from tasks.crm.evaluation import find_refusal
 from tasks.crm.headings.column_mapping import map_columns
 from tasks.crm.headings.error import HeadingsError
@@ -15,6 +18,7 @@ from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
 from tasks.crm.readers.table import HALF_A_CHARACTER
+from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker_protocol import AskedBy
 
 FIELDS = (
@@ -137,6 +141,57 @@ def test_the_messages_about_sheets(tmp_path: Path) -> None:
     assert read(workbook(tmp_path / "blank.xlsx", [])).refused == (
         "blank.xlsx has no rows: check that you exported the right file"
     )
+
+
+SAVE_AS = "open it in Excel or LibreOffice, save it as .xlsx and import that"
+LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1024 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 512
+
+
+def archive(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as made:
+        for name in names:
+            made.writestr(name, "a,b")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "is empty: export it again"),
+        ("a.xlsx", LOCKED, "is password-protected: save it without a password and import it again"),
+        ("a.xlsx", b"PK\x05\x06" + b"\0" * 18, f"is damaged or incomplete: fetch it again, or {SAVE_AS}"),
+        (
+            "a.docx",
+            archive("word/document.xml"),
+            "is a document, not a workbook: copy its table into a workbook and import that",
+        ),
+        (
+            "a.zip",
+            archive("one.csv", "two.csv"),
+            "is a compressed file that holds 2 files (one.csv, two.csv): unpack it and import the right one",
+        ),
+        (
+            "a.html",
+            b"<html><body><p>Ann Lee</p></body></html>",
+            f"is a web page without a table of data, not a workbook: if it shows your table in a browser, {SAVE_AS}",
+        ),
+        (
+            "a.bin",
+            bytes(range(256)) * 40,
+            "is neither a workbook nor a table of text: export it as .xlsx or .csv and import that",
+        ),
+    ],
+)
+def test_the_messages_about_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert read(tmp_path / name).refused == f"{name} {message}"
+
+
+def test_the_message_about_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(WorkbookError) as error:
+        fetch(f"{tmp_path}/a.csv", tmp_path / "copies")
+    assert str(error.value) == f"There is no file {tmp_path}/a.csv on this machine: check the path"
 
 
 def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
