@@ -24,6 +24,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
 from flows.admission import listener as waiting
+from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
 from tasks.state_names import HELD
 
@@ -43,6 +44,7 @@ def run_in_foreground(
         show: returns more about a result, as Markdown, which is printed before the sentence.
     """
     waiting.set(lambda why: print(why, file=sys.stderr))
+    unsent.set(_printing_once())
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
@@ -66,6 +68,18 @@ def _explained(error: httpx.HTTPStatusError | RuntimeError) -> str:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
         return password_required(str(PREFECT_API_URL.value()))
     return f"Prefect cannot run this: {' '.join(str(error).split())}"
+
+
+def _printing_once() -> Callable[[str], None]:
+    """Prints each line once: several steps of a run may warn of the same address."""
+    printed: set[str] = set()
+
+    def show(line: str) -> None:
+        if line not in printed:
+            printed.add(line)
+            print(line, file=sys.stderr)
+
+    return show
 
 
 def _end(code: int, sentence: str) -> int:

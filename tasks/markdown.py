@@ -21,7 +21,8 @@ _ESCAPED = re.compile(r"\\([\\`*_\[\]|~])")
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (with changes of the direction), unassigned
 _JOINERS = "\u200c\u200d"  # Persian and Indian scripts need them
-_MENTION = re.compile(r"@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)  # notifies everybody in a chat
+# Notifies somebody, or everybody, in a chat. The @ of an e-mail address does not.
+_MENTION = re.compile(r"(?<![\w.+%-])@(?=\S)|@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)
 # Backslashes, which every dialect understands; look-alikes for what some pass through (HTML) or read as strikethrough.
 _FOR_CHANNELS = str.maketrans({**{each: f"\\{each}" for each in "\\`*_[]"}, "<": "‹", ">": "›", "~": "～"})
 _BLOCK = re.compile(r"^(\d*)([#+.)-])")  # a heading, or a list in the list
@@ -67,7 +68,7 @@ def escape_for_channels(text: str, most: int = 200) -> str:
 
 
 def one_line(text: str, most: int = 200) -> str:
-    """The text on one line of at most `most` characters, without invisible characters and mentions of everybody."""
+    """The text on one line of at most `most` characters, without invisible characters and mentions."""
     lines = (" ".join(line.split()) for line in text[: 20 * most].splitlines())
     flat = ", ".join(filter(None, (line.rstrip(",; ") if line else "" for line in lines)))
     flat = "".join(each for each in flat if unicodedata.category(each) not in _INVISIBLE or each in _JOINERS)

@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr
 
 from db.errors import TransientError
 from db.settings import ProjectSettings
+from tasks.notify.dialects import for_plugin
 
 
 class ChannelError(TransientError):
@@ -28,7 +29,9 @@ class ChannelError(TransientError):
 class NotifySettings(ProjectSettings):
     """Who gets notifications, and how long a channel may take."""
 
-    notify_urls: SecretStr | None = Field(None, description="Apprise URLs, space-separated; empty: no notifications")
+    notify_urls: SecretStr | None = Field(
+        None, description="Apprise URLs, separated by spaces or commas; empty: no notifications"
+    )
     # three times this must be less than the lease of a message (db.notifications.LEASE_SECONDS)
     notify_timeout: float = Field(30, gt=0, le=90, description="Seconds that a channel may take for each answer")
 
@@ -45,6 +48,7 @@ class Channel:
 
     id: str  # a digest of the URL
     place: int  # its position in NOTIFY_URLS, from 1
+    kind: str  # the scheme of the URL
     name: str  # for people: position and kind
     url: SecretStr = field(repr=False)
 
@@ -58,8 +62,8 @@ class Channels:
 
 
 _KIND = re.compile(r"([a-zA-Z][a-zA-Z0-9]{1,20})://.")
-_MARGIN = 300  # characters of a message for its title, if a channel has no titles
-_MARKUP = 1.5  # by this factor Markdown may become longer as HTML
+_BETWEEN = re.compile(r"(?<=[^\s,;])[\s,;]+(?=[a-zA-Z][a-zA-Z0-9]{1,20}://)|\s+")  # two addresses: as Apprise, and ;
+_TWO = re.compile(r"[^?]+://[^?]*://")  # a second address that nothing separates, not one in the query
 _LOG = logging.getLogger("apprise")
 _OVERALL = 3  # a whole delivery may take this many times the time for one answer
 
@@ -69,25 +73,32 @@ def channels(settings: NotifySettings | None = None) -> Channels:
     secret = (settings or notify_settings()).notify_urls
     usable: dict[str, Channel] = {}
     problems: list[str] = []
-    for place, url in enumerate(secret.get_secret_value().split() if secret else [], start=1):
+    for place, url in enumerate(_addresses(secret.get_secret_value()) if secret else [], start=1):
         kind = _KIND.match(url)
-        if not kind or _plugin(url) is None:
+        if not kind or _TWO.match(url) or _plugin(url) is None:
             problems.append(
                 f"Address {place} of NOTIFY_URLS is not one that Apprise understands: "
-                "see https://github.com/caronc/apprise/wiki for its form, and write %20 for a space in it",
+                "see https://github.com/caronc/apprise/wiki for its form, write it without quotation marks and with "
+                "%20 for a space in it, and separate addresses by spaces or commas",
             )
             continue
-        name = f"Channel {place} of NOTIFY_URLS ({kind.group(1).lower()})"
-        channel = Channel(_digest(url), place, name, SecretStr(url))
+        scheme = kind.group(1).lower()
+        name = f"Channel {place} of NOTIFY_URLS ({scheme})"
+        channel = Channel(_digest(url), place, scheme, name, SecretStr(url))
         usable.setdefault(channel.id, channel)
     return Channels(tuple(usable.values()), tuple(problems))
+
+
+def _addresses(setting: str) -> list[str]:
+    """The addresses, which are separated by spaces, commas or semicolons; a comma inside an address is part of it."""
+    return [each.rstrip(",;") or each for each in _BETWEEN.split(setting.strip()) if each]
 
 
 def send(channel: Channel, title: str, plain: str, markdown: str, settings: NotifySettings | None = None) -> None:
     """Deliver one message; a message that is too long for the channel is cut before its last paragraph.
 
-    Channels that show HTML or Markdown get `markdown`, the others `plain`. A channel that accepts the message but
-    answers too late gets it again with the next attempt.
+    `dialects` decides what the channel gets of `plain` and `markdown`. A channel that accepts the message but answers
+    too late gets it again with the next attempt.
 
     Raises:
         ChannelError: the channel did not accept the message.
@@ -103,24 +114,6 @@ def send(channel: Channel, title: str, plain: str, markdown: str, settings: Noti
     reason = outcome[0] if outcome else f"it did not finish within {_OVERALL * timeout:g} seconds"
     if reason:
         raise ChannelError(f"{channel.name} did not accept the message: {reason}")
-
-
-def fitted(body: str, most: int) -> str:
-    """The body in at most `most` characters: whole lines from its start, and its last paragraph (the links)."""
-    if len(body) <= most:
-        return body
-    start, _, end = body.rpartition("\n\n")
-    note = "… shortened: the rest is on the run's page"
-    left = most - len(end) - len(note) - 4
-    if not start or left <= 0:
-        return body[: most - 1] + "…"
-    lines, length = [], 0
-    for line in start.split("\n"):
-        length += len(line) + 1
-        if length > left:
-            break
-        lines.append(line)
-    return "\n".join(lines).rstrip() + f"\n\n{note}\n\n{end}"
 
 
 @cache  # of a few addresses, for each delivery
@@ -153,20 +146,12 @@ def _plugin(url: str, timeout: float | None = None) -> Any:
 
 def _deliver(channel: Channel, title: str, plain: str, markdown: str, timeout: float) -> str | None:
     """None if the message was delivered, else the reason, without secrets."""
-    import apprise  # noqa: PLC0415 - slow, see _plugin
-
     with _reasons() as reasons:
         try:
             plugin = _plugin(channel.url.get_secret_value(), timeout)
             if plugin is None:
                 return "its address is no longer understood: check NOTIFY_URLS"
-            text = plugin.notify_format == apprise.NotifyFormat.TEXT
-            most = max(plugin.body_maxlen - _MARGIN, plugin.body_maxlen // 2)
-            body = fitted(plain, most) if text else fitted(markdown, int(most / _MARKUP))
-            notifier = apprise.Apprise(asset=plugin.asset)
-            notifier.add(plugin)
-            form = apprise.NotifyFormat.TEXT if text else apprise.NotifyFormat.MARKDOWN
-            if notifier.notify(body=body, title=title, body_format=form):
+            if plugin.notify(**for_plugin(plugin, channel.kind, title, plain, markdown)):
                 return None
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything, with the URL in its message
             return f"{type(error).__name__} in Apprise: check its address in NOTIFY_URLS"

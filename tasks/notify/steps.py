@@ -6,6 +6,7 @@ incident starts and once when it is over, whether the job or the watchdog notice
 """
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,13 @@ from db import incidents, notifications
 from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
+from tasks.counts import counted
 from tasks.notify import message
 from tasks.notify.channels import ChannelError, channels, send
 from tasks.step import run, step
+
+# Called with each reason why people are not notified; a run in the foreground prints it.
+listener: ContextVar[Callable[[str], None]] = ContextVar("listener", default=lambda _line: None)
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,17 @@ class Delivered:
 
 
 def channel_ids() -> list[str]:
-    """The channels of NOTIFY_URLS; logs a warning for each address that cannot be used."""
+    """The channels of NOTIFY_URLS; warns of each address that cannot be used."""
     configured = channels()
     for problem in configured.problems:
-        get_run_logger().warning(problem)
+        _warn(problem)
     return [channel.id for channel in configured.usable]
+
+
+def _warn(sentence: str) -> None:
+    """One line for the log and for a person at a terminal."""
+    get_run_logger().warning(sentence)
+    listener.get()(sentence)
 
 
 def enqueue(connection: Connection, key: str, to: Sequence[str], what: message.Message) -> bool:
@@ -97,7 +108,7 @@ def try_to_report(report: Callable[[Connection], bool]) -> bool:
         with transaction() as connection:
             return report(connection)
     except (DatabaseError, SettingsError) as error:
-        get_run_logger().warning("nothing could be reported: %s", error)
+        _warn(f"nothing could be reported: {error}")
         return False
 
 
@@ -125,12 +136,14 @@ def deliver_outbox() -> Delivered:
             sent += 1
             with transaction() as connection:
                 notifications.mark_sent(connection, due)
+    if failed:
+        _warn(f"{counted(failed, 'message')} that a channel did not take: tried again by the next run or the watchdog")
     return Delivered(sent, failed)
 
 
 def _record_failure(due: notifications.Due, why: str, usable: dict[str, Any], doubtful: set[str]) -> None:
     """Record why a message was not sent; its channel becomes doubtful, or is left out of this delivery."""
-    get_run_logger().warning("%s (attempt %s)", why, due.attempts)
+    _warn(f"{why} (attempt {due.attempts})")
     try_next = due.attempts >= notifications.ATTEMPTS_BEFORE_NEXT and due.channel not in doubtful
     with transaction() as connection:
         notifications.mark_failed(connection, due, why, others_wait=not try_next)
@@ -145,4 +158,4 @@ def deliver() -> None:
     try:
         run(deliver_outbox)
     except JobError as refusal:
-        get_run_logger().warning("no message could be delivered: %s", refusal)
+        _warn(f"no message could be delivered: {refusal}")

@@ -18,7 +18,7 @@ from aiosmtpd.controller import Controller
 from pydantic import SecretStr
 from support.loopback import Quiet, listening
 
-from tasks.notify.channels import Channel, ChannelError, NotifySettings, channels, fitted, send
+from tasks.notify.channels import Channel, ChannelError, NotifySettings, channels, send
 
 SECRET = "hunter2hunter2"  # noqa: S105 - it opens nothing
 
@@ -237,13 +237,6 @@ def test_a_long_message_stays_one_message_with_its_links(webhook):
     assert link == "Run: http://x.example/1"
 
 
-@pytest.mark.parametrize("most", [1, 10, 60, 80, 100, 150, 1000])
-def test_a_message_fits_into_any_length(most):
-    body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
-    assert len(fitted(body, most)) <= most
-    assert fitted("short", 5) == "short"
-
-
 # --- NOTIFY_URLS
 
 
@@ -273,3 +266,38 @@ def test_a_wrong_address_is_named_by_its_position_and_stops_no_other(webhook, wr
 def test_without_addresses_there_are_no_channels(value):
     assert channels(settings(value)) == channels(NotifySettings(_env_file=None, notify_urls=None))
     assert channels(settings(value)).usable == ()
+
+
+FIRST, SECOND = (
+    "json://u:p@127.0.0.1/a?to=x@x.example,y@y.example",
+    "mailto://u:p@example.org?to=x@x.example,y@y.example",
+)
+
+
+@pytest.mark.parametrize("between", [" ", "\n", ",", ", ", " ,", " , ", ",,", ";", "; ", ",\n\t"])
+@pytest.mark.parametrize("around", ["", ",", ", ", ";"])
+def test_addresses_are_separated_by_blanks_commas_and_semicolons(between, around):
+    found = channels(settings(f"{FIRST}{between}{SECOND}{around}"))
+    assert found.problems == ()
+    assert [channel.url.get_secret_value() for channel in found.usable] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        "json://127.0.0.1/a|json://127.0.0.1/b",
+        "json://127.0.0.1/ajson://127.0.0.1/b",
+        "json://127.0.0.1/a+json://127.0.0.1/b",
+        '"json://127.0.0.1/a"',
+        '"json://127.0.0.1/a","json://127.0.0.1/b"',
+        "['json://127.0.0.1/a']",
+        "NOTIFY_URLS=json://127.0.0.1/a",
+    ],
+)
+def test_no_address_is_lost_in_another_one_without_a_problem(both):
+    found = channels(settings(both))
+    assert (len(found.usable), len(found.problems)) in {(0, 1), (1, 1)}
+
+
+def test_an_address_in_a_query_is_no_second_address():
+    assert channels(settings("json://127.0.0.1/a?+X-Link=https://x.example/b")).problems == ()

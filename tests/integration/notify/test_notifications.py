@@ -1,6 +1,7 @@
 """The outbox and the step that empties it, with a real database, a real webhook and a real mailbox."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow
 from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+from prefect.states import Completed
 from support.databases import Database
 from support.receivers import SECRET, Mailbox, Webhook, a_mailbox, a_webhook
 from support.settings import forget_settings
@@ -17,6 +21,7 @@ from support.settings import forget_settings
 from db import notifications
 from db.engine import DatabaseError, transaction
 from deployments.doctor.checks import Setup, check_outbox
+from flows.foreground import run_in_foreground
 from tasks.notify import redirect, steps
 from tasks.notify.channels import notify_settings
 
@@ -233,6 +238,45 @@ def test_nothing_is_discarded_or_moved_if_the_removed_channels_are_not_known(los
     before = outbox.outbox()
     assert redirect.main([place]) > 0
     assert outbox.outbox() == before
+
+
+def test_a_person_at_a_terminal_reads_why_nobody_was_notified(set_channels, webhook):
+    lines: list[str] = []
+    set_channels(f"jsn://user:{SECRET}@127.0.0.1/", webhook.url)
+    webhook.status = 503
+    token = steps.listener.set(lines.append)
+    enqueue("a")
+    enqueue("b")
+    deliver()
+    steps.listener.reset(token)
+    assert [line.partition(":")[0] for line in lines] == [
+        "Address 1 of NOTIFY_URLS is not one that Apprise understands",
+        "Address 1 of NOTIFY_URLS is not one that Apprise understands",
+        "Channel 2 of NOTIFY_URLS (json) did not accept the message",
+        "1 message that a channel did not take",
+    ]
+    assert SECRET not in "".join(lines)
+
+
+def test_a_run_in_the_foreground_prints_each_reason_once_and_is_done(
+    set_channels, webhook, prefect_server, monkeypatch, capsys
+):
+    @flow
+    def job() -> Any:
+        with transaction() as connection:
+            for key in ("a", "b"):
+                notifications.enqueue(connection, key, steps.channel_ids(), key, {"plain": "x", "markdown": "x"})
+        steps.deliver()
+        return Completed(message="done")
+
+    set_channels("jsn://x/", webhook.url)
+    webhook.status = 503
+    server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
+    monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "CRITICAL"})
+    assert run_in_foreground(job, {}) == 0
+    errors = capsys.readouterr().err
+    assert errors.count("Address 1 of NOTIFY_URLS") == 1
+    assert errors.count("Channel 2 of NOTIFY_URLS (json) did not accept the message: it answers 503") == 1
 
 
 def test_an_address_that_cannot_be_used_is_warned_of_without_showing_it(set_channels, outbox, webhook, monkeypatch):

@@ -1,0 +1,163 @@
+"""The forms of a message: text of a page is markup in none of them, and what people copy stays as it is."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from apprise.conversion import html_to_text, markdown_to_html
+from bs4 import BeautifulSoup
+
+from tasks.notify.dialects import ADAPTED, COMMONMARK, TEXT, as_html, fitted, for_plugin, in_dialect
+from tasks.notify.message import News, changes_digest, held_candidate
+
+RUN = "http://127.0.0.1:4200/runs/flow-run/1"
+PAGES = "https://x.example/a_b/1", "https://x.example/_c?d=1&e=2"
+
+
+def digest(*values: str, pages: tuple[str | None, ...] = PAGES) -> str:
+    news = [
+        News("changed", str(n), "Embassy", field="phone", old="1", new=value, page=pages[n % len(pages)])
+        for n, value in enumerate(values)
+    ]
+    return changes_digest("s", news, missions=2, run=RUN).markdown()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "lines"),
+    [
+        (
+            COMMONMARK,
+            [
+                "**Phone (2)**",
+                f"- **Embassy**: 1 → ［2］ ([page]({PAGES[0]}))",
+                f"- **Embassy**: 1 → 3 ([page]({PAGES[1]}))",
+                f"[Run]({RUN})",
+            ],
+        ),
+        (
+            ADAPTED,
+            [
+                "**Phone (2)**",
+                f"- **Embassy**: 1 → ［2］ ([page](<{PAGES[0]}>))",
+                f"- **Embassy**: 1 → 3 ([page](<{PAGES[1]}>))",
+                f"[Run](<{RUN}>)",
+            ],
+        ),
+        (
+            TEXT,
+            [
+                "Phone (2)",
+                f"- Embassy: 1 → ［2］\n  {PAGES[0]}",
+                f"- Embassy: 1 → 3\n  {PAGES[1]}",
+                f"Run: {RUN}",
+            ],
+        ),
+    ],
+)
+def test_each_dialect_writes_headings_and_links_in_its_way(dialect, lines):
+    heading, first, second, run = lines
+    assert in_dialect(digest("[2]", "3"), dialect) == (
+        f"2 missions on the list now.\n\n{heading}\n\n{first}\n{second}\n\n{run}"
+    )
+
+
+def test_a_command_stays_a_command():
+    held = held_candidate("x_y", 7, ["*a*"], found=1, known=2, base_url="http://h/_a_*b*", run=RUN)
+    code = "python -m flows.mofa_monitoring x_y --base-url 'http://h/_a_*b*' --accept 7"
+    assert f"exactly that set:\n\n```\n{code}\n```\n\n" in in_dialect(held.markdown(), COMMONMARK)
+    assert f"exactly that set:\n\n    {code}\n\nRun: {RUN}" in in_dialect(held.markdown(), TEXT)
+
+
+HOSTILE = [
+    "[click](http://evil.example)",
+    "![x](http://evil.example/x.png)",
+    "<http://evil.example|click> <!channel> <!here|here> <@U123> <@&456> <#C1> <users/all>",
+    "*b* **b** _i_ __i__ ___x___ ~s~ ~~s~~ `c` ```c``` ||spoiler||",
+    '(_i_) "_i_" a _b c_ d',
+    "# Heading",
+    "## Heading",
+    "-# small",
+    "- item",
+    "+ item",
+    "1. item",
+    "12) item",
+    "> quote",
+    "\\[a\\](http://evil.example) \\*a\\* \\_a\\_",
+    "[x]: http://evil.example",
+    "[[wiki]] [url=http://evil.example]x[/url]",
+    '<b>x</b> <at user_id="all">x</at> &lt;b&gt;',
+]
+
+
+@pytest.mark.parametrize("dialect", [COMMONMARK, ADAPTED, TEXT])
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_value_is_markup_in_any_dialect(dialect, value):
+    closed = changes_digest("s", [News("closed", "k", value)], missions=1)
+    (line,) = re.findall(r"^- (.*)$", in_dialect(closed.markdown(), dialect), re.MULTILINE)
+    line = line.removeprefix(dialect.bold).removesuffix(dialect.bold)
+    assert not set(line) & set("*`[]<>~"), line
+    assert "||" not in line
+    assert not re.search(r"(?<![\w/.:=&?@-])_|_(?!\w)", line), "an underscore at the border of a word"
+    assert not re.match(r"(#+|-#|[-+]|\d+[.)])(\s|$)", line), "a list or a heading in the list"
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_no_value_is_markup_where_markdown_is_shown(value):
+    soup = BeautifulSoup(markdown_to_html(in_dialect(digest(value), COMMONMARK)), "lxml")
+    assert {tag.name for tag in soup.find_all()} <= {"html", "body", "p", "ul", "li", "strong", "a"}
+    assert {a["href"] for a in soup.find_all("a")} == {PAGES[0], RUN}
+    assert [tag.get_text() for tag in soup.find_all("strong")] == ["Phone (1)", "Embassy"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "+44 20 7946-0000",
+        "+(44) 20",
+        "post_1@x_y.example",
+        "a__b@x.example",
+        "https://x.example/_layouts/15/a_b.aspx?_c=1&d=_e",
+        "#12 High Street",
+        "1-3 Rue X | Entrée B",
+        "Trade & Investment",
+        "-5",
+        "می‌خواهم",
+    ],
+)
+@pytest.mark.parametrize("dialect", [COMMONMARK, ADAPTED, TEXT])
+def test_what_people_copy_stays_as_it_is(dialect, value):
+    assert f"1 → {value}\n" in in_dialect(digest(value, pages=(None,)), dialect)
+
+
+def test_html_shows_the_address_of_each_link_so_that_text_made_of_it_has_them_all():
+    html = as_html(digest("2", "3"))
+    links = {a["href"]: a.get_text() for a in BeautifulSoup(html, "lxml").find_all("a")}
+    assert links == {url: url for url in (*PAGES, RUN)}
+    assert list(filter(None, html_to_text(html).splitlines()))[-5:] == [
+        "- Embassy: 1 → 2",
+        PAGES[0],
+        "- Embassy: 1 → 3",
+        PAGES[1],
+        f"Run: {RUN}",
+    ]
+
+
+def test_a_message_that_is_cut_leaves_no_command_open():
+    body = f"lead\n\n- x\n\nadvice\n\n```\n{'c' * 50}\n{'d' * 50}\n```\n\n[Run]({RUN})"
+    for most in range(120, len(body)):
+        assert fitted(body, most).count("```") in {0, 2}
+        assert len(fitted(body, most)) <= most
+
+
+@pytest.mark.parametrize("room", [40, 80, 1000])
+def test_a_short_message_stays_short_if_each_ampersand_is_escaped(room):
+    plugin = SimpleNamespace(notify_format="text", body_maxlen=room + 34, title_maxlen=0)
+    body = for_plugin(plugin, "sms", "s: 1", "", "& " * 2000)["body"]
+    assert len(body.replace("&", "&amp;")) <= room
+
+
+@pytest.mark.parametrize("most", [1, 10, 60, 80, 100, 150, 1000])
+def test_a_message_fits_into_any_length(most):
+    body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
+    assert len(fitted(body, most)) <= most
+    assert fitted("short", 5) == "short"
