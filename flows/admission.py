@@ -116,6 +116,8 @@ class AdmissionGate:
         self.refusal: State[Any] | None = None
         self._subject_of, self._parameters = subject_of, parameters
         self._job, self._run = str(flow_run.flow_name), UUID(str(flow_run.id))
+        parent = flow_run.parent_flow_run_id  # the run of which this one is a part
+        self._parent = UUID(parent) if parent else None
         self._subject: str | None = None
         self._by_schedule = by_schedule()
         self._instance: Instance | None = None
@@ -132,8 +134,8 @@ class AdmissionGate:
     ) -> None:
         try:
             if error is not None and not isinstance(error, Exception):  # stopped by the system or by a person
-                state = self._state()
-                if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                states = (self._state(run=run) for run in (self._run, self._parent) if run)
+                if any(state is not None and (state.is_cancelling() or state.is_cancelled()) for state in states):
                     with transaction() as connection:
                         task_run_status.cancel(connection, self._run)
         except DatabaseError as failure:
@@ -190,7 +192,9 @@ class AdmissionGate:
             states = sorted(client.read_flow_run_states(self._run), key=lambda state: state.timestamp)
             last = max((at for at, state in enumerate(states) if state.is_scheduled()), default=None)
             slot = run.expected_start_time
-            if last is None or slot is None or states[last].state_details.scheduled_time != slot:
+            if last is None:  # a part of a scheduled run: that one was in time
+                return None
+            if slot is None or states[last].state_details.scheduled_time != slot:
                 self._by_schedule = False
                 return None
             newer = self._newer(client, run, slot, states[last + 1].timestamp)
@@ -254,13 +258,13 @@ class AdmissionGate:
         self.refusal = Cancelled(message="cancelled while it waited")
         return True
 
-    def _state(self, new: State[Any] | None = None) -> State[Any] | None:
-        """The run's state on the server, after a change to `new`; None while the server does not answer."""
+    def _state(self, new: State[Any] | None = None, run: UUID | None = None) -> State[Any] | None:
+        """The state of this run, after a change to `new`, or of `run`; None while the server does not answer."""
         try:
             with get_client(sync_client=True) as client:
                 if new is not None:
                     client.set_flow_run_state(self._run, new)  # the server refuses it for a run that is being cancelled
-                return client.read_flow_run(self._run).state
+                return client.read_flow_run(run or self._run).state
         except (httpx.HTTPError, PrefectHTTPStatusError):
             return None
 

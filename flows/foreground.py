@@ -54,12 +54,12 @@ def run_in_foreground(
         return _end(130, "stopped; run it again to resume it")
     except (httpx.HTTPStatusError, RuntimeError) as error:  # Prefect's own: no server can be started, reached or used
         return _end(1, _explained(error))
-    if not state.is_completed():
-        return _end(1, state.message or f"the run ended as {state.name}")
-    more = show(state.result(raise_on_failure=False))
-    if more:
+    result = state.result(raise_on_failure=False)
+    if not isinstance(result, BaseException) and (more := show(result)):
         console = Console()
         console.print(Markdown(more)) if console.is_terminal else print(more)
+    if not state.is_completed():
+        return _end(1, state.message or f"the run ended as {state.name}")
     return _end(1 if state.name == HELD else 0, state.message or "done")
 
 

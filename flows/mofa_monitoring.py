@@ -1,25 +1,29 @@
 """mofa_monitoring: what changed at a ministry, proved, reported once.
 
 python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
+
+SOURCE may be a pattern: '*' is every source but the demo. Each source then has a run of its own, below the run of all.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from prefect import State, flow
+from prefect import State, flow, tags
 from prefect.states import Completed, Failed
 
-from db.errors import JobError
+from db.errors import JobError, UserError
 from flows.admission import admission
 from flows.foreground import run_in_foreground
-from tasks.mofa import steps
+from tasks.counts import counted
+from tasks.mofa import sources, steps
 from tasks.mofa.progress import listener
 from tasks.mofa.report import summary
 from tasks.mofa.sources import source as find_source
 from tasks.notify.steps import deliver
+from tasks.slot import tags_of_parts
 from tasks.state_names import HELD
 from tasks.step import run
 
@@ -30,12 +34,44 @@ def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: 
     """Watch a ministry's list of missions.
 
     Args:
-        source: its name, that of its file; empty: MOFA_SOURCE.
+        source: its name, that of its file; "*": every source but the demo, each in a run of its own, also a pattern
+            such as "germany*"; empty: MOFA_SOURCE.
         base_url: scheme and host of a mirror or test server, in place of the ministry's.
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """
     name = steps.subject({"source": source})
+    if sources.is_pattern(name):
+        return watch_each(name, base_url, accept)
     return watch(name, lambda: steps.this_run(find_source(name), base_url), accept)
+
+
+def watch_each(pattern: str, base_url: str | None, accept: int | None) -> State[Any]:
+    """A run for each source that matches, one after the other; one that fails does not keep the others from running."""
+    try:
+        if accept is not None:
+            raise UserError(f"held set {accept} is of one source: name it in place of {pattern}")
+        names = sources.matching(pattern)
+    except JobError as error:
+        return Failed(message=str(error))
+    ended: dict[str, State[Any]] = {}
+    with tags(*tags_of_parts()):
+        for name in names:
+            ended[name] = mofa_monitoring(name, base_url, return_state=True)
+    steps.report_pattern_done(pattern)
+    deliver()
+    return _of_all(ended)
+
+
+def _of_all(ended: Mapping[str, State[Any]]) -> State[Any]:
+    """Failed with the list of the sources that failed, else held if one is held, else completed."""
+    failed = {name: each for name, each in ended.items() if each.is_failed() or each.is_crashed()}
+    done = [each for each in ended.values() if each.is_completed()]
+    reports = [each.result() for each in done]
+    if failed:
+        listed = "; ".join(f"{name}: {' '.join(str(each.message).split())}" for name, each in failed.items())
+        return Failed(message=f"{len(failed)} of {counted(len(ended), 'source')} failed: {listed}", data=reports)
+    message = " · ".join(f"{each.message}" for each in ended.values())
+    return Completed(name=HELD if any(each.name == HELD for each in done) else None, message=message, data=reports)
 
 
 def watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | None) -> State[Any]:
@@ -83,12 +119,14 @@ def _printed_progress() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.mofa_monitoring", description="Watch a ministry's missions.")
-    parser.add_argument("source", nargs="?", default="", help="its name; without one, MOFA_SOURCE")
+    parser.add_argument(
+        "source", nargs="?", default="", help="its name; '*': every source but the demo; without one, MOFA_SOURCE"
+    )
     parser.add_argument("--base-url", help="scheme and host of a mirror, in place of the ministry's")
     parser.add_argument("--accept", type=int, metavar="ID", help="apply the held set of this number")
     given = parser.parse_args(arguments)
     parameters = {"source": given.source, "base_url": given.base_url, "accept": given.accept}
-    return run_in_foreground(mofa_monitoring, parameters, listening=_printed_progress, show=steps.text_of_report)
+    return run_in_foreground(mofa_monitoring, parameters, listening=_printed_progress, show=steps.text_of_reports)
 
 
 if __name__ == "__main__":

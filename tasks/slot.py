@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 
 TAG = "slot:"
 SCHEDULED = "auto-scheduled"  # Prefect's own tag
+ASKED_FOR = "asked-for"  # of a part of a run that a person has started with Retry
 
 
 def slot() -> datetime | None:
@@ -29,7 +30,15 @@ def by_schedule() -> bool:
 
 def asked_for() -> bool:
     """Whether a person started this run: by hand, over the API, or with Retry."""
-    return slot() is None or int(flow_run.run_count) > 1
+    return slot() is None or int(flow_run.run_count) > 1 or ASKED_FOR in (flow_run.tags or [])
+
+
+def tags_of_parts() -> list[str]:
+    """The tags of runs that this run starts for parts of its work: they have its slot, and who started it."""
+    planned = slot()
+    if planned is None:
+        return []
+    return [tag(planned), *([SCHEDULED] if by_schedule() else []), *([ASKED_FOR] if asked_for() else [])]
 
 
 def slot_of(tags: list[str]) -> datetime | None:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
@@ -173,24 +173,31 @@ def check_jobs(setup: Setup) -> Iterable[Finding]:
 
 
 def check_source(_setup: Setup) -> Iterator[Finding]:
-    """Whether the source of the daily monitoring exists, and how old the pages are that prove its parser."""
+    """Whether each source of the daily monitoring exists, and how old the pages are that prove its parser."""
     from tasks.mofa import sources  # noqa: PLC0415 - the parsers of pages are only needed here
     from tasks.mofa.settings import monitor_settings  # noqa: PLC0415
 
+    advice = "correct MOFA_SOURCE, or the file of the source"
     try:
-        name = monitor_settings().source
-        sources.source(name)
+        names = sources.matching(monitor_settings().source)
     except (SettingsError, UserError) as error:
-        yield Finding("source", "failed", str(error), "correct MOFA_SOURCE, or the file of the source", alert=False)
+        yield Finding("source", "failed", str(error), advice, alert=False)
         return
-    seen = sources.fixture_date(name)
+    for name in names:
+        try:
+            sources.source(name)
+        except UserError as error:
+            yield Finding("source", "failed", str(error), advice, alert=False)
+        else:
+            yield _age_of_proof(name, sources.fixture_date(name))
+
+
+def _age_of_proof(name: str, seen: date | None) -> Finding:
     if seen is None:
         text = f"{name}: no recorded pages prove that it is read correctly"
-        advice = f"python -m tasks.mofa.try {name} --record DIRECTORY"
-        yield Finding("source", "warning", text, advice, alert=False)
-        return
+        return Finding("source", "warning", text, f"python -m tasks.mofa.try {name} --record DIRECTORY", alert=False)
     days = (datetime.now(UTC).date() - seen).days
-    yield Finding("source", "ok", f"{name}: its layout was last seen on {seen}, {counted(days, 'day')} ago")
+    return Finding("source", "ok", f"{name}: its layout was last seen on {seen}, {counted(days, 'day')} ago")
 
 
 def check_outbox(_setup: Setup) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ class MonitorSettings(ProjectSettings):
     compared_days: int = Field(30, ge=1, description="A new set is compared with the largest one of so many days")
     snapshot_days: int = Field(90, ge=1, description="Days to keep pages that no change refers to")
 
-    source: str = Field("japan", description="The source that the daily deployment monitors")
+    source: str = Field("japan", description="The source that the daily deployment monitors; *: each but the demo")
     sources: Path | None = Field(None, description="Directory with source files of your own (docs/new-ministry.md)")
 
     @field_validator("sources")

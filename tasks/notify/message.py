@@ -231,7 +231,7 @@ def recovery(job: str, *, since: datetime, failures: int, run: str | None = None
 
 
 # Some channels put a title into Markdown or HTML without escaping it.
-_TITLE = str.maketrans("<>[]`*", "‹›()'·")
+_TITLE = str.maketrans("<>[]`*", "‹›()'∗")
 
 
 def _title(text: str) -> str:

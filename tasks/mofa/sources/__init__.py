@@ -5,6 +5,7 @@ The name of a file is the name of its source. A file in MOFA_SOURCES takes the p
 
 import re
 from datetime import date
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -18,17 +19,33 @@ from tasks.mofa.source_file import SourceFileError, load
 
 _HERE = Path(__path__[0])
 _RECORDED = "recorded"  # the directory beside the sources with the fixture of each
+_DEMO = "demo"  # its ministry is not always served
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 
 
 class UnknownSourceError(UserError, ValueError):
-    """No file has this name; the message lists those that exist."""
+    """No file has this name, or matches this pattern; the message lists those that exist."""
 
 
 def names() -> list[str]:
     """All sources, in order."""
     modules = {module.name for module in iter_modules([str(_HERE)])}
     return sorted(modules | _files().keys())
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for several sources, such as * or germany*, and not for one."""
+    return bool(set(name) & set("*?["))
+
+
+def matching(pattern: str) -> list[str]:
+    """The names that match, in order, without the demo's; a name is its own. Raises UnknownSourceError for none."""
+    if not is_pattern(pattern):
+        return [pattern]
+    found = [name for name in names() if fnmatchcase(name, pattern) and name != _DEMO]
+    if not found:
+        raise UnknownSourceError(f"no source matches {pattern!r}: there are {', '.join(names())}")
+    return found
 
 
 def _files() -> dict[str, Path]:

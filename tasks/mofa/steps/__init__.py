@@ -37,7 +37,7 @@ from tasks.mofa.steps import commit
 from tasks.mofa.steps.archive import DatabaseArchive
 from tasks.mofa.steps.commit import Outcome
 from tasks.mofa.steps.digest import JOB
-from tasks.notify.steps import Failure, channel_ids, run_page, try_to_report
+from tasks.notify.steps import Failure, channel_ids, report_recovery, run_page, try_to_report
 from tasks.notify.steps import report_failure as report_job_failure
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import run, step
@@ -74,9 +74,9 @@ def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> 
 
 
 def subject(parameters: Mapping[str, Any]) -> str:
-    """The source that a run with these parameters monitors: the one they name, or MOFA_SOURCE."""
+    """The source, or the pattern of sources, that a run with these parameters monitors; without one, MOFA_SOURCE."""
     with suppress(SettingsError):
-        return str(parameters.get("source") or monitor_settings().source)
+        return str(parameters.get("source") or monitor_settings().source).strip()
     return "(no source)"
 
 
@@ -86,9 +86,11 @@ def run_name() -> str:
 
 
 def once(monitoring: Monitoring) -> idempotent_once:
-    """The unit of work: a scheduled run stands for its slot, another one for itself."""
-    name, planned = monitoring.source.name, monitoring.slot
-    unit = f"{name}:{planned.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if planned else str(flow_run.id)
+    """The unit of work: a scheduled run stands for its slot, another one for itself or for its part of one."""
+    name, planned, parent = monitoring.source.name, monitoring.slot, flow_run.parent_flow_run_id
+    unit = f"{name}:{parent}" if parent else str(flow_run.id)
+    if planned:
+        unit = f"{name}:{planned.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return idempotent_once(JOB, unit, subject=name, flow_run_id=flow_run.id, resume_cancelled=asked_for())
 
 
@@ -213,11 +215,20 @@ def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     return report
 
 
+def report_pattern_done(pattern: str) -> None:
+    """Close the incident of a pattern, which the watchdog may have opened, after all its sources were tried.
+
+    The incidents of the sources are their own.
+    """
+    try_to_report(lambda connection: report_recovery(connection, JOB, pattern))
+
+
 def already_done(unit: idempotent_once) -> str:
     """What a slot that was completed before found."""
     return f"done before: {summary(MonitorReport.model_validate(unit.result))}"
 
 
-def text_of_report(result: dict[str, Any]) -> str | None:
-    """What a terminal shows of a run beyond its summary."""
-    return MonitorReport.model_validate(result).told or None
+def text_of_reports(result: dict[str, Any] | list[dict[str, Any]]) -> str | None:
+    """What a terminal shows of a run, of one source or of several, beyond its summary."""
+    told = (MonitorReport.model_validate(each).told for each in (result if isinstance(result, list) else [result]))
+    return "\n\n".join(filter(None, told)) or None

@@ -74,6 +74,11 @@ def test_the_source_of_the_daily_run_exists_and_the_age_of_its_pages_is_shown(tm
     assert f"{seen}, 400 days ago" in found[0]["text"]
     assert "python -m tasks.mofa.try unrecorded --record" in found[1]["advice"]
     assert "MOFA_SOURCE" in found[2]["advice"]
+    (tmp_path / "record.toml").write_text("title = 3")
+    several = doctor(tmp_path, MOFA_SOURCES=str(tmp_path), MOFA_SOURCE="*record*")[1]["source"]
+    assert [each["verdict"] for each in several] == ["failed", "ok", "warning"], "each source of the pattern"
+    [none] = doctor(tmp_path, MOFA_SOURCES=str(tmp_path), MOFA_SOURCE="nothing*")[1]["source"]
+    assert none["verdict"] == "failed"
 
 
 def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The outbox and the step that empties it, with a real database, a real webhook and a real mailbox."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,8 @@ from typing import Any
 import pytest
 from prefect import flow
 from prefect.logging import disable_run_logger
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Completed
+from support.commands import use_server_of_tests
 from support.databases import Database
 from support.receivers import SECRET, Mailbox, Webhook, a_mailbox, a_webhook
 from support.settings import forget_settings
@@ -271,8 +270,7 @@ def test_a_run_in_the_foreground_prints_each_reason_once_and_is_done(
 
     set_channels("jsn://x/", webhook.url)
     webhook.status = 503
-    server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
-    monkeypatch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "CRITICAL"})
+    use_server_of_tests(monkeypatch)
     assert run_in_foreground(job, {}) == 0
     errors = capsys.readouterr().err
     assert errors.count("Address 1 of NOTIFY_URLS") == 1
