@@ -128,7 +128,8 @@ def _plugin(url: str, timeout: float | None = None) -> Any:
 
     # Apprise's log may quote URLs, so it is not passed on; _reasons collects what matters.
     _LOG.propagate = False
-    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its debug log quotes paths, which contain tokens
+    for client in ("urllib3", "httpx", "httpcore"):
+        logging.getLogger(client).setLevel(logging.WARNING)  # their logs quote paths, which contain tokens
     _LOG.setLevel(logging.DEBUG)
     if not _LOG.handlers:
         _LOG.addHandler(logging.NullHandler())
