@@ -311,13 +311,13 @@ def test_two_stored_contacts_stay_two() -> None:
 
 
 def test_of_rows_that_contradict_each_other_the_same_one_wins_in_any_order() -> None:
-    rows = [{**ADA, "email": "ada@x.org", "phone": phone} for phone in ("111", "222", "333", "444")]
+    rows = [{**ADA, "email": "ada@x.org", "phone": phone} for phone in ("111", "222", "333")]
     winners = []
     for order in itertools.permutations(rows):
         empty_tables()
         imported(order)
         winners += [contact["phone"] for contact in stored()]
-    assert len(winners) == 24
+    assert len(winners) == 6
     assert len(set(winners)) == 1
 
 

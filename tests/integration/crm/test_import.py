@@ -310,6 +310,7 @@ def test_a_preview_of_too_many_rejects_shows_them(tmp_path: Path) -> None:
     assert people() == []
 
 
+@pytest.mark.slow
 def test_rejects_come_back_corrected(tmp_path: Path) -> None:
     report = done(workbook(tmp_path / "crm.xlsx", ADA, ["=1+1", "Bob", "Bell", "bob at x", "222", "007"]))
     with engine().connect() as connection:

@@ -167,7 +167,7 @@ REPORTING = Stop("tasks.crm.reporting:report_import")
         pytest.param(NOT_MERGED, marks=pytest.mark.slow),
         MERGING,
         pytest.param(Stop("db.contacts:keep_rejects", after=True), marks=pytest.mark.slow),
-        COMMITTED,
+        pytest.param(COMMITTED, marks=pytest.mark.slow),
         pytest.param(REPORTING, marks=pytest.mark.slow),
     ],
     ids=str,

@@ -66,6 +66,7 @@ def test_a_sheet_that_was_not_read_and_hidden_rows_are_reported(tmp_path: Path) 
     assert "| N\\-Z | 2 | the same |" in page(state).replace("N-Z", "N\\-Z")
 
 
+@pytest.mark.slow
 def test_what_a_user_says_of_the_file_is_another_version_of_reading_it(tmp_path: Path) -> None:
     path = text_file(tmp_path / "a.csv", "Email,Last Name\na@x.org,Kov\xe8\n", "latin-1")
     assert verdicts(done(path, encoding="cp1250")) == {"inserted": 1}
@@ -105,6 +106,7 @@ def test_a_column_is_left_out_entirely(tmp_path: Path) -> None:
     assert query("SELECT DISTINCT extra FROM contacts") == [({},)]
 
 
+@pytest.mark.slow
 def test_a_person_and_a_company_with_one_id_of_a_product_are_two(tmp_path: Path) -> None:
     people = "Person - ID,Person - Name,Person - Email - Work,Person - Organization\n1,Ann Lee,a@x.org,Acme\n"
     firms = "Organization - ID,Organization - Name,Organization - Address\n1,Beta,Weg 1\n"
