@@ -27,10 +27,10 @@ from db import incidents
 from db.engine import transaction
 from db.instances import Instance
 from flows import admission
-from flows.foreground import HELD
 from flows.mofa_monitoring import main, mofa_monitoring
 from tasks.mofa import sources
 from tasks.mofa.steps.digest import JOB
+from tasks.state_names import HELD
 
 SLOT = datetime(2026, 1, 5, 3, tzinfo=UTC)
 
