@@ -359,7 +359,7 @@ def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start()
         until(lambda: "already in use" in log.read_text(), "the server has lost")
         faster.close()
         started.expect("import      Completed after", 180)
-        assert f"faster on port {port}" in started.text()
+        assert f"port {port} was taken" in started.text()
         assert started.state()["ui_url"] != f"http://127.0.0.1:{port}"
         assert started.stop() == 0
 
