@@ -112,7 +112,7 @@ def test_data_that_cannot_be_had_and_a_page_too_large_are_failures(source: Sourc
 def test_a_trial_reads_a_page_that_is_made_by_javascript(source: Source, tmp_path: Path, capsys) -> None:
     with serving(pages()) as server:
         assert main([str(tmp_path / "scripted.toml"), "--base-url", server.url]) == 0
-    assert "2 missions on 1 pages" in capsys.readouterr().out
+    assert "2 missions on 1 page\n" in capsys.readouterr().out
 
 
 def test_without_chromium_the_sentence_says_what_to_install(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
