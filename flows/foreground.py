@@ -55,7 +55,8 @@ def run_in_foreground(
     except (httpx.HTTPStatusError, RuntimeError) as error:  # Prefect's own: no server can be started, reached or used
         return _end(1, _explained(error))
     result = state.result(raise_on_failure=False)
-    if not isinstance(result, BaseException) and (more := show(result)):
+    has_result = result is not None and not isinstance(result, BaseException)  # a failed run may have neither
+    if has_result and (more := show(result)):
         console = Console()
         console.print(Markdown(more)) if console.is_terminal else print(more)
     if not state.is_completed():

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -211,6 +212,19 @@ def test_a_held_set_of_a_pattern_and_a_pattern_of_nothing_are_refused_in_one_sen
     assert len(state.message.splitlines()) == 1
     assert parts_of(run_id(state)) == {}
     assert watch.rows("SELECT * FROM task_runs") == []
+
+
+@pytest.mark.parametrize(
+    "command", [("mofa_monitoring", "nothing-*"), ("import_crm_data", "nowhere.xlsx", "--preview")]
+)
+def test_a_job_that_fails_before_it_has_a_result_ends_with_one_sentence(watch, monkeypatch, capsys, command):
+    use_server_of_tests(monkeypatch)
+    job, given, *options = command
+    assert import_module(f"flows.{job}").main([given, *options]) == 1
+    printed = capsys.readouterr()
+    [sentence] = printed.err.splitlines()
+    assert given in sentence
+    assert printed.out == ""
 
 
 def test_mofa_source_can_be_a_pattern(several_sources):
