@@ -7,7 +7,6 @@ signature): no message and no value of this module shows them, and no message of
 
 import glob
 import hashlib
-import io
 import os
 import re
 import stat
@@ -16,7 +15,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field
@@ -61,7 +60,7 @@ class Copy:
 
 _CHUNK = 1 << 20
 _SCHEMES = ("http", "https", "s3")
-_SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # fsspec writes several: simplecache::https
+_SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # also several, as in simplecache::https
 _HOST = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
 _LONGEST_SETTLING = 60  # seconds
 
@@ -164,8 +163,8 @@ def _name(address: str) -> str:
     return PurePosixPath(unquote(parts.path)).name or parts.hostname or "workbook"
 
 
-class HashingWriter(io.RawIOBase):
-    """Writes the copy, computes its digest, and refuses too many bytes. It is a file because fsspec writes to one."""
+class HashingWriter:
+    """Writes the copy, computes its digest, and refuses too many bytes."""
 
     def __init__(self, file: IO[bytes], shown: str) -> None:
         self._file, self._shown = file, shown
@@ -180,7 +179,7 @@ class HashingWriter(io.RawIOBase):
                 f"{self._shown} has more than {self._max_bytes / 2**20:,.0f} MB: divide it, or raise WORKBOOK_MAX_BYTES"
             )
 
-    def write(self, piece: Any) -> int:
+    def write(self, piece: bytes) -> int:
         """Write a piece of the copy. Raises WorkbookError: too large, or the disk is full."""
         self.length += len(piece)
         self.check_length(self.length)

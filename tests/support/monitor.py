@@ -20,16 +20,21 @@ SECOND = FIRST + timedelta(days=1)
 
 def watch(base_url: str, slot: datetime | None, accept: int | None = None, *, return_state: bool) -> Any:
     """In the process: one run of the flow, for a slot as Prefect's scheduler makes it, or by hand."""
-    from prefect import get_client
-    from prefect.flow_engine import run_flow
-    from prefect.states import Scheduled
-
     from flows import mofa_monitoring as module
 
     assert return_state
     vars(module)["find_source"] = lambda _name: a_ministry()
-    mofa_monitoring = module.mofa_monitoring
-    parameters = {"source": "testland", "base_url": base_url, "accept": accept}
+    return run_for_slot(slot, source="testland", base_url=base_url, accept=accept)
+
+
+def run_for_slot(slot: datetime | None, **parameters: Any) -> Any:
+    """One run of the flow, for a slot as Prefect's scheduler makes it, or by hand; returns its state."""
+    from prefect import get_client
+    from prefect.flow_engine import run_flow
+    from prefect.states import Scheduled
+
+    from flows.mofa_monitoring import mofa_monitoring
+
     if slot is None:
         return mofa_monitoring(**parameters, return_state=True)
     with get_client(sync_client=True) as client:

@@ -4,11 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import get_client
-from prefect.flow_engine import run_flow
-from prefect.states import Scheduled
 from support.ministry import Ministry
 from support.ministry import page as answer
+from support.monitor import run_for_slot
 from support.source_texts import HOME, TABLE, table
 
 PATTERN = "test-*"
@@ -33,14 +31,5 @@ def show(ministry: Ministry, name: str, phone: str = "100", missions: int = 12) 
 
 def run_all(base_url: str, slot: datetime | None, pattern: str = PATTERN, *, return_state: bool = True) -> Any:
     """A run of the flow, for a slot as Prefect's scheduler makes it, or by hand."""
-    from flows.mofa_monitoring import mofa_monitoring
-
     assert return_state
-    parameters = {"source": pattern, "base_url": base_url, "accept": None}
-    if slot is None:
-        return mofa_monitoring(**parameters, return_state=True)
-    with get_client(sync_client=True) as client:
-        run = client.create_flow_run(
-            mofa_monitoring, parameters=parameters, state=Scheduled(scheduled_time=slot), tags=["auto-scheduled"]
-        )
-    return run_flow(mofa_monitoring, flow_run=run, parameters=parameters, return_type="state")
+    return run_for_slot(slot, source=pattern, base_url=base_url, accept=None)
