@@ -6,6 +6,7 @@ They are below /var/lib if that user cannot enter the data directory. A database
 same place, also after the permissions above it have changed.
 """
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -16,7 +17,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from db.errors import JobError
@@ -152,12 +154,15 @@ def _system_user(name: str) -> pwd.struct_passwd:
     with suppress(KeyError):
         return pwd.getpwnam(name)
     nologin = shutil.which("nologin") or "/bin/false"
-    # The exit code does not matter: another process may be creating the same user.
-    subprocess.run(  # noqa: S603 - useradd with fixed arguments
-        [shutil.which("useradd") or "useradd", "--system", "--no-create-home", "--shell", nologin, name],
-        capture_output=True,
-        check=False,
-    )
+    with _only_process_of_root():  # of two useradd at once the second gives the user another number
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            subprocess.run(  # noqa: S603 - useradd with fixed arguments
+                [shutil.which("useradd") or "useradd", "--system", "--no-create-home", "--shell", nologin, name],
+                capture_output=True,
+                check=False,  # whether the user exists is what counts
+            )
     try:
         return pwd.getpwnam(name)
     except KeyError as error:
@@ -165,6 +170,18 @@ def _system_user(name: str) -> pwd.struct_passwd:
             f"root cannot run PostgreSQL, and the user {name} cannot be created: start this as another user, or set "
             "DATABASE_URL"
         ) from error
+
+
+@contextmanager
+def _only_process_of_root() -> Iterator[None]:
+    """Within the block this is the only process in it on this machine."""
+    _make_enterable(SYSTEM_DIRECTORY)
+    opened = os.open(SYSTEM_DIRECTORY, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _copy_of(shipped: Path) -> Path:

@@ -5,6 +5,7 @@ As root the server runs as a user of its own, so each test has a data directory 
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -490,6 +491,20 @@ def test_as_root_the_programs_of_a_closed_environment_are_copied(
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         assert Path(postmaster(data_dir / "var").exe()).is_relative_to(data_dir / "state")
         embedded.stop(data_dir / "var")
+
+
+@as_root_only
+def test_several_processes_that_create_the_system_user_at_once_create_one() -> None:
+    name = f"embassy-test-{os.getpid()}"
+    create = "import sys; from db import embedded_location; print(embedded_location._system_user(sys.argv[1]).pw_uid)"
+    try:
+        started = [
+            subprocess.Popen([sys.executable, "-c", create, name], stdout=subprocess.PIPE, text=True) for _ in range(6)
+        ]
+        numbers = {each.communicate(timeout=60)[0].strip() for each in started}
+        assert numbers == {str(pwd.getpwnam(name).pw_uid)}
+    finally:
+        subprocess.run(["userdel", name], check=False)
 
 
 def as_nobody(function: Callable[[], str]) -> str:
