@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import psycopg
@@ -23,13 +24,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from pydantic import Field, SecretStr
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, func, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
 from db.embedded_location import EmbeddedError
 from db.errors import JobError, TransientError, UserError
+from db.session import VERSION_TABLE, TransactionPoolerError, prepare_session
 from db.settings import ROOT, ProjectSettings, SettingsError
 
 MIGRATIONS_LOCK = 0x6D696772  # "migr"
@@ -172,29 +174,45 @@ def _address() -> URL:
 @cache
 def engine() -> Engine:
     """The engine of this process; starts the embedded server if no other database is set."""
-    return create_engine(
-        _address(),
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **ENCODING},
+    return _prepared(
+        create_engine(
+            _address(),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **ENCODING},
+        )
     )
 
 
 @cache
 def lock_engine() -> Engine:
-    """Connections for session-level locks: not pooled, without an idle timeout, with keepalives."""
+    """Connections for session-level locks: not pooled, with keepalives."""
     keep = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-    url = engine().url
-    given = url.query.get("options", "")  # such as a search_path, which must stay
-    options = (
-        f"{given} -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
-        " -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+    return _prepared(
+        create_engine(
+            engine().url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, **keep, **ENCODING},
+        )
     )
-    return create_engine(
-        url,
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options, **keep, **ENCODING},
-    )
+
+
+def _prepared(engine: Engine) -> Engine:
+    """The engine, whose new sessions get the settings of db.session."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: psycopg.Connection[Any], _record: object) -> None:
+        try:
+            prepare_session(connection)
+        except TransactionPoolerError:
+            raise DatabaseConfigError(
+                f"{_where()} is behind a pooler of transactions, where no lock of a session holds: name its port for "
+                "session pooling, or the database itself"
+            ) from None
+        except psycopg.Error as error:
+            raise explain(error) from error
+
+    return engine
 
 
 def unlock(lock: Connection) -> None:
@@ -248,7 +266,7 @@ def revisions() -> tuple[str | None, str | None]:
     """The revision of the tables, and the newest that this project knows."""
     try:
         with engine().connect() as connection:
-            now = MigrationContext.configure(connection).get_current_revision()
+            now = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
     except DBAPIError as error:
         raise explain(error) from error
     return now, ScriptDirectory.from_config(_migrations()).get_current_head()
@@ -278,6 +296,10 @@ def upgrade() -> None:
         raise explain(error) from error
 
 
+_TABLE_OF_ANOTHER = (
+    "has a table of another application with a name that this project needs: use another database, or a schema of its "
+    "own (DATABASE_URL=…?options=-csearch_path%3DNAME)"
+)
 _BY_STATE = {  # SQLSTATE, or its first characters -> error and what to do
     "28": (DatabaseConfigError, "refuses this user: check user and password in DATABASE_URL or POSTGRES_*"),
     "3D000": (DatabaseConfigError, "does not have this database: create it, or check its name in DATABASE_URL"),
@@ -287,7 +309,9 @@ _BY_STATE = {  # SQLSTATE, or its first characters -> error and what to do
     "25006": (DatabaseConfigError, "is read-only: it is a replica, or set so; name the primary in DATABASE_URL"),
     "42501": (DatabaseConfigError, "does not permit this user to do that: make the user the owner of the database"),
     "42703": (DatabaseConfigError, "has tables of another version: run alembic upgrade head"),
+    "42P07": (DatabaseConfigError, _TABLE_OF_ANOTHER),
     "42P01": (DatabaseConfigError, "lacks the tables of this project: run alembic upgrade head"),
+    "55P03": (DatabaseConflictError, "is locked by another program: start the job again"),
     "57P": (DatabaseUnavailableError, "was stopped or restarted: start the job again"),
     "08": (DatabaseUnavailableError, "closed the connection: start the job again"),
     "58": (DatabaseUnavailableError, "cannot read or write its own files: see its log"),

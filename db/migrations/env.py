@@ -3,9 +3,12 @@
 import sys
 
 from alembic import context
-from sqlalchemy import Connection
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from db.engine import DatabaseConfigError, DatabaseError, engine, explain
+from db.session import VERSION_TABLE
 from db.tables import metadata
 
 
@@ -16,15 +19,31 @@ def include_name(name: str | None, type_: str, _parents: object) -> bool:
 
 def migrate(connection: Connection) -> None:
     """Run the requested migrations in one transaction."""
-    context.configure(connection=connection, target_metadata=metadata, include_name=include_name)
+    if (encoding := connection.scalar(text("SHOW server_encoding"))) != "UTF8":
+        raise DatabaseConfigError(
+            f"the database has the encoding {encoding}, which cannot hold all names: create it with ENCODING 'UTF8'"
+        )
+    _adopt_version_table(connection)
+    context.configure(
+        connection=connection, target_metadata=metadata, include_name=include_name, version_table=VERSION_TABLE
+    )
     with context.begin_transaction():
         context.run_migrations()
 
 
+def _adopt_version_table(connection: Connection) -> None:
+    """Rename the table of an older release, where it had Alembic's own name, unless it is another application's."""
+    names = (VERSION_TABLE, "alembic_version", "task_runs")
+    present = {name for name in names if connection.scalar(select(func.to_regclass(name)))}
+    if present != {"alembic_version", "task_runs"}:
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(context.config).walk_revisions()}
+    if set(connection.scalars(text("SELECT version_num FROM alembic_version"))) <= known:
+        connection.execute(text(f"ALTER TABLE alembic_version RENAME TO {VERSION_TABLE}"))
+
+
 given = context.config.attributes.get("connection")
 if given is None:
-    from db.engine import DatabaseError, engine, explain
-
     try:
         with engine().connect() as connection:
             migrate(connection)

@@ -34,6 +34,7 @@ from db.engine import (
     transaction,
     upgrade,
 )
+from db.session import VERSION_TABLE
 
 SECRET = "s3cr3t"  # noqa: S105 - what must never be shown
 
@@ -425,7 +426,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
         environment.chdir("/")
         upgrade()
         with psycopg.connect(url) as connection:
-            assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+            assert connection.execute(f"SELECT count(*) FROM {VERSION_TABLE}").fetchone() == (1,)
             ours = "SELECT oid FROM pg_database WHERE datname = current_database()"
             left = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = ({ours})"
             assert connection.execute(left).fetchone() == (0,)
@@ -437,7 +438,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in chi
 
 def test_tables_of_a_newer_version_are_left_alone_and_said(database: str) -> None:
     with psycopg.connect(database) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="another version"):
         upgrade()
 

@@ -12,16 +12,19 @@ from sqlalchemy import Connection, inspect, text
 from support.contacts import imported, verdicts
 
 from db.engine import engine
+from db.session import VERSION_TABLE
 from db.settings import ROOT
 from db.tables import CONTACT_FIELDS, import_staging, metadata
 from tasks.crm.contact import Contact
+
+OPTIONS = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": False}
 
 
 def migrate(connection: Connection, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "db" / "migrations"))
     config.attributes["connection"] = connection
-    now = MigrationContext.configure(connection).get_current_revision() or "base"
+    now = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision() or "base"
     down = to == "base" or (to != "head" and now != "base" and to < now)
     (command.downgrade if down else command.upgrade)(config, to)
     connection.commit()
@@ -29,7 +32,7 @@ def migrate(connection: Connection, to: str) -> None:
 
 def test_the_migrations_make_exactly_the_tables_of_the_metadata(database: str) -> None:
     with engine().connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
+        context = MigrationContext.configure(connection, opts=OPTIONS)
         assert compare_metadata(context, metadata) == []
 
 
@@ -38,7 +41,7 @@ def test_upgrade_downgrade_upgrade_ends_where_it_began(database: str) -> None:
         before = sorted(inspect(connection).get_table_names())
         connection.rollback()
         migrate(connection, "base")
-        assert inspect(connection).get_table_names() == ["alembic_version"]
+        assert inspect(connection).get_table_names() == [VERSION_TABLE]
         connection.rollback()
         migrate(connection, "head")
         assert sorted(inspect(connection).get_table_names()) == before
