@@ -5,10 +5,10 @@
 import fcntl
 import os
 import shutil
-import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -93,25 +93,27 @@ def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tm
         forget_settings()
 
 
-@contextmanager
-def migrated_once(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Within the block Prefect's server starts on `file`. One worker makes its migrations, of six seconds, for all."""
+@pytest.fixture(scope="session")
+def migrated_prefect(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of Prefect's server with all of its migrations, which take six seconds; made once, for copying."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all workers of this session
-    migrated = shared / "migrated.db"
+    migrated = shared / "migrated" / "prefect.db"
     with (shared / "migrated.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if migrated.exists():
-            shutil.copy(migrated, file)
-            yield
-        else:
-            yield
-            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(migrated)) as target:
-                source.backup(target)
+        if not migrated.exists():
+            migrated.parent.mkdir()
+            made_by = {
+                "PREFECT_HOME": str(migrated.parent),
+                "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{migrated}",
+            }
+            upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+            subprocess.run(upgrade, env={**os.environ, **made_by}, check=True, capture_output=True, timeout=120)
+    return migrated
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, migrated_prefect: Path) -> Iterator[None]:
     """A Prefect server on SQLite and a Prefect home for this session.
 
     The server uses the plugin of `make up`. Without it SQLite refuses some calls of runs that start together, and
@@ -136,8 +138,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     [database] = sqlite_immediate.settings(home, given=()).values()
     with temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database}):
         server = SubprocessASGIServer()
-        with migrated_once(home / "prefect.db", tmp_path_factory):
-            server.start(timeout=120)
+        shutil.copy(migrated_prefect, home / "prefect.db")
+        server.start(timeout=120)
         # At the end of each run Prefect waits up to a second for the thread that sends heartbeats, and each client
         # loads all certificates of certifi: no heartbeats, and one certificate, which nothing on loopback needs.
         certificates = home / "certificates.pem"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from support.doctor import doctor, failed
@@ -12,9 +13,9 @@ from support.waiting import until
 
 
 @pytest.mark.slow
-def test_doctor_passes_for_make_up_and_reports_what_was_killed_and_what_works_again() -> None:
+def test_doctor_passes_for_make_up_and_reports_what_was_killed_and_what_works_again(migrated_prefect: Path) -> None:
     """Without database and server only doctor can report. Nothing is set here: it uses the settings of make up."""
-    with a_webhook() as webhook, new_data_dir() as data_dir:
+    with a_webhook() as webhook, new_data_dir(migrated_prefect) as data_dir:
         started: Started = start(data_dir, NOTIFY_URLS=webhook.url)
         started.expect("import      Completed", 180)
         # The server plans the first runs some seconds after it was told of the schedules.

@@ -120,8 +120,8 @@ class Operator:
 
 
 @contextlib.contextmanager
-def made_up(auth: str | None) -> Iterator[Operator]:
-    with new_data_dir() as data_dir:
+def made_up(auth: str | None, migrated_prefect: Path) -> Iterator[Operator]:
+    with new_data_dir(migrated_prefect) as data_dir:
         workbook(data_dir / "first.csv", 0)
         server = {"PREFECT_SERVER_API_AUTH_STRING": auth} if auth else {}
         # On a slow machine the last of sixteen runs that are due at once would be missed after the usual five minutes.
@@ -134,8 +134,8 @@ def made_up(auth: str | None) -> Iterator[Operator]:
 
 
 @pytest.fixture(scope="module")
-def operator() -> Iterator[Operator]:
-    with made_up(AUTH) as operator:
+def operator(migrated_prefect: Path) -> Iterator[Operator]:
+    with made_up(AUTH, migrated_prefect) as operator:
         yield operator
 
 
@@ -161,10 +161,10 @@ def table() -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("auth", [None, AUTH], ids=["password of make up", "password of the operator"])
 def test_the_commands_and_calls_of_the_docs_do_what_they_say(
-    auth: str | None, request: pytest.FixtureRequest, tmp_path: Path
+    auth: str | None, request: pytest.FixtureRequest, tmp_path: Path, migrated_prefect: Path
 ) -> None:
     with contextlib.ExitStack() as stack:
-        operator = request.getfixturevalue("operator") if auth else stack.enter_context(made_up(None))
+        operator = request.getfixturevalue("operator") if auth else stack.enter_context(made_up(None, migrated_prefect))
         assert (operator.started.data_dir / "prefect-password").exists() is (auth is None)
         refused = httpx.get(f"{operator.started.state()['api_url']}/flows/{'0' * 32}", trust_env=False, timeout=60)
         assert refused.status_code == 401
@@ -351,12 +351,14 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_job_of_the_docs_runs_at_the_start_is_killed_and_resumed(project: Path, tmp_path: Path) -> None:
+def test_the_job_of_the_docs_runs_at_the_start_is_killed_and_resumed(
+    project: Path, tmp_path: Path, migrated_prefect: Path
+) -> None:
     """It reads from a pipe that nobody writes to, so that it is killed at work; then there is a file in its place."""
     contacts = tmp_path / "contacts.xlsx"
     os.mkfifo(contacts)
     jobs = {"keep_workbook": "keep-workbook", "keep_async": "keep-async"}
-    with new_data_dir() as data_dir:
+    with new_data_dir(migrated_prefect) as data_dir:
         started = start(
             data_dir,
             root=project,

@@ -140,8 +140,8 @@ def write(path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[tuple[Path, Webhook]]:
-    with new_data_dir() as data_dir, a_webhook() as webhook:
+def place(migrated_prefect: Path) -> Iterator[tuple[Path, Webhook]]:
+    with new_data_dir(migrated_prefect) as data_dir, a_webhook() as webhook:
         yield data_dir, webhook
 
 

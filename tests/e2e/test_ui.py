@@ -37,8 +37,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Started]:
-    with new_data_dir() as data_dir:
+def running(migrated_prefect: Path) -> Iterator[Started]:
+    with new_data_dir(migrated_prefect) as data_dir:
         up = start(data_dir, TASK_TIMEZONE="UTC")
         up.expect("import      Completed", 180)
         yield up

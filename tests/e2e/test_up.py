@@ -69,9 +69,9 @@ def running() -> Iterator[Started]:
 
 
 @pytest.fixture(scope="module")
-def used_data_dir() -> Iterator[Path]:
+def used_data_dir(migrated_prefect: Path) -> Iterator[Path]:
     """The data directory that the killing tests share."""
-    with new_data_dir() as data_dir:
+    with new_data_dir(migrated_prefect) as data_dir:
         yield data_dir
 
 
@@ -330,9 +330,9 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(used_data_dir: Path, word
 
 
 @pytest.mark.slow
-def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
+def test_two_that_start_at_the_same_moment_end_up_on_two_ports(migrated_prefect: Path) -> None:
     """Both find the same port free; the one that comes too late must not take the other's server for its own."""
-    with new_data_dir() as one, new_data_dir() as two:
+    with new_data_dir(migrated_prefect) as one, new_data_dir(migrated_prefect) as two:
         both = [start(one), start(two)]
         for started in both:
             started.expect("import      Completed after", 180)
@@ -343,13 +343,13 @@ def test_two_that_start_at_the_same_moment_end_up_on_two_ports() -> None:
 
 
 @pytest.mark.slow
-def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start() -> None:
+def test_a_port_that_another_program_took_for_a_moment_does_not_stop_the_start(migrated_prefect: Path) -> None:
     """Taken between Prefect's own look at the port and its bind, and free again before make up looks."""
     with socket.socket() as free:  # far from where the other tests of this file look for a port
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     there = f"-c from deployments.up import __main__, ports; ports.FIRST_PORT = {port}; exit(__main__.main())"
-    with new_data_dir() as data_dir, socket.socket() as faster:
+    with new_data_dir(migrated_prefect) as data_dir, socket.socket() as faster:
         started = start(data_dir, program=there)
         log = data_dir / "logs" / "server.log"
         until(lambda: log.exists() and "Check out the dashboard" in log.read_text(), "Prefect has looked at the port")

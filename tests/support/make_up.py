@@ -109,10 +109,16 @@ def scheduled_runs(api: httpx.Client, deployment: str) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def new_data_dir() -> Iterator[Path]:
-    """A short path (sockets have a limit) that others may enter; afterwards nothing of it runs."""
+def new_data_dir(migrated_prefect: Path | None = None) -> Iterator[Path]:
+    """A short path (sockets have a limit) that others may enter; afterwards nothing of it runs.
+
+    With the database of a Prefect server it is one where make up has run before, and so starts six seconds sooner.
+    """
     path = Path(tempfile.mkdtemp(prefix="up-")).resolve()
     path.chmod(0o755)
+    if migrated_prefect:
+        (path / "prefect").mkdir()
+        shutil.copy(migrated_prefect, path / "prefect" / "prefect.db")
     try:
         yield path
     finally:

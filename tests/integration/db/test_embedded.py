@@ -145,6 +145,7 @@ def kill_all(data_dir: Path) -> None:
 # ---------------------------------------------------------------------- many at once
 
 
+@pytest.mark.slow
 def test_several_processes_that_start_it_at_once_get_one_server(data_dir: Path) -> None:
     code = """
         url = embedded.start(data_dir)
@@ -271,6 +272,7 @@ def test_a_backend_that_outlives_its_killed_server_is_ended(data_dir: Path) -> N
     busy.communicate()
 
 
+@pytest.mark.slow
 def test_locks_with_the_pid_of_another_program_are_recognised_and_the_program_is_left_alone(data_dir: Path) -> None:
     url = embedded.start(data_dir)
     remember(url)
@@ -307,6 +309,7 @@ def test_the_pid_file_of_a_living_server_is_never_removed(data_dir: Path, monkey
 # ---------------------------------------------------------------------- stopping
 
 
+@pytest.mark.slow
 def test_stop_waits_until_nothing_is_left_and_cuts_who_is_connected(data_dir: Path) -> None:
     url = embedded.start(data_dir)
     remember(url)
@@ -340,6 +343,7 @@ def test_a_foreground_run_leaves_the_server_that_it_found(data_dir: Path) -> Non
     assert embedded.is_running(data_dir)
 
 
+@pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_to_who_is_still_connected(data_dir: Path) -> None:
     with contextlib.ExitStack() as other:
         with embedded.borrowed(data_dir) as url:
@@ -398,6 +402,7 @@ def test_a_socket_directory_of_somebody_else_is_not_trusted(data_dir: Path) -> N
         embedded.start(home)
 
 
+@pytest.mark.slow
 def test_settings_of_other_databases_in_the_environment_change_nothing(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,6 +422,7 @@ def test_a_directory_that_holds_something_else_is_refused(data_dir: Path) -> Non
     assert (data_dir / "postgres" / "letter.txt").read_text() == "dear"
 
 
+@pytest.mark.slow
 def test_data_of_another_major_version_are_refused_in_plain_words(data_dir: Path) -> None:
     embedded.start(data_dir)
     embedded.stop(data_dir)
@@ -459,8 +465,9 @@ def test_as_root_no_directory_above_is_opened_and_the_database_goes_where_its_us
             shutil.rmtree(embedded.directory_of(home).parent)
 
 
+@pytest.mark.slow
 @as_root_only
-@pytest.mark.parametrize("name", [pytest.param("there", marks=pytest.mark.slow), "not yet there"])
+@pytest.mark.parametrize("name", ["there", "not yet there"])
 def test_as_root_a_strict_umask_does_not_split_the_database_in_two(data_dir: Path, name: str) -> None:
     home = data_dir / "var"
     if name == "there":
@@ -535,6 +542,7 @@ def as_nobody(function: Callable[[], str]) -> str:
     return answer
 
 
+@pytest.mark.slow
 @as_root_only
 def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> None:
     with made_and_removed(mode=0o777) as parent:
@@ -550,6 +558,7 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
         assert as_nobody(lambda: embedded.start(home)) == url
 
 
+@pytest.mark.slow
 @as_root_only
 def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
     embedded.start(data_dir)

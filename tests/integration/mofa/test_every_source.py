@@ -96,7 +96,11 @@ def test_each_source_has_a_run_a_unit_of_work_and_a_digest_of_its_own(several_so
 
 @pytest.mark.parametrize(
     ("broken", "answer"),
-    [("test-a", status(403)), ("test-b", status(404)), ("test-c", status(200, b"<html><body>Moved</body></html>"))],
+    [
+        pytest.param("test-a", status(403), marks=pytest.mark.slow),
+        ("test-b", status(404)),
+        pytest.param("test-c", status(200, b"<html><body>Moved</body></html>"), marks=pytest.mark.slow),
+    ],
 )
 def test_one_that_fails_stops_no_other_and_is_listed(several_sources, broken, answer):
     watch = several_sources
@@ -158,6 +162,7 @@ def test_a_slot_is_done_once_for_each_source_also_after_one_failed(several_sourc
     assert [row["verified"] for row in watch.rows("SELECT DISTINCT last_verified AS verified FROM embassies")] == [SLOT]
 
 
+@pytest.mark.slow
 def test_a_source_that_is_being_watched_is_skipped_by_a_scheduled_run_and_waited_for_by_hand(
     several_sources, monkeypatch
 ):
@@ -186,6 +191,7 @@ def test_a_source_that_is_being_watched_is_skipped_by_a_scheduled_run_and_waited
     assert [report["source"] for report in state.result()] == NAMES
 
 
+@pytest.mark.slow
 def test_runs_of_all_count_for_their_pattern(several_sources):
     watch = several_sources
     other = Instance(JOB, PATTERN, "another run")
@@ -196,6 +202,7 @@ def test_runs_of_all_count_for_their_pattern(several_sources):
     assert parts_of(run_id(state)) == {}
 
 
+@pytest.mark.slow
 def test_the_incident_of_the_pattern_is_over_once_all_sources_were_tried(several_sources):
     watch = several_sources
     with transaction() as connection:
@@ -252,6 +259,7 @@ def test_in_the_foreground_it_prints_each_digest_and_ends_with_1_if_one_failed(s
     assert main([PATTERN, "--base-url", watch.ministry.url]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stop",
     [
@@ -281,6 +289,7 @@ def test_killed_and_started_again_each_source_is_told_once(several_sources, tmp_
         assert sorted(units(watch, before)) == [(name, f"{name}:2026-01-06T03:00:00Z", "completed") for name in NAMES]
 
 
+@pytest.mark.slow
 def test_what_a_person_cancels_is_resumed_by_a_person(several_sources, tmp_path):
     watch = several_sources
     before, slot = last_unit(watch), SLOT + timedelta(days=1)
@@ -325,6 +334,7 @@ def retry(run: UUID) -> Any:
     return run_flow(mofa_monitoring, flow_run=again, parameters=again.parameters, return_type="state")
 
 
+@pytest.mark.slow
 def test_a_run_of_all_that_a_person_retries_does_only_what_failed(several_sources):
     watch = several_sources
     for name in NAMES:

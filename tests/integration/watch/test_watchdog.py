@@ -436,6 +436,7 @@ def test_a_job_that_does_not_report_itself_is_reported_by_the_watchdog(site: Dep
     assert later(site, 0)[1][1].endswith(" works again")
 
 
+@pytest.mark.slow
 def test_a_run_after_which_a_person_succeeded_in_another_way_is_not_reported_again(
     site: DeployedJobs, workbook: Path
 ) -> None:
@@ -497,6 +498,7 @@ def test_a_slot_is_not_done_by_what_another_deployment_did_with_the_same_workboo
     assert site.watch()["runs backfilled"] == 1
 
 
+@pytest.mark.slow
 def test_a_paused_deployment_whose_work_is_done_in_the_foreground_is_silent_once_that_ends(
     site: DeployedJobs, workbook: Path
 ) -> None:
