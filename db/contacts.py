@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from db.engine import engine
 from db.merging import MERGED, MERGED_HASHES
 from db.staging import partition
 from db.tables import CONTACT_FIELDS
@@ -134,6 +135,18 @@ def keep_rejects(connection: Connection, import_id: int) -> int:
             WHERE problems IS NOT NULL ORDER BY position, n""")
     )
     return stored.rowcount
+
+
+def free_space_of_rolled_back_rows() -> None:
+    """Give the space of a `merge` and `keep_rejects` that were rolled back to the disk, without waiting for autovacuum.
+
+    Raises:
+        DBAPIError: the database does not answer, or its user does not own the tables.
+    """
+    with engine().connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            text("VACUUM contacts, contact_changes, import_rejects")
+        )
 
 
 def rejects_of(connection: Connection, import_id: int) -> list[Reject]:

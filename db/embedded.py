@@ -39,6 +39,7 @@ SETTINGS = {
     "max_connections": "200",
     "unix_socket_permissions": "0700",
 }
+RESERVE = 16 << 20  # bytes of disk for a start when the disk is full: a segment of the write-ahead log
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container: bytes, or "max"
 
 
@@ -149,6 +150,7 @@ class _Server:
         self.location = location
         self.directory, self.socket_dir = location.directory, location.socket_dir
         self._log = self.directory / "server.log"
+        self._reserve = Path(f"{self.directory}.reserve")
         self._pg_ctl = ("--pgdata", str(self.directory), "--wait", f"--timeout={PATIENCE}")
 
     # --- asking
@@ -214,6 +216,8 @@ class _Server:
         self.make_data_directory()
         self.launch()
         self.make_database()
+        if shutil.disk_usage(self.directory).free > 4 * RESERVE:
+            self._reserve.write_bytes(bytes(RESERVE))
         return True
 
     def make_data_directory(self) -> None:
@@ -249,6 +253,8 @@ class _Server:
         sized = settings_for(_memory(), shutil.disk_usage(self.directory).free)
         options = {**sized, **SETTINGS, "unix_socket_directories": str(self.socket_dir)}
         arguments = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
+        # On a full disk this is the space to start with. The start then removes what imports had staged.
+        self._reserve.unlink(missing_ok=True)
         for may_try_again in (True, False):
             self.wait_for_killed_server()
             if self.answers("postgres"):

@@ -2,6 +2,7 @@
 
     DatabaseError
     ├── DatabaseConfigError        a setting is wrong
+    ├── DatabaseFullError          its disk is full
     ├── DatabaseUnavailableError   it does not answer now: trying again may succeed
     └── DatabaseConflictError      another transaction was faster: trying again may succeed
 
@@ -50,6 +51,10 @@ class DatabaseError(JobError):
 
 class DatabaseConfigError(DatabaseError, UserError):
     """A setting is wrong."""
+
+
+class DatabaseFullError(DatabaseError, UserError):
+    """Its disk is full."""
 
 
 class DatabaseUnavailableError(DatabaseError, TransientError):
@@ -303,7 +308,7 @@ _TABLE_OF_ANOTHER = (
 _BY_STATE = {  # SQLSTATE, or its first characters -> error and what to do
     "28": (DatabaseConfigError, "refuses this user: check user and password in DATABASE_URL or POSTGRES_*"),
     "3D000": (DatabaseConfigError, "does not have this database: create it, or check its name in DATABASE_URL"),
-    "53100": (DatabaseUnavailableError, "has no space left on its disk: free some and start the job again"),
+    "53100": (DatabaseFullError, "has no space left on its disk: free some and start the job again"),
     "53300": (DatabaseUnavailableError, "has no free connection: raise max_connections, or stop some of its clients"),
     "53": (DatabaseUnavailableError, "is out of memory or other resources: see its log"),
     "25006": (DatabaseConfigError, "is read-only: it is a replica, or set so; name the primary in DATABASE_URL"),

@@ -21,9 +21,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from db import contacts, matching, staging
-from db.engine import DatabaseUnavailableError, transaction
+from db.engine import DatabaseError, DatabaseFullError, DatabaseUnavailableError, transaction
 from db.errors import UserError
 from db.settings import SettingsError
 from db.task_runs import Claim, check_owner, committed, complete, idempotent_once
@@ -206,9 +207,21 @@ def _batch_key(_context: TaskRunContext, arguments: dict[str, Any]) -> str:
 @step(task_run_name="stage-rows-{first}-{last}", cache_key_fn=_batch_key, persist_result=True)
 def stage_rows(claim: Claim, first: int, last: int, path: str, reading: str) -> int:  # noqa: ARG001 - for its cache key
     """Stage one batch; returns the number of rows. `reading`, the digest of how it was read, is for the cache."""
-    with transaction() as connection:
+    with _disk_not_left_full(claim), transaction() as connection:
         check_owner(connection, claim)
         return staging.stage(connection, claim.id, first, last, _blocks(path))
+
+
+@contextmanager
+def _disk_not_left_full(claim: Claim) -> Iterator[None]:
+    """If the disk of the database is full, free what this import wrote, so that the next import has space."""
+    try:
+        yield
+    except DatabaseFullError:
+        _drop_staging(claim)
+        with suppress(DBAPIError):
+            contacts.free_space_of_rolled_back_rows()
+        raise
 
 
 def _blocks(path: str) -> Iterator[bytes]:
@@ -244,7 +257,7 @@ def evaluate_and_commit(staged: StagedWorkbook, claim: Claim, preview: bool) -> 
         SupersededError: another attempt took over.
     """
     _stage_missing_batches(staged, claim)  # part of this step, so that a retry after a crash of the database repeats it
-    with transaction() as connection:
+    with _disk_not_left_full(claim), transaction() as connection:
         contacts.serialize_imports(connection)
         if earlier := committed(connection, claim):  # this is a retry: the answer to the commit was lost
             return dict(earlier["result"])
@@ -307,7 +320,7 @@ def _commit(connection: Connection, claim: Claim, report: ImportReport) -> None:
 
 def _drop_staging(claim: Claim) -> None:
     """Drop the staging table. If that fails, the next import or the watchdog does it: the outcome is committed."""
-    with suppress(DatabaseUnavailableError), transaction() as connection:
+    with suppress(DatabaseError), transaction() as connection:
         if not committed(connection, claim):
             check_owner(connection, claim)
         staging.drop_staging(connection, claim.id)

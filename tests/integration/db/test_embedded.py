@@ -243,6 +243,23 @@ def test_it_starts_again_at_once_after_sigkill_of_everything(data_dir: Path) -> 
         assert query(url, "SELECT to_regclass('lost')") is None
 
 
+def test_a_start_on_a_full_disk_has_the_space_that_was_reserved_for_it(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = Path(f"{embedded.directory_of(data_dir)}.reserve")
+    embedded.start(data_dir)
+    assert reserve.stat().st_size == embedded.RESERVE
+    kill_all(data_dir)
+    full = shutil.disk_usage(data_dir)._replace(free=embedded.RESERVE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: full)
+    embedded.start(data_dir)
+    assert not reserve.exists(), "its space is what the start had"
+    kill_all(data_dir)
+    monkeypatch.undo()
+    embedded.start(data_dir)
+    assert reserve.exists()
+
+
 @pytest.mark.slow
 def test_several_start_it_again_at_once_after_sigkill_of_everything(data_dir: Path) -> None:
     remember(embedded.start(data_dir))
