@@ -205,7 +205,7 @@ def lock_engine() -> Engine:
 def _prepared(engine: Engine) -> Engine:
     """The engine, whose new sessions get the settings of db.session."""
 
-    @event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect", insert=True)  # before what SQLAlchemy asks at its first connection
     def prepare(connection: psycopg.Connection[Any], _record: object) -> None:
         try:
             prepare_session(connection)
