@@ -16,7 +16,7 @@ LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrad
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo doctor service soak test test-all lint docs bench lock clean
+.PHONY: help install up demo doctor service soak chaos test test-all lint docs bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ service: $(STAMP) ## start make up with the machine, by systemd, and doctor ever
 
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
 	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
+
+chaos: $(STAMP) ## kill imports and watches at random moments, and compare all tables with undisturbed runs (KILLS=500)
+	@$(PY) -m pytest $(PARALLEL) tests/integration -k killed_at_a_random_moment --kills $(or $(KILLS),500)
 
 test: $(STAMP) ## all tests but the slow ones (a part: TESTS=tests/unit; DATABASE_URL=... for a server of your own)
 	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)" $(TESTS)

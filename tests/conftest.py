@@ -174,6 +174,17 @@ def nobodys_database() -> Iterator[None]:
     assert before or not DEVELOPERS_OWN.exists(), f"this test, or one beside it, made {DEVELOPERS_OWN}: set DATA_DIR"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=40, help="SIGKILLs at random moments: half of them of imports")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat the tests that kill at random moments for as many kills as were asked for."""
+    for seed, kills in (("seed_of_two_kills", 2), ("seed_of_a_kill", 1)):
+        if seed in metafunc.fixturenames:
+            metafunc.parametrize(seed, range(metafunc.config.getoption("--kills") // 2 // kills))
+
+
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Keeps what a test has measured; printed at the end of the session, for the table of docs/guarantees.md."""

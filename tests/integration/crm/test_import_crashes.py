@@ -194,13 +194,12 @@ def test_killed_there_and_run_again_the_tables_are_those_of_an_undisturbed_run(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
 def test_killed_at_a_random_moment(
-    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, seed: int
+    machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, seed_of_two_kills: int
 ) -> None:
     """Twice in a row: also the run that takes over is killed."""
     expected = undisturbed()
-    moments = random.Random(seed)
+    moments = random.Random(seed_of_two_kills)
     for _ in range(2):
         process = machine.start(workbooks.workbook, Stop("tasks.crm.steps:find_workbooks"))
         process.reach()

@@ -157,13 +157,12 @@ def test_killed_anywhere_and_run_again(watcher: MonitorMachine, undisturbed: tup
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(25))
 def test_killed_at_a_random_moment_and_run_again(
-    watcher: MonitorMachine, undisturbed: tuple[Tables, float], number: int
+    watcher: MonitorMachine, undisturbed: tuple[Tables, float], seed_of_a_kill: int
 ) -> None:
     tables, took = undisturbed
     process = watcher.start(SECOND)
-    time.sleep(random.Random(number).uniform(0, took))
+    time.sleep(random.Random(seed_of_a_kill).uniform(0, took))
     process.kill()
     in_the_end(watcher, tables)
     for receiver in (watcher.servers.webhook, watcher.servers.mailbox):
