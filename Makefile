@@ -16,7 +16,7 @@ LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrad
 PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo doctor service soak chaos test test-all lint docs bench lock clean
+.PHONY: help install up demo doctor service soak chaos test test-all lint docs bench lock audit clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,9 @@ lock: ## choose the versions again and write all locks (needs uv on PATH, or UV=
 	@$(LOCK) --extra dev --extra s3 --extra javascript --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
 	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
 	@$(LOCK) --group pyproject.toml:docs --constraints requirements.lock --output-file requirements-docs.lock
+
+audit: ## look for known vulnerabilities of the locked packages (needs pip-audit on PATH, or AUDIT=..., and the network)
+	@$(or $(AUDIT),pip-audit) --requirement requirements.lock --require-hashes --disable-pip
 
 clean: ## remove the environments, site/ and caches; what `make up` keeps in var/ stays
 	@rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) site build *.egg-info .mypy_cache .ruff_cache .hypothesis
