@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from db.errors import JobError
+from db.private_files import make_private
 from tasks.exit_status import exit_status
 
 MARK = "EMBASSY_JOBS_UP"  # environment variable; its value is the DATA_DIR that the process works for
@@ -46,8 +47,8 @@ class Child:
         self._start_again_at: float | None = None
 
     def start(self) -> None:
-        """Start the process; its output is appended to `log`."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        """Start the process; its output is appended to `log`, whose directory is closed to other users."""
+        make_private(self.log.parent)
         self._start_again_at = None
         with self.log.open("ab") as output:
             self._log_start = output.tell()

@@ -23,6 +23,7 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
+from db.private_files import NotPrivateError, make_data_dir, make_private
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
@@ -48,7 +49,7 @@ def run_in_foreground(
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
-    except DatabaseError as error:
+    except (DatabaseError, NotPrivateError) as error:
         return _end(1, str(error))
     except KeyboardInterrupt:
         return _end(130, "stopped; run it again to resume it")
@@ -101,7 +102,7 @@ def _database() -> Iterator[None]:
 def _prefect() -> Iterator[None]:
     settings: dict[Any, Any] = {}
     if "PREFECT_HOME" not in os.environ:
-        settings[PREFECT_HOME] = database_settings().data_dir / "prefect"
+        settings[PREFECT_HOME] = make_private(make_data_dir(database_settings().data_dir) / "prefect")
     server = _server()
     if server:
         settings[PREFECT_API_URL] = server.api_url
