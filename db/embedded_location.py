@@ -1,9 +1,9 @@
 """Where an embedded database is, which system user it belongs to, and where PostgreSQL's programs are.
 
 The socket is the only way to connect, and other users cannot open its directory. PostgreSQL refuses to run as root. For
-root, the data therefore belong to a system user of their own (the wheel's user has a login shell, and others share it).
-They are below /var/lib if that user cannot enter the data directory. A database that exists is found again at the
-same place, also after the permissions above it have changed.
+root, the data therefore belong to the user whose DATA_DIR it is or, if it is root's, to a system user of their own (the
+wheel's user has a login shell, and others share it). They are below /var/lib if that user cannot enter the data
+directory. A database that exists is found again at the same place, also after the permissions above it have changed.
 """
 
 import fcntl
@@ -58,7 +58,14 @@ class Location:
             return in_data_dir
         in_system = SYSTEM_DIRECTORY / _digest(self.data_dir) / "postgres"
         existing = next((each for each in (in_data_dir, in_system) if (each / "PG_VERSION").exists()), None)
-        return existing or (in_data_dir if open_to_others(self.data_dir) else in_system)
+        return existing or (in_data_dir if self._user() or open_to_others(self.data_dir) else in_system)
+
+    def _user(self) -> tuple[int, int] | None:
+        """The user whom DATA_DIR belongs to, if that is not root, and that user's group."""
+        with suppress(FileNotFoundError, KeyError):  # initdb does not run as a number without a name
+            found = pwd.getpwuid(self.data_dir.stat().st_uid)
+            return (found.pw_uid, found.pw_gid) if found.pw_uid else None
+        return None
 
     @property
     def socket_dir(self) -> Path:
@@ -100,6 +107,8 @@ class Location:
         if (self.directory / "PG_VERSION").exists():  # perhaps a user created it, before `sudo make up`
             existing = self.directory.stat()
             return existing.st_uid, existing.st_gid
+        if user := self._user():
+            return user
         entry = _system_user(SYSTEM_USER)
         return entry.pw_uid, entry.pw_gid
 

@@ -584,6 +584,21 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
         assert as_nobody(lambda: embedded.start(home)) == url
 
 
+@pytest.mark.slow
+@as_root_only
+@others_may_run_it
+def test_in_the_data_dir_of_a_user_root_makes_the_database_of_that_user() -> None:
+    with made_and_removed() as parent:
+        home = parent / "var"
+        home.mkdir(mode=0o700)
+        os.chown(home, NOBODY, NOBODY)
+        url = embedded.start(home)
+        assert postmaster(home).uids().real == NOBODY
+        assert as_nobody(lambda: embedded.start(home)) == url
+        assert as_nobody(lambda: embedded.stop(home)) == "None"
+        assert as_nobody(lambda: embedded.start(home)) == url
+
+
 @as_root_only
 @others_may_run_it
 def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
