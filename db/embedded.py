@@ -164,7 +164,7 @@ class _Server:
     def answers(self, database: str = DATABASE) -> bool:
         """Whether a server with this data directory answers a query."""
         try:
-            if self.location.is_link_of_another_user or not (self.directory / "PG_VERSION").exists():
+            if self.location.is_of_another_user() or not (self.directory / "PG_VERSION").exists():
                 return False
             if not self.location.belongs_to_owner(self.socket_dir):
                 return False
@@ -205,11 +205,11 @@ class _Server:
     def locked(self) -> Iterator[None]:
         """Lets one process at a time start or stop the server; the lock ends with its process."""
         try:
-            if self.location.is_link_of_another_user:
-                raise EmbeddedError(f"{self.directory} is a symbolic link of another user: remove it")
             self.location.make_parent()
             with lock_file(self.directory.parent, "postgres") as opened:
                 _acquire(opened, self.directory)
+                if self.location.is_of_another_user():
+                    raise EmbeddedError(f"{self.directory} belongs to another user: remove it, or set another DATA_DIR")
                 yield
         except NotPrivateError as error:
             raise EmbeddedError(str(error)) from error

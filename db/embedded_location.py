@@ -95,10 +95,20 @@ class Location:
         """Whether the data are below /var/lib and not below DATA_DIR."""
         return self.directory.is_relative_to(SYSTEM_DIRECTORY)
 
-    @property
-    def is_link_of_another_user(self) -> bool:
-        """Whether root would be led to the database of somebody else."""
-        return self._is_root and self.directory.is_symlink() and self.directory.lstat().st_uid != 0
+    def is_of_another_user(self) -> bool:
+        """Whether the data, or a symbolic link to them, belong to somebody else than the user of this process."""
+        try:
+            link, found = self.directory.lstat(), self.directory.stat()
+        except FileNotFoundError:
+            return False
+        if stat.S_ISLNK(link.st_mode) and link.st_uid not in {0, os.geteuid()}:
+            return True
+        ours = {os.geteuid()}
+        if self._is_root:
+            ours.add(self.data_dir.stat().st_uid)
+            with suppress(KeyError):
+                ours.add(pwd.getpwnam(SYSTEM_USER).pw_uid)
+        return found.st_uid not in ours
 
     def owner(self) -> tuple[int, int] | None:
         """User and group that PostgreSQL must run as; None for the current user."""

@@ -115,7 +115,9 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
         opened = os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if flags & os.O_NOFOLLOW and path.is_symlink():
-            raise NotPrivateError(f"{path} is a symbolic link: remove it") from error
+            raise NotPrivateError(
+                f"{path} is a symbolic link: move what it leads to in its place, or remove it"
+            ) from error
         raise
     try:
         yield opened

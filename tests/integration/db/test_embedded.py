@@ -443,12 +443,29 @@ def test_a_link_of_another_user_leads_root_to_no_database_and_no_socket(data_dir
     as_nobody(lambda: (home / "postgres").symlink_to(other / "postgres"))
     before = postmaster(other)
     assert not embedded.is_running(home)
-    with pytest.raises(EmbeddedError, match="symbolic link of another user"):
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
         embedded.start(home)
     assert postmaster(other) == before
     (home / "postgres").unlink()
     as_nobody(lambda: (home / "socket").symlink_to(data_dir / "anywhere"))
     assert Location(home / ("y" * 100)).socket_dir.parent == embedded_location.SOCKETS
+
+
+@pytest.mark.slow
+@as_root_only
+@others_may_run_it
+def test_a_server_that_another_user_has_prepared_is_not_used(data_dir: Path) -> None:
+    home = data_dir / "var"
+    home.mkdir(mode=0o700)
+    os.chown(home, NOBODY, NOBODY)
+    as_nobody(lambda: embedded.start(home))
+    os.chown(home, 0, 0)  # as if it had been made in a DATA_DIR of root, to which everybody could write
+    try:
+        assert not embedded.is_running(home)
+        with pytest.raises(EmbeddedError, match="belongs to another user"):
+            embedded.start(home)
+    finally:
+        os.chown(home, NOBODY, NOBODY)
 
 
 @as_root_only
