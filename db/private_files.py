@@ -96,6 +96,19 @@ def write_private(file: Path, text: str) -> None:
 
 
 @contextmanager
+def appended_private(file: Path) -> Iterator[int]:
+    """A file that is open for appending, and that only its owner can read; created if it is missing.
+
+    Raises:
+        NotPrivateError: it is a symbolic link, or belongs to another user.
+        OSError: it cannot be opened.
+    """
+    with _opened(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW) as opened:
+        _make_ours(opened, file, 0o600)
+        yield opened
+
+
+@contextmanager
 def lock_file(directory: Path, name: str) -> Iterator[int]:
     """An open file for `flock`, in `directory`/locks: who can open a file can hold its lock, and only this user can.
 

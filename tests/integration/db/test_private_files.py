@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from support.users import NOBODY, as_nobody, as_root_only
 
-from db.private_files import NotPrivateError, lock_file, make_data_dir, make_private, read_private, write_private
+from db.private_files import (
+    NotPrivateError,
+    appended_private,
+    lock_file,
+    make_data_dir,
+    make_private,
+    read_private,
+    write_private,
+)
 
 
 @pytest.fixture
@@ -104,7 +112,7 @@ def test_what_another_user_has_put_there_is_not_used(shared: Path, tmp_path: Pat
     victim = tmp_path / "victim"
     victim.mkdir(mode=0o755)
     (victim / "kept").write_text("text")
-    for name in ("logs", "locks", "up.json", "up.json.new"):
+    for name in ("logs", "locks", "up.json", "up.json.new", "up.log"):
         target = victim / "kept" if name.startswith("up") else victim
         as_nobody(lambda name=name, target=target: PLANTED[planted](shared / name, target))
     make_data_dir(shared)
@@ -113,6 +121,8 @@ def test_what_another_user_has_put_there_is_not_used(shared: Path, tmp_path: Pat
             make_private(shared / name)
     with pytest.raises((NotPrivateError, IsADirectoryError)):
         read_private(shared / "up.json")
+    with pytest.raises((NotPrivateError, IsADirectoryError)), appended_private(shared / "up.log"):
+        pass
     if "directory" not in planted:
         write_private(shared / "up.json", "ours")
         assert read_private(shared / "up.json") == "ours"
