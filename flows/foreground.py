@@ -9,6 +9,7 @@ done before; 1: refused, held or failed.
 import contextlib
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,13 @@ import httpx
 from prefect import Flow, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -110,6 +117,10 @@ def _prefect() -> Iterator[None]:
             settings[PREFECT_API_AUTH_STRING] = server.auth_string
     else:
         settings[PREFECT_API_URL] = None
+        # Other users of this machine could read the run, its log and its report from a server without a password.
+        settings[PREFECT_SERVER_API_AUTH_STRING] = settings[PREFECT_API_AUTH_STRING] = (
+            f"run:{secrets.token_urlsafe(24)}"
+        )
         print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
