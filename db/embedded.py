@@ -18,13 +18,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 import psutil
 import psycopg
 
 from db.embedded_location import MAJOR, PORT, SOCKET, EmbeddedError, Location, location_of, shipped_programs
+from db.private_files import NotPrivateError, lock_file, write_private
 
 logger = logging.getLogger(__name__)
 
@@ -148,10 +149,14 @@ class _Server:
 
     def __init__(self, location: Location) -> None:
         self.location = location
-        self.directory, self.socket_dir = location.directory, location.socket_dir
+        self.directory = location.directory
         self._log = self.directory / "server.log"
-        self._reserve = Path(f"{self.directory}.reserve")
+        self._reserve = self.directory / "reserve"
         self._pg_ctl = ("--pgdata", str(self.directory), "--wait", f"--timeout={PATIENCE}")
+
+    @property
+    def socket_dir(self) -> Path:
+        return self.location.socket_dir
 
     # --- asking
 
@@ -161,7 +166,9 @@ class _Server:
     def answers(self, database: str = DATABASE) -> bool:
         """Whether a server with this data directory answers a query."""
         try:
-            if not (self.directory / "PG_VERSION").exists() or not self.location.belongs_to_owner(self.socket_dir):
+            if self.location.is_of_another_user() or not (self.directory / "PG_VERSION").exists():
+                return False
+            if not self.location.belongs_to_owner(self.socket_dir):
                 return False
             with psycopg.connect(self.url(database), connect_timeout=5) as connection:
                 shown = connection.execute("SHOW data_directory").fetchone()
@@ -201,9 +208,13 @@ class _Server:
         """Lets one process at a time start or stop the server; the lock ends with its process."""
         try:
             self.location.make_parent()
-            with Path(f"{self.directory}.lock").open("a") as file:
-                _acquire(file)
+            with lock_file(self.directory.parent, "postgres") as opened:
+                _acquire(opened, self.directory)
+                if self.location.is_of_another_user():
+                    raise EmbeddedError(f"{self.directory} belongs to another user: remove it, or set another DATA_DIR")
                 yield
+        except NotPrivateError as error:
+            raise EmbeddedError(str(error)) from error
         except PermissionError as error:
             raise EmbeddedError(f"{error.filename} may not be written by this user: change DATA_DIR") from error
         except OSError as error:
@@ -217,7 +228,7 @@ class _Server:
         self.launch()
         self.make_database()
         if shutil.disk_usage(self.directory).free > 4 * RESERVE:
-            self._reserve.write_bytes(bytes(RESERVE))
+            write_private(self._reserve, "\0" * RESERVE)
         return True
 
     def make_data_directory(self) -> None:
@@ -249,7 +260,7 @@ class _Server:
             logger.warning(
                 "%s is closed to other users: the embedded database is in %s", self.location.data_dir, self.directory
             )
-        self._make_socket_directory()
+        self.location.make_socket_dir()
         sized = settings_for(_memory(), shutil.disk_usage(self.directory).free)
         options = {**sized, **SETTINGS, "unix_socket_directories": str(self.socket_dir)}
         arguments = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items())
@@ -266,15 +277,6 @@ class _Server:
                     raise
         if not self.answers("postgres"):
             raise EmbeddedError(f"the embedded database was started but does not answer: see {self._log}")
-
-    def _make_socket_directory(self) -> None:
-        if self.socket_dir == self.directory:
-            return
-        with suppress(FileExistsError):
-            self.socket_dir.mkdir(mode=0o700)
-            self.location.give_to_owner(self.socket_dir)
-        if not self.location.belongs_to_owner(self.socket_dir):
-            raise EmbeddedError(f"{self.socket_dir} belongs to somebody else: remove it, or use a shorter DATA_DIR")
 
     def wait_for_killed_server(self) -> None:
         """Wait until all processes of a killed server have ended, or it answers; then remove its lock files.
@@ -303,7 +305,7 @@ class _Server:
         for path, content in before.items():
             with suppress(FileNotFoundError):
                 if path.read_bytes() == content:  # else it belongs to a server that is starting now
-                    path.unlink()
+                    self._as_owner("rm", "-f", "--", str(path))
 
     def make_database(self) -> None:
         with psycopg.connect(self.url("postgres"), connect_timeout=5, autocommit=True) as connection:
@@ -324,13 +326,20 @@ class _Server:
             raise EmbeddedError(
                 f"{str(self.directory)!r} has a character that PostgreSQL cannot take: set another DATA_DIR"
             )
+        logged = self._log.stat().st_size if self._log.exists() else 0
+        code, lines = self._as_owner(str(self.location.programs() / program), *arguments)
+        if code:
+            reason = _reason([*lines, *self._log_since(logged)])
+            raise EmbeddedError(f"PostgreSQL's {program} failed for {self.directory}: {reason}; its log is {self._log}")
+
+    def _as_owner(self, *command: str) -> tuple[int, list[str]]:
+        """Run a command as the user who owns the data: its exit code and the lines it printed."""
         owner = self.location.owner()
         as_owner: dict[str, Any] = {"user": owner[0], "group": owner[1], "extra_groups": []} if owner else {}
-        logged = self._log.stat().st_size if self._log.exists() else 0
         # A file and not a pipe: the server inherits it and would keep the pipe open.
         with tempfile.TemporaryFile() as output:
-            done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
-                [self.location.programs() / program, *arguments],
+            done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs, and rm
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -340,10 +349,7 @@ class _Server:
                 **as_owner,
             )
             output.seek(0)
-            lines = output.read().decode(errors="replace").strip().splitlines()
-        if done.returncode:
-            reason = _reason([*lines, *self._log_since(logged)])
-            raise EmbeddedError(f"PostgreSQL's {program} failed for {self.directory}: {reason}; its log is {self._log}")
+            return done.returncode, output.read().decode(errors="replace").strip().splitlines()
 
     def _log_since(self, position: int) -> list[str]:
         """The lines of the server's log after a position in bytes."""
@@ -354,7 +360,7 @@ class _Server:
             return log.read().decode(errors="replace").strip().splitlines()
 
 
-def _acquire(lock: IO[str]) -> None:
+def _acquire(lock: int, directory: Path) -> None:
     deadline = time.monotonic() + 3 * PATIENCE
     while True:
         try:
@@ -363,7 +369,7 @@ def _acquire(lock: IO[str]) -> None:
             if time.monotonic() > deadline:
                 raise EmbeddedError(
                     f"another process has been starting or stopping the database for {3 * PATIENCE} s: find it "
-                    f"with fuser {lock.name} and stop it"
+                    f"with fuser {shlex.quote(str(directory.parent / 'locks' / 'postgres'))} and stop it"
                 ) from None
             time.sleep(0.05)
 

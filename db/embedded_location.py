@@ -1,9 +1,9 @@
 """Where an embedded database is, which system user it belongs to, and where PostgreSQL's programs are.
 
 The socket is the only way to connect, and other users cannot open its directory. PostgreSQL refuses to run as root. For
-root, the data therefore belong to a system user of their own (the wheel's user has a login shell, and others share it).
-They are below /var/lib if that user cannot enter the data directory. A database that exists is found again at the
-same place, also after the permissions above it have changed.
+root, the data therefore belong to the user whose DATA_DIR it is or, if it is root's, to a system user of their own (the
+wheel's user has a login shell, and others share it). They are below /var/lib if that user cannot enter the data
+directory. A database that exists is found again at the same place, also after the permissions above it have changed.
 """
 
 import fcntl
@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from db.errors import JobError
+from db.private_files import NotPrivateError, is_own, lock_file, make_data_dir
 
 MAJOR = 18  # the version of PostgreSQL in the wheel
 SYSTEM_USER = "embassy-jobs"  # owns the data of root
@@ -29,6 +30,7 @@ SYSTEM_DIRECTORY = Path("/var/lib/embassy-jobs")
 PORT = 5432  # always given, because clients and server would otherwise use PGPORT
 SOCKET = f".s.PGSQL.{PORT}"
 LONGEST_SOCKET_PATH = 107 - len(f"/{SOCKET}")  # bytes of a path that fit into sockaddr_un
+SOCKETS = Path("/tmp")  # noqa: S108 - not gettempdir(): TMPDIR differs between processes; checked before use
 READ_AND_ENTER = 0o005  # permissions of other users
 
 
@@ -42,19 +44,13 @@ class Location:
     Attributes:
         data_dir: DATA_DIR, which must exist: its permissions decide where the data are.
         directory: the data directory of PostgreSQL.
-        socket_dir: the directory of the socket.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.absolute()
         self._is_root = os.geteuid() == 0
         self.directory = self._directory()
-        self.socket_dir = self.directory
-        # libpq reads a comma as the start of another host.
-        is_plain = re.fullmatch(r"[\w/.+~-]+", str(self.directory), re.ASCII)
-        if not is_plain or len(str(self.directory)) > LONGEST_SOCKET_PATH:
-            # Not gettempdir(): TMPDIR differs between processes. Before use, `belongs_to_owner` checks the directory.
-            self.socket_dir = Path("/tmp", f"embassy-jobs-{_digest(self.directory)}")  # noqa: S108 - checked before use
+        self._socket_link = self.directory.parent / "socket"  # where another user has taken the usual directory
 
     def _directory(self) -> Path:
         in_data_dir = self.data_dir / "postgres"
@@ -62,12 +58,57 @@ class Location:
             return in_data_dir
         in_system = SYSTEM_DIRECTORY / _digest(self.data_dir) / "postgres"
         existing = next((each for each in (in_data_dir, in_system) if (each / "PG_VERSION").exists()), None)
-        return existing or (in_data_dir if open_to_others(self.data_dir) else in_system)
+        return existing or (in_data_dir if self._user() or open_to_others(self.data_dir) else in_system)
+
+    def _user(self) -> tuple[int, int] | None:
+        """The user whom DATA_DIR belongs to, if that is not root, and that user's group."""
+        with suppress(FileNotFoundError, KeyError):  # initdb does not run as a number without a name
+            found = pwd.getpwuid(self.data_dir.stat().st_uid)
+            return (found.pw_uid, found.pw_gid) if found.pw_uid else None
+        return None
+
+    @property
+    def socket_dir(self) -> Path:
+        """The directory of the socket: that of the data, or one of a short name. Use it if it `belongs_to_owner`."""
+        # libpq reads a comma as the start of another host.
+        is_plain = re.fullmatch(r"[\w/.+~-]+", str(self.directory), re.ASCII)
+        if is_plain and len(str(self.directory)) <= LONGEST_SOCKET_PATH:
+            return self.directory
+        with suppress(OSError):
+            if (linked := self._socket_link.readlink()).parent == SOCKETS:
+                return linked
+        return SOCKETS / f"embassy-jobs-{_digest(self.directory)}"
+
+    def make_socket_dir(self) -> None:
+        """Create the directory of the socket; if another user has taken its name, one of another name."""
+        if self.belongs_to_owner(self.socket_dir):
+            return
+        try:
+            self.socket_dir.mkdir(mode=0o700)
+        except FileExistsError:
+            self._socket_link.unlink(missing_ok=True)
+            self._socket_link.symlink_to(tempfile.mkdtemp(prefix="embassy-jobs-", dir=SOCKETS))
+        self.give_to_owner(self.socket_dir)
 
     @property
     def in_system_directory(self) -> bool:
         """Whether the data are below /var/lib and not below DATA_DIR."""
         return self.directory.is_relative_to(SYSTEM_DIRECTORY)
+
+    def is_of_another_user(self) -> bool:
+        """Whether the data, or a symbolic link to them, belong to somebody else than the user of this process."""
+        try:
+            link, found = self.directory.lstat(), self.directory.stat()
+        except FileNotFoundError:
+            return False
+        if stat.S_ISLNK(link.st_mode) and link.st_uid not in {0, os.geteuid()}:
+            return True
+        ours = {os.geteuid()}
+        if self._is_root:
+            ours.add(self.data_dir.stat().st_uid)
+            with suppress(KeyError):
+                ours.add(pwd.getpwnam(SYSTEM_USER).pw_uid)
+        return found.st_uid not in ours
 
     def owner(self) -> tuple[int, int] | None:
         """User and group that PostgreSQL must run as; None for the current user."""
@@ -76,13 +117,15 @@ class Location:
         if (self.directory / "PG_VERSION").exists():  # perhaps a user created it, before `sudo make up`
             existing = self.directory.stat()
             return existing.st_uid, existing.st_gid
+        if user := self._user():
+            return user
         entry = _system_user(SYSTEM_USER)
         return entry.pw_uid, entry.pw_gid
 
     def give_to_owner(self, path: Path) -> None:
         """Change the owner of `path` to the user that PostgreSQL runs as."""
         if owner := self.owner():
-            os.chown(path, *owner)
+            os.chown(path, *owner, follow_symlinks=False)
 
     def belongs_to_owner(self, path: Path) -> bool:
         """Whether the owner of the data owns this directory and nobody else can write to it, so its socket is safe."""
@@ -112,13 +155,14 @@ def location_of(data_dir: Path) -> Location:
     """The location of `data_dir`, which is created if it does not exist.
 
     Raises:
-        EmbeddedError: `data_dir` cannot be created.
+        EmbeddedError: `data_dir` cannot be created, or others can write to it.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        return Location(make_data_dir(data_dir))
+    except NotPrivateError as error:
+        raise EmbeddedError(str(error)) from error
     except OSError as error:
-        raise EmbeddedError(f"DATA_DIR={data_dir} cannot be created ({error.strerror}): set another one") from error
-    return Location(data_dir)
+        raise EmbeddedError(f"DATA_DIR={data_dir} cannot be used ({error.strerror}): set another one") from error
 
 
 def shipped_programs() -> Path:
@@ -145,8 +189,10 @@ def _digest(path: Path) -> str:
 
 
 def _make_enterable(directory: Path) -> None:
-    """Create a directory that other users can enter, whatever the umask is."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Create a directory of root that other users can enter, whatever the umask is."""
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if directory.is_symlink() or not is_own(directory):
+        raise EmbeddedError(f"{directory} must belong to root, and nobody else may write to it: move it away")
     directory.chmod(0o755)
 
 
@@ -176,12 +222,9 @@ def _system_user(name: str) -> pwd.struct_passwd:
 def _only_process_of_root() -> Iterator[None]:
     """Within the block this is the only process in it on this machine."""
     _make_enterable(SYSTEM_DIRECTORY)
-    opened = os.open(SYSTEM_DIRECTORY, os.O_RDONLY)
-    try:
+    with lock_file(SYSTEM_DIRECTORY, "users") as opened:
         fcntl.flock(opened, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(opened)
 
 
 def _copy_of(shipped: Path) -> Path:

@@ -74,7 +74,11 @@ class DatabaseSettings(ProjectSettings):
     postgres_user: str = Field("postgres", description="Its user")
     postgres_password: SecretStr | None = Field(None, description="The user's password")
     postgres_db: str | None = Field(None, description="The name of the database; empty: the user's name")
-    data_dir: Path = Field(Path("var"), description="Embedded database, Prefect's files, logs; relative to the project")
+    data_dir: Path = Field(
+        Path("var"),
+        description="Embedded database, Prefect's files, logs, temporary files, closed to other users; relative to the "
+        "project",
+    )
 
 
 @cache

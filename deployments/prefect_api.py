@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,7 +71,7 @@ class PrefectApi:
         if key := os.environ.get("PREFECT_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
         self.auth_string = auth
-        self.url = url
+        self.url, self.ours = url, ours
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
 
     def _call(self, method: str, path: str, **body: Any) -> Any:
@@ -94,6 +95,13 @@ class PrefectApi:
     def healthy(self) -> bool:
         """Whether the server reports that it is healthy, and accepts requests of this client."""
         return self._call("GET", "/health") is True and bool(self._call("GET", "/admin/version"))
+
+    def answers_anybody(self) -> bool:
+        """Whether the server answers who sends neither a password nor a key."""
+        answer = httpx.get(f"{self.url}/admin/version", timeout=5, trust_env=not self.ours, follow_redirects=True)
+        with suppress(ValueError):  # such as a page to sign in
+            return answer.is_success and isinstance(answer.json(), str)
+        return False
 
     def make_work_pool(self) -> bool:
         """Create the work pool; False if it exists. The worker adds the template of its type."""

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from db.errors import JobError
+from db.private_files import NotPrivateError, appended_private, make_private
 from tasks.exit_status import exit_status
 
 MARK = "EMBASSY_JOBS_UP"  # environment variable; its value is the DATA_DIR that the process works for
@@ -46,11 +47,11 @@ class Child:
         self._start_again_at: float | None = None
 
     def start(self) -> None:
-        """Start the process; its output is appended to `log`."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        """Start the process; its output is appended to `log`, whose directory is closed to other users."""
+        make_private(self.log.parent)
         self._start_again_at = None
-        with self.log.open("ab") as output:
-            self._log_start = output.tell()
+        with appended_private(self.log) as output:
+            self._log_start = os.fstat(output).st_size
             self.process = subprocess.Popen(
                 self._command,
                 env=self._env,
@@ -133,10 +134,14 @@ class Child:
 
 def limit_log(log: Path) -> None:
     """Move the contents of a long log aside; its process continues to append to the same file."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, NotPrivateError):
         if log.stat().st_size > LOG_BYTES:
-            shutil.copyfile(log, log.with_suffix(".old.log"))
-            os.truncate(log, 0)
+            old = log.with_suffix(".old.log")
+            old.unlink(missing_ok=True)
+            with appended_private(log) as opened, appended_private(old) as moved:
+                with log.open("rb") as content, os.fdopen(os.dup(moved), "wb") as copy:
+                    shutil.copyfileobj(content, copy)
+                os.ftruncate(opened, 0)
 
 
 def marked_processes(value: str) -> list[psutil.Process]:

@@ -9,6 +9,7 @@ done before; 1: refused, held or failed.
 import contextlib
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,12 +18,19 @@ import httpx
 from prefect import Flow, State
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import PrefectConsoleHandler
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
+from db.private_files import NotPrivateError, make_data_dir, make_private
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
@@ -48,7 +56,7 @@ def run_in_foreground(
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
-    except DatabaseError as error:
+    except (DatabaseError, NotPrivateError) as error:
         return _end(1, str(error))
     except KeyboardInterrupt:
         return _end(130, "stopped; run it again to resume it")
@@ -101,7 +109,7 @@ def _database() -> Iterator[None]:
 def _prefect() -> Iterator[None]:
     settings: dict[Any, Any] = {}
     if "PREFECT_HOME" not in os.environ:
-        settings[PREFECT_HOME] = database_settings().data_dir / "prefect"
+        settings[PREFECT_HOME] = make_private(make_data_dir(database_settings().data_dir) / "prefect")
     server = _server()
     if server:
         settings[PREFECT_API_URL] = server.api_url
@@ -109,6 +117,10 @@ def _prefect() -> Iterator[None]:
             settings[PREFECT_API_AUTH_STRING] = server.auth_string
     else:
         settings[PREFECT_API_URL] = None
+        # Other users of this machine could read the run, its log and its report from a server without a password.
+        settings[PREFECT_SERVER_API_AUTH_STRING] = settings[PREFECT_API_AUTH_STRING] = (
+            f"run:{secrets.token_urlsafe(24)}"
+        )
         print("starting a Prefect server for this run (some ten seconds; `make up` keeps one)", file=sys.stderr)
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 from pydantic import Field
 
+from db.private_files import NotPrivateError, read_private
 from db.settings import ProjectSettings
 
 # In DATA_DIR; `make up` writes them.
@@ -32,9 +33,10 @@ def server_settings() -> ServerSettings:
 def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
     """What `make up` has written about itself to DATA_DIR; None if that `make up` does not run any more."""
     try:
-        state: dict[str, Any] = json.loads((data_dir / STATE_FILE).read_text())
-        alive = psutil.Process(state["pid"]).create_time() == state["create_time"]
-    except (OSError, ValueError, KeyError, psutil.Error):
+        state: dict[str, Any] = json.loads(read_private(data_dir / STATE_FILE))
+        process = psutil.Process(state["pid"])
+        alive = process.create_time() == state["create_time"] and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, psutil.Error, NotPrivateError):
         return None
     return state if alive else None
 
@@ -57,8 +59,8 @@ def server_in_use(data_dir: Path) -> PrefectServer | None:
         return None
     auth_string = None
     if url == of_make_up and state.get("own_password"):
-        with suppress(OSError):  # it belongs to another user
-            auth_string = (data_dir / PASSWORD_FILE).read_text().strip()
+        with suppress(OSError, NotPrivateError):  # it belongs to another user
+            auth_string = read_private(data_dir / PASSWORD_FILE).strip()
     return PrefectServer(url, auth_string, given=bool(given))
 
 

@@ -11,6 +11,14 @@ def is_private(address: str) -> bool:
     return not (getattr(ip, "ipv4_mapped", None) or ip).is_global
 
 
+def is_loopback(host: str) -> bool:
+    """Whether the host of an address can only be this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def proxy_for(scheme: str, host: str) -> str | None:
     """Host and port of the proxy that the environment names for such an address, without its password."""
     proxies = urllib.request.getproxies()

@@ -4,6 +4,7 @@ Which channel knows of which failure is stored in DATA_DIR/doctor.json or, if th
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from db.private_files import CLOSED, NotPrivateError, is_own, make_data_dir
 from deployments.doctor.findings import Finding
 from tasks.notify.channels import ChannelError, Channels, send
 from tasks.notify.message import Line, Message, Section
@@ -30,7 +32,7 @@ class AlertMemory:
         self._elsewhere = other_disks(data_dir)
         self.reported: dict[str, dict[str, Any]] = {}
         newest = 0
-        for directory in (data_dir, *filter(_is_private, self._elsewhere)):
+        for directory in (*filter(is_own, [data_dir]), *filter(_is_private, self._elsewhere)):
             with contextlib.suppress(OSError, ValueError):
                 written = (directory / FILE).stat().st_mtime_ns
                 if written > newest:
@@ -43,19 +45,23 @@ class AlertMemory:
             OSError: no disk has space for it.
         """
         try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(NotPrivateError):
+                make_data_dir(self._data_dir)
+            if not is_own(self._data_dir):
+                raise PermissionError(errno.EACCES, "it belongs to another user", str(self._data_dir))
             self._write(self._data_dir)
         except OSError:
             for directory in self._elsewhere:
                 with contextlib.suppress(OSError):
-                    directory.mkdir(mode=0o700, exist_ok=True)
+                    directory.mkdir(mode=CLOSED, exist_ok=True)
                     if _is_private(directory):
                         return self._write(directory)
             raise
 
     def _write(self, directory: Path) -> None:
         new = directory / "doctor.new"
-        new.write_text(json.dumps(self.reported, indent=1))
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(json.dumps(self.reported, indent=1))
         new.replace(directory / FILE)
 
 
@@ -68,12 +74,8 @@ def other_disks(data_dir: Path) -> list[Path]:
 
 
 def _is_private(directory: Path) -> bool:
-    """Whether this is a real directory of this user that no other user can write to."""
-    try:
-        found = directory.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    """Whether this is a real directory of this user that no other user can enter."""
+    return is_own(directory) and not directory.is_symlink() and stat.S_IMODE(directory.stat().st_mode) == CLOSED
 
 
 def send_alerts(findings: Sequence[Finding], memory: AlertMemory, configured: Channels, now: datetime) -> list[str]:

@@ -19,6 +19,7 @@ from deployments.doctor.findings import Finding, Verdict, unknown
 from deployments.prefect_api import POOL, PasswordRequiredError, PrefectApi, api_in_use
 from tasks.counts import counted
 from tasks.notify.channels import Channels, channels
+from tasks.private_network import is_loopback
 
 WAITING_MINUTES = 60  # a message that waits for longer is reported
 GIGABYTE = 1 << 30
@@ -135,6 +136,19 @@ def check_server(setup: Setup) -> Iterator[Finding]:
         return
     text = f"{server.url} is {'healthy' if healthy else 'not healthy'}"
     yield Finding("server", "ok" if healthy else "failed", text, advice)
+
+
+def check_password(setup: Setup) -> Iterator[Finding]:
+    """Whether a server that other machines may reach requires a password."""
+    server = setup.known_server()
+    if is_loopback(httpx.URL(server.url).host):
+        yield Finding("password", "ok", f"{server.url} can only be reached from this machine")
+    elif not server.answers_anybody():
+        yield Finding("password", "ok", f"{server.url} requires a password")
+    else:
+        text = f"{server.url} answers without a password: whoever reaches it can run commands as the user of the worker"
+        advice = "set PREFECT_SERVER_API_AUTH_STRING=user:password for that server and PREFECT_API_AUTH_STRING here"
+        yield Finding("password", "warning", text, advice)
 
 
 def check_worker(setup: Setup) -> Iterator[Finding]:
@@ -261,6 +275,7 @@ CHECKS = (
     Check(("database",), check_database),
     Check(("migrations",), check_migrations, needs="database"),
     Check(("server",), check_server),
+    Check(("password",), check_password, needs="server"),
     Check(("worker",), check_worker, needs="server"),
     Check(("automations",), check_automations, needs="server"),
     Check(("schedules", "jobs"), check_jobs, needs="server"),

@@ -1,10 +1,11 @@
 """Who may use the Prefect server of `make up`: whoever has its password, because its API runs any command."""
 
-import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from db.private_files import NotPrivateError, read_private, write_private
 from deployments.up.settings import StartError
 from tasks.prefect_server import PASSWORD_FILE
 
@@ -40,17 +41,13 @@ def has_own_password(given: Mapping[str, str]) -> bool:
 def _password(file: Path) -> str:
     """The password in the file, which is made if there is none."""
     try:
-        if file.exists() and (found := file.read_text().strip()):
-            file.chmod(0o600)
-            return found
-        new = file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(f"admin:{secrets.token_urlsafe(24)}\n")
-        new.replace(file)
+        with suppress(FileNotFoundError, NotPrivateError):  # of another user's file that user knows the password
+            if found := read_private(file).strip():
+                return found
+        write_private(file, f"admin:{secrets.token_urlsafe(24)}\n")
+        return read_private(file).strip()
     except OSError as error:
         raise StartError(
             f"the password of the Prefect server cannot be kept in {file} ({error.strerror}). Delete that file, or set "
             f"{_AUTH}=user:password"
         ) from error
-    return file.read_text().strip()

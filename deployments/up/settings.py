@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator
 
 from db.errors import UserError
+from db.private_files import is_own
 from db.settings import env_file
 from deployments.processes import MARK
 from tasks.admission_settings import AdmissionSettings
@@ -15,6 +16,7 @@ from tasks.crm.download import located
 from tasks.prefect_server import ServerSettings
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "crm_sample.xlsx"
+TEMPORARY = "tmp"  # in DATA_DIR
 _PROFILE = {"PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}  # name a profile that does not exist in our PREFECT_HOME
 
 
@@ -78,6 +80,7 @@ def environment_of_children(
         "TASK_MAX_INSTANCES": str(settings.task_max_instances),
         "TASK_MISFIRE_GRACE": str(settings.task_misfire_grace),
         "PREFECT_HOME": str(data_dir / "prefect"),
+        "TMPDIR": _temporary_directory(data_dir, given),
         "PYTHONUNBUFFERED": "1",  # so that the logs are complete when a process dies
     }
     workbook = settings.crm_workbook or (str(SAMPLE) if embedded else None)
@@ -94,3 +97,12 @@ def environment_of_children(
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     return defaults | {name: value for name, value in given.items() if name not in _PROFILE} | ours
+
+
+def _temporary_directory(data_dir: Path, given: Mapping[str, str]) -> str:
+    """The TMPDIR of the operator if nobody else can write to it, else one in DATA_DIR.
+
+    In a shared one, the directory `runner_storage` of Prefect's worker belongs to the first user who starts a worker.
+    """
+    own = given.get("TMPDIR")
+    return own if own and is_own(Path(own)) else str(data_dir / TEMPORARY)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shlex
+import shutil
 import socket
 import sys
 import time
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from db import embedded
 from db.embedded_location import EmbeddedError
 from db.engine import database_url, engine, explain, upgrade
+from db.private_files import make_private
 from db.settings import SettingsError, env_file
 from db.times import duration_text
 from deployments import automations, sqlite_immediate
@@ -26,7 +28,7 @@ from deployments.processes import Child, end_processes, is_flow_run, marked_proc
 from deployments.up.access import access, has_own_password
 from deployments.up.first_run import FirstRun
 from deployments.up.ports import free_ports
-from deployments.up.settings import StartError, UpSettings, environment_of_children
+from deployments.up.settings import TEMPORARY, StartError, UpSettings, environment_of_children
 from deployments.up.state import State
 from deployments.up.stopping import Signals, Stopped
 from deployments.up.supervision import Supervisor
@@ -83,6 +85,7 @@ class Up:
         self.state.save()
         try:
             self.stop_leftovers()
+            self.make_directories()
             self.start_database()
             self.start_server()
             self.expect_no_other_database()
@@ -107,6 +110,12 @@ class Up:
         if leftovers:
             with timed("left over", f"stopping {counted(len(leftovers), 'process')} of a make up that was killed"):
                 end_processes(leftovers, self.signals.patience)
+
+    def make_directories(self) -> None:
+        """Make the directories of the children; what a killed `make up` left in that of temporary files is removed."""
+        make_private(self.data_dir / "prefect")
+        shutil.rmtree(make_private(self.data_dir / TEMPORARY), ignore_errors=True)
+        make_private(self.data_dir / TEMPORARY)
 
     def start_database(self) -> None:
         """Start the embedded database, or connect to the one that is set, and migrate it."""

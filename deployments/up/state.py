@@ -14,9 +14,10 @@ from typing import Any
 
 import psutil
 
+from db.private_files import lock_file, make_data_dir, write_private
 from deployments.processes import Child
 from deployments.up.settings import StartError
-from tasks.prefect_server import STATE_FILE
+from tasks.prefect_server import STATE_FILE, state_of_make_up
 
 
 class State:
@@ -48,9 +49,7 @@ class State:
 
     def save(self) -> None:
         """Write the file: either all of it, or nothing."""
-        new = self._file.with_suffix(".json.new")
-        new.write_text(json.dumps(self._values, indent=1))
-        new.replace(self._file)
+        write_private(self._file, json.dumps(self._values, indent=1))
 
     def remove(self) -> None:
         """Remove the file."""
@@ -62,24 +61,24 @@ def locked_data_dir(data_dir: Path) -> Iterator[None]:
     """Hold the lock on DATA_DIR; it also ends when the process dies.
 
     Raises:
-        StartError: DATA_DIR cannot be written, or another `make up` holds the lock; names its pid and address.
+        StartError: DATA_DIR cannot be written, or another `make up` runs; names its pid and address.
+        NotPrivateError: DATA_DIR, or what is in it, belongs to another user.
     """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = (data_dir / "up.lock").open("w")
-    except OSError as error:
-        raise StartError(
-            f"DATA_DIR={data_dir} cannot be used ({error.strerror}). Name one that can be written to: DATA_DIR=..."
-        ) from error
-    with lock:
+    with contextlib.ExitStack() as stack:
         try:
+            lock = stack.enter_context(lock_file(make_data_dir(data_dir), "up"))
+        except OSError as error:
+            raise StartError(
+                f"DATA_DIR={data_dir} cannot be used ({error.strerror}). Name one that can be written to: DATA_DIR=..."
+            ) from error
+        locked = False
+        with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            other: dict[str, Any] = {}
-            with contextlib.suppress(OSError, ValueError):
-                other = json.loads((data_dir / STATE_FILE).read_text())
-            pid, address = other.get("pid", "unknown"), other.get("ui_url", "not there yet")
+            locked = True
+        other = state_of_make_up(data_dir)  # that of an earlier version has another lock
+        if other or not locked:
+            pid, address = (other or {}).get("pid", "unknown"), (other or {}).get("ui_url", "not there yet")
             raise StartError(
                 f"make up already runs for {data_dir} (pid {pid}, UI {address}). Use it, or stop it with: kill {pid}"
-            ) from error
+            )
         yield

@@ -35,7 +35,8 @@ def private_directory() -> Iterator[str]:
     with made as directory, _locked(Path(directory)):
         for left in Path(directory).parent.glob(f"{PREFIX}*"):
             with suppress(OSError):
-                if time.time() - left.stat().st_mtime > JUST_MADE:
+                found = left.lstat()
+                if found.st_uid == os.getuid() and time.time() - found.st_mtime > JUST_MADE:
                     with _locked(left):
                         shutil.rmtree(left, ignore_errors=True)
         yield directory
@@ -44,7 +45,7 @@ def private_directory() -> Iterator[str]:
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Lock the directory. Raises OSError if another process holds the lock."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -3,13 +3,12 @@
 A source speaks of the ministry's own addresses only. `base_url` replaces scheme and host of each of them.
 """
 
-import ipaddress
 from collections.abc import Collection
 
 import httpx
 
 from tasks.mofa.fetch_errors import FetchFailedError, FetchRefusedError
-from tasks.private_network import is_private, proxy_for
+from tasks.private_network import is_loopback, is_private, proxy_for
 
 
 class Addresses:
@@ -23,7 +22,7 @@ class Addresses:
     def __init__(self, hosts: Collection[str], base_url: str | None) -> None:
         self._hosts = {host.lower() for host in hosts}
         self._base = _base(base_url) if base_url else None
-        self.on_loopback = self._base is not None and _is_loopback(self._base.host)
+        self.on_loopback = self._base is not None and is_loopback(self._base.host)
 
     @property
     def mirrored(self) -> bool:
@@ -98,10 +97,3 @@ def _base(base_url: str) -> httpx.URL:
     if base.scheme not in {"http", "https"} or not base.host or base.path not in {"", "/"} or base.query:
         raise FetchRefusedError("base_url replaces scheme and host only: write for example http://127.0.0.1:8000")
     return base
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

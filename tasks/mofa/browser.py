@@ -87,6 +87,8 @@ class BrowserFetcher:
             self._browser = self._playwright.chromium.launch(
                 executable_path=program,
                 args=[*_ARGUMENTS, *sandbox],
+                # A socket in TMPDIR, that of make up, could have a path that is too long: then Chromium does not start.
+                env={name: value for name, value in os.environ.items() if name != "TMPDIR"},
                 proxy={"server": _NOWHERE, "bypass": "<-loopback>"},
             )
         except Error as error:

@@ -5,6 +5,7 @@ start after the first is quick. pytest-xdist keeps a file in one worker.
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -20,6 +21,8 @@ import pytest
 from support.make_up import Started, environment, new_data_dir, processes_of, scheduled_runs, start
 from support.project import ROOT
 from support.waiting import until
+from websockets import CloseCode, ConnectionClosed, InvalidStatus, Subprotocol
+from websockets.sync.client import connect
 
 from db import embedded
 from deployments.processes import MARK, Child, CrashLoopError, end_processes, marked_processes
@@ -101,6 +104,54 @@ def test_nobody_without_the_password_and_no_page_of_another_site_uses_the_api(ru
         "null": None,
         running.state()["ui_url"]: running.state()["ui_url"],
     }
+
+
+SOCKETS = (
+    *("events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled"),
+    "work_pools/crm-pool/workers/connect",
+)
+
+
+def refusal_of(address: str, protocol: str | None, token: str) -> int | None:
+    """How a websocket refuses this token: the status of its answer or the code of its close; None if it does not."""
+    protocols = [Subprotocol(protocol)] if protocol else None
+    try:
+        here = socket.create_connection(("127.0.0.1", httpx.URL(address).port or 0))
+        with connect(address, sock=here, subprotocols=protocols) as websocket:
+            websocket.send(json.dumps({"type": "auth", "token": token}))
+            websocket.recv(timeout=10)
+    except InvalidStatus as error:
+        return error.response.status_code
+    except ConnectionClosed as error:
+        return error.rcvd.code if error.rcvd else 0
+    return None
+
+
+def test_a_page_whose_name_leads_to_this_machine_gets_nothing_without_the_password(running: Started) -> None:
+    """DNS rebinding: the browser takes http://evil.example:PORT for the origin of the page."""
+    ui, password = running.state()["ui_url"], running.auth_string()
+    evil = f"evil.example:{ui.rpartition(':')[2]}"
+    with httpx.Client(base_url=ui, headers={"Host": evil, "Origin": f"http://{evil}"}, trust_env=False) as page:
+        for path in ("flows/filter", "work_pools/filter", "events/filter", "logs/filter", "block_documents/filter"):
+            assert page.post(f"/api/{path}", json={}).status_code == httpx.codes.UNAUTHORIZED, path
+        assert page.get("/api/admin/settings").status_code == httpx.codes.UNAUTHORIZED
+        for path in ("/", "/v2/", "/v2/login", "/ui-settings"):  # without data
+            assert password.partition(":")[2] not in page.get(path, follow_redirects=True).text
+    for path in SOCKETS:
+        address = f"ws://{evil}/api/{path}"
+        assert refusal_of(address, None, "") == httpx.codes.FORBIDDEN, path
+        for token in ("", "wrong"):
+            assert refusal_of(address, "prefect", token) == CloseCode.POLICY_VIOLATION, path
+        assert refusal_of(address, "prefect", password) is None, path
+
+
+def test_nothing_below_data_dir_is_open_to_other_users(running: Started) -> None:
+    found = {each.name: each.stat().st_mode & 0o077 for each in running.data_dir.iterdir()}
+    assert set(found) == {
+        *("logs", "prefect", "tmp", "locks", "postgres", "up.json", "prefect-password"),
+        "output.txt",  # of this test
+    }
+    assert [name for name, mode in found.items() if mode and name != "output.txt"] == []
 
 
 def test_who_has_no_password_is_told_how_to_set_it(running: Started, tmp_path: Path) -> None:

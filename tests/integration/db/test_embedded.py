@@ -22,12 +22,15 @@ import psutil
 import psycopg
 import pytest
 from support.project import ROOT
+from support.users import NOBODY, as_nobody, as_root_only
 
 from db import embedded, embedded_location
 from db.embedded_location import EmbeddedError, Location
 
-IS_ROOT = os.geteuid() == 0
-as_root_only = pytest.mark.skipif(not IS_ROOT, reason="only root has to run PostgreSQL as somebody else")
+others_may_run_it = pytest.mark.skipif(
+    not embedded_location.open_to_others(embedded_location.shipped_programs()),
+    reason="another user may not enter the environment of this checkout",
+)
 Start = Callable[..., str]
 
 
@@ -246,7 +249,7 @@ def test_it_starts_again_at_once_after_sigkill_of_everything(data_dir: Path) -> 
 def test_a_start_on_a_full_disk_has_the_space_that_was_reserved_for_it(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reserve = Path(f"{embedded.directory_of(data_dir)}.reserve")
+    reserve = embedded.directory_of(data_dir) / "reserve"
     embedded.start(data_dir)
     assert reserve.stat().st_size == embedded.RESERVE
     kill_all(data_dir)
@@ -410,13 +413,88 @@ def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
     assert query(url, "SELECT 1") == 1
 
 
-def test_a_socket_directory_of_somebody_else_is_not_trusted(data_dir: Path) -> None:
+@as_root_only
+@pytest.mark.parametrize("taken", ["directory", pytest.param("link to one of ours", marks=pytest.mark.slow)])
+def test_a_socket_directory_that_another_user_has_made_first_is_not_used(data_dir: Path, taken: str) -> None:
     home = data_dir / ("y" * 100)
     place = embedded._Server(Location(home))
-    place.socket_dir.mkdir(mode=0o777)
-    place.socket_dir.chmod(0o777)
-    with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+    usual = place.socket_dir
+    as_nobody(lambda: usual.mkdir(mode=0o777) if taken == "directory" else usual.symlink_to(data_dir))
+    try:
+        url = embedded.start(home)
+        assert query(url, "SELECT 1") == 1
+        assert place.socket_dir != usual
+        found = place.socket_dir.lstat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o700, place.directory.stat().st_uid)
+        assert output_of(python("print(embedded.start(data_dir))", home)) == url
+        kill_all(home)
+        assert embedded.start(home) == url
+    finally:
+        usual.unlink() if usual.is_symlink() else usual.rmdir()
+
+
+def test_a_socket_directory_that_anybody_can_write_to_is_not_used(data_dir: Path) -> None:
+    home = data_dir / ("y" * 100)
+    place = embedded._Server(Location(home))
+    usual = place.socket_dir
+    usual.mkdir()
+    usual.chmod(0o777)
+    try:
+        assert query(embedded.start(home), "SELECT 1") == 1
+        assert place.socket_dir != usual
+    finally:
+        usual.rmdir()
+
+
+@as_root_only
+def test_no_other_user_can_hold_the_locks_or_read_the_data(data_dir: Path) -> None:
+    embedded.start(data_dir)
+    assert {each.name for each in data_dir.iterdir()} == {"postgres", "locks"}
+    assert as_nobody(lambda: [each for each in data_dir.iterdir() if os.access(each, os.R_OK)]) == "[]"
+    assert as_nobody(lambda: [each for each in data_dir.rglob("*/*") if os.access(each, os.F_OK)]) == "[]"
+
+
+@as_root_only
+def test_a_link_of_another_user_leads_root_to_no_database_and_no_socket(data_dir: Path) -> None:
+    other = data_dir / "other"
+    embedded.start(other)
+    home = data_dir / "theirs"
+    home.mkdir(mode=0o755)
+    os.chown(home, NOBODY, NOBODY)
+    as_nobody(lambda: (home / "postgres").symlink_to(other / "postgres"))
+    before = postmaster(other)
+    assert not embedded.is_running(home)
+    with pytest.raises(EmbeddedError, match="belongs to another user"):
         embedded.start(home)
+    assert postmaster(other) == before
+    (home / "postgres").unlink()
+    as_nobody(lambda: (home / "socket").symlink_to(data_dir / "anywhere"))
+    assert Location(home / ("y" * 100)).socket_dir.parent == embedded_location.SOCKETS
+
+
+@pytest.mark.slow
+@as_root_only
+@others_may_run_it
+def test_a_server_that_another_user_has_prepared_is_not_used(data_dir: Path) -> None:
+    home = data_dir / "var"
+    home.mkdir(mode=0o700)
+    os.chown(home, NOBODY, NOBODY)
+    as_nobody(lambda: embedded.start(home))
+    os.chown(home, 0, 0)  # as if it had been made in a DATA_DIR of root, to which everybody could write
+    try:
+        assert not embedded.is_running(home)
+        with pytest.raises(EmbeddedError, match="belongs to another user"):
+            embedded.start(home)
+    finally:
+        os.chown(home, NOBODY, NOBODY)
+
+
+@as_root_only
+def test_no_file_of_others_is_given_away_by_a_link(data_dir: Path) -> None:
+    (data_dir / "victim").mkdir()
+    (data_dir / "link").symlink_to(data_dir / "victim")
+    Location(data_dir).give_to_owner(data_dir / "link")
+    assert (data_dir / "victim").stat().st_uid == 0
 
 
 @pytest.mark.slow
@@ -531,36 +609,8 @@ def test_several_processes_that_create_the_system_user_at_once_create_one() -> N
         subprocess.run(["userdel", name], check=False)
 
 
-def as_nobody(function: Callable[[], str]) -> str:
-    """What `function` returns, or the EmbeddedError it raises, in a process of the user nobody.
-
-    Forked and not started anew, because nobody may not enter the home of an interpreter that is root's.
-    """
-    if not embedded_location.open_to_others(embedded_location.shipped_programs()):
-        pytest.skip("nobody may not enter the environment of this checkout")
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
-            try:
-                answer = function()
-            except EmbeddedError as error:
-                answer = str(error)
-            os.write(writing, answer.encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    return answer
-
-
-@pytest.mark.slow
 @as_root_only
+@others_may_run_it
 def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> None:
     with made_and_removed(mode=0o777) as parent:
         home = parent / "var"
@@ -577,6 +627,21 @@ def test_without_root_it_is_the_users_own_server_and_root_may_start_it_too() -> 
 
 @pytest.mark.slow
 @as_root_only
+@others_may_run_it
+def test_in_the_data_dir_of_a_user_root_makes_the_database_of_that_user() -> None:
+    with made_and_removed() as parent:
+        home = parent / "var"
+        home.mkdir(mode=0o700)
+        os.chown(home, NOBODY, NOBODY)
+        url = embedded.start(home)
+        assert postmaster(home).uids().real == NOBODY
+        assert as_nobody(lambda: embedded.start(home)) == url
+        assert as_nobody(lambda: embedded.stop(home)) == "None"
+        assert as_nobody(lambda: embedded.start(home)) == url
+
+
+@as_root_only
+@others_may_run_it
 def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:
     embedded.start(data_dir)
     assert as_nobody(lambda: str(embedded.is_running(data_dir))) == "False"

@@ -83,6 +83,17 @@ def test_missions_that_a_script_adds_are_read_and_nothing_else_is_requested(sour
 
 
 @pytest.mark.slow
+def test_a_long_path_of_temporary_files_stops_no_browser(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    monkeypatch.setenv("TMPDIR", str(directory))
+    with serving(pages()) as server:
+        assert len(source.parse(fetched(source, server))) == 2
+
+
+@pytest.mark.slow
 def test_what_robots_txt_excludes_is_not_requested_by_the_browser_either(source: Source) -> None:
     with serving(pages(**{"robots.txt": "User-agent: *\nDisallow: /data.json"})) as server:
         page = fetched(source, server)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.users import as_root_only
 
 from db.errors import UserError
 from tasks.crm.private_directory import PREFIX, private_directory
@@ -24,6 +25,21 @@ def test_what_a_killed_import_left_is_removed_by_the_next_and_what_is_in_use_is_
         assert Path(one).is_dir()
         assert Path(other).is_dir()
     assert list(tmp_path.iterdir()) == [made]
+
+
+@as_root_only
+def test_what_belongs_to_another_user_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    theirs, victim = tmp_path / f"{PREFIX}theirs", tmp_path / "victim"
+    for directory in (theirs, victim):
+        directory.mkdir()
+        (directory / "kept").write_text("text")
+        os.utime(directory, (0, 0))
+    os.chown(theirs, 4711, 4711)
+    (tmp_path / f"{PREFIX}link").symlink_to(victim)
+    with private_directory():
+        pass
+    assert [(each / "kept").exists() for each in (theirs, victim)] == [True, True]
 
 
 def test_a_directory_that_cannot_be_made_is_an_error_that_names_tmpdir(
