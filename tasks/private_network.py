@@ -1,8 +1,41 @@
-"""Tells addresses of private networks from public ones: whoever answers from outside must not lead a job inside."""
+"""What the address of a server is: valid, in a private network, behind a proxy.
+
+Whoever answers from outside must not lead a job inside.
+"""
 
 import ipaddress
+import re
 import urllib.request
-from urllib.parse import urlsplit
+
+import httpx
+
+from db.display import redacted
+
+_NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)  # IDNA is ASCII
+_HIGHEST_PORT = 65535
+
+
+def is_valid(url: httpx.URL) -> bool:
+    """Whether it is http(s):// with a host and a port that can exist. httpx takes any text for a host."""
+    host = url.raw_host.decode("ascii")
+    return (
+        url.scheme in {"http", "https"}
+        and (url.port is None or 0 < url.port <= _HIGHEST_PORT)
+        and (_is_ip(host) or is_name(host))
+    )
+
+
+def is_name(host: str) -> bool:
+    """Whether it can be the name of a host, in ASCII."""
+    return _NAME.fullmatch(host) is not None
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def is_private(address: str) -> bool:
@@ -17,4 +50,4 @@ def proxy_for(scheme: str, host: str) -> str | None:
     address = proxies.get(scheme) or proxies.get("all")
     if not address or urllib.request.proxy_bypass(host):
         return None
-    return urlsplit(address if "//" in address else f"//{address}").netloc.rpartition("@")[2] or address
+    return redacted(address).partition("://")[2].partition("/")[0] or redacted(address)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.commands import accept_command
 from tasks.mofa.embassy import Embassy
 from tasks.mofa.unreadable import UnreadableMission
 
@@ -79,11 +80,10 @@ def markdown(
     if seen is not None:
         parts.append(f"The layout that this source reads was recorded on {seen} (python -m tasks.mofa.try --record).")
     if report.held is not None:
-        base = f" --base-url {base_url}" if base_url else ""
         parts += [
             "\n".join(f"- {escape(reason)}" for reason in report.why),
             "If the ministry is right, this applies exactly that set:",
-            f"```\npython -m flows.mofa_monitoring {report.source}{base} --accept {report.held}\n```",
+            f"```\n{accept_command(report.source, report.held, base_url)}\n```",
         ]
     parts += _unreadable(report.unreadable, escape)
     parts += ["\n".join(f"- Assumed: {escape(each)}" for each in report.assumptions)] if report.assumptions else []
