@@ -45,7 +45,7 @@ _REPLACEMENTS = _Replacements({**_BLANK_LETTERS, **dict.fromkeys(map(ord, _BREAK
 def printable(text: object) -> str:
     """The text on one line, without control, direction, zero-width and other invisible characters.
 
-    Line breaks and tabs become blanks; lone surrogates (bytes of a file name that are not UTF-8) become replacement characters.
+    Line breaks and tabs become blanks, lone surrogates (bytes that are not UTF-8) replacement characters.
     """
     given = str(text)
     if given.isascii() and given.isprintable():
@@ -71,7 +71,7 @@ def redacted(address: str) -> str:
     return "::".join(map(_redacted, _CHAINED.split(text)))
 
 
-def redacted_in(sentence: str) -> str:
+def redacted_in(sentence: object) -> str:
     """The sentence of another program, with each address in it redacted."""
     return _WORD.sub(lambda found: redacted(found[0]), printable(sentence))
 

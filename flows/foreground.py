@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
+from db.display import printable, redacted_in
+from db.engine import database_of_command, database_settings, database_url, upgrade
+from db.errors import JobError
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
@@ -48,7 +50,7 @@ def run_in_foreground(
     try:
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
-    except DatabaseError as error:
+    except JobError as error:
         return _end(1, str(error))
     except KeyboardInterrupt:
         return _end(130, "stopped; run it again to resume it")
@@ -68,7 +70,7 @@ def _explained(error: httpx.HTTPStatusError | RuntimeError) -> str:
     """The sentence about a run that could not begin."""
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
         return password_required(str(PREFECT_API_URL.value()))
-    return f"Prefect cannot run this: {' '.join(str(error).split())}"
+    return f"Prefect cannot run this: {redacted_in(error)}"
 
 
 def _printing_once() -> Callable[[str], None]:
@@ -84,7 +86,7 @@ def _printing_once() -> Callable[[str], None]:
 
 
 def _end(code: int, sentence: str) -> int:
-    print(sentence, file=sys.stderr if code else sys.stdout)
+    print(printable(sentence), file=sys.stderr if code else sys.stdout)
     return code
 
 
@@ -151,7 +153,7 @@ def bar(listener: Any, describe: Callable[[Any], str]) -> Iterator[None]:
         finally:
             listener.reset(token)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, Any] = {}
 
