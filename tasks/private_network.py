@@ -5,7 +5,9 @@ Whoever answers from outside must not lead a job inside.
 
 import ipaddress
 import re
+import socket
 import urllib.request
+from contextlib import suppress
 
 import httpx
 
@@ -40,8 +42,17 @@ def _is_ip(host: str) -> bool:
 
 def is_private(address: str) -> bool:
     """Whether an IP address is one of this machine, a private network or another range that is not public."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = ipaddress.ip_address(address.removeprefix("[").removesuffix("]").partition("%")[0])
     return not (getattr(ip, "ipv4_mapped", None) or ip).is_global
+
+
+def is_private_literal(host: str) -> bool:
+    """Whether a host, without asking a name server, is an address inside: a proxy is not asked to lead there."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    with suppress(OSError, ValueError):  # 127.1 and 2130706433 are addresses, too
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    return _is_ip(host) and is_private(host)
 
 
 def proxy_for(scheme: str, host: str) -> str | None:

@@ -17,7 +17,7 @@ import httpx
 
 from db.errors import JobError, TransientError
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.private_network import is_private, is_valid, proxy_for
+from tasks.private_network import is_private, is_private_literal, is_valid, proxy_for
 
 END_UNKNOWN = "the server did not say how long the file is, so a missing end would not be noticed"
 _TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
@@ -146,7 +146,7 @@ def _require_valid(url: httpx.URL) -> None:
 async def _leads_inside(url: httpx.URL) -> bool:
     """Whether the host is in a private network. A proxy looks it up itself: then the question is the proxy's."""
     if proxy_for(url.scheme, url.host):
-        return False
+        return is_private_literal(url.host)
     port = url.port or (443 if url.scheme == "https" else 80)
     found = await anyio.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     return any(is_private(str(address[0])) for *_, address in found)

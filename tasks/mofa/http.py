@@ -12,7 +12,7 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ from tasks.mofa.table_file import as_text
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SAME_METHOD = {307, 308}  # of these; after the others a browser requests by GET
+_END_UNKNOWN = "the server did not say how long the page is, so a missing end would not be noticed"
 _MOST_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
 
 
@@ -91,6 +92,12 @@ class _Answer:
     status: int
     headers: httpx.Headers
     body: bytes
+
+    @property
+    def says_its_end(self) -> bool:
+        """Whether a missing end would have been noticed."""
+        named = (self.headers.get(name, "") for name in ("content-length", "content-encoding"))
+        return any(named) or "chunked" in self.headers.get("transfer-encoding", "").lower()
 
 
 class Fetcher:
@@ -189,7 +196,7 @@ class Fetcher:
             etag=etag,
             last_modified=last_modified,
             fetched_at=self._now(),
-            charset_assumed=decoded.assumed,
+            assumed="; ".join(_assumed(answer, decoded)) or None,
         )
 
     async def _follow_redirects(self, request: Request, conditions: dict[str, str], *, robots: bool = False) -> _Answer:
@@ -304,6 +311,8 @@ class Fetcher:
 
     async def _refuse_private_name(self, url: str, request_url: httpx.URL, server: _Server) -> None:
         """A ministry's name that leads into the network of this machine is an attack or a mistake."""
+        if not self._addresses.mirrored:
+            refuse_private(url, request_url.host)
         if server.is_public or self._addresses.is_trusted(request_url):
             return
         port = request_url.port or (443 if request_url.scheme == "https" else 80)
@@ -317,6 +326,14 @@ class Fetcher:
         trusted = self._addresses.is_trusted(request_url)
         if stream and not trusted and (address := stream.get_extra_info("server_addr")):
             refuse_private(url, str(address[0]))
+
+
+def _assumed(answer: _Answer, decoded: Decoded) -> Iterator[str]:
+    """What is a guess about an answer: its charset, and its end if neither the server nor HTML or JSON says it."""
+    if decoded.assumed:
+        yield decoded.assumed
+    if not answer.says_its_end and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
+        yield _END_UNKNOWN
 
 
 def _conditions(earlier: Validators) -> dict[str, str]:

@@ -7,16 +7,18 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import httpx
 import jmespath
 import jmespath.exceptions
 import soupsieve
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from db.display import redacted
 from db.errors import UserError
 from tasks.mofa.embassy import COMPARED
+from tasks.private_network import is_valid
 
 PAGE = "{page}"  # in an address or a form: the number of the page
 MOST_PAGES = 1_000  # of one list; more is a list that never ends
@@ -54,9 +56,14 @@ def _json(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.fragment:
-        raise ValueError(f"{text!r} is not an absolute address without a fragment: write https://…")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if not is_valid(url) or url.fragment:
+        raise ValueError(f"{redacted(text)!r} is not an absolute address without a fragment: write https://…")
+    if url.userinfo:
+        raise ValueError(f"{redacted(text)!r}: write it without user and password, which everybody would read")
     return text
 
 
