@@ -7,6 +7,7 @@ done before; 1: refused, held or failed.
 """
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -22,9 +23,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from db.display import printable, redacted_in
+from db.display import printable, redacted, redacted_in
 from db.engine import database_of_command, database_settings, database_url, upgrade
-from db.errors import JobError
+from db.errors import JobError, UserError
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
@@ -48,6 +49,7 @@ def run_in_foreground(
     waiting.set(lambda why: print(why, file=sys.stderr))
     unsent.set(_printing_once())
     try:
+        _require_text(parameters)
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
     except JobError as error:
@@ -64,6 +66,18 @@ def run_in_foreground(
     if not state.is_completed():
         return _end(1, state.message or f"the run ended as {state.name}")
     return _end(1 if state.name == HELD else 0, state.message or "done")
+
+
+def _require_text(parameters: dict[str, Any]) -> None:
+    """Raise UserError for bytes that are no text: Prefect cannot store them."""
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{name} {redacted(str(value))} is not UTF-8: rename the file, or give a pattern that matches it, such "
+                "as folder/*.csv"
+            ) from None
 
 
 def _explained(error: httpx.HTTPStatusError | RuntimeError) -> str:

@@ -244,9 +244,11 @@ def _copy_s3(address: str, shown: str, writer: HashingWriter) -> None:
     try:
         server = s3fs.S3FileSystem(skip_instance_cache=True, config_kwargs=config)
         with server.open(address, "rb", block_size=8 * _CHUNK) as source:
+            found = source.details
             writer.check_length(source.size)
             while piece := source.read(_CHUNK):
                 writer.write(piece)
+        after = server.info(address, refresh=True)  # not every storage understands If-Match
     except FileNotFoundError:
         raise WorkbookError(f"{shown} does not exist: check bucket and key") from None
     except (PermissionError, s3.NoCredentialsError):
@@ -259,3 +261,5 @@ def _copy_s3(address: str, shown: str, writer: HashingWriter) -> None:
         raise WorkbookUnreachableError(
             f"{shown}: the storage cannot be read ({type(error).__name__}): try again"
         ) from None
+    if writer.length != after["size"] or any(found.get(name) != after.get(name) for name in ("size", "ETag")):
+        raise WorkbookUnreachableError(f"{shown} is being replaced, or was cut off: try again")

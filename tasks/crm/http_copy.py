@@ -83,7 +83,7 @@ class _Transfer:
         """Request the address, follow its redirects, and write the body."""
         timeout = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect)
         with anyio.fail_after(self._timeouts.total):
-            async with httpx.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"}) as client:
+            async with self._client(timeout) as client:
                 request = client.build_request("GET", address)
                 _require_valid(request.url)
                 self._from_outside = not await _leads_inside(request.url)
@@ -98,6 +98,15 @@ class _Transfer:
                     await self._check_redirect(request.url, response.next_request.url)
                     request = response.next_request
         raise WorkbookError(f"{self._shown}: more than {_MOST_REDIRECTS} redirects: check the address")
+
+    def _client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        try:
+            return httpx.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"})
+        except (ImportError, ValueError, httpx.InvalidURL):  # SOCKS, or what is no address
+            raise WorkbookError(
+                f"{self._shown}: the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used: give the address of "
+                "an HTTP proxy"
+            ) from None
 
     async def _check_redirect(self, here: httpx.URL, there: httpx.URL) -> None:
         _require_valid(there)

@@ -159,7 +159,8 @@ class Fetcher:
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS, or what is no address of a proxy
             url = self._addresses.resolve(f"https://{self._addresses.first_host}")
-            reason = "SOCKS is not supported, use an HTTP proxy" if isinstance(error, ImportError) else str(error)
+            is_socks = isinstance(error, ImportError)
+            reason = "SOCKS is not supported, use an HTTP proxy" if is_socks else "its address is not valid"
             raise proxy_problem(str(url), self._addresses.proxy(url), reason) from error
 
     def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
