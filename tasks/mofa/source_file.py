@@ -15,7 +15,7 @@ import jmespath.exceptions
 import soupsieve
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from db.display import redacted
+from db.display import printable, redacted
 from db.errors import UserError
 from tasks.mofa.embassy import COMPARED
 from tasks.private_network import is_valid
@@ -253,7 +253,7 @@ class ThresholdsOfSource(_Strict):
 class SourceFile(_Strict):
     """A whole source."""
 
-    title: str = Field(min_length=1, description="What people read")
+    title: Annotated[str, AfterValidator(printable)] = Field(min_length=1, description="What people read")
     home: Url = Field(description="The page for people")
     direction: Literal["abroad", "host"] = Field(
         description="abroad: missions of this country in others; host: missions of others in this country"
@@ -358,6 +358,8 @@ def _from_what(file: SourceFile, name: str) -> str | None:
 def load(path: Path) -> SourceFile:
     """The source in this file. Raises SourceFileError, which names everything that is wrong."""
     try:
+        if path.exists() and not path.is_file():  # what is a pipe would be waited for
+            raise SourceFileError(f"{path.name} is not a file")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceFileError(
@@ -365,11 +367,15 @@ def load(path: Path) -> SourceFile:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SourceFileError(f"{path.name} is not TOML: {error}") from None
+    except RecursionError:
+        raise SourceFileError(f"{path.name} is nested too deeply") from None
     try:
         return SourceFile.model_validate(content)
     except ValidationError as error:
         wrong = "; ".join(_sentence(each) for each in error.errors(include_url=False, include_context=False))
         raise SourceFileError(f"{path.name}: {wrong}. docs/new-ministry.md explains the keys") from None
+    except RecursionError:
+        raise SourceFileError(f"{path.name}: a pattern or a selector is nested too deeply") from None
 
 
 def _sentence(problem: Any) -> str:
