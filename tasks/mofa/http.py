@@ -25,7 +25,7 @@ import httpx
 
 from tasks.mofa.addresses import Addresses, refuse_private
 from tasks.mofa.charset import Decoded, decode
-from tasks.mofa.content_encoding import read_body
+from tasks.mofa.content_encoding import PACKED, read_body
 from tasks.mofa.fetch_errors import (
     MAY_HEAL,
     FetchFailedError,
@@ -96,8 +96,9 @@ class _Answer:
     @property
     def says_its_end(self) -> bool:
         """Whether a missing end would have been noticed."""
-        named = (self.headers.get(name, "") for name in ("content-length", "content-encoding"))
-        return any(named) or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        packed = PACKED.keys() & {each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")}
+        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        return bool(packed) or chunked or "content-length" in self.headers
 
 
 class Fetcher:
