@@ -58,10 +58,10 @@ def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
     "typed",
     [
         "http:/ada:s3cret@e.org/b",
-        "/work/http:/ada:s3cret@e.org/b?sig=s3cret",
+        "/in/http:/ada:s3cret@e.org/b?sig=s3cret",
         "http:ada:s3cret@e.org/b",
         "https//ada:s3cret@e.org/b",
-        "/work/https/ada:s3cret@e.org/b",
+        "/in/https/ada:s3cret@e.org/b",
         "https:\\\\ada:s3cret@e.org\\b",
         "https ://ada:s3cret@e.org/b",
         "https: //ada:s3cret@e.org/b",
