@@ -12,6 +12,7 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from db.display import redacted_in
 from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
@@ -83,7 +84,7 @@ def _import(address: str, options: ReadOptions, key: str | None, preview: bool) 
         reporting.report_failure(address, str(error), in_work=in_work)
         return error
     except Exception as error:  # noqa: BLE001 - unexpected: it is reported, and raised after the other files
-        reporting.report_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
+        reporting.report_failure(address, f"{type(error).__name__}: {redacted_in(error)}", in_work=in_work)
         return error
 
 

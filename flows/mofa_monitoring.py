@@ -14,6 +14,7 @@ from typing import Any
 from prefect import State, flow, tags
 from prefect.states import Completed, Failed
 
+from db.display import redacted_in
 from db.errors import JobError, UserError
 from flows.admission import admission
 from flows.foreground import run_in_foreground
@@ -96,7 +97,7 @@ def _watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | 
             steps.report_failure(source, str(error))
         return Failed(message=str(error))
     except Exception as error:  # a fault of ours: it is reported, and its traceback stays
-        steps.report_failure(source, f"{type(error).__name__}: {error}")
+        steps.report_failure(source, f"{type(error).__name__}: {redacted_in(error)}")
         deliver()
         raise
     return _completed(outcome.report, summary(report))

@@ -4,7 +4,7 @@ import sys
 
 import httpx
 
-from db.display import redacted_in
+from db.display import printable, redacted_in
 from db.engine import database_settings
 from db.errors import JobError
 from deployments.up.settings import up_settings
@@ -29,7 +29,7 @@ def main() -> int:
         problem = f"{error.strerror or error}: {error.filename or 'a file below DATA_DIR'}"
     else:
         return 0
-    print(f"make up: {problem}", file=sys.stderr)
+    print(f"make up: {printable(problem)}", file=sys.stderr)
     return 1
 
 

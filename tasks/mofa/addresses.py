@@ -94,10 +94,10 @@ def refuse_private(url: str, address: str) -> None:
 def _base(base_url: str) -> httpx.URL:
     try:
         base = httpx.URL(base_url.strip())
-    except (httpx.InvalidURL, ValueError) as error:
+    except (httpx.InvalidURL, ValueError):
         raise FetchRefusedError(
             f"base_url {redacted(base_url)!r} is no address: write for example http://127.0.0.1:8000"
-        ) from error
+        ) from None
     if not is_valid(base) or base.path not in {"", "/"} or base.query:
         raise FetchRefusedError("base_url replaces scheme and host only: write for example http://127.0.0.1:8000")
     return base

@@ -162,7 +162,7 @@ class Fetcher:
             url = self._addresses.resolve(f"https://{self._addresses.first_host}")
             is_socks = isinstance(error, ImportError)
             reason = "SOCKS is not supported, use an HTTP proxy" if is_socks else "its address is not valid"
-            raise proxy_problem(str(url), self._addresses.proxy(url), reason) from error
+            raise proxy_problem(str(url), self._addresses.proxy(url), reason) from None
 
     def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
         """The page at `url` (Request.address), or that it has not changed since `earlier`.

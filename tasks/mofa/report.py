@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from db.display import printable
 from tasks.commands import accept_command
 from tasks.mofa.embassy import Embassy
 from tasks.mofa.unreadable import UnreadableMission
@@ -40,6 +41,10 @@ class MonitorReport(BaseModel):
 
 def summary(report: MonitorReport) -> str:
     """One line."""
+    return printable(_summary(report))
+
+
+def _summary(report: MonitorReport) -> str:
     if report.held is not None:
         return (
             f"{report.source}: held for review as candidate {report.held}, nothing was changed: {' '.join(report.why)}"
