@@ -5,14 +5,14 @@ import pty
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 
 import pytest
 
 from db.engine import database_settings
 from flows.foreground import bar, run_in_foreground
-from flows.import_crm_data import import_crm_data
+from flows.import_crm_data import import_crm_data, main
 from tasks.crm.progress import Progress
 from tasks.prefect_server import server_in_use, server_settings
 
@@ -72,3 +72,27 @@ def test_the_password_of_the_prefect_server_is_sent_and_not_part_of_its_address(
     server_settings.cache_clear()
     assert server is not None
     assert (server.api_url, server.auth_string) == ("http://h:42/api", "ada:s3cret")
+
+
+@pytest.mark.parametrize(
+    ("typed", "parameter"),
+    [
+        ("https://ada:s3cret@h/x.csv", None),
+        ("http:/ada:s3cret@h/x.csv", None),
+        ("https://h/x.csv?sig=s3cret", None),
+        ("https://h/x.csv", "https://h/x.csv"),
+        ("/in/a@b;c?d.csv", "/in/a@b;c?d.csv"),
+        (None, None),
+    ],
+)
+def test_an_address_with_a_secret_is_no_parameter_that_prefect_shows(
+    typed: str | None, parameter: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+    monkeypatch.setenv("CRM_WORKBOOK", "before")
+    monkeypatch.setattr(
+        "flows.import_crm_data.run_in_foreground", lambda _flow, parameters, **_: given.update(parameters) or 0
+    )
+    copy_context().run(main, [typed] if typed else [])
+    assert given["workbook"] == parameter
+    assert os.environ["CRM_WORKBOOK"] == (typed if typed and parameter is None else "before")
