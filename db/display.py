@@ -11,7 +11,7 @@ from urllib.parse import unquote
 _HIDDEN = "..."  # in place of a host that may be a part of a password
 # Invisible letters and marks; the categories Cc, Cf, Cs, Co and Cn have the others.
 _BLANK_LETTERS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"), "")
-_REPLACED = {"Cc": "", "Cf": "", "Co": "", "Cn": "", "Cs": "\ufffd", "Zl": " ", "Zp": " "}
+_REPLACED = {"Cc": "", "Cf": "", "Co": "", "Cn": "", "Zl": " ", "Zp": " "}
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x85"  # control characters that separate lines or words
 _JOINERS = "\u200c\u200d"  # Persian, Indian scripts and emoji need them between two characters
 _LONE_JOINER = re.compile(f"(?<![^\0-\x7f{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^\0-\x7f{_JOINERS}])")
@@ -45,12 +45,16 @@ _REPLACEMENTS = _Replacements({**_BLANK_LETTERS, **dict.fromkeys(map(ord, _BREAK
 def printable(text: object) -> str:
     """The text on one line, without control, direction, zero-width and other invisible characters.
 
-    Line breaks and tabs become blanks, lone surrogates (bytes that are not UTF-8) replacement characters.
+    Line breaks and tabs become blanks, lone surrogates (bytes that are not UTF-8) question marks.
     """
-    given = str(text)
-    if given.isascii() and given.isprintable():
-        return given
-    return _LONE_JOINER.sub("", given.translate(_REPLACEMENTS))
+    return _visible(str(text)).encode("utf-8", "replace").decode()
+
+
+def _visible(text: str) -> str:
+    """The printable text, still with its lone surrogates: question marks would begin the query of an address."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _LONE_JOINER.sub("", text.translate(_REPLACEMENTS))
 
 
 def is_address(text: str) -> bool:
@@ -65,10 +69,10 @@ def redacted(address: str) -> str:
     Understands addresses that are typed wrong; a path is shown as it is. What may be a part of a password is left out
     rather than shown.
     """
-    text = printable(address)
-    if not _SEPARATOR.search(text) and _SEPARATOR.search(decoded := printable(unquote(text))):
+    text = _visible(address)
+    if not _SEPARATOR.search(text) and _SEPARATOR.search(decoded := _visible(unquote(text))):
         text = decoded
-    return "::".join(map(_redacted, _CHAINED.split(text)))
+    return printable("::".join(map(_redacted, _CHAINED.split(text))))
 
 
 def redacted_in(sentence: object) -> str:

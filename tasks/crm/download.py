@@ -200,8 +200,9 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         raise WorkbookError(f"There is no file {shown} on this machine: check the path") from error
     except PermissionError as error:
         raise WorkbookError(f"{shown} cannot be read by this user: change its permissions") from error
-    except ValueError as error:  # a NUL
-        raise WorkbookError(f"{shown!r} is not a path: check it") from error
+    except ValueError as error:
+        shown = redacted(str(path).replace("\0", r"\x00"))
+        raise WorkbookError(f"{shown} is not a path: check it") from error
     except OSError as error:
         kind = WorkbookError if error.errno in _NEVER_A_FILE else WorkbookUnreachableError
         raise kind(f"{shown} cannot be read: {error.strerror}") from error

@@ -47,7 +47,8 @@ PATHS = (
         ("https://e.org/list/https://f.org/b.csv", "https://e.org/list/https://f.org/b.csv"),
         ("data:text/csv;base64,s3cret", "data:..."),
         ("postgresql://ada:s3cret@h/d?sslpassword=s3cret", "postgresql://h/d?sslpassword=***"),
-        ("/data/ada/b\udcfc.csv", "/data/ada/b\ufffd.csv"),
+        ("/data/ada/b\udcfc.csv", "/data/ada/b?.csv"),
+        ("http://e.org/b\udcfc.csv", "http://e.org/b?.csv"),
     ],
 )
 def test_secrets_in_addresses_are_never_shown(address: str, shown: str) -> None:
@@ -111,7 +112,7 @@ def test_a_long_address_takes_linear_time(unit: str, shorten) -> None:
 def test_nothing_that_is_shown_commands_a_terminal_or_is_invisible() -> None:
     hostile = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2060, 0x2070)]))
     shown = printable(f"a{hostile}\u200b\u200e\u200f\u061c\ufeff\u00ad\u3164\ue000\ud800\U000e0041b")
-    assert shown.replace(" ", "") == "a\ufffdb"
+    assert shown.replace(" ", "") == "a?b"
     assert printable("li\r\nne\x1b]0;OWNED\x07") == "li  ne]0;OWNED"
     assert not [
         each for each in map(chr, range(0x3000)) if unicodedata.category(each) == "Cc" and printable(each) > " "
