@@ -11,6 +11,7 @@ contains a password.
 """
 
 import os.path
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -41,6 +42,8 @@ CONNECT_TIMEOUT = 10  # seconds
 HIGHEST_PORT = 65535
 ENCODING = {"client_encoding": "utf8"}  # COPY is sent as UTF-8, whatever PGCLIENTENCODING or the database says
 DRIVER = "postgresql+psycopg"
+_OTHER_DATABASES = {"mysql", "mariadb", "mssql", "oracle", "sqlite", "mongodb"}  # any other word may be a secret
+_SHOWN_IN_QUERY = {"host", "hostaddr", "port", "dbname"}  # libpq has further passwords, also inside of options
 _IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLAlchemy's
 _SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 
@@ -146,7 +149,9 @@ def parse_url(given: str) -> URL:
     except (ArgumentError, ValueError):
         raise DatabaseConfigError(f"DATABASE_URL is not an address: {shape}") from None
     if url.drivername not in _SCHEMES:
-        raise DatabaseConfigError(f"DATABASE_URL begins with {url.drivername}://, only PostgreSQL works: {shape}")
+        known = url.drivername.partition("+")[0]
+        begins = f"begins with {known}://" if known in _OTHER_DATABASES else "begins with something else"
+        raise DatabaseConfigError(f"DATABASE_URL {begins}, only PostgreSQL works: {shape}")
     # User and password may be in the query. SQLAlchemy would show a password there.
     query = dict(url.query)
     username, password = (query.pop(name, None) or getattr(url, at) for name, at in _IN_QUERY.items())
@@ -156,10 +161,12 @@ def parse_url(given: str) -> URL:
     try:
         psycopg.conninfo.make_conninfo(**{name: value for name, value in query.items() if isinstance(value, str)})
     except psycopg.Error as error:
-        raise DatabaseConfigError(f"DATABASE_URL: {str(error).strip()}: remove it, or {shape}") from None
+        named = re.search(r'"([a-z_]+)"', str(error)) if not any("@" in name for name in query) else None
+        option = f' "{named[1]}"' if named else ""  # any other name may be a part of a password
+        raise DatabaseConfigError(f"DATABASE_URL: invalid connection option{option}: remove it, or {shape}") from None
     if url.host and url.host.upper().startswith("%2F"):
         url = url.set(host="", query={**query, "host": unquote(url.host)})
-    if url.host and "@" in url.host:
+    if "@" in f"{url.host}{url.database}":
         raise DatabaseConfigError(f"DATABASE_URL has an @ in its password, which is written %40: {shape}")
     if not url.host and "host" not in url.query:
         raise DatabaseConfigError(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
@@ -168,6 +175,11 @@ def parse_url(given: str) -> URL:
     if port is not None and not 0 < port <= HIGHEST_PORT:
         raise DatabaseConfigError(f"DATABASE_URL names the port {port}, which does not exist: {shape}")
     return url.set(drivername=DRIVER)
+
+
+def without_secrets(url: URL) -> URL:
+    """The address with which a server on this machine can be found, without what may be secret."""
+    return url.set(query={name: value for name, value in url.query.items() if name in _SHOWN_IN_QUERY})
 
 
 def _address() -> URL:
@@ -363,9 +375,20 @@ def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
             kind, what = _BY_STATE[known]
             return kind(f"{where} {what}{named}")
     if lost:
+        message = _without_values_of_query(message)
         return DatabaseUnavailableError(f"{where} does not answer ({message}): is it running, is the address right?")
     primary = getattr(diagnosed, "message_primary", None) or message
     return DatabaseError(f"{where} refused a statement{named}: {primary}{f' [{state}]' if state else ''}")
+
+
+def _without_values_of_query(message: str) -> str:
+    """The driver's message without words of DATABASE_URL that may be secret, such as a password in `options`."""
+    with suppress(DatabaseConfigError):
+        url = database_url()
+        values = [str(value) for name, value in url.query.items() if name not in _SHOWN_IN_QUERY] if url else []
+        for word in filter(None, (word for value in values for word in re.split(r"[\s=]+", value))):
+            message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "***", message)
+    return message
 
 
 def _where() -> str:

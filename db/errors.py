@@ -7,9 +7,17 @@
 An error that is neither, such as a statement that the database refuses, is a JobError of its own.
 """
 
+from db.display import printable
+
 
 class JobError(Exception):
-    """A job cannot be done; the message is one plain sentence for the person who reads the run."""
+    """A job cannot be done; the message is one plain sentence for the person who reads the run.
+
+    It may contain names from outside: what could command a terminal or break a line is removed.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UserError(JobError):

@@ -42,3 +42,5 @@ class ProjectSettings(BaseSettings):
                 for each in error.errors(include_input=False, include_url=False)
             )
             raise SettingsError(f"{wrong}. Correct it in the environment of the worker, or in .env") from None
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{env_file()} cannot be read: it must be text in UTF-8") from None

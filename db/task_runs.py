@@ -33,8 +33,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
+from db.display import redacted_in
 from db.engine import DatabaseError, engine, explain, lock_engine, unlock
-from db.errors import UserError
+from db.errors import JobError, UserError
 from db.tables import task_runs
 from db.times import time_text
 
@@ -375,7 +376,8 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
             status = "failed"
         else:
             status = "processing"
-        sentence = (storable(str(error)).strip() or type(error).__name__).splitlines()[0][:2000]
+        line = (storable(str(error)).strip() or type(error).__name__).splitlines()[0][:2000]
+        sentence = line if isinstance(error, JobError) else redacted_in(line)
         try:
             with engine().begin() as connection:
                 connection.execute(

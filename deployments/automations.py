@@ -22,7 +22,9 @@ from typing import Any
 import httpx
 
 import flows
-from db.engine import DatabaseError, database_settings
+from db.display import redacted_in
+from db.engine import database_settings
+from db.errors import JobError
 from deployments.prefect_api import PrefectApi, api_in_use
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -101,8 +103,8 @@ def main() -> int:
             print(f"{len(AUTOMATIONS)} automation: {f'{changed} created or changed' if changed else 'unchanged'}")
             return 0
     except httpx.HTTPError as error:
-        problem = f"the Prefect server did not answer as expected: {error}"
-    except DatabaseError as error:  # DATA_DIR is one of its settings
+        problem = f"the Prefect server did not answer as expected: {redacted_in(error)}"
+    except JobError as error:  # a wrong setting
         problem = str(error)
     print(f"automations: {problem}", file=sys.stderr)
     return 1

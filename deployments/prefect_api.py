@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import psutil
 
+from db.display import printable
 from deployments.processes import is_flow_run
 from tasks.prefect_server import password_required, server_in_use
 
@@ -190,7 +191,7 @@ class PrefectApi:
         """The state of the run."""
         run = self._call("GET", f"/flow_runs/{run_id}")
         state = run["state"] or {"type": "SCHEDULED", "name": "Scheduled", "message": None}
-        message = (state["message"] or "").strip().partition("\n")[0]
+        message = printable((state["message"] or "").strip().partition("\n")[0])
         return RunState(state["type"], state["name"], message, float(run["estimated_run_time"] or 0))
 
     def progress(self, run_id: str) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.to is None:
         print(f"enabled    {UP} and {TIMER}; to start them without a login: loginctl enable-linger")
         print(f"look       systemctl --user status {UP}; journalctl --user -u {UP}")
-        print(f"remove     {REMOVE.format(place=place)}")
+        print(f"remove     {REMOVE.format(place=shlex.quote(str(place)))}")
     return 0
 
 

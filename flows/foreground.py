@@ -7,6 +7,7 @@ done before; 1: refused, held or failed.
 """
 
 import contextlib
+import json
 import logging
 import os
 import secrets
@@ -29,8 +30,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from db.engine import DatabaseError, database_of_command, database_settings, database_url, upgrade
-from db.private_files import NotPrivateError, make_data_dir, make_private
+from db.display import printable, redacted, redacted_in
+from db.engine import database_of_command, database_settings, database_url, upgrade
+from db.errors import JobError, UserError
+from db.private_files import make_data_dir, make_private
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
@@ -54,9 +57,10 @@ def run_in_foreground(
     waiting.set(lambda why: print(why, file=sys.stderr))
     unsent.set(_printing_once())
     try:
+        _require_text(parameters)
         with _database(), _prefect(), listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
-    except (DatabaseError, NotPrivateError) as error:
+    except JobError as error:
         return _end(1, str(error))
     except KeyboardInterrupt:
         return _end(130, "stopped; run it again to resume it")
@@ -72,11 +76,23 @@ def run_in_foreground(
     return _end(1 if state.name == HELD else 0, state.message or "done")
 
 
+def _require_text(parameters: dict[str, Any]) -> None:
+    """Raise UserError for bytes that are no text: Prefect cannot store them."""
+    for name, value in parameters.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{name} {redacted(str(value))} is not UTF-8: rename the file, or give a pattern that matches it, such "
+                "as folder/*.csv"
+            ) from None
+
+
 def _explained(error: httpx.HTTPStatusError | RuntimeError) -> str:
     """The sentence about a run that could not begin."""
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
         return password_required(str(PREFECT_API_URL.value()))
-    return f"Prefect cannot run this: {' '.join(str(error).split())}"
+    return f"Prefect cannot run this: {redacted_in(error)}"
 
 
 def _printing_once() -> Callable[[str], None]:
@@ -92,7 +108,7 @@ def _printing_once() -> Callable[[str], None]:
 
 
 def _end(code: int, sentence: str) -> int:
-    print(sentence, file=sys.stderr if code else sys.stdout)
+    print(printable(sentence), file=sys.stderr if code else sys.stdout)
     return code
 
 
@@ -163,7 +179,7 @@ def bar(listener: Any, describe: Callable[[Any], str]) -> Iterator[None]:
         finally:
             listener.reset(token)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as shown:
         tasks: dict[str, Any] = {}
 

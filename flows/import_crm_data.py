@@ -5,6 +5,7 @@ python -m flows.import_crm_data WORKBOOK [--sheet S] [--heading-row N] [--column
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed, Failed
 
+from db.display import is_address, redacted, redacted_in
 from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
 from tasks.crm import reporting, steps
 from tasks.crm.progress import asked_by, listener
+from tasks.crm.settings import import_settings
 from tasks.crm.worker_client import reading_process
 from tasks.crm.worker_protocol import ReadOptions
 from tasks.step import run
@@ -83,8 +86,17 @@ def _import(address: str, options: ReadOptions, key: str | None, preview: bool) 
         reporting.report_failure(address, str(error), in_work=in_work)
         return error
     except Exception as error:  # noqa: BLE001 - unexpected: it is reported, and raised after the other files
-        reporting.report_failure(address, f"{type(error).__name__}: {error}", in_work=in_work)
+        reporting.report_failure(address, f"{type(error).__name__}: {redacted_in(error)}", in_work=in_work)
         return error
+
+
+def _without_secrets(workbook: str | None) -> str | None:
+    """The parameter; an address with a secret goes into CRM_WORKBOOK instead, because Prefect shows parameters."""
+    if workbook is None or not is_address(workbook) or redacted(workbook) == workbook:
+        return workbook
+    os.environ["CRM_WORKBOOK"] = workbook
+    import_settings.cache_clear()
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := [pair for pair in given.column if "=" not in pair]:
         parser.error(f"--column {wrong[0]}: write it as HEADING=FIELD")
     parameters = {
-        "workbook": given.workbook,
+        "workbook": _without_secrets(given.workbook),
         "sheet": given.sheet,
         "columns": dict(pair.rsplit("=", 1) for pair in given.column) or None,
         "idempotency_key": given.key,

@@ -14,6 +14,7 @@ from typing import Any
 from prefect import State, flow, tags
 from prefect.states import Completed, Failed
 
+from db.display import redacted, redacted_in
 from db.errors import JobError, UserError
 from flows.admission import admission
 from flows.foreground import run_in_foreground
@@ -96,7 +97,7 @@ def _watch(source: str, this_run: Callable[[], steps.Monitoring], accept: int | 
             steps.report_failure(source, str(error))
         return Failed(message=str(error))
     except Exception as error:  # a fault of ours: it is reported, and its traceback stays
-        steps.report_failure(source, f"{type(error).__name__}: {error}")
+        steps.report_failure(source, f"{type(error).__name__}: {redacted_in(error)}")
         deliver()
         raise
     return _completed(outcome.report, summary(report))
@@ -125,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base-url", help="scheme and host of a mirror, in place of the ministry's")
     parser.add_argument("--accept", type=int, metavar="ID", help="apply the held set of this number")
     given = parser.parse_args(arguments)
-    parameters = {"source": given.source, "base_url": given.base_url, "accept": given.accept}
+    base_url = given.base_url and redacted(given.base_url)  # Prefect shows parameters; its password is never sent
+    parameters = {"source": given.source, "base_url": base_url, "accept": given.accept}
     return run_in_foreground(mofa_monitoring, parameters, listening=_printed_progress, show=steps.text_of_reports)
 
 

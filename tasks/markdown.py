@@ -7,10 +7,11 @@ entities: `escape_for_channels`.
 
 import html
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+
+from db.display import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,6 @@ CELL_LENGTH = 200  # characters that a cell of a table can show
 _MARKUP = re.compile(r"([\\`*_\[\]|~])")
 _ESCAPED = re.compile(r"\\([\\`*_\[\]|~])")
 
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (with changes of the direction), unassigned
-_JOINERS = "\u200c\u200d"  # Persian and Indian scripts need them
 # Notifies somebody, or everybody, in a chat. The @ of an e-mail address does not.
 _MENTION = re.compile(r"(?<![\w.+%-])@(?=\S)|@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)
 # Backslashes, which every dialect understands; look-alikes for what some pass through (HTML) or read as strikethrough.
@@ -30,7 +29,7 @@ _BLOCK = re.compile(r"^(\d*)([#+.)-])")  # a heading, or a list in the list
 
 def escape(text: object) -> str:
     """The text on one line, cut to CELL_LENGTH, that stays text in Markdown, HTML and a cell of a table."""
-    flat = " ".join(str(text).split())
+    flat = " ".join(printable(text).split())
     flat = flat if len(flat) <= CELL_LENGTH else flat[: CELL_LENGTH - 1] + "…"
     return _MARKUP.sub(r"\\\1", html.escape(flat, quote=False))
 
@@ -71,8 +70,7 @@ def one_line(text: str, most: int = 200) -> str:
     """The text on one line of at most `most` characters, without invisible characters and mentions."""
     lines = (" ".join(line.split()) for line in text[: 20 * most].splitlines())
     flat = ", ".join(filter(None, (line.rstrip(",; ") if line else "" for line in lines)))
-    flat = "".join(each for each in flat if unicodedata.category(each) not in _INVISIBLE or each in _JOINERS)
-    flat = _MENTION.sub("@\u200b", flat)
+    flat = _MENTION.sub("@\u200b", printable(flat))
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import psutil
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from db.display import redacted
 from db.private_files import NotPrivateError, read_private
 from db.settings import ProjectSettings
+from tasks.private_network import is_valid
 
 # In DATA_DIR; `make up` writes them.
 STATE_FILE = "up.json"
@@ -22,6 +26,17 @@ class ServerSettings(ProjectSettings):
     """The server that keeps the runs. Prefect's own settings do not read the project's .env."""
 
     prefect_api_url: str | None = Field(None, description="A Prefect server to use; empty: make up starts one")
+
+    @field_validator("prefect_api_url")
+    @classmethod
+    def _valid(cls, value: str | None) -> str | None:
+        try:
+            valid = value is None or is_valid(httpx.URL(value.strip()))
+        except (httpx.InvalidURL, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError("not the address of a server: write it like http://host:4200/api")
+        return value and value.strip().rstrip("/")
 
 
 @cache
@@ -45,25 +60,32 @@ def state_of_make_up(data_dir: Path) -> dict[str, Any] | None:
 class PrefectServer:
     """A Prefect server."""
 
-    api_url: str
-    auth_string: str | None  # "user:password", if `make up` has made it; None: PREFECT_API_AUTH_STRING, if it is set
+    api_url: str  # without user and password
+    auth_string: str | None  # "user:password", of PREFECT_API_URL or of `make up`; None: that of the environment
     given: bool  # by PREFECT_API_URL
 
 
 def server_in_use(data_dir: Path) -> PrefectServer | None:
     """The server of PREFECT_API_URL, else that of `make up`; None if there is neither."""
-    given = (server_settings().prefect_api_url or "").rstrip("/")
+    given, auth_string = without_user(server_settings().prefect_api_url or "")
     state = state_of_make_up(data_dir) or {}
     of_make_up = state.get("api_url")
     if not (url := given or of_make_up):
         return None
-    auth_string = None
-    if url == of_make_up and state.get("own_password"):
+    if url == of_make_up and not auth_string and state.get("own_password"):
         with suppress(OSError, NotPrivateError):  # it belongs to another user
             auth_string = read_private(data_dir / PASSWORD_FILE).strip()
     return PrefectServer(url, auth_string, given=bool(given))
 
 
+def without_user(url: str) -> tuple[str, str | None]:
+    """The address without user and password, which every log would show, and these as Prefect's auth string."""
+    scheme, separator, rest = url.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    return (f"{scheme}{separator}{rest[len(user) + 1 :]}", unquote(user)) if at else (url, None)
+
+
 def password_required(url: str) -> str:
     """The sentence about a server that answers 401."""
-    return f"the Prefect server {url} requires a password: set PREFECT_API_AUTH_STRING=user:password to the one it has"
+    setting = "set PREFECT_API_AUTH_STRING=user:password to the one it has"
+    return f"the Prefect server {redacted(url)} requires a password: {setting}"

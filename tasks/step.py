@@ -64,4 +64,4 @@ def run(task_to_run: Task[..., T], *args: Any, **kwargs: Any) -> T:
     try:
         return state.result()
     except FailedRun:
-        raise JobError(state.message) from None
+        raise JobError(state.message or "") from None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from db import task_run_status
+from db.display import redacted_in
 from db.engine import DatabaseError, database_settings, transaction
 from db.errors import JobError, UserError
 from deployments.demo.ministry import BROKEN_DAY, DAYS, SOURCE, DemoMinistry, serving
@@ -46,7 +47,10 @@ def main() -> int:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
     except httpx.HTTPError as error:
-        print(f"make demo: the Prefect server does not answer as expected ({error}): see make doctor", file=sys.stderr)
+        print(
+            f"make demo: the Prefect server does not answer as expected ({redacted_in(error)}): see make doctor",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

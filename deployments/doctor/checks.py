@@ -10,6 +10,7 @@ import httpx
 from alembic.util import CommandError
 
 from db import embedded, notifications
+from db.display import redacted_in
 from db.embedded_location import EmbeddedError
 from db.engine import DatabaseError, database_url, engine, revisions, transaction
 from db.errors import UserError
@@ -80,7 +81,7 @@ def _findings(check: Check, setup: Setup) -> list[Finding]:
     try:
         return list(check.look(setup))
     except (httpx.HTTPError, KeyError, ValueError) as error:
-        text = f"the server did not answer as expected: {error}"
+        text = f"the server did not answer as expected: {redacted_in(error)}"
         return [Finding(check.names[0], "failed", text, "see the server's log")]
 
 
@@ -132,7 +133,7 @@ def check_server(setup: Setup) -> Iterator[Finding]:
         yield Finding("server", "failed", str(error), "a make up that made the password itself has it in DATA_DIR")
         return
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        yield Finding("server", "failed", f"{server.url} does not answer ({error})", advice)
+        yield Finding("server", "failed", f"{server.url} does not answer ({redacted_in(error)})", advice)
         return
     text = f"{server.url} is {'healthy' if healthy else 'not healthy'}"
     yield Finding("server", "ok" if healthy else "failed", text, advice)

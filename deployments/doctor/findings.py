@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from db.display import printable
+
 Verdict = Literal["ok", "warning", "failed", "unknown"]
 EXIT_CODES: dict[Verdict, int] = {"ok": 0, "unknown": 0, "warning": 1, "failed": 2}  # the cause of "unknown" counts
 
@@ -16,6 +18,9 @@ class Finding:
     text: str  # what was found
     advice: str = ""  # what to do, unless the check passes
     alert: bool = True  # whether --notify reports a failure; else the watchdog does, or nobody
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
 
 
 def unknown(check: str, why: str) -> Finding:

@@ -1,5 +1,6 @@
 """The checks of each job: its next run is planned, and its last success is as recent as its schedule requires."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -36,9 +37,10 @@ def check_schedule(job: Job, now: datetime) -> Finding:
         return Finding("schedules", "ok", f"{job.deployment} has none, it is started by hand")
     if job.paused:
         text = f"{job.deployment} is paused, or has no active schedule: it does not run"
+        deployment = shlex.quote(job.deployment)
         advice = (
             "if it is to run again, switch it on in the UI, or with prefect deployment schedule resume "
-            f"{job.deployment} SCHEDULE; prefect deployment schedule ls {job.deployment} shows SCHEDULE"
+            f"{deployment} SCHEDULE; prefect deployment schedule ls {deployment} shows SCHEDULE"
         )
         return Finding("schedules", "warning", text, advice, alert=False)
     planned = next_planned(job, now)
@@ -60,5 +62,5 @@ def check_last_success(job: Job, now: datetime) -> Finding:
     text = f"{job.deployment}: {f'last success at {time_text(last)}' if last else 'no success yet'}"
     if silent is None:
         return Finding(check, "ok", text, alert=is_watchdog)
-    advice = f"look at its last runs: prefect flow-run ls --flow-name {job.name}"
+    advice = f"look at its last runs: prefect flow-run ls --flow-name {shlex.quote(job.name)}"
     return Finding(check, "failed", f"{text}; one was due at {time_text(silent[1])}", advice, alert=is_watchdog)

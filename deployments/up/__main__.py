@@ -4,6 +4,7 @@ import sys
 
 import httpx
 
+from db.display import printable, redacted_in
 from db.engine import database_settings
 from db.errors import JobError
 from deployments.up.settings import up_settings
@@ -23,12 +24,12 @@ def main() -> int:
     except JobError as error:
         problem = str(error)
     except httpx.HTTPError as error:
-        problem = f"the Prefect server did not answer as expected: {error}"
+        problem = f"the Prefect server did not answer as expected: {redacted_in(error)}"
     except OSError as error:
         problem = f"{error.strerror or error}: {error.filename or 'a file below DATA_DIR'}"
     else:
         return 0
-    print(f"make up: {problem}", file=sys.stderr)
+    print(f"make up: {printable(problem)}", file=sys.stderr)
     return 1
 
 

@@ -5,11 +5,10 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from db.errors import UserError
 from db.private_files import is_own
-from db.settings import env_file
 from deployments.processes import MARK
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import located
@@ -50,13 +49,9 @@ def up_settings() -> UpSettings:
     """The settings, read once.
 
     Raises:
-        StartError: names each wrong setting and its value; none of them is a secret.
+        SettingsError: names each wrong setting.
     """
-    try:
-        return UpSettings(_env_file=env_file())
-    except ValidationError as error:
-        wrong = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise StartError("; ".join(wrong).replace("Value error, ", "")) from error
+    return UpSettings.load()
 
 
 def environment_of_children(

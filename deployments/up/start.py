@@ -16,8 +16,9 @@ from dotenv import dotenv_values
 from sqlalchemy.exc import DBAPIError
 
 from db import embedded
+from db.display import redacted, redacted_in
 from db.embedded_location import EmbeddedError
-from db.engine import database_url, engine, explain, upgrade
+from db.engine import database_url, engine, explain, upgrade, without_secrets
 from db.private_files import make_private
 from db.settings import SettingsError, env_file
 from db.times import duration_text
@@ -35,7 +36,7 @@ from deployments.up.supervision import Supervisor
 from deployments.up.terminal import print_line, timed
 from tasks.counts import counted
 from tasks.notify.channels import notify_settings
-from tasks.prefect_server import PASSWORD_FILE
+from tasks.prefect_server import PASSWORD_FILE, without_user
 
 SERVER_SECONDS = 90  # the first start creates Prefect's own tables, on a slow machine
 WORKER_SECONDS = 60
@@ -139,7 +140,7 @@ class Up:
         self.signals.check()
         url = engine().url
         engine().dispose()  # this process needs it no more; the children have connections of their own
-        self.state["database_url"] = url.render_as_string(hide_password=True)
+        self.state["database_url"] = without_secrets(url).render_as_string()
         address = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.env = environment_of_children(
             self.settings, self.data_dir, self.processes.mark, address, os.environ, embedded=self.embedded
@@ -148,7 +149,9 @@ class Up:
     def start_server(self) -> None:
         """Start the Prefect server, or find the one of PREFECT_API_URL, and its work pool."""
         if self.settings.prefect_api_url is not None:
-            self.use_server(self.settings.prefect_api_url.rstrip("/"))
+            url, auth_string = without_user(self.settings.prefect_api_url)
+            self.env |= {"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {}
+            self.use_server(url)
             with timed("server", f"Prefect at {self.state['api_url']} (PREFECT_API_URL)"):
                 self.expect_given_server()
         else:
@@ -203,8 +206,8 @@ class Up:
             raise StartError(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise StartError(
-                f"PREFECT_API_URL={url} does not answer as a Prefect server ({error}). Start that server (its address "
-                "ends in /api), or unset PREFECT_API_URL and make up starts one."
+                f"PREFECT_API_URL={url} does not answer as a Prefect server ({redacted_in(error)}). Start that server "
+                "(its address ends in /api), or unset PREFECT_API_URL and make up starts one."
             ) from error
         if not healthy:
             raise StartError(f"The Prefect server at {url} reports that it is not healthy; see its log.")
@@ -250,7 +253,7 @@ class Up:
                 print_line(job, "none: CRM_WORKBOOK is not set, and the sample only goes into the embedded database")
                 continue
             run_id = self.server.start_run(deployment)
-            print_line(job, f"{what}: {self.state['ui_url']}/runs/flow-run/{run_id}")
+            print_line(job, f"{redacted(what)}: {self.state['ui_url']}/runs/flow-run/{run_id}")
             runs.append(FirstRun(job, self.server, run_id))
         return runs
 

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+from db.display import printable
 from db.times import duration_text
 from deployments.up.stopping import Stopped
 
@@ -13,7 +14,7 @@ NAME_WIDTH = 11
 def print_line(name: str, text: str, end: str = "\n") -> None:
     """Print a line, if there still is a terminal."""
     with contextlib.suppress(OSError):
-        print(f"{name:<{NAME_WIDTH}} {text}", end=end, flush=True)
+        print(f"{name:<{NAME_WIDTH}} {printable(text)}", end=end, flush=True)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ this version was imported before is computed from the copy. Addresses may contai
 signature): no message and no value of this module shows them, and no message of a library is passed on.
 """
 
+import errno
 import glob
 import hashlib
 import os
@@ -12,15 +13,17 @@ import re
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from db.display import is_address, printable, redacted
 from db.settings import ProjectSettings
 from tasks.crm.http_copy import Timeouts, WorkbookUnreachableError, copy_http
 from tasks.crm.readers.workbook import WorkbookError
@@ -61,7 +64,8 @@ class Copy:
 _CHUNK = 1 << 20
 _SCHEMES = ("http", "https", "s3")
 _SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # also several, as in simplecache::https
-_HOST = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
+_CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+_NEVER_A_FILE = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR}
 _LONGEST_SETTLING = 60  # seconds
 
 
@@ -71,42 +75,27 @@ def addresses(workbook: str) -> list[str]:
     A glob does not match folders and the lock files of Excel ("~$..."). Raises WorkbookError if it matches no file.
     """
     workbook = located(workbook)
-    if _scheme(workbook):
+    if is_address(workbook):
         return [workbook]
     if workbook.startswith("~"):
         raise WorkbookError(f"{workbook}: there is no such home directory: give the full path")
     path = Path(workbook)
-    if not glob.has_magic(workbook) or path.exists():
+    if not glob.has_magic(workbook) or os.path.exists(path):  # noqa: PTH110 - pathlib raises for long names
         return [str(path)]
     matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - pathlib's "*" matches hidden files too
     found = sorted(str(match) for match in matches if match.is_file() and not match.name.startswith("~$"))
     if not found:
-        raise WorkbookError(f"No file matches {path}: check the pattern and the folder")
+        raise WorkbookError(f"No file matches {redacted(str(path))}: check the pattern and the folder")
     return found
 
 
 def located(workbook: str) -> str:
-    """The path, made absolute; a URL, or the home directory of an unknown user, unchanged."""
-    workbook = os.path.expanduser(workbook.strip())  # noqa: PTH111 - pathlib raises for an unknown user
-    return workbook if _scheme(workbook) or workbook.startswith("~") else str(Path(workbook).absolute())
-
-
-def redacted(address: str) -> str:
-    """The address without user, password, fragment and the values of its query: any of them may be a secret.
-
-    In the name of a file that is not UTF-8, bytes that cannot be decoded become question marks.
-    """
-    address = address.encode("utf-8", "replace").decode()
-    if not (scheme := _scheme(address)):
-        return address
-    rest = address.partition("://")[2]
-    host = re.split("[/?#]", rest, maxsplit=1)[0]
-    if "@" not in host and not _HOST.fullmatch(host):  # what looks like a port is part of a password
-        rest = rest.rpartition("@")[2]
-    parts = _parts(f"{_SCHEMES[0]}://{rest}")
-    names = [pair.partition("=")[0] if "=" in pair else "" for pair in parts.query.split("&")] if parts.query else []
-    query = "?" + "&".join(f"{name}=***" if name else "***" for name in names) if names else ""
-    return f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+    """The path, made absolute; an address, or the home directory of an unknown user, unchanged."""
+    workbook = workbook.strip()
+    with suppress(ValueError):  # a NUL
+        workbook = os.path.expanduser(workbook)  # noqa: PTH111 - pathlib raises for an unknown user
+    is_path = not is_address(workbook) or os.path.lexists(workbook)
+    return str(Path(workbook).absolute()) if is_path and not workbook.startswith("~") else workbook
 
 
 def fetch(address: str, into: Path) -> Copy:
@@ -117,7 +106,7 @@ def fetch(address: str, into: Path) -> Copy:
         WorkbookError: there is no such file, it must not be read, it is too large, or the disk is full.
     """
     shown, scheme, assumptions = redacted(address), _scheme(address), list[str]()
-    if scheme and (scheme not in _SCHEMES or not _parts(address).netloc):
+    if is_address(address) and not _is_complete(address):
         raise WorkbookError(f"{shown} is not the address of a workbook: give a path, or an http(s):// or s3:// address")
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -141,7 +130,7 @@ def fetch(address: str, into: Path) -> Copy:
             raise WorkbookError(f"{shown} cannot be copied into {into}: {error.strerror}") from error
         raise
     digest = writer.digest.hexdigest()
-    return Copy(Path(file.name), _name(address), digest, writer.length, shown, tuple(assumptions))
+    return Copy(Path(file.name), _name(shown), digest, writer.length, shown, tuple(assumptions))
 
 
 def _scheme(address: str) -> str | None:
@@ -149,18 +138,20 @@ def _scheme(address: str) -> str | None:
     return scheme.lower() if separator and _SCHEME.fullmatch(scheme) else None
 
 
-def _parts(address: str) -> SplitResult:
+def _is_complete(address: str) -> bool:
+    """Whether an address has a scheme that can be fetched, and a host."""
     try:
-        return urlsplit(address)
+        return _scheme(address) in _SCHEMES and bool(urlsplit(address).netloc) and not _CONTROL.search(address)
     except ValueError:  # a bracket that never closes and the like
-        return SplitResult(_scheme(address) or "", "", "...", "", "")
+        return False
 
 
-def _name(address: str) -> str:
-    if not _scheme(address):
-        return redacted(Path(address).name)
-    parts = _parts(address)
-    return PurePosixPath(unquote(parts.path)).name or parts.hostname or "workbook"
+def _name(shown: str) -> str:
+    """The last part of an address without secrets, for messages."""
+    if not is_address(shown):
+        return PurePosixPath(shown).name
+    host, _, path = shown.partition("://")[2].partition("?")[0].partition("/")
+    return printable(PurePosixPath(unquote(path)).name) or host or "workbook"
 
 
 class HashingWriter:
@@ -209,10 +200,12 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         raise WorkbookError(f"There is no file {shown} on this machine: check the path") from error
     except PermissionError as error:
         raise WorkbookError(f"{shown} cannot be read by this user: change its permissions") from error
-    except ValueError as error:  # a NUL
-        raise WorkbookError(f"{shown!r} is not a path: check it") from error
+    except ValueError as error:
+        shown = redacted(str(path).replace("\0", r"\x00"))
+        raise WorkbookError(f"{shown} is not a path: check it") from error
     except OSError as error:
-        raise WorkbookUnreachableError(f"{shown} cannot be read: {error.strerror}") from error
+        kind = WorkbookError if error.errno in _NEVER_A_FILE else WorkbookUnreachableError
+        raise kind(f"{shown} cannot be read: {error.strerror}") from error
     if settled is None or _version(settled) != _version(after) or writer.length != after.st_size:
         raise WorkbookUnreachableError(f"{shown} is being written: try again when it is complete")
 
@@ -252,9 +245,11 @@ def _copy_s3(address: str, shown: str, writer: HashingWriter) -> None:
     try:
         server = s3fs.S3FileSystem(skip_instance_cache=True, config_kwargs=config)
         with server.open(address, "rb", block_size=8 * _CHUNK) as source:
+            found = source.details
             writer.check_length(source.size)
             while piece := source.read(_CHUNK):
                 writer.write(piece)
+        after = server.info(address, refresh=True)  # not every storage understands If-Match
     except FileNotFoundError:
         raise WorkbookError(f"{shown} does not exist: check bucket and key") from None
     except (PermissionError, s3.NoCredentialsError):
@@ -267,3 +262,5 @@ def _copy_s3(address: str, shown: str, writer: HashingWriter) -> None:
         raise WorkbookUnreachableError(
             f"{shown}: the storage cannot be read ({type(error).__name__}): try again"
         ) from None
+    if writer.length != after["size"] or any(found.get(name) != after.get(name) for name in ("size", "ETag")):
+        raise WorkbookUnreachableError(f"{shown} is being replaced, or was cut off: try again")

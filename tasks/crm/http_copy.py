@@ -17,7 +17,7 @@ import httpx
 
 from db.errors import JobError, TransientError
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.private_network import is_private, proxy_for
+from tasks.private_network import is_private, is_private_literal, is_valid, proxy_for
 
 END_UNKNOWN = "the server did not say how long the file is, so a missing end would not be noticed"
 _TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
@@ -83,8 +83,9 @@ class _Transfer:
         """Request the address, follow its redirects, and write the body."""
         timeout = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect)
         with anyio.fail_after(self._timeouts.total):
-            async with httpx.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"}) as client:
+            async with self._client(timeout) as client:
                 request = client.build_request("GET", address)
+                _require_valid(request.url)
                 self._from_outside = not await _leads_inside(request.url)
                 for _ in range(_MOST_REDIRECTS + 1):
                     response = await client.send(request, stream=True)
@@ -98,7 +99,17 @@ class _Transfer:
                     request = response.next_request
         raise WorkbookError(f"{self._shown}: more than {_MOST_REDIRECTS} redirects: check the address")
 
+    def _client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
+        try:
+            return httpx.AsyncClient(timeout=timeout, headers={"Accept-Encoding": "identity"})
+        except (ImportError, ValueError, httpx.InvalidURL):  # SOCKS, or what is no address
+            raise WorkbookError(
+                f"{self._shown}: the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used: give the address of "
+                "an HTTP proxy"
+            ) from None
+
     async def _check_redirect(self, here: httpx.URL, there: httpx.URL) -> None:
+        _require_valid(there)
         if here.scheme == "https" and there.scheme != "https":
             raise WorkbookError(
                 f"{self._shown} redirects from https to {there.scheme}, where anyone on the way can change the file: "
@@ -136,10 +147,15 @@ class _Transfer:
         return [] if whole else [END_UNKNOWN]
 
 
+def _require_valid(url: httpx.URL) -> None:
+    if not is_valid(url):
+        raise httpx.InvalidURL("no host or port that can exist")
+
+
 async def _leads_inside(url: httpx.URL) -> bool:
     """Whether the host is in a private network. A proxy looks it up itself: then the question is the proxy's."""
     if proxy_for(url.scheme, url.host):
-        return False
+        return is_private_literal(url.host)
     port = url.port or (443 if url.scheme == "https" else 80)
     found = await anyio.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     return any(is_private(str(address[0])) for *_, address in found)
@@ -175,7 +191,7 @@ def _status_problem(shown: str, status: int) -> JobError:
 
 def _problem(error: Exception, shown: str, length: int) -> JobError:
     """The error for a failure after `length` bytes."""
-    cause: BaseException | None = error
+    cause: BaseException | None = httpx.InvalidURL("not text") if isinstance(error, UnicodeError) else error
     while cause:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return WorkbookError(
@@ -184,11 +200,11 @@ def _problem(error: Exception, shown: str, length: int) -> JobError:
             )
         if isinstance(cause, ssl.SSLError):
             return WorkbookError(f"{shown}: the server does not use TLS on this port: check the port, or write http://")
+        if isinstance(cause, httpx.InvalidURL | httpx.UnsupportedProtocol):  # also of a redirect
+            return WorkbookError(f"{shown}: this is not a valid address, or leads to one that is not: check it")
         if isinstance(cause, socket.gaierror):
             return WorkbookUnreachableError(f"{shown}: there is no server with this name: check the address")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | ValueError):
-        return WorkbookError(f"{shown}: this is not a valid address: check it")
     what = f"the transfer was interrupted after {length:,} bytes: try again"
     if isinstance(error, httpx.ConnectError | httpx.ProxyError | ConnectionError):
         what = "the server does not accept the connection: check that it is running"

@@ -1,16 +1,10 @@
-"""The report of an import as it is stored, and the functions that make texts of cells safe for Markdown and HTML."""
+"""The report of an import as it is stored."""
 
-import html
-import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.crm.worker_protocol import SheetNotRead
-
-_MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
-_LONGEST = 200  # characters in a cell of a table
-_ESCAPED = re.compile(r"\\([\\`*_\[\]|~])")
 
 
 class ImportReport(BaseModel):
@@ -57,20 +51,3 @@ class ImportReport(BaseModel):
     def accepted(self) -> int:
         """Rows that were not rejected."""
         return self.rows - self.rejected
-
-
-def safe(text: object) -> str:
-    """Text from a cell on one line, escaped for Markdown and HTML, and shortened."""
-    flat = " ".join(str(text).split())
-    flat = flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", html.escape(flat, quote=False))
-
-
-def counted(number: int, what: str) -> str:
-    """A number with its noun: 1 row, 2 rows."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def unescaped(markdown: str) -> str:
-    """Markdown for a terminal, without the escapes of `safe`."""
-    return html.unescape(_ESCAPED.sub(r"\1", markdown))

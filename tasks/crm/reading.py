@@ -1,5 +1,7 @@
 """Reads a workbook into batches of staged rows, and notes what a user should know about it."""
 
+import json
+import shlex
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -172,9 +174,13 @@ def _missing_ids(request: ReadRequest, headings: Headings) -> list[str]:
 
 def _sheets_left_out(sheets: Iterable[SheetNotRead], request: ReadRequest) -> list[str]:
     """About sheets that can hold contacts and are not read. The report names those with the same headings itself."""
-    option = "--sheet " if request.asked_by == "command line" else "sheet="
+    by_command = request.asked_by == "command line"
+
+    def option(sheet: str) -> str:
+        return f"--sheet {shlex.quote(sheet)}" if by_command else f"sheet={json.dumps(sheet, ensure_ascii=False)}"
+
     return [
-        f'not read: sheet "{sheet.sheet}", which can hold contacts (rows: {sheet.rows:,}; {option}"{sheet.sheet}")'
+        f'not read: sheet "{sheet.sheet}", which can hold contacts (rows: {sheet.rows:,}; {option(sheet.sheet)})'
         for sheet in sheets
         if not sheet.same_headings
     ]

@@ -7,8 +7,10 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.contacts import rejects_of
+from db.display import printable
 from db.engine import DatabaseError, engine, explain
 from db.errors import UserError
+from tasks.counts import counted
 from tasks.crm.rejects_workbook import write
 
 _LARGEST_ID = 2**31 - 1  # of a serial in PostgreSQL
@@ -44,7 +46,7 @@ def _run(arguments: Sequence[str]) -> str:
         raise UserError(str(explain(error))) from error
     except OSError as error:
         raise UserError(f"{out} cannot be written: {error.strerror or error}.") from error
-    return f"{count:,} {'row' if count == 1 else 'rows'} written to {out}"
+    return f"{counted(count, 'row')} written to {printable(out)}"
 
 
 def _problems(arguments: Sequence[str]) -> Iterator[str]:

@@ -5,8 +5,10 @@ Values of cells are escaped in the Markdown.
 
 from pathlib import PurePosixPath
 
-from tasks.crm.import_report import ImportReport, counted, safe
+from tasks.counts import counted
+from tasks.crm.import_report import ImportReport
 from tasks.crm.worker_protocol import AskedBy
+from tasks.markdown import escape
 
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
 
@@ -45,8 +47,8 @@ def markdown(report: ImportReport) -> str:
 
     title = "Preview of" if report.preview else "Import of"
     head = [
-        f"# {title} {safe(PurePosixPath(report.workbook).name)}",
-        f"Import {report.import_id}, sheet {safe(report.sheet)}, headings in row {report.heading_row}."
+        f"# {title} {escape(PurePosixPath(report.workbook).name)}",
+        f"Import {report.import_id}, sheet {escape(report.sheet)}, headings in row {report.heading_row}."
         + (f" Read as {report.encoding}: {_UNPROVEN}" if report.encoding else "")
         + (f" No contact was changed: {_preview_outcome(report)}" if report.preview else ""),
     ]
@@ -57,4 +59,4 @@ def _preview_outcome(report: ImportReport) -> str:
     """What an import would do, for a preview."""
     if report.refusal is None:
         return "this is what an import would do now."
-    return f"**an import would be refused now**, {safe(report.refusal)}."
+    return f"**an import would be refused now**, {escape(report.refusal)}."

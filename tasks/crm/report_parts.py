@@ -1,7 +1,7 @@
 """The parts of the page of a report: functions that return a heading, a table and a note, or None.
 
 To add a part, write such a function and add it to PARTS, in the order of the page. `markdown_table` formats and escapes
-the values of tables. Notes are Markdown: use `safe` for texts of cells.
+the values of tables. Notes are Markdown: use `escape` for texts of cells.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.crm.import_report import ImportReport, counted, safe
-from tasks.markdown import markdown_table
+from tasks.counts import counted
+from tasks.crm.import_report import ImportReport
+from tasks.markdown import escape, markdown_table
 
 _SHOWN = 20  # rows of a long table
 
@@ -24,7 +25,7 @@ class Part(NamedTuple):
     note: str = ""  # Markdown, under the table
 
     def __str__(self) -> str:
-        table = "" if self.table is None else markdown_table(self.table, safe)
+        table = "" if self.table is None else markdown_table(self.table)
         return "\n\n".join(filter(None, [self.heading and f"## {self.heading}", table, self.note]))
 
 
@@ -58,14 +59,14 @@ def columns(report: ImportReport) -> Part:
     if others := [heading for heading in report.extra if heading not in report.unused_ids]:
         notes.append(
             "Columns without a field are kept in `extra`. "
-            'To map one to a field, use the parameter `columns`, for example `{"' + safe(others[0]) + '": "notes"}`.'
+            'To map one to a field, use the parameter `columns`, for example `{"' + escape(others[0]) + '": "notes"}`.'
         )
     if report.unused_ids:
-        ids = ", ".join(f'"{safe(heading)}"' for heading in report.unused_ids)
+        ids = ", ".join(f'"{escape(heading)}"' for heading in report.unused_ids)
         notes.append(
             f"{ids} is called an id but identifies no contact, because its system is not known. If it is the id of the "
             'person in another system, give the parameter `system`, and map the column with `columns`, for example `{"'
-            + safe(report.unused_ids[0])
+            + escape(report.unused_ids[0])
             + '": "external_id"}`.'
         )
     return Part("Columns", fill_rates(report), "\n\n".join(notes))
@@ -106,7 +107,7 @@ def reading(report: ImportReport) -> Part | None:
         sheets = pd.DataFrame(map(asdict, report.not_read))
         alike = sheets["same_headings"].map({True: "the same", False: "others"})
         table = pd.DataFrame({"sheet not read": sheets["sheet"], "rows at most": sheets["rows"], "headings": alike})
-    return Part("How the file was read", table, "\n".join(f"- {safe(each)}" for each in notes))
+    return Part("How the file was read", table, "\n".join(f"- {escape(each)}" for each in notes))
 
 
 def repeated_rows(report: ImportReport) -> Part | None:

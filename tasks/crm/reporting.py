@@ -9,14 +9,15 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
+from db.display import printable, redacted
 from db.task_run_status import failed_in
 from db.task_runs import idempotent_once
-from tasks.crm import download
 from tasks.crm.download import Copy
-from tasks.crm.import_report import ImportReport, unescaped
+from tasks.crm.import_report import ImportReport
 from tasks.crm.progress import asked_by
 from tasks.crm.report import markdown, remarks, summary
 from tasks.crm.steps import JOB, subject
+from tasks.markdown import unescape
 from tasks.notify import steps as notify
 from tasks.notify.steps import Failure, deliver, report_recovery, run_page, try_to_report
 from tasks.slot import slot
@@ -35,7 +36,7 @@ class Outcome:
 
 def report_earlier_import(copy: Copy, unit: idempotent_once) -> Outcome:
     """The outcome of a workbook that was imported before, with its first result."""
-    message = f"{copy.name} was already imported (import {unit.id}): {summary(ImportReport(**unit.result))}"
+    message = printable(f"{copy.name} was already imported (import {unit.id}): {summary(ImportReport(**unit.result))}")
     get_run_logger().info(message)
     _report_success(copy.address)
     return Outcome(unit.result, message)
@@ -51,6 +52,7 @@ def report_import(result: dict[str, Any]) -> Outcome:
         message += f"; the rejected rows: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
     if report.refusal:
         message += f"; an import would be refused: {report.refusal}"
+    message = printable(message)
     get_run_logger().info("import %s: %s", report.import_id, message)
     if not report.preview:
         _report_success(report.workbook)
@@ -83,7 +85,7 @@ def report_pattern_done(workbook: str | None, addresses: list[str]) -> None:
 
     The incidents of the files are their own.
     """
-    if (pattern := subject({"workbook": workbook})) not in map(download.redacted, addresses):
+    if (pattern := subject({"workbook": workbook})) not in map(redacted, addresses):
         _report_success(pattern)
 
 
@@ -94,4 +96,4 @@ def _report_success(of: str) -> None:
 
 def reports_as_text(results: list[dict[str, Any]]) -> str:
     """The reports of a run as Markdown, for a terminal."""
-    return "\n\n".join(unescaped(markdown(ImportReport(**result))) for result in results)
+    return "\n\n".join(unescape(markdown(ImportReport(**result))) for result in results)

@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from db import contacts, matching, staging
+from db.display import redacted
 from db.engine import DatabaseError, DatabaseFullError, DatabaseUnavailableError, transaction
 from db.errors import UserError
 from db.settings import SettingsError
@@ -59,7 +60,7 @@ def run_name() -> str:
         workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
     except SettingsError:  # the run needs a name before it can fail with this error
         workbook = "nothing"
-    return f"import-{PurePosixPath(download.redacted(workbook)).name}"
+    return f"import-{PurePosixPath(redacted(workbook)).name}"
 
 
 def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[str]:
@@ -75,7 +76,7 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
     found = download.addresses(requested)
     if idempotency_key and len(found) > 1:
         raise UserError(
-            f"the key {idempotency_key!r} is for one workbook, but {requested} matches {len(found)}: "
+            f"the key {idempotency_key!r} is for one workbook, but {redacted(requested)} matches {len(found)}: "
             "leave the key out (each version of a file is imported once), or name one file"
         )
     return found
@@ -85,7 +86,7 @@ def subject(parameters: dict[str, Any]) -> str:
     """The subject of a run: the workbook or the pattern that it was asked for, without secrets."""
     with suppress(SettingsError):
         if requested := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
-            return download.redacted(download.located(requested))
+            return redacted(download.located(requested))
     return "(no workbook)"
 
 

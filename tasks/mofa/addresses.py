@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 import httpx
 
+from db.display import redacted
 from tasks.mofa.fetch_errors import FetchFailedError, FetchRefusedError
-from tasks.private_network import is_loopback, is_private, proxy_for
+from tasks.private_network import is_loopback, is_private_literal, is_valid, proxy_for
 
 
 class Addresses:
@@ -36,7 +37,7 @@ class Addresses:
 
     def shown(self, url: str) -> str:
         """An address as errors name it: with the mirror that is really asked."""
-        return f"{url} (from the mirror {self._base})" if self._base else url
+        return f"{url} (from the mirror {redacted(str(self._base))})" if self._base else url
 
     def resolve(self, url: str, *, any_host: bool = False) -> httpx.URL:
         """The address that is requested for the ministry's address `url`. Raises FetchRefusedError if it may not be."""
@@ -45,6 +46,8 @@ class Addresses:
         except (httpx.InvalidURL, ValueError) as error:
             raise FetchRefusedError(f"{url!r} is no valid address: check the source") from error
         host = request_url.netloc.decode("ascii").rpartition("@")[2]
+        if request_url.scheme in {"http", "https"} and not is_valid(request_url):
+            raise FetchRefusedError(f"{url!r} is no valid address: check the source")
         if request_url.scheme not in {"http", "https"} or not host or (host not in self._hosts and not any_host):
             raise FetchRefusedError(f"{url} leads out of the source's hosts ({', '.join(sorted(self._hosts))})")
         if self._base:
@@ -57,7 +60,7 @@ class Addresses:
             raise FetchFailedError(f"{self.shown(url)}: the server answers {status} without saying where", status)
         here = httpx.URL(url)
         try:
-            there = here.join(location)
+            there = here.join(location).copy_with(username=None, password=None)
         except (httpx.InvalidURL, ValueError) as error:
             raise FetchRefusedError(f"{url} leads to {location[:200]!r}, which is no address") from error
         base = self._base
@@ -80,7 +83,7 @@ class Addresses:
 
 def refuse_private(url: str, address: str) -> None:
     """Raise FetchRefusedError for an IP address inside a private network: an attack, or a mistake of a name server."""
-    if is_private(address):
+    if is_private_literal(address):
         raise FetchRefusedError(
             f"{url} leads to {address}, an address inside a private network: check the name server, or use --base-url "
             "for a test server"
@@ -89,11 +92,11 @@ def refuse_private(url: str, address: str) -> None:
 
 def _base(base_url: str) -> httpx.URL:
     try:
-        base = httpx.URL(base_url)
-    except (httpx.InvalidURL, ValueError) as error:
+        base = httpx.URL(base_url.strip())
+    except (httpx.InvalidURL, ValueError):
         raise FetchRefusedError(
-            f"base_url {base_url!r} is no address: write for example http://127.0.0.1:8000"
-        ) from error
-    if base.scheme not in {"http", "https"} or not base.host or base.path not in {"", "/"} or base.query:
+            f"base_url {redacted(base_url)!r} is no address: write for example http://127.0.0.1:8000"
+        ) from None
+    if not is_valid(base) or base.path not in {"", "/"} or base.query:
         raise FetchRefusedError("base_url replaces scheme and host only: write for example http://127.0.0.1:8000")
     return base

@@ -10,7 +10,7 @@ import httpx
 from tasks.mofa.fetch_errors import FetchFailedError, FetchRefusedError
 
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's numbers for what is around the packed bytes
-_PACKED = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
+PACKED = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 _NOT_ASKED_FOR = {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}  # packings that exist; anything else is none
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -54,7 +54,7 @@ def _packings(response: httpx.Response, url: str) -> list[str]:
     named = [each.strip().lower() for each in response.headers.get("content-encoding", "").split(",")]
     if unknown := next((each for each in named if each in _NOT_ASKED_FOR), None):
         raise FetchFailedError(f"{url}: the server packs the page as {unknown!r} although only gzip was asked for")
-    return [each for each in named if each in _PACKED]
+    return [each for each in named if each in PACKED]
 
 
 class _Body:

@@ -3,6 +3,7 @@
 Pure but for what it is given: a fetcher, an archive of the pages read before, clocks. Half a crawl is never a set.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from tasks.mofa.page import Page, PageError, Source, refusal
 
 PAUSE_AFTER_FAILURE = 5.0  # seconds between a failed request and the next one, while pages are read in between
 BELIEVE_UNCHANGED = timedelta(days=7)  # as long a 304 is believed; then the whole page is requested once
+_NO_ADDRESS = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _AT_ONCE = 50  # pages requested before the first of them is parsed, so that answers never pile up in memory
 _NOT_FOUND = 404
 ENCODED_TWICE = "encoded_twice"  # in extra: the fields whose text is read as it was meant
@@ -83,7 +85,7 @@ class ReadPage:
 
     snapshot: int
     reading: Reading
-    assumed: str | None = None  # why its charset is a guess, if it is
+    assumed: str | None = None  # what is a guess, and why: the end of a sentence
 
 
 def read_page(source: Source, page: Page) -> Reading:
@@ -92,6 +94,10 @@ def read_page(source: Source, page: Page) -> Reading:
         links, entries = list(source.follow(page)), list(source.parse(page))
     except ValueError as error:  # such as a name that no key can be made of
         raise PageError(page.url, str(error)) from error
+    except RecursionError as error:
+        raise PageError(page.url, "its content is nested too deeply to be read") from error
+    if strange := next(filter(_NO_ADDRESS.search, links), None):
+        raise PageError(page.url, f"a link has characters that no address can have: {strange[:200]!r}")
     return Reading(links, [_readable(entry) for entry in entries])
 
 
@@ -233,7 +239,7 @@ class Crawl:
         if isinstance(page, NotModified):
             raise FetchFailedError(f"{page.url}: the server says that it is unchanged, but it was never read")
         reading = self._parse(page)
-        return ReadPage(self._archive.keep(page, reading), reading, page.charset_assumed)
+        return ReadPage(self._archive.keep(page, reading), reading, page.assumed)
 
     def _read_again(self, known: StoredPage) -> Reading:
         if known.version == self.source.version:

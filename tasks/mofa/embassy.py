@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from db.display import printable
 from tasks.mofa.comparison import DASHES, comparable, without_invisible
 
 RULES_VERSION = 2
@@ -70,6 +71,13 @@ class Embassy(BaseModel):
             raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
         return None if is_blank(text) else text
 
+    @field_validator("key")
+    @classmethod
+    def _storable(cls, key: str) -> str:
+        if key != printable(key):
+            raise ValueError("has characters that cannot be seen")
+        return key
+
     @field_validator("extra")
     @classmethod
     def _tidy_extra(cls, extra: dict[str, str | tuple[str, ...]]) -> dict[str, str | tuple[str, ...]]:
@@ -83,9 +91,14 @@ class Embassy(BaseModel):
 class Unreadable:
     """A mission that the page shows but that could not be read: it is kept as last known, and reported."""
 
-    row: str  # by what a person finds it on the page: its name, or "row 12"
+    row: str  # printable: by what a person finds it on the page: its name, or "row 12"
     reason: str
     key: str | None = None  # of the mission, if the row says enough for it
+
+    def __post_init__(self) -> None:
+        for name in ("row", "reason", "key"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, value if value is None else printable(value))
 
 
 Entry: TypeAlias = Embassy | Unreadable  # what a parser finds in one place of a page

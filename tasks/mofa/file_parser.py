@@ -113,7 +113,10 @@ def _links(file: SourceFile, rule: Links, page: Page) -> list[str]:
         written = [str(each) for each in listed] if isinstance(listed, list) else []
     found: list[str] = []
     for link in written:
-        url = urldefrag(urljoin(urldefrag(page.url).url, link.strip())).url
+        try:
+            url = urldefrag(urljoin(urldefrag(page.url).url, link.strip())).url
+        except ValueError:  # it is no address, such as http://[, so it leads nowhere
+            continue
         part = re.search(rule.pattern or "", url)
         if part is None:
             continue

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ import httpx
 
 from tasks.mofa.addresses import Addresses, refuse_private
 from tasks.mofa.charset import Decoded, decode
-from tasks.mofa.content_encoding import read_body
+from tasks.mofa.content_encoding import PACKED, read_body
 from tasks.mofa.fetch_errors import (
     MAY_HEAL,
     FetchFailedError,
@@ -42,6 +42,7 @@ from tasks.mofa.table_file import as_text
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SAME_METHOD = {307, 308}  # of these; after the others a browser requests by GET
+_END_UNKNOWN = "the server did not say how long the page is, so a missing end would not be noticed"
 _MOST_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
 
 
@@ -91,6 +92,13 @@ class _Answer:
     status: int
     headers: httpx.Headers
     body: bytes
+
+    @property
+    def says_its_end(self) -> bool:
+        """Whether a missing end would have been noticed."""
+        packed = PACKED.keys() & {each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")}
+        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        return bool(packed) or chunked or "content-length" in self.headers
 
 
 class Fetcher:
@@ -152,8 +160,9 @@ class Fetcher:
             )
         except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS, or what is no address of a proxy
             url = self._addresses.resolve(f"https://{self._addresses.first_host}")
-            reason = "SOCKS is not supported, use an HTTP proxy" if isinstance(error, ImportError) else str(error)
-            raise proxy_problem(str(url), self._addresses.proxy(url), reason) from error
+            is_socks = isinstance(error, ImportError)
+            reason = "SOCKS is not supported, use an HTTP proxy" if is_socks else "its address is not valid"
+            raise proxy_problem(str(url), self._addresses.proxy(url), reason) from None
 
     def fetch(self, url: str, earlier: Validators | None = None) -> Page | NotModified:
         """The page at `url` (Request.address), or that it has not changed since `earlier`.
@@ -189,7 +198,7 @@ class Fetcher:
             etag=etag,
             last_modified=last_modified,
             fetched_at=self._now(),
-            charset_assumed=decoded.assumed,
+            assumed="; ".join(_assumed(answer, decoded)) or None,
         )
 
     async def _follow_redirects(self, request: Request, conditions: dict[str, str], *, robots: bool = False) -> _Answer:
@@ -304,6 +313,8 @@ class Fetcher:
 
     async def _refuse_private_name(self, url: str, request_url: httpx.URL, server: _Server) -> None:
         """A ministry's name that leads into the network of this machine is an attack or a mistake."""
+        if not self._addresses.mirrored:
+            refuse_private(url, request_url.host)
         if server.is_public or self._addresses.is_trusted(request_url):
             return
         port = request_url.port or (443 if request_url.scheme == "https" else 80)
@@ -317,6 +328,14 @@ class Fetcher:
         trusted = self._addresses.is_trusted(request_url)
         if stream and not trusted and (address := stream.get_extra_info("server_addr")):
             refuse_private(url, str(address[0]))
+
+
+def _assumed(answer: _Answer, decoded: Decoded) -> Iterator[str]:
+    """What is a guess about an answer: its charset, and its end if neither the server nor HTML or JSON says it."""
+    if decoded.assumed:
+        yield decoded.assumed
+    if not answer.says_its_end and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
+        yield _END_UNKNOWN
 
 
 def _conditions(earlier: Validators) -> dict[str, str]:

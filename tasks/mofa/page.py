@@ -54,7 +54,7 @@ class Page:
     etag: str | None = None
     last_modified: str | None = None
     fetched_at: datetime | None = None  # UTC
-    charset_assumed: str | None = None  # why the charset is a guess, if it is: the end of a sentence
+    assumed: str | None = None  # what is a guess, such as the charset, and why: the end of a sentence
 
     @property
     def path(self) -> str:

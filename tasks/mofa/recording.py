@@ -104,7 +104,7 @@ def read(directory: Path) -> Fixture | None:
         about = ("url", "file", "content_type")
         expected = [{name: each[name] for name in each if name not in about} for each in content["pages"]]
         return Fixture(date.fromisoformat(content["day"]), content["origin"], pages, expected)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FixtureError(f"the fixture {directory} cannot be read ({error}): record it again") from None
 
 
@@ -113,7 +113,7 @@ def head(directory: Path) -> tuple[date, str] | None:
     try:
         content = json.loads((directory / _INDEX).read_text(encoding="utf-8"))
         return date.fromisoformat(content["day"]), str(content["origin"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from db.display import printable
+from tasks.commands import accept_command
 from tasks.mofa.embassy import Embassy
 from tasks.mofa.unreadable import UnreadableMission
 
@@ -39,6 +41,10 @@ class MonitorReport(BaseModel):
 
 def summary(report: MonitorReport) -> str:
     """One line."""
+    return printable(_summary(report))
+
+
+def _summary(report: MonitorReport) -> str:
     if report.held is not None:
         return (
             f"{report.source}: held for review as candidate {report.held}, nothing was changed: {' '.join(report.why)}"
@@ -79,11 +85,10 @@ def markdown(
     if seen is not None:
         parts.append(f"The layout that this source reads was recorded on {seen} (python -m tasks.mofa.try --record).")
     if report.held is not None:
-        base = f" --base-url {base_url}" if base_url else ""
         parts += [
             "\n".join(f"- {escape(reason)}" for reason in report.why),
             "If the ministry is right, this applies exactly that set:",
-            f"```\npython -m flows.mofa_monitoring {report.source}{base} --accept {report.held}\n```",
+            f"```\n{accept_command(report.source, report.held, base_url)}\n```",
         ]
     parts += _unreadable(report.unreadable, escape)
     parts += ["\n".join(f"- Assumed: {escape(each)}" for each in report.assumptions)] if report.assumptions else []

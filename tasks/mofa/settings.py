@@ -1,5 +1,6 @@
 """Settings of the monitor: how pages are requested, when a candidate is held, how long pages are kept."""
 
+import os.path
 import re
 from functools import cache
 from pathlib import Path
@@ -76,7 +77,7 @@ class MonitorSettings(ProjectSettings):
     @field_validator("sources")
     @classmethod
     def _from_project(cls, value: Path | None) -> Path | None:
-        return ROOT / value.expanduser() if value else None
+        return ROOT / os.path.expanduser(value) if value else None  # noqa: PTH111 - pathlib raises for an unknown user
 
     def thresholds(self) -> Thresholds:
         """The thresholds for plausibility.py."""

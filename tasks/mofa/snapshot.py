@@ -4,7 +4,6 @@ Prints the page, or writes it to the file OUT, to be opened in a browser or give
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from db import embassies as table
+from db.display import printable
 from db.engine import database_of_command, transaction
 from db.errors import JobError, UserError
 from db.times import time_text
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a page must not command a terminal
 
 
 def read_snapshot(number: int) -> RowMapping:
@@ -55,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"{given.out} cannot be written: {error.strerror or error}", file=sys.stderr)
         return 1
-    print(describe(found), file=sys.stderr)
-    print(f"written to {given.out}" if given.out else _CONTROLS.sub("", found["body"]))
+    print(printable(describe(found)), file=sys.stderr)
+    print(f"written to {given.out}" if given.out else "\n".join(map(printable, found["body"].split("\n"))))
     return 0
 
 

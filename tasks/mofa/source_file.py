@@ -7,16 +7,18 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+import httpx
 import jmespath
 import jmespath.exceptions
 import soupsieve
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from db.display import printable, redacted
 from db.errors import UserError
 from tasks.mofa.embassy import COMPARED
+from tasks.private_network import is_valid
 
 PAGE = "{page}"  # in an address or a form: the number of the page
 MOST_PAGES = 1_000  # of one list; more is a list that never ends
@@ -54,9 +56,14 @@ def _json(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.fragment:
-        raise ValueError(f"{text!r} is not an absolute address without a fragment: write https://…")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if not is_valid(url) or url.fragment:
+        raise ValueError(f"{redacted(text)!r} is not an absolute address without a fragment: write https://…")
+    if url.userinfo:
+        raise ValueError(f"{redacted(text)!r}: write it without user and password, which everybody would read")
     return text
 
 
@@ -246,7 +253,7 @@ class ThresholdsOfSource(_Strict):
 class SourceFile(_Strict):
     """A whole source."""
 
-    title: str = Field(min_length=1, description="What people read")
+    title: Annotated[str, AfterValidator(printable)] = Field(min_length=1, description="What people read")
     home: Url = Field(description="The page for people")
     direction: Literal["abroad", "host"] = Field(
         description="abroad: missions of this country in others; host: missions of others in this country"
@@ -351,6 +358,8 @@ def _from_what(file: SourceFile, name: str) -> str | None:
 def load(path: Path) -> SourceFile:
     """The source in this file. Raises SourceFileError, which names everything that is wrong."""
     try:
+        if path.exists() and not path.is_file():  # what is a pipe would be waited for
+            raise SourceFileError(f"{path.name} is not a file")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceFileError(
@@ -358,11 +367,15 @@ def load(path: Path) -> SourceFile:
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SourceFileError(f"{path.name} is not TOML: {error}") from None
+    except RecursionError:
+        raise SourceFileError(f"{path.name} is nested too deeply") from None
     try:
         return SourceFile.model_validate(content)
     except ValidationError as error:
         wrong = "; ".join(_sentence(each) for each in error.errors(include_url=False, include_context=False))
         raise SourceFileError(f"{path.name}: {wrong}. docs/new-ministry.md explains the keys") from None
+    except RecursionError:
+        raise SourceFileError(f"{path.name}: a pattern or a selector is nested too deeply") from None
 
 
 def _sentence(problem: Any) -> str:

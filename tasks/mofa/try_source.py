@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from db import embassies, embedded
+from db.display import is_address, printable
 from db.engine import DatabaseError, database_settings, database_url, transaction
-from db.errors import JobError
+from db.errors import JobError, UserError
 from tasks.counts import counted
 from tasks.mofa import recording, sources
 from tasks.mofa.browser import fetcher_for
@@ -97,12 +97,14 @@ def crawl(
         new = [link for link in result.links if link not in seen]
         seen.update(new)
         waiting += new
-        tell(f"{len(results)} of {len(seen)} pages: {address}")
+        tell(printable(f"{len(results)} of {len(seen)} pages: {address}"))
     return results
 
 
 def saved(file: Path, address: str) -> Page:
-    """A saved page, as if it had been requested at this address."""
+    """A saved page, as if it had been requested at this address. Raises JobError: it is not a file."""
+    if not file.is_file():
+        raise UserError(f"{file} is not a file")
     body = file.read_bytes()
     decoded = decode(body, None)
     return Page(address, as_text(body) or (decoded.text if decoded else ""))
@@ -123,18 +125,20 @@ def show(console: Console, trial: Trial) -> None:
         filled = sum(getattr(one, name) is not None for one in missions)
         console.print(f"  {name:<16} filled on {filled:>5} ({filled / max(len(missions), 1):.0%})", highlight=False)
     kinds = Counter(each.kind for each in missions)
-    console.print("kinds: " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()), highlight=False)
+    console.print(
+        "kinds: " + ", ".join(f"{_cell(kind)} {count}" for kind, count in kinds.most_common()), highlight=False
+    )
     words = sorted({str(each.extra["kind"]) for each in missions if each.kind == "other" and "kind" in each.extra})
     if words:
-        console.print(f"kinds that the source does not know: {', '.join(words)}", highlight=False)
+        console.print(f"kinds that the source does not know: {printable(', '.join(words))}", highlight=False)
     problems = trial.problems()
     console.print(counted(len(problems), "problem") if problems else "no problem")
     for problem in problems:
-        console.print(f"  {problem}", highlight=False, markup=False)
+        console.print(f"  {printable(problem)}", highlight=False)
 
 
 def _cell(value: str | None) -> str:
-    text = (value or "").replace("\n", " / ")
+    text = printable((value or "").replace("\n", " / "))
     return text if len(text) <= _WIDE else f"{text[: _WIDE - 1]}…"
 
 
@@ -148,7 +152,7 @@ def show_fixture(console: Console, source: Source, directory: Path) -> list[str]
     state = "as recorded" if not problems else "read otherwise than recorded"
     console.print(f"fixture of {fixture.day} ({fixture.origin}): {state}", highlight=False)
     for problem in problems:
-        console.print(f"  {problem}", highlight=False, markup=False)
+        console.print(f"  {printable(problem)}", highlight=False)
     return problems
 
 
@@ -157,7 +161,7 @@ def show_changes(console: Console, trial: Trial) -> None:
     try:
         changes = against_database(trial)
     except (JobError, OSError) as error:
-        console.print(f"not compared with the database: {error}", highlight=False, markup=False)
+        console.print(f"not compared with the database: {error}", highlight=False)
         return
     if changes is None:
         console.print("not compared with the database: none is configured or running, or it does not know this source")
@@ -165,7 +169,7 @@ def show_changes(console: Console, trial: Trial) -> None:
     console.print(f"{len(changes)} changes against the database", highlight=False)
     for change in changes[:_SHOWN]:
         field = f" {change.field}: {_cell(change.old)} -> {_cell(change.new)}" if change.field else ""
-        console.print(f"  {change.kind}: {change.name}{field}", highlight=False, markup=False)
+        console.print(f"  {change.kind}: {printable(change.name)}{field}", highlight=False)
 
 
 def against_database(trial: Trial) -> list[Change] | None:
@@ -203,7 +207,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(given: Sequence[str] | None = None) -> int:
     """Carry out the command line; returns the exit code."""
     asked = arguments().parse_args(given)
-    console = Console() if sys.stdout.isatty() else Console(width=_PIPED)
+    console = Console(markup=False, width=None if sys.stdout.isatty() else _PIPED)
     try:
         file = Path(asked.source) if asked.source.endswith(".toml") else None
         source = sources.of_file(file) if file else sources.source(asked.source)
@@ -228,7 +232,7 @@ def _origin(asked: argparse.Namespace) -> str:
 
 
 def _results(source: Source, asked: argparse.Namespace) -> list[PageResult]:
-    if asked.page and urlsplit(asked.page).scheme not in {"http", "https"}:
+    if asked.page and not is_address(asked.page):
         return [result_of(source, saved(Path(asked.page), asked.address or source.routes[0].start[0]))]
 
     def tell(text: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from db.display import printable
 from db.errors import TransientError
 from db.settings import ProjectSettings
 from tasks.notify.dialects import for_plugin
@@ -75,7 +76,7 @@ def channels(settings: NotifySettings | None = None) -> Channels:
     problems: list[str] = []
     for place, url in enumerate(_addresses(secret.get_secret_value()) if secret else [], start=1):
         kind = _KIND.match(url)
-        if not kind or _TWO.match(url) or _plugin(url) is None:
+        if not kind or _TWO.match(url) or url != printable(url) or _plugin(url) is None:
             problems.append(
                 f"Address {place} of NOTIFY_URLS is not one that Apprise understands: "
                 "see https://github.com/caronc/apprise/wiki for its form, write it without quotation marks and with "

@@ -5,7 +5,6 @@ workbooks and pages are escaped here, so that none can break its line, become Ma
 chat, or change the direction of the text.
 """
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from db.times import time_text
+from tasks.commands import accept_command
 from tasks.counts import counted
 from tasks.markdown import escape_for_channels, one_line, safe_link
 
@@ -198,7 +198,6 @@ def held_candidate(
 
     With `since`, a time with time zone, it is a reminder of a set that has been held since then.
     """
-    command = ["python", "-m", "flows.mofa_monitoring", source, *(["--base-url", base_url] if base_url else [])]
     return Message(
         _title(
             f"{source}: {f'still held, since {time_text(since)}' if since else 'held for review, nothing was changed'}"
@@ -206,7 +205,7 @@ def held_candidate(
         f"The ministry's pages show {counted(found, 'mission')}, {known:,} are known. This set is not plausible:",
         (Section("", tuple(Line(text=reason) for reason in reasons)),),
         "If the ministry is right, this applies exactly that set:",
-        one_line(shlex.join([*command, "--accept", str(candidate)]), 500),
+        accept_command(source, candidate, base_url),
         _links(("Run", run)),
     )
 

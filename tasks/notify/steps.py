@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from sqlalchemy import Connection
 
 from db import incidents, notifications
+from db.display import redacted
 from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
@@ -62,7 +63,7 @@ def enqueue(connection: Connection, key: str, to: Sequence[str], what: message.M
 def run_page() -> str | None:
     """The address of this run's page in the UI."""
     page: str | None = flow_run.ui_url
-    return page
+    return page and redacted(page)
 
 
 @dataclass(frozen=True)

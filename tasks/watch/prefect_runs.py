@@ -30,6 +30,7 @@ from prefect.states import Crashed
 from prefect.utilities.urls import url_for
 from pydantic import TypeAdapter
 
+from db.display import redacted, redacted_in
 from db.errors import JobError
 from db.times import time_text
 from tasks.crm import steps as crm
@@ -157,7 +158,8 @@ def flow_run(run_id: UUID | None) -> FlowRun | None:
 
 def page_of(run_id: str) -> str | None:
     """The address of the run's page in the UI."""
-    return url_for("flow-run", obj_id=run_id)
+    page = url_for("flow-run", obj_id=run_id)
+    return page and redacted(page)
 
 
 def start_backfill(job: Job, lost: Lost) -> None:
@@ -230,4 +232,4 @@ def _prefect() -> Iterator[SyncPrefectClient]:
         with get_client(sync_client=True) as client:
             yield client
     except (httpx.HTTPError, PrefectException) as error:
-        raise JobError(f"Prefect's server does not answer as expected: {error}. See its log") from error
+        raise JobError(f"Prefect's server does not answer as expected: {redacted_in(error)}. See its log") from error

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run, task_run
 
 from db import embassies as table
+from db.display import printable
 from db.engine import transaction
 from db.errors import JobError, UserError
 from db.settings import SettingsError
@@ -82,7 +83,7 @@ def subject(parameters: Mapping[str, Any]) -> str:
 
 def run_name() -> str:
     """The run's name in the UI: watch-japan."""
-    return f"watch-{subject(flow_run.parameters)}"
+    return f"watch-{printable(subject(flow_run.parameters))}"
 
 
 def once(monitoring: Monitoring) -> idempotent_once:

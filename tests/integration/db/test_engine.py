@@ -151,6 +151,9 @@ def test_a_relative_data_dir_starts_at_the_project_from_any_directory(
         ({"DATABASE_URL": "postgresql://u:s3cr3t@h"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": "postgresql://u:x@s3cr3t@h/d"}, "DATABASE_URL has an @"),
         ({"DATABASE_URL": "postgresql://u:s3cr3t@h/d?ssl=require"}, "DATABASE_URL: invalid connection option"),
+        ({"DATABASE_URL": "postgresql://u:p@h/d?s3cr3t=1"}, "DATABASE_URL: invalid connection option:"),
+        ({"DATABASE_URL": "postgresql://u:p@h/s3cr3t@x/d"}, "DATABASE_URL has an @"),
+        ({"DATABASE_URL": "s3cr3t://x/y"}, "DATABASE_URL begins with something else"),
         ({"POSTGRES_SERVER": "h", "POSTGRES_PORT": "s3cr3t"}, "POSTGRES_PORT: "),
         ({"POSTGRES_SERVER": "h", "POSTGRES_PORT": "0"}, "POSTGRES_PORT: "),
         ({"POSTGRES_SERVER": "h:5432"}, "POSTGRES_SERVER is not a"),
@@ -170,6 +173,16 @@ def test_garbage_is_refused_naming_the_variable_and_never_the_password(
     while seen is not None:
         assert SECRET not in f"{seen!s}{seen!r}"
         seen = None if seen.__suppress_context__ else seen.__context__
+
+
+@pytest.mark.parametrize("option", ["sslmode=s3cr3t", "options=-c%20pw%3Ds3cr3t"])
+def test_no_word_of_an_option_is_in_a_message_of_the_driver(
+    environment: pytest.MonkeyPatch, option: str, database: str
+) -> None:
+    environment.setenv("DATABASE_URL", f"{database}{'&' if '?' in database else '?'}{option}")
+    with pytest.raises(DatabaseError) as refused, transaction():
+        pass
+    assert SECRET not in str(refused.value)
 
 
 def test_the_password_is_in_no_text_form_of_settings_and_engines(environment: pytest.MonkeyPatch) -> None:

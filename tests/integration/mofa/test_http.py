@@ -601,7 +601,41 @@ def test_what_is_no_text_at_all_failed(ministry):
         fetch(ministry, page(bytes(range(256)) * 40, Content_Type="application/octet-stream"))
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "known"),
+    [
+        (b"", b"Mission;Phone\nA;1\n", False),
+        (b"Content-Encoding: none\r\n", b"<p>without an end", False),
+        (b"", b"<html><body>A</body></html>\n", True),
+        (b"", b'{"missions": []}', True),
+        (b"Content-Length: 18\r\n", b"Mission;Phone\nA;1\n", True),
+        (b"Transfer-Encoding: chunked\r\n", b"12\r\nMission;Phone\nA;1\n\r\n0\r\n\r\n", True),
+    ],
+)
+def test_an_end_that_nothing_proves_is_said(ministry, headers, body, known):
+    got = fetch(
+        ministry, raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n" + headers + b"\r\n" + body)
+    )
+    assert (got.assumed is None) is known
+
+
+@pytest.mark.parametrize("code", [201, 202, 203, 204, 206, 300])
+def test_only_200_is_a_page(ministry, code):
+    with pytest.raises(FetchFailedError, match=str(code)):
+        fetch(ministry, status(code, b"" if code == 204 else PAGE.encode()))
+
+
 # --- robots.txt elsewhere, proxies, mirrors
+
+
+def test_no_proxy_is_asked_to_lead_inside(ministry, monkeypatch):
+    for name in ("https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", ministry.url)
+    for inside in ("10.0.0.1", "localhost"):
+        with Fetcher(settings(), {inside}) as client, pytest.raises(FetchRefusedError, match="private network"):
+            client.fetch(f"http://{inside}/list")
+    assert ministry.asked == []
 
 
 def test_robots_txt_that_redirects_to_another_host_is_followed(ministry):

@@ -47,6 +47,14 @@ def root_log() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
+@pytest.mark.parametrize(
+    "url", ["json://h/\ud800", "json://[", "json://h:x/", "json://h/\0", "schan://\x1b", "slack://a/b/["]
+)
+def test_an_address_that_cannot_exist_is_a_problem_and_no_exception(url: str) -> None:
+    found = channels(settings(url))
+    assert (len(found.usable), len(found.problems)) == (0, 1)
+
+
 # --- a webhook
 
 

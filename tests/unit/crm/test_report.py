@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.display import printable
 from tasks.crm.headings.table import FIELDS
-from tasks.crm.import_report import ImportReport, safe, unescaped
+from tasks.crm.import_report import ImportReport
 from tasks.crm.report import markdown, remarks
 from tasks.crm.report_parts import PARTS, fill_rates
 from tasks.crm.reporting import reports_as_text
-from tasks.markdown import markdown_table
+from tasks.markdown import escape, markdown_table, unescape
 
 COUNTS = {"rows": 3, "inserted": 1, "updated": 0, "unchanged": 0, "duplicate": 1, "rejected": 1}
 HOSTILE = (
@@ -61,22 +62,22 @@ def test_no_text_of_a_workbook_becomes_markup_or_a_line_or_a_cell_of_its_own(tex
 def test_a_heading_can_be_copied_from_the_terminal_and_stays_harmless_on_the_page(heading: str) -> None:
     made = report(heading)
     assert f"| {heading} |" in reports_as_text([made.model_dump(mode="json")])
-    assert f"| {safe(heading)} |" in markdown(made)
-    assert safe(heading) != heading
+    assert f"| {escape(heading)} |" in markdown(made)
+    assert escape(heading) != heading
 
 
 @given(TEXTS)
 def test_nothing_but_the_escapes_is_undone(text: str) -> None:
-    assert unescaped(safe(text)) == " ".join(text.split())
+    assert unescape(escape(text)) == " ".join(printable(text).split())
 
 
 def test_what_is_too_long_for_a_line_is_cut() -> None:
-    assert len(safe("x" * 10_000)) == 200
+    assert len(escape("x" * 10_000)) == 200
 
 
 def test_a_table_shows_counts_shares_texts_and_blanks() -> None:
     table = pd.DataFrame({"what": ["a|b", None], "cells": [12_345, 0], "filled": [57.5, 0.4]})
-    assert markdown_table(table, safe).splitlines() == [
+    assert markdown_table(table, escape).splitlines() == [
         "| what | cells | filled |",
         "| --- | --- | --- |",
         r"| a\|b | 12,345 | 58 % |",
@@ -85,12 +86,12 @@ def test_a_table_shows_counts_shares_texts_and_blanks() -> None:
 
 
 def test_a_table_without_rows_is_its_headings() -> None:
-    assert markdown_table(pd.DataFrame(columns=["a", "b"]), safe) == "| a | b |\n| --- | --- |"
+    assert markdown_table(pd.DataFrame(columns=["a", "b"]), escape) == "| a | b |\n| --- | --- |"
 
 
 def test_texts_that_look_like_missing_values_or_numbers_stay_texts() -> None:
     table = pd.DataFrame({"text": ["nan", "NA", "None", "1000", ""]})
-    assert markdown_table(table, safe).splitlines()[2:] == ["| nan |", "| NA |", "| None |", "| 1000 |", "|  |"]
+    assert markdown_table(table, escape).splitlines()[2:] == ["| nan |", "| NA |", "| None |", "| 1000 |", "|  |"]
 
 
 def test_fill_rates_are_of_the_accepted_rows() -> None:

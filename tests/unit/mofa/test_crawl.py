@@ -17,6 +17,7 @@ from tasks.mofa.embassy import Embassy, Unreadable
 from tasks.mofa.fetch_errors import FetchFailedError
 from tasks.mofa.http import NotModified, Validators
 from tasks.mofa.page import Page, PageError, Route, Source
+from tasks.mofa.sources import source as shipped
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 PAGES = {f"{HOST}{path}": body.decode() for path, body in testland.testland_pages(missions()).items()}
@@ -279,3 +280,26 @@ def test_real_words_are_not_taken_for_garbled_ones(text):
     [entry] = read_page(source, Page(REGION, "")).entries
     assert isinstance(entry, Embassy)
     assert entry.address == text
+
+
+@pytest.mark.parametrize("nested", ["[" * 200_000, '{"a":' * 200_000, "[" * 900 + "]" * 900])
+@pytest.mark.parametrize("name", ["govuk", "korea"])
+def test_json_that_is_nested_without_end_is_no_page(name: str, nested: str) -> None:
+    source = shipped(name)
+    with pytest.raises(PageError):
+        read_page(source, Page(source.routes[0].start[0], nested, content_type="application/json"))
+
+
+@pytest.mark.parametrize("link", ["/a\0b", "/a\ud800b", "/a\nb", "/a\x1bb"])
+def test_a_link_with_characters_that_no_address_can_have_is_said(link: str) -> None:
+    source = replace(a_ministry(), follow=lambda _page: [HOST + link], parse=lambda _page: [])
+    with pytest.raises(PageError) as refused:
+        read_page(source, Page(HOST, "<html></html>"))
+    assert str(refused.value).isprintable()
+
+
+def test_what_a_page_says_of_a_mission_can_be_stored() -> None:
+    entry = Unreadable("a\0b\ud800", "because\nof\x1b", "k\0")
+    assert (entry.row, entry.reason, entry.key) == ("ab?", "because of", "k")
+    with pytest.raises(ValueError, match="key"):
+        Embassy(key="a\0", kind="embassy", name="A")

@@ -1,5 +1,6 @@
 """A source as a TOML file: what it can read, and what it says about what it cannot."""
 
+import os
 import re
 from datetime import date
 
@@ -51,6 +52,48 @@ from tasks.mofa.source_file import SourceFileError
 def test_a_wrong_file_is_refused_with_its_name_and_the_key(source, replacement, words):
     with pytest.raises(SourceFileError, match=rf"(?s)^example\.toml.*{re.escape(words)}"):
         source(TABLE, replacement)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[", "http://[::1", "http://h:99999/", "http://u:s3cret@h/", "http://h/\\u0000", "http://a b/", "http://"],
+)
+def test_an_address_that_cannot_exist_or_has_a_password_is_refused(source, url):
+    with pytest.raises(SourceFileError) as refused:
+        source(TABLE, ("https://www.mofa.example/missions", url))
+    assert "home" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "nested", ["x = " + "[" * 20_000, TABLE + 'city = { column = "c", pattern = "' + "(" * 20_000 + '" }']
+)
+def test_a_file_that_is_nested_without_end_is_refused(source, nested):
+    with pytest.raises(SourceFileError):
+        source(nested)
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("pipe", "loop", "zero", "folder", "nothing"):
+        with pytest.raises(SourceFileError, match=name):
+            sources.of_file(tmp_path / f"{name}.toml")
+
+
+def test_a_fixture_that_is_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "fixture.json").write_text("[" * 100_000)
+    assert recording.head(tmp_path) is None
+    with pytest.raises(recording.FixtureError):
+        recording.read(tmp_path)
+
+
+def test_a_link_that_is_no_address_is_not_followed(source):
+    made = source(TABLE, ("[missions]", '[[links]]\non = "missions$"\ncss = "a"\n[missions]\non = "/list"'))
+    page = html('<a href="http://[broken">our partner</a><a href="/list">list</a>')
+    assert made.follow(page) == ["https://www.mofa.example/list"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(source):

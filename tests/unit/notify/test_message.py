@@ -180,7 +180,7 @@ def test_a_held_set_says_why_and_which_command_accepts_it():
 
 def test_the_command_of_a_set_from_a_mirror_names_it_and_cannot_be_bent():
     message = held_candidate("a b", 1, [], found=0, known=0, base_url="http://127.0.0.1:8000/;rm")
-    assert message.command == "python -m flows.mofa_monitoring 'a b' --base-url 'http://127.0.0.1:8000/;rm' --accept 1"
+    assert message.command == "python -m flows.mofa_monitoring 'a b' --base-url 'http://127.0.0.1:8000/;***' --accept 1"
 
 
 def test_an_incident_is_reported_at_its_start_and_its_end():
