@@ -60,8 +60,11 @@ def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int,
         texts = columns[column].to_pylist()
         values = [(0, unfinished.pop(column))] if column in unfinished else []
         values += _values(texts, numbers, column, waiting[column], reasons)
+        filled = 0  # rows above are filled: merged cells that overlap take no more time than others
         for start, value in values:
-            _fill(texts, numbers, start, column, value, reasons)
+            end = bisect_right(numbers, value.last)
+            _fill(texts, range(max(start, filled), end), column, value, reasons)
+            filled = max(filled, end)
             if value.last > last:
                 unfinished[column] = value
         columns[column] = pa.array(texts, pa.string())
@@ -86,13 +89,12 @@ def _values(
 
 def _fill(
     texts: list[str | None],
-    numbers: list[int],
-    start: int,
+    rows: range,
     column: int,
     value: _Value,
     reasons: dict[tuple[int, int | None], str],
 ) -> None:
-    for row in range(start, bisect_right(numbers, value.last)):
+    for row in rows:
         if texts[row] is None:
             texts[row] = value.text
             if value.reason:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown
+from tasks.crm.readers.sheet_elements import SheetElements
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
@@ -54,7 +55,10 @@ class OpenDocument:
         self._archive = zipfile.ZipFile(path)
         self.merged: list[Merge] = []  # of the rows that `rows` has yielded so far
         self.sheets: list[SheetInfo] = []
-        self._places: list[int] = []  # of the sheets among all tables
+        self._places: dict[str, int] = {}  # of the sheets among all tables
+        self._tables = SheetElements(
+            lambda: self._elements(_SHEET, _ROW, starts=True), lambda each: each.tag == _SHEET and _is_table(each)
+        )
         tables = 0
         hidden: set[str] = set()
         spreadsheet = False
@@ -67,8 +71,9 @@ class OpenDocument:
             elif element.tag == _SHEET and _is_table(element):
                 if not any(each.tag == f"{_TABLE}table-source" for each in element):  # Calc's copy from another file
                     style = element.get(f"{_TABLE}style-name", "")
-                    self.sheets.append(SheetInfo(element.get(f"{_TABLE}name", ""), style not in hidden))
-                    self._places.append(tables)
+                    name = element.get(f"{_TABLE}name", "")
+                    self.sheets.append(SheetInfo(name, style not in hidden))
+                    self._places.setdefault(name, tables)
                 tables += 1
         if not spreadsheet:
             raise OpenDocumentError("is a document, not a workbook: copy its table into a workbook and import that")
@@ -80,15 +85,9 @@ class OpenDocument:
     def rows(self, sheet: str) -> Iterator[Row]:
         """The rows of a sheet without blank ones. Raises OpenDocumentError if it repeats too many cells."""
         self.merged = []
-        wanted = self._places[next(at for at, info in enumerate(self.sheets) if info.name == sheet)]
-        number, repeated, position = 0, 0, -1
-        for event, element in self._elements(_SHEET, _ROW, starts=True):
-            if element.tag == _SHEET:
-                if _is_table(element):
-                    if event == "end" and position == wanted:
-                        return
-                    position += event == "start"
-            elif event == "end" and position == wanted and _is_table(next(element.iterancestors(_SHEET))):
+        number, repeated = 0, 0
+        for event, element in self._tables.of(self._places[sheet]):
+            if event == "end" and element.tag == _ROW and _is_table(next(element.iterancestors(_SHEET))):
                 times = min(_count(element.get(_ROWS_REPEATED)), _LAST_ROW - number)
                 cells, only_repeated = self._cells(element, number + 1)
                 repeated += only_repeated + len(cells) * (times - 1)

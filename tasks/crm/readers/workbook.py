@@ -9,6 +9,7 @@ import mmap
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
@@ -43,6 +44,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 class Workbook:
     """An open workbook, a context manager. Made by `open_workbook`."""
 
+    _name: str  # of the file, for messages
     sheets: list[SheetInfo]  # in the workbook's order
     height = 0  # last row of the current sheet, as Excel shows it; 0 if the format does not state it
     encoding: str | None = None  # of text, if it was detected and its bytes do not prove it
@@ -70,6 +72,16 @@ class Workbook:
 
     def close(self) -> None:
         """Close the file. `blocks` cannot be called afterwards."""
+
+    def _check_name(self, sheet: str) -> None:
+        """Raise WorkbookError if there is no such sheet."""
+        if sheet not in self._names:
+            names = ", ".join(info.name for info in self.sheets)
+            raise WorkbookError(f"{self._name} has no sheet {sheet!r}; its sheets: {names}")
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(info.name for info in self.sheets)
 
     def __enter__(self) -> Self:
         return self
@@ -235,7 +247,7 @@ class _Excel(Workbook):
         self._archive.close()
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check_name(sheet, self.sheets, self._name)
+        self._check_name(sheet)
         with _as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
             survey = self._sheets.survey(sheet)
             self.height, self.merged, self.hidden_columns = survey.height, survey.merged, survey.hidden_columns
@@ -243,12 +255,6 @@ class _Excel(Workbook):
             for block in self._sheets.blocks(sheet):
                 self.hidden_rows = self._sheets.hidden_rows
                 yield block
-
-
-def _check_name(sheet: str, sheets: list[SheetInfo], name: str) -> None:
-    """Raise WorkbookError if there is no such sheet."""
-    if sheet not in {info.name for info in sheets}:
-        raise WorkbookError(f"{name} has no sheet {sheet!r}; its sheets: {', '.join(info.name for info in sheets)}")
 
 
 class _Reader(Protocol):
@@ -274,7 +280,7 @@ class _Cells(Workbook):
         self._reader.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        _check_name(sheet, self.sheets, self._name)
+        self._check_name(sheet)
         with self._as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
             for row in self._reader.rows(sheet):
                 self.merged = self._reader.merged
@@ -327,7 +333,7 @@ class _Text(Workbook):
         return find(row) if find else None
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check_name(sheet, self.sheets, self._name)
+        self._check_name(sheet)
         with self._as_workbook_error():
             for block in self._reader.blocks(sheet):
                 self.merged, self.hidden_rows = self._reader.merged, self._reader.hidden_rows
