@@ -13,6 +13,7 @@ from typing import Any
 
 from lxml import etree, html
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
 from tasks.crm.readers.encoding import Encoding, find_encoding
 from tasks.crm.readers.file_kinds import SAVE_AS
@@ -38,8 +39,9 @@ _CUT = "is a web page that ends inside a table: export it again"
 class HtmlTables:
     """A web page. It has a sheet for each table."""
 
-    def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
+    def __init__(self, path: Path, name: str, budget: Budget, encoding: str | None = None) -> None:
         """Parse the page. Raises UnreadableError: no table, a form to sign in, incomplete, or an unknown encoding."""
+        self._budget = budget
         self._encoding = _encoding_of(path, encoding)
         self.encoding = self._encoding.label
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
@@ -79,7 +81,9 @@ class HtmlTables:
                 if _is_hidden(cell):
                     hidden.add(left)
                 cells.append(_text(cell) or None)
-                cells.extend([None] * min(width - 1, _MOST_COLUMNS - len(cells)))
+                spanned = max(min(width - 1, _MOST_COLUMNS - len(cells)), 0)
+                self._budget.fill(spanned)
+                cells.extend([None] * spanned)
                 if width > 1 or height > 1:
                     self.merged.append((number, number + height - 1, left, left + width - 1))
                 if height > 1:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from lxml import etree
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown, makes_text
 from tasks.crm.readers.refused import UnreadableError
@@ -33,9 +34,9 @@ class XmlSpreadsheet:
     encoding: str | None = None
     assumptions: tuple[str, ...] = ()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
         """Find the sheets. Raises UnreadableError: the XML is damaged or has no sheet."""
-        self._path = path
+        self._path, self._budget = path, budget
         self.merged: list[Merge] = []
         self.hidden_rows = 0
         self.hidden_columns: frozenset[int] = frozenset()
@@ -105,7 +106,9 @@ class XmlSpreadsheet:
             down = _number(cell, "MergeDown", 0, _MOST_ROWS)
             if across or down:
                 self.merged.append((number, number + down, index, index + across))
-                cells.extend([None] * min(across, _MOST_COLUMNS - len(cells)))
+                covered = max(min(across, _MOST_COLUMNS - len(cells)), 0)
+                self._budget.fill(covered)
+                cells.extend([None] * covered)
         return cells
 
     def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one return for each type

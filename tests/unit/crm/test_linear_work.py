@@ -10,6 +10,7 @@ from support.cells import text_file
 from support.growth import growth
 from support.reading import read, sheets
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.number_formats import as_shown, is_date, makes_text
 from tasks.crm.readers.table import Block
@@ -150,7 +151,7 @@ def test_the_work_grows_with_merged_cells_that_overlap() -> None:
     def prepared(size: int) -> Callable[[], object]:
         texts = pa.array(["x" if row % 2 else None for row in range(size)])
         block = Block(pa.array(range(2, size + 2), pa.int32()), [texts])
-        return lambda: list(filled_down([block], Sheet(size), 1))
+        return lambda: list(filled_down([block], Sheet(size), 1, Budget("x")))
 
     assert growth(prepared, 2000) < _LINEAR
 
