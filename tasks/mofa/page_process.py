@@ -14,6 +14,7 @@ from tasks.mofa.fetch_errors import FetchRefusedError
 from tasks.mofa.page import Page, Source
 from tasks.mofa.reading import Attempt, Reading, try_to_read
 
+NO_MEMORY = 71  # exit code of a process that has no memory left
 _ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
 
 
@@ -55,7 +56,9 @@ class PageProcess:
             process.stdin.flush()
         line = process.stdout.readline()
         if not line:
-            raise FetchRefusedError(f"{page.url}: {self._why_ended(self._end())}: tell the ministry, or raise that")
+            raise FetchRefusedError(
+                f"{page.url}: {self._why_ended(self._end())}: look at the page, or raise the setting"
+            )
         return _attempt(page, json.loads(line))
 
     def _started(self) -> subprocess.Popen[str]:
@@ -86,7 +89,9 @@ class PageProcess:
     def _why_ended(self, how: int) -> str:
         if how == -signal.SIGXCPU:
             return f"parsing the page takes more than {self._seconds:,} seconds (MOFA_PARSE_SECONDS)"
-        return f"parsing the page takes more than {self._memory_mb:,} MB (MOFA_PARSE_MEMORY_MB)"
+        if how in (NO_MEMORY, -signal.SIGKILL):
+            return f"parsing the page takes more than {self._memory_mb:,} MB (MOFA_PARSE_MEMORY_MB)"
+        return f"the process that parses the page ended with {how} (its log says why; MOFA_PARSE_MEMORY_MB)"
 
 
 def _attempt(page: Page, answer: dict[str, Any]) -> Attempt:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tasks.mofa.embassy import to_json
 from tasks.mofa.page import Page, Source
+from tasks.mofa.page_process import NO_MEMORY
 from tasks.mofa.reading import Attempt, try_to_read
 from tasks.mofa.sources import of_file, source
 
@@ -42,7 +43,7 @@ def _answer(watched: Source, line: str) -> None:
     try:
         answer = _as_json(try_to_read(watched, Page(**json.loads(line))))
     except MemoryError:
-        os._exit(os.EX_OSERR)  # nothing that is in memory can be trusted to be whole
+        raise
     except Exception as error:  # noqa: BLE001 - a fault of a parser: it is raised where the crawl is
         answer = {"fault": f"{type(error).__name__}: {error}"}
     sys.stdout.write(json.dumps(answer) + "\n")
@@ -56,4 +57,7 @@ def _as_json(attempt: Attempt) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MemoryError:  # nothing in memory can be trusted to be whole: no answer, and no clean-up
+        os._exit(NO_MEMORY)
