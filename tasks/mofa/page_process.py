@@ -15,6 +15,7 @@ from tasks.mofa.page import Page, Source
 from tasks.mofa.reading import Attempt, Reading, try_to_read
 
 NO_MEMORY = 71  # exit code of a process that has no memory left
+_SECONDS_TO_END = 2
 _ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "VIRTUAL_ENV"}
 
 
@@ -79,11 +80,10 @@ class PageProcess:
         process, self._process = self._process, None
         if process is None:
             return 0
-        with suppress(BrokenPipeError), process:
-            with suppress(subprocess.TimeoutExpired):
-                return process.wait(timeout=0.1)  # it may have ended by itself
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        with suppress(BrokenPipeError, subprocess.TimeoutExpired):
+            process.communicate(timeout=_SECONDS_TO_END)  # it ends when its input does
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
 
     def _why_ended(self, how: int) -> str:
