@@ -21,6 +21,7 @@ from tasks.crm.readers.vcard_fields import values_of
 from tasks.crm.readers.vcard_text import Property, divided
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 from tasks.crm.readers.xml_spreadsheet import XmlSpreadsheet
+from tasks.crm.rejects_workbook import _title
 
 _LINEAR = 9  # times for the fourfold input; 16 is quadratic
 
@@ -207,3 +208,12 @@ def test_the_list_of_members_is_made_as_often_for_many_sheets_as_for_few(
         assert read(path).refused
         times.append(len(made))
     assert times[0] == times[1]
+
+
+def test_the_work_grows_with_the_sheets_of_rejects_whose_names_begin_alike() -> None:
+    def titles(size: int) -> list[str]:
+        taken: dict[str, int] = {}
+        return [_title(f"{'x' * 31}{number}", taken) for number in range(size)]
+
+    assert titles(3) == ["x" * 31, f"{'x' * 27} (2)", f"{'x' * 27} (3)"]
+    assert growth(lambda size: lambda: titles(size), 500) < _LINEAR
