@@ -129,6 +129,12 @@ def _uses(source: str, name: str) -> set[str]:
     return set(re.findall(rf"\b{name}\.(search|match|fullmatch|finditer|findall|sub|split)\(", source))
 
 
+def _signs_of(pattern: re.Pattern[Any]) -> list[str]:
+    """The signs in the expression: a text that it may match can begin with one of them."""
+    source = pattern.pattern.decode("latin-1") if isinstance(pattern.pattern, bytes) else pattern.pattern
+    return sorted({sign for sign in source if sign.isascii() and not sign.isalnum() and sign not in "\\?*+|{}^"})
+
+
 def _seconds(pattern: re.Pattern[Any], uses: set[str], text: str) -> float:
     subject: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
     signal.setitimer(signal.ITIMER_VIRTUAL, 2)
@@ -168,15 +174,16 @@ def test_no_regular_expression_takes_more_than_linear_time(module: str) -> None:
     assert loaded.__spec__
     source = getattr(loaded.__spec__.loader, "get_source")(module)  # noqa: B009 - a loader of files has it
     longest = next((most for prefix, most in _LONGEST.items() if module.startswith(prefix)), _LONG)
-    before = signal.signal(signal.SIGVTALRM, _too_slow)
+    handler = signal.signal(signal.SIGVTALRM, _too_slow)
     slow = {}
     try:
         for variable, value in vars(loaded).items():
             for name, pattern in _patterns(value, variable):
                 uses = _uses(source, variable) or {"fullmatch"}
-                shapes = [(x, y, z) for y in _ATOMS for x in ("", "a@", "<", "1") for z in ("", "!", "\x00x")]
+                before = ["", "a@", "1", *_signs_of(pattern)]
+                shapes = [(x, y, z) for y in _ATOMS for x in before for z in ("", "!", "\x00x")]
                 shape = next((each for each in shapes if _is_slow(pattern, uses, each, longest)), None)
                 slow |= {name: shape} if shape else {}
     finally:
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, handler)
     assert slow == {}
