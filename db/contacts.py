@@ -1,6 +1,7 @@
 """Statements that write contacts and rejects, in the transaction that also completes the import."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -8,6 +9,7 @@ from db.engine import engine
 from db.merging import MERGED, MERGED_HASHES
 from db.staging import partition
 from db.tables import CONTACT_FIELDS
+from db.task_run_status import NOBODY_HOLDS
 
 APPLY_LOCK = (0x6A6F6273, 0)  # "jobs", and no task_runs row has the id 0
 
@@ -124,15 +126,27 @@ def _write_left_out(connection: Connection, table: str) -> None:
     )
 
 
-def keep_rejects(connection: Connection, import_id: int) -> int:
-    """Store every faulty cell with its reason and its whole row, replacing an earlier attempt's; returns how many."""
+def keep_rejects(connection: Connection, import_id: int, most: int) -> int:
+    """Store every faulty cell with its reason, replacing an earlier attempt's; returns how many.
+
+    Only the first one of a row is stored with the whole row: a row may have thousands of them.
+
+    Args:
+        connection: in a transaction that has checked its ownership.
+        import_id: task_runs.id of the import.
+        most: rejected rows that are stored, from the top of the workbook.
+    """
     connection.execute(text("DELETE FROM import_rejects WHERE import_id = :id"), {"id": import_id})
     stored = connection.execute(
         text(f"""
             INSERT INTO import_rejects (import_id, sheet, row_number, column_name, value, reason, "row")
-            SELECT import_id, sheet, row_number, problem ->> 0, problem ->> 1, problem ->> 2, raw
-            FROM {partition(import_id)}, jsonb_array_elements(problems) WITH ORDINALITY AS each (problem, n)
-            WHERE problems IS NOT NULL ORDER BY position, n""")
+            SELECT import_id, sheet, row_number, problem ->> 0, problem ->> 1, problem ->> 2,
+                CASE n WHEN 1 THEN raw ELSE '[]' END
+            FROM (
+                SELECT * FROM {partition(import_id)} WHERE problems IS NOT NULL ORDER BY position LIMIT :most
+            ) rejected, jsonb_array_elements(problems) WITH ORDINALITY AS each (problem, n)
+            ORDER BY position, n"""),
+        {"most": most},
     )
     return stored.rowcount
 
@@ -149,12 +163,36 @@ def free_space_of_rolled_back_rows() -> None:
         )
 
 
+def delete_rejects(connection: Connection, preview: str, before: datetime) -> int:
+    """Delete the rejects of previews and of imports that are not completed; returns how many.
+
+    Args:
+        connection: any.
+        preview: the name of the previews' unit of work.
+        before: those of units of work that did not change since then.
+    """
+    deleted = connection.execute(
+        text(f"""
+            DELETE FROM import_rejects j USING task_runs r WHERE r.id = j.import_id AND r.updated_at < :before
+            AND (r.name = :preview OR r.status <> 'completed') AND {NOBODY_HOLDS}"""),
+        {"preview": preview, "before": before},
+    )
+    return deleted.rowcount
+
+
 def rejects_of(connection: Connection, import_id: int) -> list[Reject]:
-    """The stored rejects of an import, in the order of the workbook."""
+    """The stored rejects of an import, in the order of the workbook, each with its whole row."""
     rows = connection.execute(
         text("""
             SELECT sheet, row_number, column_name, value, reason, "row" FROM import_rejects
             WHERE import_id = :id ORDER BY id"""),
         {"id": import_id},
     )
-    return [Reject(**row) for row in rows.mappings()]
+    headings: dict[str, str] = {}  # each stored once for all rows
+    rejects: list[Reject] = []
+    for sheet, row_number, column_name, value, reason, stored in rows:
+        row = [[headings.setdefault(heading, heading), cell] for heading, cell in stored]
+        if not row and rejects and (rejects[-1].sheet, rejects[-1].row_number) == (sheet, row_number):
+            row = rejects[-1].row
+        rejects.append(Reject(sheet, row_number, column_name, value, reason, row))
+    return rejects

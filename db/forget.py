@@ -41,9 +41,12 @@ def forget(connection: Connection, email: str) -> Forgotten:
     )
     rows = connection.execute(
         text(f"""
-            WITH gone AS (DELETE FROM import_rejects WHERE {_texts('"row"')} ~* :pattern OR value ~* :pattern
-                          RETURNING import_id, sheet, row_number)
-            SELECT DISTINCT import_id, sheet, row_number FROM gone"""),
+            WITH found AS (
+                SELECT DISTINCT import_id, sheet, row_number FROM import_rejects
+                WHERE {_texts('"row"')} ~* :pattern OR value ~* :pattern
+            ), gone AS (DELETE FROM import_rejects j USING found f WHERE j.import_id = f.import_id
+                AND j.sheet = f.sheet AND j.row_number = f.row_number)
+            SELECT * FROM found"""),
         address,
     )
     staged = connection.execute(

@@ -161,7 +161,7 @@ import_rejects = Table(
     Column("column_name", Text),  # the heading; null if the fault is in the whole row
     Column("value", Text),
     Column("reason", Text, nullable=False),
-    Column("row", JSONB, nullable=False),  # the whole row: [[heading, text], …] in the order of the workbook
+    Column("row", JSONB, nullable=False),  # [[heading, text], …] in the workbook's order; [] if an earlier one has it
     Index(None, "import_id"),
 )
 

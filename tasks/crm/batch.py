@@ -23,6 +23,7 @@ from tasks.crm.headings.column_mapping import Mapping as ColumnMapping
 from tasks.crm.headings.text import column_letter
 from tasks.crm.identity import identities
 from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
+from tasks.crm.readers.budget import REASONS
 from tasks.crm.readers.table import Block
 from tasks.crm.rules.dates import Day
 from tasks.crm.rules.email_address import other_emails
@@ -88,6 +89,7 @@ class SheetBatches:
     before: int  # positions used by earlier sheets, added to the number of each row
     totals: frozenset[int] = frozenset()  # rows that sum up a table
     line_of: Callable[[int], int | None] = lambda _row: None  # see Workbook.line_of
+    reasons: int = REASONS  # of a rejected row that are kept; the others are counted
 
     @cached_property
     def non_records(self) -> NonRecords:
@@ -299,8 +301,16 @@ class _BlockCleaner:
         for row, cells in zip(rows.tolist(), self._shown(rows), strict=True):
             raw[row] = _json(self._pairs(cells))
             if rejected[row]:
-                problems[row] = _json([self._problem(row, problem, cells) for problem in self._problems.by_row[row]])
+                problems[row] = _json(self._problems_of(row, cells))
         return {"problems": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())}
+
+    def _problems_of(self, row: int, cells: tuple[str | None, ...]) -> list[list[str | None]]:
+        """The problems of a row as they are stored with a reject; the last one counts those that are left out."""
+        found, most = self._problems.by_row[row], self._sheet.reasons
+        kept = [self._problem(row, problem, cells) for problem in found[:most]]
+        if (more := len(found) - most) > 0:
+            kept.append([None, None, f"has {more:,} more faults (IMPORT_REASONS)"])
+        return kept
 
     def _shown(self, rows: np.ndarray[Any, Any]) -> Iterator[tuple[str | None, ...]]:
         """The cells of these rows as they were read."""

@@ -28,6 +28,7 @@ class ImportReport(BaseModel):
     extra: list[str]  # headings without a field
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int] = {}  # heading in extra -> the same
+    not_kept: int = 0  # rejected rows beyond IMPORT_REJECTS
     reject_reasons: list[tuple[str | None, str, int]]  # column, reason, faulty cells
     duplicates: list[dict[str, Any]]  # sheet, row, of_sheet, of_row, differs: [field, …]; at most 1,000
     weak_updates: list[dict[str, Any]] = []  # sheet, row, basis, fields: [replaced field, …]; at most 1,000

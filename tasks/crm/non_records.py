@@ -97,6 +97,7 @@ _REMARK = re.compile(
 FEWEST_COLUMNS = 3  # of a table in which a row with a single cell is unusual
 _BELOW_HEADINGS = 3  # rows below the headings that may number or describe the columns
 _PHONE_DIGITS = 6  # digits of a telephone number: such a row is not a row of totals
+_LONGEST_REMARK = 1_000  # characters
 _NAMES = frozenset({"first_name", "last_name", "full_name"})
 _DESCRIBED = _NAMES | {"organization", "street", "city", "country"}  # fields in which a record has a name
 
@@ -173,7 +174,7 @@ class NonRecords:
             return _NO_TEXT
         if len(self._mapping.headings) < FEWEST_COLUMNS:
             return None
-        if _REMARK.fullmatch(text) or text.casefold() in _TOTALS:
+        if (len(text) <= _LONGEST_REMARK and _REMARK.fullmatch(text)) or text.casefold() in _TOTALS:
             return "is a remark of the report, not a record"
         if len(text) == 1 and text.lower() != text.upper():
             return "is a single letter, like a section title"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tasks.crm.batch import SheetBatches, StagedRows
 from tasks.crm.headings.error import column_option
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.csv_shape import without_slipped
 from tasks.crm.readers.merged import filled_down
@@ -26,10 +27,12 @@ def read(request: ReadRequest) -> Generator[Headings | Batch | End, None, None]:
 
     Raises:
         WorkbookError: the workbook cannot be read, or has no rows.
+        BudgetError: reading it costs too much.
         HeadingsError: its headings cannot be used.
         OSError: the batches cannot be written.
     """
-    with open_workbook(Path(request.path), request.name, request.encoding) as workbook:
+    budget = Budget(request.name, request.filled_cells, request.written_mb)
+    with open_workbook(Path(request.path), request.name, request.encoding, budget) as workbook:
         sheets, others, worth_reading = find_sheets(workbook, request)
         headings = _headings(sheets, others)
         yield headings
@@ -76,16 +79,19 @@ def _batches(
 ) -> Generator[Batch, None, None]:
     """Clean the rows of a sheet, write them in batches, and add them to the totals."""
     before = totals.last
-    batches = SheetBatches(storable_name(sheet.name), sheet.mapping, before, sheet.totals, workbook.line_of)
+    batches = SheetBatches(
+        storable_name(sheet.name), sheet.mapping, before, sheet.totals, workbook.line_of, request.reasons
+    )
     below = below_headings(sheet.blocks, sheet.heading_row)
     if width := workbook.width_of(sheet.heading_row):
         below = without_slipped(below, width)
-    rows = filled_down(below, workbook, sheet.heading_row)
+    rows = filled_down(below, workbook, sheet.heading_row, workbook.budget)
     for block in regrouped(without_blank(rows, sheet.mapping.fields), request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
         first, last = before + block.numbers[0].as_py(), before + block.numbers[-1].as_py()
         path = Path(request.into, f"rows-{first}-{last}.csv")
         staged.write(path)
+        workbook.budget.write(path.stat().st_size)
         totals.add(len(block), staged, last)
         yield Batch(first, last, len(block), staged.rejected, str(path))
     totals.hidden_rows += workbook.hidden_rows

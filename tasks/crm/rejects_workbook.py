@@ -139,7 +139,7 @@ class _RejectsWorkbook:
 
     def __init__(self) -> None:
         self.book = Workbook(write_only=True)
-        self.titles: set[str] = set()
+        self.titles: dict[str, int] = {}
         self.comments = 0
 
     def add(self, name: str, lines: pd.DataFrame) -> None:
@@ -259,12 +259,16 @@ def _shown(match: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < ord(" ") else "\ufffd"
 
 
-def _title(name: str, taken: set[str]) -> str:
-    """A title that Excel accepts, as close as possible to the name of the sheet."""
+def _title(name: str, taken: dict[str, int]) -> str:
+    """A title that Excel accepts, as close as possible to the name of the sheet.
+
+    `taken`: titles, each with the last number that was added to it; the new one is added.
+    """
     plain = re.sub(r"[\[\]:*?/\\\t\n]", "_", _fitting(name)).strip("'")[:31] or "Rejects"
-    number, title = 1, plain
+    number, title = taken.get(plain.casefold(), 1), plain
     while title.casefold() in taken:
         number += 1
         title = f"{plain[: 31 - len(f' ({number})')]} ({number})"
-    taken.add(title.casefold())
+    taken.setdefault(title.casefold(), 1)
+    taken[plain.casefold()] = number
     return title

@@ -45,9 +45,11 @@ def rejected_rows(report: ImportReport) -> Part | None:
     if not report.rejected:
         return None
     reasons = pd.DataFrame(report.reject_reasons, columns=["column", "reason", "cells"])
+    not_kept = f"Not kept: the last {counted(report.not_kept, 'row')} of them (IMPORT_REJECTS).\n\n"
     return Part(
         "Rejected rows",
         reasons.assign(column=reasons["column"].fillna("").replace("", "(row)")),
+        f"{not_kept if report.not_kept else ''}"
         "This command writes them to a workbook with their reasons. Correct the cells and import it:\n\n"
         f"```\npython -m tasks.crm.rejects {report.import_id} rejects.xlsx\n```",
     )

@@ -1,7 +1,7 @@
 """Finds the sheets of a workbook that hold contacts, and where their headings are."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -19,7 +19,7 @@ from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.headings.sheet_row import HEADING_ROWS
 from tasks.crm.headings.table import key
 from tasks.crm.headings.text import column_letter
-from tasks.crm.readers.table import Block, joined
+from tasks.crm.readers.table import Block
 from tasks.crm.readers.workbook import Workbook, WorkbookError
 from tasks.crm.worker_protocol import ALL_SHEETS, ReadRequest, SheetNotRead
 
@@ -63,11 +63,12 @@ def find_sheets(workbook: Workbook, request: ReadRequest) -> Matches:
     others: dict[str, _Other] = {}
     candidates = [request.sheet] if request.sheet else _visible(workbook)
     for candidate in candidates:
+        top = _top_of(workbook, candidate, request)
         try:
-            sheet = _matched(workbook, candidate, request)
+            sheet = _matched(workbook, top, request)
         except HeadingsError as error:
             refused = refused or error
-            others[candidate] = _without_headings(workbook, candidate)
+            others[candidate] = _without_headings(workbook, top)
             continue
         if sheet:
             # Of several candidates each is opened again when it is read, so that only one of them is in memory.
@@ -126,11 +127,11 @@ def _with_headings(sheet: MatchedSheet, best: MatchedSheet) -> _Other:
     return _Other(summary, sheet.has_rows and is_same_list(best.mapping, sheet.mapping))
 
 
-def _without_headings(workbook: Workbook, name: str) -> _Other:
+def _without_headings(workbook: Workbook, top: "_Top") -> _Other:
     """A sheet without usable headings. It can hold contacts if it has e-mail addresses or telephone numbers."""
-    begin = _begin(workbook.blocks(name), HEADING_ROWS)
-    columns = [column.slice(0, HEADING_ROWS).to_pylist() for block in begin for column in block.columns]
-    summary = SheetNotRead(storable_name(name), workbook.height or len(joined(begin)), same_headings=False)
+    columns = [column.slice(0, HEADING_ROWS).to_pylist() for block in top.blocks for column in block.columns]
+    rows = workbook.height or sum(map(len, top.blocks))
+    summary = SheetNotRead(storable_name(top.sheet), rows, same_headings=False)
     return _Other(summary, any(cell and is_address_or_number(cell) for cell in chain.from_iterable(columns)))
 
 
@@ -148,15 +149,27 @@ def _visible(workbook: Workbook) -> list[str]:
 # ---------------------------------------------------------------------- one sheet
 
 
-def _matched(workbook: Workbook, name: str, request: ReadRequest) -> MatchedSheet | None:
-    """A sheet and the mapping of its columns; None if it is blank. Raises HeadingsError."""
+class _Top(NamedTuple):
+    """The top of a sheet, opened once: to open each sheet twice would take another pass through some formats."""
+
+    sheet: str
+    blocks: list[Block]  # all that can hold headings
+    rest: Iterator[Block]
+
+
+def _top_of(workbook: Workbook, name: str, request: ReadRequest) -> _Top:
     blocks = workbook.blocks(name)
-    last = max(HEADING_ROWS, request.heading_row or 0)
-    begin = _begin(blocks, last)
+    return _Top(name, _begin(blocks, max(HEADING_ROWS, request.heading_row or 0)), blocks)
+
+
+def _matched(workbook: Workbook, opened: _Top, request: ReadRequest) -> MatchedSheet | None:
+    """A sheet and the mapping of its columns; None if it is blank. Raises HeadingsError."""
+    name, begin, blocks = opened
     if not begin:
         return None
+    last = max(HEADING_ROWS, request.heading_row or 0)
     top = [row for block in begin for row in block.slice(0, min(len(block), last)).rows() if row[0] <= last]
-    headings = {number: _with_merged(number, cells, top, workbook) for number, cells in top}
+    headings = _with_merged([row for row in top if request.heading_row in (None, row[0])], dict(top), workbook)
     heading_row = _heading_row(headings, workbook, request)
     found = headings[heading_row]
     below = [cells for number, cells in top if number > heading_row]
@@ -209,17 +222,19 @@ def _width(headings: Sequence[str | None], below: Sequence[Sequence[str | None]]
 
 
 def _with_merged(
-    number: int, cells: Sequence[str | None], top: Sequence[TextRow], workbook: Workbook
-) -> list[str | None]:
-    """A row as headings: a heading that is merged over several rows applies to each of them."""
-    filled = list(cells)
-    above = dict(top)
-    for first, last, column, _ in workbook.merged:
-        if first < number <= last and first in above and column < len(above[first]):
-            filled += [None] * (column + 1 - len(filled))
-            if filled[column] is None:
-                filled[column] = above[first][column]
-    return filled
+    rows: Sequence[TextRow], top: Mapping[int, Sequence[str | None]], workbook: Workbook
+) -> dict[int, list[str | None]]:
+    """Rows as headings, by number: a heading that is merged over several rows applies to each of them."""
+    found = {}
+    for number, cells in rows:
+        filled = list(cells)
+        for first, last, column, _ in workbook.merged:
+            if first < number <= last and first in top and column < len(top[first]):
+                filled += [None] * (column + 1 - len(filled))
+                if filled[column] is None:
+                    filled[column] = top[first][column]
+        found[number] = filled
+    return found
 
 
 # ---------------------------------------------------------------------- all sheets
@@ -230,7 +245,7 @@ def _all_sheets(workbook: Workbook, request: ReadRequest) -> list[MatchedSheet]:
     matched: list[MatchedSheet] = []
     for name in _visible(workbook):
         try:
-            sheet = _matched(workbook, name, request)
+            sheet = _matched(workbook, _top_of(workbook, name, request), request)
         except HeadingsError as error:
             raise WorkbookError(f"{request.name}: sheet {name!r}: {error.message(request.asked_by)}") from error
         if sheet is None:
@@ -259,8 +274,9 @@ def _difference(one: ColumnMapping, other: ColumnMapping) -> str | None:
         for each in (one, other)
     )
     first_keys, second_keys = Counter(map(key, first)), Counter(map(key, second))
-    missing = [text for text in first if (first_keys - second_keys)[key(text)]]
-    added = [text for text in second if (second_keys - first_keys)[key(text)]]
+    fewer, more = first_keys - second_keys, second_keys - first_keys
+    missing = [text for text in first if fewer[key(text)]]
+    added = [text for text in second if more[key(text)]]
     parts = [f"it has no {', '.join(map(repr, missing))}"] * bool(missing)
     parts += [f"only it has {', '.join(map(repr, added))}"] * bool(added)
     return " and ".join(parts) or None

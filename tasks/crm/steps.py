@@ -35,6 +35,7 @@ from tasks.crm.download import Copy
 from tasks.crm.evaluation import StagedWorkbook, fill_counts, find_refusal, make_report
 from tasks.crm.import_report import ImportReport
 from tasks.crm.progress import Progress, asked_by
+from tasks.crm.readers.budget import REASONS
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.report import summary
 from tasks.crm.run_page import ProgressBar
@@ -127,13 +128,15 @@ def stage_workbook(copy: Copy, claim: Claim, options: ReadOptions, process: Read
         WorkbookError: the workbook cannot be read, or its headings cannot be used.
         SupersededError: another attempt took over.
     """
+    settings = import_settings()
     reading = _digest(
         READING_VERSION,
         RULES_VERSION,
         staging.STAGED_COLUMNS,
         copy.sha256,
         *options.digest_parts(),
-        import_settings().import_batch_rows,
+        settings.import_batch_rows,
+        *([settings.import_reasons] if settings.import_reasons != REASONS else []),
     )
     with _staging_table(claim, reading):
         events = process.read(_request(copy, options, process.directory))
@@ -154,6 +157,11 @@ def _request(copy: Copy, options: ReadOptions, directory: str) -> ReadRequest:
         **asdict(options),
         batch_rows=settings.import_batch_rows,
         memory_mb=settings.import_memory_mb,
+        cpu_seconds=settings.import_cpu_seconds,
+        seconds=settings.import_read_seconds,
+        written_mb=settings.import_written_mb,
+        filled_cells=settings.import_filled_cells,
+        reasons=settings.import_reasons,
         asked_by=asked_by.get(),
     )
 
@@ -284,8 +292,10 @@ def _evaluate(connection: Connection, staged: StagedWorkbook, claim: Claim, prev
     counts = {**evaluation.counts, **evaluation.details, **fill_counts(end, rejected)}
     report = make_report(staged, claim.id, preview=preview, counts=counts)
     _check_counts(report, end.rows)
-    refusal = find_refusal(report, evaluation.distinguishing, import_settings().reject_limit, asked_by.get())
-    return report.model_copy(update={"refusal": refusal})
+    settings = import_settings()
+    refusal = find_refusal(report, evaluation.distinguishing, settings.reject_limit, asked_by.get())
+    not_kept = max(report.rejected - settings.import_rejects, 0)
+    return report.model_copy(update={"refusal": refusal, "not_kept": not_kept})
 
 
 def _reject_section_titles(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
@@ -312,7 +322,7 @@ def _commit(connection: Connection, claim: Claim, report: ImportReport) -> None:
         expected = {"inserted": report.inserted, "updated": report.updated}
         if written != expected:
             raise RuntimeError(f"import {claim.id} would write {written}, but its report has {expected}")
-    contacts.keep_rejects(connection, claim.id)
+    contacts.keep_rejects(connection, claim.id, import_settings().import_rejects)
     if report.preview or not report.refusal:
         complete(connection, claim, report.model_dump(mode="json"))
     else:

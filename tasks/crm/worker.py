@@ -17,6 +17,7 @@ from typing import NoReturn
 import pyarrow as pa
 
 from tasks.crm.headings.error import HeadingsError
+from tasks.crm.readers.budget import BudgetError
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.reading import read
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadRequest
@@ -31,6 +32,8 @@ def main() -> None:
     if sys.platform != "darwin":  # macOS has no such limit that works
         limit = request.memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (request.cpu_seconds, request.cpu_seconds + 1))
     answer(request)
     _exit()
 
@@ -42,7 +45,7 @@ def answer(request: ReadRequest) -> None:
             _write(_KINDS[type(event)], asdict(event))
     except HeadingsError as error:
         _write("refused", f"{request.name}: {error.message(request.asked_by)}")
-    except WorkbookError as error:
+    except (WorkbookError, BudgetError) as error:
         _write("refused", str(error))
     except MemoryError:
         _write(

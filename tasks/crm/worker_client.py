@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import IO, Self
 
@@ -44,6 +45,7 @@ class ReadingProcess:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._late = False  # whether it was ended because it took too long
         self._log: IO[str] = Path(directory, "worker.log").open("w+")  # noqa: SIM115 - closed at the end of the block
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             _COMMAND,
@@ -61,11 +63,14 @@ class ReadingProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         with suppress(BrokenPipeError):
             self._process.__exit__(kind, error, at)
         self._log.close()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def read(self, request: ReadRequest) -> Generator[Headings | Batch | End]:
         """Send the request and yield the answers as they come.
@@ -78,20 +83,46 @@ class ReadingProcess:
         with suppress(BrokenPipeError):  # it has ended already: it sends no answer
             self._process.stdin.write(json.dumps(asdict(request)))
             self._process.stdin.close()
-        for line in self._process.stdout:
-            for kind, content in json.loads(line).items():
-                if kind == "refused":
-                    raise WorkbookError(content)
-                yield _EVENTS[kind](**content)
-                if kind == "end":
-                    return
+        with self._limited(request.seconds):
+            for line in self._process.stdout:
+                for kind, content in json.loads(line).items():
+                    if kind == "refused":
+                        raise WorkbookError(content)
+                    yield _EVENTS[kind](**content)
+                    if kind == "end":
+                        return
+        raise WorkbookError(f"{request.name} cannot be read: {self._why_stopped(request)}")
+
+    @contextmanager
+    def _limited(self, seconds: float) -> Iterator[None]:
+        """End the process if the block takes longer."""
+
+        def stop() -> None:
+            self._late = True
+            self._kill()
+
+        timer = Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _why_stopped(self, request: ReadRequest) -> str:
+        """Why the process ended without an answer, and what to do, as the rest of a sentence."""
         how = self._process.wait()
         self._log.seek(0)
         logger.debug("the reading process ended with %s; its log: %s", how, self._log.read()[-2000:])
-        raise WorkbookError(
-            f"{request.name} cannot be read: the process that read it was stopped ({_ended(how)}). This happens when a "
-            f"workbook needs more than {request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and "
-            "columns, save it as .xlsx and import that"
+        if self._late:
+            return f"it takes longer than {request.seconds:,} seconds (IMPORT_READ_SECONDS): divide it, or raise that"
+        if how == -signal.SIGXCPU:
+            used = f"more than {request.cpu_seconds:,} seconds of the processor (IMPORT_CPU_SECONDS)"
+            return f"it takes {used}: divide it, or raise that"
+        return (
+            f"the process that read it was stopped ({_ended(how)}). This happens when a workbook needs more than "
+            f"{request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and columns, save it as .xlsx "
+            "and import that"
         )
 
 

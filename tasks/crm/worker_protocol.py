@@ -13,6 +13,8 @@ A batch is a file in PostgreSQL's CSV format with the columns that `db.staging.s
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tasks.crm.readers.budget import FILLED_CELLS, REASONS, WRITTEN_MB
+
 AskedBy = Literal["ui", "command line"]
 ALL_SHEETS = "*"  # all visible sheets, which need the same headings; no sheet can have this name
 
@@ -51,6 +53,11 @@ class ReadRequest:
     heading_row: int | None = None
     encoding: str | None = None
     system: str | None = None
+    filled_cells: int = FILLED_CELLS  # see readers/budget.py
+    written_mb: int = WRITTEN_MB
+    reasons: int = REASONS  # of a rejected row that are kept
+    cpu_seconds: int = 1800  # that the process may use
+    seconds: int = 3600  # that it may take
     asked_by: AskedBy = "ui"  # messages name the parameters of the UI or the options of the command line
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from tasks.mofa.crawl import ENCODED_TWICE, Crawl
+from tasks.mofa.crawl import Crawl
 from tasks.mofa.embassy import Embassy, Entry, Unreadable, merge_by_key, to_json
+from tasks.mofa.reading import ENCODED_TWICE
 
 Unread: TypeAlias = list[tuple[Unreadable, int]]  # missions that could not be read, each with its snapshot
 

@@ -40,7 +40,8 @@ _GUESSED = {  # charsets of pages that name none; the others are older than the 
 _FAULTS = 20  # one broken character in so many beyond ASCII is the page's fault and not the charset's
 _MOSTLY = 4  # so many valid sequences of UTF-8 for each invalid byte: it is UTF-8 all the same
 _TAGS = re.compile(
-    rb"<(?:script|style)\b.{0,100000}?</(?:script|style)|<[^>]{0,2000}>|&[#\w]{1,10};", re.IGNORECASE | re.DOTALL
+    rb"<(?:script|style)\b[^<]*+(?:<(?!/?(?:script|style)\b)[^<]*+)*+</(?:script|style)|<[^<>]{0,2000}>|&[#\w]{1,10};",
+    re.IGNORECASE,
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 # A word of Cyrillic, Greek, Japanese, … read as Windows-1252; no language of that charset writes four in a row.

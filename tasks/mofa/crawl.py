@@ -3,35 +3,25 @@
 Pure but for what it is given: a fetcher, an archive of the pages read before, clocks. Half a crawl is never a set.
 """
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
-from tasks.mofa.charset import decode_again, find_garbled
-from tasks.mofa.embassy import COMPARED, Entry, Unreadable
 from tasks.mofa.fetch_errors import FetchError, FetchFailedError, FetchRefusedError
 from tasks.mofa.http import NotModified, Validators
-from tasks.mofa.page import Page, PageError, Source, refusal
+from tasks.mofa.limits import DEFAULT, Limits
+from tasks.mofa.page import Page, PageError, Source
+from tasks.mofa.reading import Attempt, Reading, try_to_read
 
 PAUSE_AFTER_FAILURE = 5.0  # seconds between a failed request and the next one, while pages are read in between
 BELIEVE_UNCHANGED = timedelta(days=7)  # as long a 304 is believed; then the whole page is requested once
-_NO_ADDRESS = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _AT_ONCE = 50  # pages requested before the first of them is parsed, so that answers never pile up in memory
 _NOT_FOUND = 404
-ENCODED_TWICE = "encoded_twice"  # in extra: the fields whose text is read as it was meant
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the parser of a source read from a page."""
-
-    links: list[str]  # absolute addresses to which it leads
-    entries: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -88,33 +78,6 @@ class ReadPage:
     assumed: str | None = None  # what is a guess, and why: the end of a sentence
 
 
-def read_page(source: Source, page: Page) -> Reading:
-    """What the parser of the source reads from a page; a record with garbled text is unreadable. Raises PageError."""
-    try:
-        links, entries = list(source.follow(page)), list(source.parse(page))
-    except ValueError as error:  # such as a name that no key can be made of
-        raise PageError(page.url, str(error)) from error
-    except RecursionError as error:
-        raise PageError(page.url, "its content is nested too deeply to be read") from error
-    if strange := next(filter(_NO_ADDRESS.search, links), None):
-        raise PageError(page.url, f"a link has characters that no address can have: {strange[:200]!r}")
-    return Reading(links, [_readable(entry) for entry in entries])
-
-
-def _readable(entry: Entry) -> Entry:
-    """The entry with texts that were encoded twice as they were meant; Unreadable if a character of it is lost."""
-    if isinstance(entry, Unreadable):
-        return entry
-    texts = {field: value for field in COMPARED if (value := getattr(entry, field))}
-    for field, value in texts.items():
-        if problem := find_garbled(decode_again(value)):
-            return Unreadable(entry.name, f"{field} has {problem}", entry.key)
-    meant = {field: text for field, value in texts.items() if (text := decode_again(value)) != value}
-    if not meant:
-        return entry
-    return entry.model_copy(update={**meant, "extra": {**entry.extra, ENCODED_TWICE: tuple(sorted(meant))}})
-
-
 class Crawl:
     """What was read so far. It outlives a failed attempt, so that the next one requests only what is missing.
 
@@ -124,6 +87,8 @@ class Crawl:
         workers: requests at once.
         longest_wait: seconds that a server may ask us to wait; if it asks for more, the next run tries again.
         pause: seconds without requests after a failed one.
+        limits: what the crawl may cost; its time begins now.
+        read: reads a page of the source.
         report: called with one line for every event a person may want to see.
         clock: seconds, monotonic; `sleep` waits that many of them; `now` is the time of day.
     """
@@ -136,6 +101,8 @@ class Crawl:
         workers: int = 1,
         longest_wait: float = 300,
         pause: float = PAUSE_AFTER_FAILURE,
+        limits: Limits = DEFAULT,
+        read: Callable[[Page], Attempt] | None = None,
         report: Callable[[str], None] = lambda _line: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -144,6 +111,8 @@ class Crawl:
         self.source, self._archive = source, archive
         self._workers, self._longest_wait, self._pause = workers, longest_wait, pause
         self._report, self._clock, self._sleep, self._now = report, clock, sleep, now
+        self._limits, self.read_page = limits, read or partial(try_to_read, source)
+        self._end, self._bytes = clock() + self._limits.seconds, 0
         self.read: dict[str, ReadPage] = {}  # by address, in the order of the crawl
         self.unchanged: set[int] = set()  # snapshots
         self.route = 0
@@ -205,6 +174,7 @@ class Crawl:
         while wave:
             missing = [url for url in wave if url not in self.read]
             for page in fetched(missing, lambda url: self._fetch(url, earlier.get(url), fetcher), pool):
+                self._spend(page)
                 self.read[page.url] = self._read(page, earlier.get(page.url))
             if missing:
                 self._report(f"{self.source.name}: pages read: {len(self.read):,}, unchanged: {len(self.unchanged):,}")
@@ -212,7 +182,23 @@ class Crawl:
                 link for url in wave for link in self.read[url].reading.links if link not in reached
             )
             reached.update(leads_to)
+            if len(reached) > self._limits.pages:
+                raise FetchRefusedError(f"{self._name} has more than {self._limits.pages:,} pages (MOFA_MAX_PAGES)")
             wave = list(leads_to)
+
+    @property
+    def _name(self) -> str:
+        return f"the source {self.source.name}"
+
+    def _spend(self, page: Page | NotModified) -> None:
+        """Count a page. Raises FetchRefusedError if the crawl costs more than it may."""
+        if self._clock() > self._end:
+            most = f"{self._limits.seconds:,.0f} seconds (MOFA_CRAWL_SECONDS)"
+            raise FetchRefusedError(f"{self._name} takes more than {most}: the next run reads what is missing")
+        if isinstance(page, Page):
+            self._bytes += len(page.text.encode("utf-8", "replace"))
+        if self._bytes > self._limits.total_mb << 20:
+            raise FetchRefusedError(f"{self._name} has more than {self._limits.total_mb:,} MB (MOFA_MAX_TOTAL_MB)")
 
     def _fetch(self, url: str, known: StoredPage | None, fetcher: PageFetcher) -> Page | NotModified:
         """Validators are between one server and us: a mirror sends whole pages, and its validators are not kept."""
@@ -244,31 +230,31 @@ class Crawl:
     def _read_again(self, known: StoredPage) -> Reading:
         if known.version == self.source.version:
             return known.reading
-        reading = read_page(self.source, self._archive.load(known.id))
+        page = self._archive.load(known.id)
+        reading = self.read_page(page).reading(page)
         self._archive.replace_reading(known.id, reading)
         return reading
 
     def _parse(self, page: Page) -> Reading:
         """What is on the page. Raises FetchFailedError if another request may give a better one, else PageError."""
+        self.unread = page
+        attempt = self.read_page(page)
+        if problem := attempt.refusal:
+            because = f" ({attempt.problem})" if attempt.problem not in ("", problem) else ""
+            raise FetchFailedError(f"{page.url}: {problem}: try again later{because}")
         try:
-            reading = read_page(self.source, page)
+            reading = attempt.reading(page)
         except PageError as error:
-            self.unread = page
-            if problem := refusal(page):
-                because = f" ({error.problem})" if error.problem != problem else ""
-                raise FetchFailedError(f"{page.url}: {problem}: try again later{because}") from error
             if page.url in self._requested_again:
                 raise
             self._requested_again.add(page.url)
             raise FetchFailedError(f"{error}: it is requested once more") from error
-        nothing = not reading.links and not reading.entries
-        if nothing and (problem := refusal(page)):
-            self.unread = page
-            raise FetchFailedError(f"{page.url}: {problem}: try again later")
+        if len(reading.links) > self._limits.links:
+            raise FetchRefusedError(f"{page.url} has more than {self._limits.links:,} links (MOFA_MAX_LINKS)")
+        self.unread = None
         if page.is_cut_short and self._cut_short.get(page.url) != reading:
             self._cut_short[page.url] = reading
             raise FetchFailedError(f"{page.url}: the page ends before its end (</html>): it is requested once more")
-        self.unread = None
         return reading
 
 

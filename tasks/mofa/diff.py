@@ -21,6 +21,7 @@ CLOSED_AFTER = timedelta(hours=20)  # a later slot of a daily schedule, even on 
 EVIDENCE = ("address", "phone", "email")  # one of them equal: a new key is the mission that vanished
 _ACROSS_COUNTRIES = 2  # equal values that make a mission of one country one of another: the country was renamed
 _TOO_COMMON = 20  # missions of one side that share a value: it is the ministry's, and says nothing about one of them
+_COMPARED_LENGTH = 300  # characters of key and name: comparing takes the square of them
 _ORDER: tuple[Kind, ...] = ("closed", "missing", "reopened", "added", "moved", "renamed", "changed")
 
 
@@ -145,5 +146,5 @@ def _enough(one: Embassy, other: Embassy) -> int:
 
 
 def _likeness(one: Embassy, other: Embassy) -> float:
-    mine, theirs = (f"{each.key} {comparable('name', each.name)}" for each in (one, other))
+    mine, theirs = (f"{each.key} {comparable('name', each.name)}"[:_COMPARED_LENGTH] for each in (one, other))
     return round(SequenceMatcher(a=mine, b=theirs, autojunk=False).ratio(), 3)

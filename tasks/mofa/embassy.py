@@ -7,7 +7,8 @@ and of the comparison; raising it re-baselines every source.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -160,9 +161,10 @@ def merge_by_key(records: Iterable[Embassy]) -> tuple[dict[str, Embassy], list[U
     """
     found: dict[str, Embassy] = {}
     contradicting: dict[str, Unreadable] = {}
+    alike: dict[str, list[Embassy]] = {}
     for record in records:
         first = found.setdefault(record.key, record)
-        if first is record:
+        if first is record or record.key in contradicting:
             continue
         if unlike := differences(first, record):
             field = unlike[0]
@@ -170,18 +172,24 @@ def merge_by_key(records: Iterable[Embassy]) -> tuple[dict[str, Embassy], list[U
                 f"two records of {record.key!r} differ in {', '.join(unlike)} ({getattr(first, field)!r} and "
                 f"{getattr(record, field)!r}): if it stays, the key of this source must distinguish them"
             )
-            contradicting.setdefault(record.key, Unreadable(record.name, reason, record.key))
+            contradicting[record.key] = Unreadable(record.name, reason, record.key)
             continue
-        found[record.key] = first.model_copy(update={"extra": _united(first.extra, record.extra)})
+        alike.setdefault(record.key, [first]).append(record)
+    for key, several in alike.items():
+        found[key] = several[0].model_copy(update={"extra": _united([each.extra for each in several])})
     return {key: found[key] for key in sorted(found) if key not in contradicting}, [*contradicting.values()]
 
 
-def _united(
-    one: dict[str, str | tuple[str, ...]], other: dict[str, str | tuple[str, ...]]
-) -> dict[str, str | tuple[str, ...]]:
-    united = {**other, **one}
-    for name, values in one.items():
-        more = other.get(name)
-        if isinstance(values, tuple) and isinstance(more, tuple):
-            united[name] = tuple(sorted({*values, *more}))
+def _united(extras: Sequence[Mapping[str, str | tuple[str, ...]]]) -> dict[str, str | tuple[str, ...]]:
+    """All values by name, the first one of each; of sets all values that are in sets."""
+    united: dict[str, str | tuple[str, ...]] = {}
+    sets: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for extra in extras:
+        for name, value in extra.items():
+            united.setdefault(name, value)
+            if isinstance(value, tuple):
+                sets[name].append(value)
+    for name, value in united.items():
+        if isinstance(value, tuple) and len(sets[name]) > 1:
+            united[name] = tuple(sorted(set().union(*sets[name])))
     return united

@@ -57,10 +57,12 @@ def _visible(nodes: list[Tag], without: tuple[str, ...] = ()) -> str:
     """The text that a reader sees below `nodes`, its whitespace collapsed."""
     texts: list[str] = []
     rest: list[object] = [*reversed(nodes)]  # no recursion: a hostile page nests deeper than the stack
+    seen: set[int] = set()  # headings may be inside each other
     while rest:
         each = rest.pop()
         if isinstance(each, Tag):
-            if each.name not in without:
+            if each.name not in without and id(each) not in seen:
+                seen.add(id(each))
                 rest += reversed(each.contents)
         elif type(each) is NavigableString:  # its subclasses are comments and the like
             texts.append(each)

@@ -11,9 +11,9 @@ from bs4.element import NavigableString
 
 _ATTRIBUTE = "data-cfemail"
 _LINK = "/cdn-cgi/l/email-protection#"
-_AT = re.compile(r"\s*[\[({<]\s*(?:at|ät|arroba|arobase|собака|@)\s*[\])}>]\s*", re.IGNORECASE)
-_DOT = re.compile(r"\s*[\[({<]\s*(?:dot|punkt|punto|point|\.)\s*[\])}>]\s*", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s@<>;,:()\[\]]+@[^\s@<>;,:()\[\]]+\.[^\s@<>;,:()\[\]]+")
+_AT = re.compile(r"[\[({<]\s*+(?:at|ät|arroba|arobase|собака|@)\s*+[\])}>]", re.IGNORECASE)
+_DOT = re.compile(r"[\[({<]\s*+(?:dot|punkt|punto|point|\.)\s*+[\])}>]", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\s@<>;,:()\[\]]@[^\s@<>;,:()\[\]]+\.[^\s@<>;,:()\[\]]")  # a part of one
 
 
 def may_hide(text: str) -> bool:
@@ -47,7 +47,15 @@ def decoded(code: str) -> str | None:
 
 def shown_addresses(text: str) -> str:
     """The text with @ for [at] and . for [dot]."""
-    return _DOT.sub(".", _AT.sub("@", text))
+    return _replaced(_DOT, ".", _replaced(_AT, "@", text))
+
+
+def _replaced(pattern: re.Pattern[str], sign: str, text: str) -> str:
+    """The text with the sign for each match and the blanks around it."""
+    first, *rest = pattern.split(text)
+    if not rest:
+        return text
+    return sign.join([first.rstrip(), *(part.strip() for part in rest[:-1]), rest[-1].lstrip()])
 
 
 def as_email(text: str) -> str:

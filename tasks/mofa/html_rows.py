@@ -1,7 +1,11 @@
 """The missions of an HTML page before their fields are read: elements, or headings with what follows them."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from bs4 import Tag
 from bs4.element import NavigableString, PageElement
@@ -13,6 +17,7 @@ from tasks.mofa.source_file import FieldRule, Missions, Pairs, SourceFile
 
 _CELLS = ("th", "td")
 _WIDEST = 1_000  # columns or rows that a cell may span
+_MOST_SPANNED = 1 << 20  # cells of a table that exist only because others span them
 
 
 @dataclass
@@ -23,12 +28,12 @@ class HtmlRow:
     nodes: Sequence[PageElement]
     rules: Missions
     fields: Mapping[str, FieldRule]
-    grids: "Grids"
+    tree: "Tree"
     _labelled: Labelled | None = None
 
     def value(self, rule: FieldRule) -> str | None:  # noqa: D102 - see Row
         if rule.column:
-            return self.grids.cell(self.at, rule.column)
+            return self.tree.cell(self.at, rule.column)
         if rule.label:
             return self._beside(rule)
         if rule.before_labels:
@@ -36,8 +41,7 @@ class HtmlRow:
         if rule.rest:
             return "\n".join(self.labelled().rest) or None
         if rule.above:
-            above = next((each for each in self.at.find_all_previous() if each.css.match(rule.above)), None)
-            return None if above is None else lines(above)
+            return self.tree.above(self.at, rule.above)
         found = self._selected(rule)
         if len(found) > 1 and not rule.several:
             raise ValueError(f"{rule.css!r} was expected once, found {len(found)}")
@@ -47,7 +51,7 @@ class HtmlRow:
     def _selected(self, rule: FieldRule) -> list[Tag]:
         if rule.inside:
             around = self.at.css.closest(rule.inside)
-            return [] if around is None else around.select(rule.css or "")
+            return [] if around is None else self.tree.select(around, rule.css or "")
         if self.nodes == (self.at,):
             return self.at.select(rule.css or "")
         return [
@@ -58,7 +62,7 @@ class HtmlRow:
         ]
 
     def _of(self, node: Tag, rule: FieldRule) -> str:
-        return lines(node) if rule.attribute is None else str(node.get(rule.attribute, ""))
+        return self.tree.lines(node) if rule.attribute is None else str(node.get(rule.attribute, ""))
 
     def _beside(self, rule: FieldRule) -> str | None:
         wanted = {normal(each) for each in rule.label}
@@ -130,25 +134,41 @@ def _named(fields: Mapping[str, FieldRule]) -> list[str]:
 
 def html_rows(page: Page, file: SourceFile) -> list[HtmlRow]:
     """The elements that `missions.css` selects, each with what belongs to it."""
-    content, grids = html(page), Grids()
-    rules = file.missions
+    content = html(page)
+    tree, rules = Tree(content), file.missions
+    headings = content.select(rules.css or "")
+    ends = {id(each): each for each in [*headings, *content.select(rules.until)]} if rules.until else {}
+    around = _around(ends)
     return [
-        HtmlRow(at, _until(at, rules.until) if rules.until else (at,), rules, file.fields, grids)
-        for at in content.select(rules.css or "")
+        HtmlRow(at, _until(at, ends, around) if rules.until else (at,), rules, file.fields, tree) for at in headings
     ]
 
 
-def _until(heading: Tag, end: str) -> tuple[PageElement, ...]:
-    """The heading and all elements after it in the page, up to the next that `end` selects."""
+def _around(ends: Mapping[int, Tag]) -> set[int]:
+    """The ids of the elements that hold one of these, found once for all missions."""
+    around: set[int] = set()
+    for end in ends.values():
+        for each in end.parents:
+            if id(each) in around:
+                break
+            around.add(id(each))
+    return around
+
+
+def _until(heading: Tag, ends: Container[int], around: Container[int]) -> tuple[PageElement, ...]:
+    """The heading and all elements after it in the page, up to the next end or the next mission.
+
+    `ends` and `around`: ids of elements at which a mission ends, and of those that hold one.
+    """
     found: list[PageElement] = [heading]
     inside = set(map(id, heading.descendants))
     for node in heading.next_elements:
         if id(node) in inside:
             continue
         if isinstance(node, Tag):
-            if node.css.match(end):
+            if id(node) in ends:
                 break
-            if node.select_one(end) is not None:
+            if id(node) in around:
                 continue  # its parts are met one by one
             inside.update(map(id, node.descendants))
         elif type(node) is not NavigableString or not str(node).strip():
@@ -163,47 +183,86 @@ def sections_without(page: Page, file: SourceFile) -> int:
     return sum(each.select_one(missions.css or "") is None for each in html(page).select(missions.within or ""))
 
 
-class Grids:
-    """The tables of a page, with cells that span rows or columns repeated in each of them."""
+class Tree:
+    """What the missions of a page ask for in its tree, each found once for all of them."""
 
-    def __init__(self) -> None:
-        self._columns: dict[int, tuple[list[str], dict[int, list[str | None]]]] = {}
+    def __init__(self, content: Tag) -> None:
+        self._content = content
+        self._selected: dict[tuple[int, str], list[Tag]] = {}
+        self._lines: dict[int, str] = {}
+        self._tables: dict[int, _Table] = {}
+
+    def select(self, around: Tag, css: str) -> list[Tag]:
+        """The elements below `around` that a CSS selector finds."""
+        key = id(around), css
+        if key not in self._selected:
+            self._selected[key] = around.select(css)
+        return self._selected[key]
+
+    def lines(self, node: Tag) -> str:
+        """The text of an element, as page.lines has it."""
+        if id(node) not in self._lines:
+            self._lines[id(node)] = lines(node)
+        return self._lines[id(node)]
+
+    def above(self, at: Tag, css: str) -> str | None:
+        """The text of the last element before `at` that a CSS selector finds."""
+        found = self.select(self._content, css)
+        before = bisect_left(found, self._places[id(at)], key=lambda each: self._places[id(each)])
+        return self.lines(found[before - 1]) if before else None
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {id(tag): place for place, tag in enumerate(self._content.find_all(True))}
 
     def cell(self, row: Tag, headings: Sequence[str]) -> str | None:
-        """The text of the row's cell below one of these headings."""
-        table = row.find_parent("table")
-        if not isinstance(table, Tag):
+        """The text of the row's cell below one of these headings; cells that span rows or columns are in each."""
+        around = row.find_parent("table")
+        if not isinstance(around, Tag):
             raise ValueError("a heading of a column needs a table: the mission is in none")  # noqa: TRY004 - of the page
-        if id(table) not in self._columns:
-            self._columns[id(table)] = _grid(table)
-        names, rows = self._columns[id(table)]
-        wanted = {normal(each) for each in headings}
-        places = [place for place, name in enumerate(names) if normal(name) in wanted]
+        if id(around) not in self._tables:
+            self._tables[id(around)] = _table(around)
+        table = self._tables[id(around)]
+        places = [place for heading in {normal(each) for each in headings} for place in table.places.get(heading, ())]
         if len(places) != 1:
-            raise ValueError(f"one column {' or '.join(headings)} was expected, the table has {', '.join(names)}")
-        cells = rows[id(row)]
+            raise ValueError(f"one column {' or '.join(headings)} was expected, the table has {', '.join(table.names)}")
+        cells = table.rows[id(row)]
         return cells[places[0]] if places[0] < len(cells) else None
 
 
-def _grid(table: Tag) -> tuple[list[str], dict[int, list[str | None]]]:
-    """The headings of a table, and the texts of each row, one for each column."""
+class _Table(NamedTuple):
+    names: list[str]  # the headings
+    places: dict[str, list[int]]  # heading as it is compared -> its columns
+    rows: dict[int, list[str | None]]  # the texts of each row, one for each column
+
+
+def _table(table: Tag) -> _Table:
     rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
     spanning: dict[int, tuple[int, str]] = {}  # column -> rows still to come, text
     texts: dict[int, list[str | None]] = {}
+    made = 0
     for row in rows:
         line: list[str | None] = []
         for cell in [*row.find_all(_CELLS, recursive=False), None]:
             while (held := spanning.get(len(line))) and held[0]:
                 spanning[len(line)] = (held[0] - 1, held[1])
                 line.append(held[1])
+                made += 1
             if cell is None:
                 break
-            for _ in range(_span(cell, "colspan")):
-                spanning[len(line)] = (_span(cell, "rowspan") - 1, lines(cell))
-                line.append(lines(cell))
+            text, width, height = lines(cell), _span(cell, "colspan"), _span(cell, "rowspan")
+            spanning.update(dict.fromkeys(range(len(line), len(line) + width), (height - 1, text)))
+            line += [text] * width
+            made += width - 1
+            if made > _MOST_SPANNED:
+                raise ValueError(f"cells that span rows or columns make more than {_MOST_SPANNED:,} cells")
         texts[id(row)] = line
     head = next((row for row in rows if row.find("th", recursive=False)), rows[0] if rows else None)
-    return [name or "" for name in texts[id(head)]] if head is not None else [], texts
+    names = [name or "" for name in texts[id(head)]] if head is not None else []
+    places = defaultdict[str, list[int]](list)
+    for place, name in enumerate(names):
+        places[normal(name)].append(place)
+    return _Table(names, places, texts)
 
 
 def _span(cell: Tag, name: str) -> int:

@@ -43,10 +43,11 @@ def of_lists(node: Tag) -> Labelled:
     found = Labelled()
     for term in node.find_all("dt"):
         values: list[Tag] = []
-        for after in term.find_next_siblings(["dt", "dd"]):
-            if after.name == "dt":
+        for after in term.next_siblings:
+            if isinstance(after, Tag) and after.name == "dt":
                 break
-            values.append(after)
+            if isinstance(after, Tag) and after.name == "dd":
+                values.append(after)
         if values:
             found.values.append((lines(term), "\n".join(map(lines, values)), values))
         else:
@@ -115,19 +116,20 @@ def of_text(
     text = "\n".join(line for line in text_of(nodes).split("\n") if not any(re.search(each, line) for each in skip))
     pattern = _label_pattern(labels)
     before: list[str] = []
+    values: list[tuple[str, list[str]]] = []  # label, lines
     for line in text.split("\n"):
         hits = list(pattern.finditer(line))
         lead = line[: hits[0].start()].strip() if hits else line
-        if lead and not found.values:
+        if lead and not values:
             before.append(lead)
         elif lead:
-            label, value, _ = found.values[-1]
-            if (rule := continues.get(normal(label))) and re.fullmatch(rule, lead):
-                found.values[-1] = (label, f"{value}\n{lead}", ())
+            if (rule := continues.get(normal(values[-1][0]))) and re.fullmatch(rule, lead):
+                values[-1][1].append(lead)
             else:
                 found.rest.append(lead)
         for hit, after in zip_longest(hits, hits[1:]):
-            found.values.append((hit[1], line[hit.end() : after.start() if after else len(line)].strip(), ()))
+            values.append((hit[1], [line[hit.end() : after.start() if after else len(line)].strip()]))
+    found.values = [(label, "\n".join(of_label), ()) for label, of_label in values]
     found.before = "\n".join(before)
     for line in [*before, *found.rest]:
         if unknown := _UNKNOWN.match(line):

@@ -6,7 +6,7 @@
 
 import re
 
-_SEPARATOR = re.compile(r"\s*([/,;、~〜|]|\bor\b|\band\b)\s*")
+_SEPARATOR = re.compile(r" ?([/,;、~〜|]|\bor\b|\band\b) ?")
 _SHORT = re.compile(r"\d{1,4}")  # the last digits of a further number
 _RANGE = "~〜"
 _LONGEST_RANGE = 100  # numbers; more is no range of telephone numbers
@@ -25,7 +25,7 @@ def comparable_numbers(text: str) -> str:
     found: set[str] = set()
     for line in text.splitlines():
         separator, before = "", ""
-        for place, part in enumerate(_SEPARATOR.split(line.strip())):
+        for place, part in enumerate(_SEPARATOR.split(" ".join(line.split()))):
             if place % 2:
                 separator = part
             elif number := _digits(part):

@@ -109,6 +109,7 @@ class Source:
     language: str = "en"  # of its pages: what is asked for
     time_zone: str = "UTC"  # of the ministry
     javascript: bool = False  # its pages are made by JavaScript: a browser reads them
+    origin: str = ""  # its file or its module, by which another process finds it; "": it was made in code
     may_be_same: frozenset[str] = frozenset()  # fields that may have one value on all missions
     thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)  # of its own, in place of the settings'
 

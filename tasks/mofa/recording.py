@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from db.errors import UserError
-from tasks.mofa.crawl import read_page
 from tasks.mofa.embassy import Embassy, Unreadable
 from tasks.mofa.page import Page, PageError, Source, refusal
+from tasks.mofa.reading import read_page
 
 _INDEX = "fixture.json"
 _ENDINGS = {"{": "json", "[": "json", "<": "html"}

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from db.settings import ROOT, ProjectSettings
+from tasks.mofa.limits import DEFAULT, Limits
 from tasks.mofa.plausibility import Thresholds
 
 _DEFAULT = Thresholds()
@@ -27,6 +28,16 @@ class FetchingSettings(ProjectSettings):
     read_timeout: float = Field(30, gt=0, description="Seconds a server may send nothing")
     total_timeout: float = Field(120, gt=0, description="Seconds a page may take")
     max_bytes: int = Field(20 * 2**20, gt=0, description="Bytes a page may have once unpacked")
+    max_total_mb: int = Field(DEFAULT.total_mb, ge=1, description="What the pages of a crawl may have together")
+    max_pages: int = Field(DEFAULT.pages, ge=1, description="Pages that a crawl may read")
+    max_links: int = Field(DEFAULT.links, ge=1, description="Links of a page that a crawl may follow")
+    crawl_seconds: int = Field(DEFAULT.seconds, ge=1, description="Seconds that a crawl may take, with all waiting")
+    parse_seconds: int = Field(60, ge=1, description="Seconds of the processor that parsing a page may take")
+    parse_memory_mb: int = Field(1024, ge=256, description="Memory that parsing a page may take")
+
+    def limits(self) -> Limits:
+        """The limits of a crawl."""
+        return Limits(self.max_pages, self.max_links, self.max_total_mb, self.crawl_seconds)
 
     @field_validator("contact")
     @classmethod

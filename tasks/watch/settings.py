@@ -11,7 +11,10 @@ class WatchSettings(ProjectSettings):
     """How long old data are kept."""
 
     keep_days: int = Field(
-        90, ge=2, description="Days that result files, sent messages and rows of missed or skipped runs are kept"
+        90,
+        ge=2,
+        description="Days that result files, sent messages, rows of missed or skipped runs, and rejects of previews "
+        "and refused workbooks are kept",
     )
 
 

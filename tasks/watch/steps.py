@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
-from db import embassies, incidents, notifications, staging, task_run_status
+from db import contacts, embassies, incidents, notifications, staging, task_run_status
 from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
@@ -71,15 +71,17 @@ def remind_of_held_sets(now: datetime) -> int:
 
 @_step(task_run_name="remove-old-data")
 def remove_old_data(now: datetime) -> int:
-    """Delete old messages, incidents, rows of runs that did not start, staged rows, and result files; returns how many.
+    """Delete what is older than KEEP_DAYS; returns how many.
 
-    "Old" is older than KEEP_DAYS.
+    Messages, incidents, rows of runs that did not start, rejects of previews and of refused workbooks, staged rows, and
+    result files.
     """
     before = now - timedelta(days=watch_settings().keep_days)
     with transaction() as connection:
         removed = notifications.delete_sent(connection, before)
         removed += task_run_status.delete_not_started(connection, before)
         removed += incidents.delete_closed(connection, before)
+        removed += contacts.delete_rejects(connection, crm.PREVIEW, before)
     with transaction() as connection:
         removed += staging.drop_abandoned_staging(connection, crm.PREVIEW, before)
     return removed + _remove_result_files(before)

@@ -235,8 +235,8 @@ def milliseconds(work: Callable[[], object], rounds: int = 7) -> float:
 
 
 def parsing() -> list[str]:
-    from tasks.mofa.crawl import read_page
     from tasks.mofa.page import Page
+    from tasks.mofa.reading import read_page
     from tasks.mofa.sources import source
 
     rows = []

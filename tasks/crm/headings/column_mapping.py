@@ -72,6 +72,11 @@ class Mapping:
         return self.extra.get(column) or self._names.unused(f"Column {column_letter(column)}")
 
     @cached_property
+    def keys(self) -> Counter[str]:
+        """The keys of the headings, without those of columns that have none."""
+        return Counter(key(text) for column, text in enumerate(self.headings) if not _is_blank(text, column))
+
+    @cached_property
     def _names(self) -> "_Names":
         return _Names(self.extra.values())
 
@@ -212,7 +217,7 @@ def score(mapping: Mapping) -> tuple[int, ...]:
 
 def same_headings(one: Mapping, other: Mapping) -> bool:
     """Whether two sheets have the same headings, in any order. Columns without a heading do not count."""
-    return _counted(one) == _counted(other)
+    return one.keys == other.keys
 
 
 def is_same_list(one: Mapping, other: Mapping) -> bool:
@@ -223,12 +228,8 @@ def is_same_list(one: Mapping, other: Mapping) -> bool:
     """
     first, second = set(one.fields.values()), set(other.fields.values())
     has_people = bool(second & _PEOPLE) and not first & _PEOPLE
-    part = _counted(one) <= _counted(other) or _counted(other) <= _counted(one)
+    part = one.keys <= other.keys or other.keys <= one.keys
     return has_people or first == second or (part and len(second) > 1)
-
-
-def _counted(mapping: Mapping) -> Counter[str]:
-    return Counter(key(text) for column, text in enumerate(mapping.headings) if not _is_blank(text, column))
 
 
 def _is_blank(shown: str, column: int) -> bool:
@@ -242,7 +243,7 @@ def repeats_headings(cells: Sequence[object], mapping: Mapping) -> bool:
         return False
     if any(key(text) != key(mapping.headings[column]) or not key(text) for column, text in filled):
         return False
-    return len(filled) > 1 or len(_counted(mapping)) == 1
+    return len(filled) > 1 or len(mapping.keys) == 1
 
 
 def names_fields(cells: Sequence[object]) -> bool:

@@ -22,10 +22,10 @@ from tasks.crm.readers.table import Block, Fault
 
 _FORMULA_TEXT = re.compile(r'=\s*"((?:[^"]|"")*)"', re.DOTALL)
 _FORMULA = re.compile(
-    r"=\s*[A-Z][A-Z0-9_.]*\s*\(|[+@-][A-Z][A-Z0-9_.]*\(|[=+@-]\s*cmd\s*\|"  # =HYPERLINK( … ); =cmd|' /C …
-    r"|=\s*\(?\s*(?:'?[^'!=]{1,64}'?!)?\$?[A-Z]{1,3}\$?[0-9]{1,7}(?!\w)"  # =A1+B2, =Sheet1!A1
-    r"|=\s*[-+(]*\s*[0-9][0-9.,]*\s*(?:[-+*/^&%()]|$)"  # =1+1, =30
-    r'|=\s*"(?:[^"]|"")*"\s*[-+*/^&=<>]',  # ="030" & "1234"
+    r"=\s*+[A-Z][A-Z0-9_.]*+\s*+\(|[+@-][A-Z][A-Z0-9_.]*+\(|[=+@-]\s*+cmd\s*+\|"  # =HYPERLINK( … ); =cmd|' /C …
+    r"|=\s*+\(?\s*+(?:'?[^'!=]{1,64}'?!)?\$?[A-Z]{1,3}\$?[0-9]{1,7}(?!\w)"  # =A1+B2, =Sheet1!A1
+    r"|=\s*+[-+(]*+\s*+[0-9][0-9.,]*+\s*+(?:[-+*/^&%()]|$)"  # =1+1, =30
+    r'|=\s*+"(?:[^"]|"")*"\s*+[-+*/^&=<>]',  # ="030" & "1234"
     re.IGNORECASE,
 )
 _FORMULA_FAULT = "holds a formula that only Excel can calculate: replace it by its value"

@@ -6,28 +6,29 @@ and blanks of texts ("007", "NA", "1e5").
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lxml import etree, html
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import Cell, Merge, Row, SheetInfo
 from tasks.crm.readers.encoding import Encoding, find_encoding
 from tasks.crm.readers.file_kinds import SAVE_AS
 from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, blocks_of
 
-_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*+[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _BEGINNING = 1 << 14  # bytes in which a page can declare its encoding
 _MOST_COLUMNS = 16_384  # of Excel
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
 _BREAKS = frozenset({"br", "p", "div", "li", "tr"})
 _CELLS = ("td", "th")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
-_MEDIA = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")  # rules for print and small screens
-_RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_MEDIA = re.compile(r"@media[^{}@]*+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")  # rules for print and small screens
+_RULE = re.compile(r"(?:\A|(?<=[{}]))([^{}]*+)\{([^{}]*+)\}")
 _CLASS = re.compile(r"\w*\.([\w-]+)")
 _NO_TEXT_INPUTS = frozenset({"hidden", "password", "checkbox", "radio", "button", "submit", "reset", "image", "file"})
 _SIGN_IN = "is a web page that asks to sign in, not a workbook: sign in, download the file and import that"
@@ -38,8 +39,9 @@ _CUT = "is a web page that ends inside a table: export it again"
 class HtmlTables:
     """A web page. It has a sheet for each table."""
 
-    def __init__(self, path: Path, name: str, encoding: str | None = None) -> None:
+    def __init__(self, path: Path, name: str, budget: Budget, encoding: str | None = None) -> None:
         """Parse the page. Raises UnreadableError: no table, a form to sign in, incomplete, or an unknown encoding."""
+        self._budget = budget
         self._encoding = _encoding_of(path, encoding)
         self.encoding = self._encoding.label
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
@@ -48,25 +50,27 @@ class HtmlTables:
         self.hidden_columns: frozenset[int] = frozenset()
         text = path.read_bytes().decode(self._encoding.codec).lstrip("\ufeff")
         lower = text.lower()
-        self._tables = _data_tables(text)
-        if not self._tables:
+        self._rows_of = _data_tables(text)
+        if not self._rows_of:
             raise UnreadableError(_SIGN_IN if _asks_to_sign_in(lower) else _NO_TABLE)
         if lower.count("<table") > lower.count("</table"):
             raise UnreadableError(_CUT)
-        stem, several = PurePosixPath(name).stem, len(self._tables) > 1
-        names = [f"Table {number}" if several else stem for number in range(1, len(self._tables) + 1)]
+        stem, several = PurePosixPath(name).stem, len(self._rows_of) > 1
+        names = [f"Table {number}" if several else stem for number in range(1, len(self._rows_of) + 1)]
+        self._tables = dict(zip(names, self._rows_of, strict=True))
         self.sheets = [SheetInfo(each, visible=True) for each in names]
 
     def blocks(self, sheet: str) -> Iterator[Block]:
         """Blocks of the rows of a table."""
         self.merged, self.hidden_rows = [], 0
-        table = self._tables[[info.name for info in self.sheets].index(sheet)]
+        table = self._tables[sheet]
         self.hidden_columns = frozenset(_hidden_columns(table))
-        return blocks_of(self._rows(table))
+        return blocks_of(self._rows(self._rows_of[table]))
 
-    def _rows(self, table: Any) -> Iterator[Row]:
+    def _rows(self, rows: Sequence[Any]) -> Iterator[Row]:
         covered: dict[int, int] = {}  # column -> last row that a cell above covers
-        for number, row in enumerate(_own_rows(table), 1):
+        hidden = set(self.hidden_columns)
+        for number, row in enumerate(rows, 1):
             self.hidden_rows += _is_hidden(row) or _is_hidden(row.getparent())
             cells: list[Cell] = []
             for cell in row.iterchildren(*_CELLS):
@@ -75,13 +79,17 @@ class HtmlTables:
                 width, height = _span(cell, "colspan"), _span(cell, "rowspan")
                 left = len(cells)
                 if _is_hidden(cell):
-                    self.hidden_columns |= {left}
+                    hidden.add(left)
                 cells.append(_text(cell) or None)
-                cells.extend([None] * min(width - 1, _MOST_COLUMNS - len(cells)))
+                spanned = max(min(width - 1, _MOST_COLUMNS - len(cells)), 0)
+                self._budget.fill(spanned)
+                cells.extend([None] * spanned)
                 if width > 1 or height > 1:
                     self.merged.append((number, number + height - 1, left, left + width - 1))
                 if height > 1:
                     covered.update(dict.fromkeys(range(left, min(left + width, _MOST_COLUMNS)), number + height - 1))
+            if len(hidden) > len(self.hidden_columns):
+                self.hidden_columns = frozenset(hidden)
             if any(cell is not None for cell in cells):
                 yield number, cells
 
@@ -107,34 +115,47 @@ def _encoding_of(path: Path, given: str | None) -> Encoding:
     return find_encoding(path, given)
 
 
-def _data_tables(text: str) -> list[Any]:
-    """The tables with data: with several cells, and without another table in the only cell of a row."""
+def _data_tables(text: str) -> dict[Any, list[Any]]:
+    """The tables with data and their rows: with several cells, and no other table in the only cell of a row."""
     if not text.strip():
-        return []
+        return {}
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         page = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
-        return []
+        return {}
     _mark_hidden(page)
     etree.strip_elements(page, "script", "style", "noscript", "template", "datalist", with_tail=False)
-    found = [table for table in page.iter("table") if _is_data(table)]
+    rows_of, around = _rows_of_tables(page)
+    found = {table: rows for table, rows in rows_of.items() if _is_data(rows, around)}
     if _asks_to_sign_in(text.lower()) and not any(table.find(".//input") is None for table in found):
-        return []
+        return {}
     return found
 
 
-def _is_data(table: Any) -> bool:
-    around = {next(inner.iterancestors("tr"), None) for inner in table.iterdescendants("table")}
-    rows = list(_own_rows(table))
+def _rows_of_tables(page: Any) -> tuple[dict[Any, list[Any]], set[Any]]:
+    """The tables, each with its rows but not those of the tables inside it, and the rows that hold a table."""
+    rows_of: dict[Any, list[Any]] = {}
+    around: set[Any] = set()
+    open_tables, open_rows = list[Any](), list[Any]()
+    for event, element in etree.iterwalk(page, events=("start", "end"), tag=("table", "tr")):
+        opened = open_tables if element.tag == "table" else open_rows
+        if event == "end":
+            opened.pop()
+            continue
+        if element.tag == "table":
+            rows_of[element] = []
+            around.update(open_rows[-1:])
+        elif open_tables:
+            rows_of[open_tables[-1]].append(element)
+        opened.append(element)
+    return rows_of, around
+
+
+def _is_data(rows: Sequence[Any], around: Container[Any]) -> bool:
     if any(row in around and sum(1 for _ in row.iterchildren(*_CELLS)) == 1 for row in rows):
         return False
     return any(_several_cells(row) for row in islice((row for row in rows if row not in around), 100))
-
-
-def _own_rows(table: Any) -> Iterator[Any]:
-    """The rows of a table without those of the tables inside it."""
-    return (row for row in table.iter("tr") if next(row.iterancestors("table")) is table)
 
 
 def _several_cells(row: Any) -> bool:

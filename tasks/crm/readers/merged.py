@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import Merge
 from tasks.crm.readers.table import Block, Fault
 
@@ -25,13 +26,17 @@ class _Value(NamedTuple):
     reason: str | None  # if the reader found a fault in it
 
 
-def filled_down(blocks: Iterable[Block], sheet: Merged, below: int) -> Iterator[Block]:
+def filled_down(blocks: Iterable[Block], sheet: Merged, below: int, budget: Budget) -> Iterator[Block]:
     """The blocks with the value of a merged cell in every row that it covers.
 
     Args:
         blocks: all rows that a merged cell covers, or none.
         sheet: asked for its merged cells after each block.
         below: the row of the headings; cells merged from there or above are not data.
+        budget: of the cells that are filled.
+
+    Raises:
+        BudgetError: they are too many.
     """
     known = 0
     waiting: dict[int, list[Merge]] = defaultdict(list)  # by column, the uppermost last
@@ -43,10 +48,10 @@ def filled_down(blocks: Iterable[Block], sheet: Merged, below: int) -> Iterator[
             for column in {merge[2] for merge in new}:
                 waiting[column].sort(reverse=True)
         known = len(sheet.merged)
-        yield _filled(block, waiting, unfinished)
+        yield _filled(block, waiting, unfinished, budget)
 
 
-def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int, _Value]) -> Block:
+def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int, _Value], budget: Budget) -> Block:
     last = block.numbers[-1].as_py()
     touched = {column for column, merges in waiting.items() if merges and merges[-1][0] <= last} | set(unfinished)
     if not touched:
@@ -60,8 +65,11 @@ def _filled(block: Block, waiting: dict[int, list[Merge]], unfinished: dict[int,
         texts = columns[column].to_pylist()
         values = [(0, unfinished.pop(column))] if column in unfinished else []
         values += _values(texts, numbers, column, waiting[column], reasons)
+        filled = 0  # rows above are filled: merged cells that overlap take no more time than others
         for start, value in values:
-            _fill(texts, numbers, start, column, value, reasons)
+            end = bisect_right(numbers, value.last)
+            budget.fill(_fill(texts, range(max(start, filled), end), column, value, reasons))
+            filled = max(filled, end)
             if value.last > last:
                 unfinished[column] = value
         columns[column] = pa.array(texts, pa.string())
@@ -86,17 +94,18 @@ def _values(
 
 def _fill(
     texts: list[str | None],
-    numbers: list[int],
-    start: int,
+    rows: range,
     column: int,
     value: _Value,
     reasons: dict[tuple[int, int | None], str],
-) -> None:
-    for row in range(start, bisect_right(numbers, value.last)):
-        if texts[row] is None:
-            texts[row] = value.text
-            if value.reason:
-                reasons[row, column] = value.reason
+) -> int:
+    """Fill the blank cells of these rows; returns how many."""
+    blank = [row for row in rows if texts[row] is None]
+    for row in blank:
+        texts[row] = value.text
+        if value.reason:
+            reasons[row, column] = value.reason
+    return len(blank)
 
 
 def _place(fault: Fault) -> tuple[int, int]:

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown
+from tasks.crm.readers.sheet_elements import SheetElements
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
@@ -33,7 +35,6 @@ _COLUMNS_SPANNED, _ROWS_SPANNED = f"{_TABLE}number-columns-spanned", f"{_TABLE}n
 _UNSHOWN = {f"{_OFFICE}annotation", f"{_TEXT}ruby-text", f"{_TEXT}note"}  # within a paragraph
 
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # Excel's
-_MOST_REPEATED = 1 << 22  # cells that exist only by a repeat count; a malicious file has billions of them
 _LONGEST_NUMBER = 15  # digits that a number can store
 # The error of a formula, of any program. In other cells such a text was typed.
 _ERROR = re.compile(r"#(?:REF!|DIV/0!|N/A|NAME\?|NUM!|VALUE!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}")
@@ -50,11 +51,15 @@ class OpenDocumentError(ValueError):
 class OpenDocument:
     """An open .ods. For a damaged file it raises exceptions of zipfile and lxml."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
+        self._budget = budget
         self._archive = zipfile.ZipFile(path)
         self.merged: list[Merge] = []  # of the rows that `rows` has yielded so far
         self.sheets: list[SheetInfo] = []
-        self._places: list[int] = []  # of the sheets among all tables
+        self._places: dict[str, int] = {}  # of the sheets among all tables
+        self._tables = SheetElements(
+            lambda: self._elements(_SHEET, _ROW, starts=True), lambda each: each.tag == _SHEET and _is_table(each)
+        )
         tables = 0
         hidden: set[str] = set()
         spreadsheet = False
@@ -67,8 +72,9 @@ class OpenDocument:
             elif element.tag == _SHEET and _is_table(element):
                 if not any(each.tag == f"{_TABLE}table-source" for each in element):  # Calc's copy from another file
                     style = element.get(f"{_TABLE}style-name", "")
-                    self.sheets.append(SheetInfo(element.get(f"{_TABLE}name", ""), style not in hidden))
-                    self._places.append(tables)
+                    name = element.get(f"{_TABLE}name", "")
+                    self.sheets.append(SheetInfo(name, style not in hidden))
+                    self._places.setdefault(name, tables)
                 tables += 1
         if not spreadsheet:
             raise OpenDocumentError("is a document, not a workbook: copy its table into a workbook and import that")
@@ -78,25 +84,14 @@ class OpenDocument:
         self._archive.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        """The rows of a sheet without blank ones. Raises OpenDocumentError if it repeats too many cells."""
+        """The rows of a sheet without blank ones. Raises BudgetError if it repeats too many cells."""
         self.merged = []
-        wanted = self._places[next(at for at, info in enumerate(self.sheets) if info.name == sheet)]
-        number, repeated, position = 0, 0, -1
-        for event, element in self._elements(_SHEET, _ROW, starts=True):
-            if element.tag == _SHEET:
-                if _is_table(element):
-                    if event == "end" and position == wanted:
-                        return
-                    position += event == "start"
-            elif event == "end" and position == wanted and _is_table(next(element.iterancestors(_SHEET))):
+        number = 0
+        for event, element in self._tables.of(self._places[sheet]):
+            if event == "end" and element.tag == _ROW and _is_table(next(element.iterancestors(_SHEET))):
                 times = min(_count(element.get(_ROWS_REPEATED)), _LAST_ROW - number)
                 cells, only_repeated = self._cells(element, number + 1)
-                repeated += only_repeated + len(cells) * (times - 1)
-                if repeated > _MOST_REPEATED:
-                    raise OpenDocumentError(
-                        f"repeats the same cells {repeated:,} times: delete the rows and columns that hold no data, "
-                        "save it and import it again"
-                    )
+                self._budget.fill(only_repeated + len(cells) * (times - 1))
                 for row in range(number + 1, number + times + 1 if cells else 0):
                     yield row, list(cells)
                 number += times

@@ -6,6 +6,7 @@ left out.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from tasks.crm.headings.table import heading_table
@@ -47,6 +48,14 @@ _NO_CONTACTS = frozenset({"group", "location", "application", "device", "thing"}
 _NOT_PREFERRED = 101  # preferences go from 1 to 100
 
 
+class _Values(dict[str, str]):
+    """The values of a card by heading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = defaultdict[tuple[str, str], int](int)  # heading and remark -> the last number in use
+
+
 def other_kind(card: Iterable[Property]) -> str | None:
     """The kind of a card that is neither of a person nor of an organisation: "group"; None for others."""
     if any(each.name in {"member", "x-addressbookserver-member"} for each in card):
@@ -57,7 +66,7 @@ def other_kind(card: Iterable[Property]) -> str | None:
 def values_of(card: Sequence[Property], *, is_old: bool) -> dict[str, str]:
     """The values of a card by heading. `is_old`: by the rules of version 2.1."""
     labels = {each.group: unescaped(each.value, is_old=is_old) for each in card if each.name == "x-ablabel"}
-    values = dict[str, str]()
+    values = _Values()
     for each in sorted(card, key=_preference):
         if each.name in _IGNORED:
             continue
@@ -70,7 +79,7 @@ def values_of(card: Sequence[Property], *, is_old: bool) -> dict[str, str]:
     return {heading: text for heading, text in values.items() if text}
 
 
-def _add(values: dict[str, str], each: Property, words: list[str], text: str) -> None:
+def _add(values: "_Values", each: Property, words: list[str], text: str) -> None:
     """Add a property of one text."""
     heading = _heading(each, words)
     words = [] if each.name in _LABELLED else [word for word in words if word.casefold() != heading.casefold()]
@@ -83,7 +92,7 @@ def _add(values: dict[str, str], each: Property, words: list[str], text: str) ->
         values[_further(values, heading, words)] = text
 
 
-def _add_parts(values: dict[str, str], each: Property, words: list[str], *, is_old: bool) -> None:
+def _add_parts(values: "_Values", each: Property, words: list[str], *, is_old: bool) -> None:
     """Add the parts of a name, an address or an organisation; a further one as one value."""
     name, headings = _STRUCTURES[each.name]
     value = _LIST.sub(" ", each.value) if each.name == "n" and not is_old else each.value
@@ -107,14 +116,15 @@ def _add_label(values: dict[str, str], heading: str, words: list[str]) -> None:
         values[f"{heading} Label"] = ", ".join(own)
 
 
-def _further(values: dict[str, str], heading: str, words: list[str], first: int = 1) -> str:
+def _further(values: "_Values", heading: str, words: list[str], first: int = 1) -> str:
     """An unused heading with a number: "Phone 2 (work)"."""
     remark = f" ({', '.join(words)})" if words else ""
-    number = first
+    number = max(first, values.numbers[heading, remark])
     while (shown := f"{heading}{f' {number}' if number > 1 else ''}{remark}") in values or (
         number == 1 and heading in values
     ):
         number += 1
+    values.numbers[heading, remark] = number
     return shown
 
 

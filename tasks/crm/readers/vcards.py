@@ -19,6 +19,7 @@ from tasks.crm.readers.vcard_fields import LEFT_OUT, other_kind, values_of
 from tasks.crm.readers.vcard_text import Card, cards, letters_of_unknown_encoding, properties
 
 _FIRST = ("First Name", "Last Name", "Company", "Job Title", "Email", "Phone")
+_MOST_COLUMNS = 16_384  # of a sheet of Excel
 _TEXT = "Card"  # the heading of the text of a card that is rejected
 _WIDE = (
     codecs.BOM_UTF16_LE,
@@ -54,8 +55,12 @@ class VCards:
         if all(row.fault for row in self._rows):
             first = self._rows[0]
             raise UnreadableError(f"holds no card that can be read: the first, in line {first.line:,}, {first.fault}")
-        headings = dict.fromkeys(_FIRST) | dict.fromkeys(heading for row in self._rows for heading in row.values)
-        self._headings = [heading for heading in headings if any(heading in row.values for row in self._rows)]
+        named = dict.fromkeys(heading for row in self._rows for heading in row.values)
+        self._headings = [heading for heading in dict.fromkeys(_FIRST) | named if heading in named]
+        if len(self._headings) > _MOST_COLUMNS:
+            raise UnreadableError(
+                f"has {len(self._headings):,} kinds of properties, more than a sheet can have columns: divide it"
+            )
         pictures = sum(row.pictures for row in self._rows)
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []
         self.assumptions += [f"pictures, sounds and keys left out: {pictures:,}"] * bool(pictures)

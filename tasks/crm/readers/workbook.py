@@ -9,6 +9,7 @@ import mmap
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
@@ -16,6 +17,7 @@ from typing import Protocol, Self, cast
 from db.errors import UserError
 from tasks.crm.readers import ods, xls, xlsb, xlsx, xlsx_package
 from tasks.crm.readers.archives import unpacked_gzip, unpacked_zip
+from tasks.crm.readers.budget import Budget, BudgetError
 from tasks.crm.readers.cell import Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.file_kinds import COMPRESSED, DOCUMENT, SAVE_AS, Kind, kind_of
 from tasks.crm.readers.refused import UnreadableError
@@ -43,6 +45,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 class Workbook:
     """An open workbook, a context manager. Made by `open_workbook`."""
 
+    _name: str  # of the file, for messages
+    budget: Budget
     sheets: list[SheetInfo]  # in the workbook's order
     height = 0  # last row of the current sheet, as Excel shows it; 0 if the format does not state it
     encoding: str | None = None  # of text, if it was detected and its bytes do not prove it
@@ -71,6 +75,17 @@ class Workbook:
     def close(self) -> None:
         """Close the file. `blocks` cannot be called afterwards."""
 
+    def _begin(self, sheet: str) -> None:
+        """Begin to read a sheet. Raises WorkbookError if there is no such sheet."""
+        if sheet not in self._names:
+            names = ", ".join(info.name for info in self.sheets)
+            raise WorkbookError(f"{self._name} has no sheet {sheet!r}; its sheets: {names}")
+        self.budget.begin_sheet()
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(info.name for info in self.sheets)
+
     def __enter__(self) -> Self:
         return self
 
@@ -78,21 +93,22 @@ class Workbook:
         self.close()
 
 
-def open_workbook(path: Path, name: str, encoding: str | None = None) -> Workbook:
+def open_workbook(path: Path, name: str, encoding: str | None = None, budget: Budget | None = None) -> Workbook:
     """The workbook at `path`. A compressed file is unpacked beside it.
 
     Args:
         path: a private copy.
         name: for messages.
         encoding: of a text file, if the user gave it; None: it is detected.
+        budget: None: the default limits.
 
     Raises:
         WorkbookError: it is empty, password-protected, damaged, of a format that is not read, or not a workbook.
     """
-    return _opened(path, name, encoding)
+    return _opened(path, name, encoding, budget or Budget(name))
 
 
-def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Workbook:
+def _opened(path: Path, name: str, encoding: str | None, budget: Budget, inside: str = "") -> Workbook:
     """The workbook at `path`; `inside` is the name of the archive that contained it."""
     try:
         with path.open("rb") as file:
@@ -102,11 +118,11 @@ def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Wo
     if not beginning.strip() and path.stat().st_size == len(beginning):
         raise WorkbookError(f"{name} is empty: export it again")
     if beginning.startswith(_ZIP):
-        return _zipped(path, name, encoding, inside)
+        return _zipped(path, name, encoding, budget, inside)
     if beginning.startswith(_OLE) and (what := _why_ole_is_refused(path)):
         raise WorkbookError(f"{name} {what}")
     if beginning.startswith((_OLE, *_OLD_EXCEL)):
-        return _Cells(lambda: xls.OldExcel(path), name)
+        return _Cells(lambda: xls.OldExcel(path), name, budget)
     try:
         kind = kind_of(beginning)
     except UnreadableError as error:
@@ -114,24 +130,26 @@ def _opened(path: Path, name: str, encoding: str | None, inside: str = "") -> Wo
     if kind == Kind.GZIP:
         if inside:
             raise WorkbookError(f"{name} {COMPRESSED}")
-        return _unpacked(lambda: unpacked_gzip(path, name, _LARGEST_MEMBER), name, encoding)
+        return _unpacked(lambda: unpacked_gzip(path, name, _LARGEST_MEMBER, budget), name, encoding, budget)
     readers: dict[Kind | None, Callable[[], _TextReader]] = {
         None: lambda: _delimited(path, name, encoding),
-        Kind.HTML: lambda: _html(path, name, encoding),
-        Kind.XML_SPREADSHEET: lambda: _xml(path),
+        Kind.HTML: lambda: _html(path, name, encoding, budget),
+        Kind.XML_SPREADSHEET: lambda: _xml(path, budget),
         Kind.VCARD: lambda: _vcards(path, name, encoding),
     }
-    return _Text(readers[kind], name)
+    return _Text(readers[kind], name, budget)
 
 
-def _unpacked(unpack: Callable[[], tuple[Path, str]], name: str, encoding: str | None) -> Workbook:
+def _unpacked(unpack: Callable[[], tuple[Path, str]], name: str, encoding: str | None, budget: Budget) -> Workbook:
     try:
         path, inside = unpack()
+    except BudgetError as error:
+        raise WorkbookError(str(error)) from error
     except UnreadableError as error:
         raise WorkbookError(f"{name} {error}") from error
     except OSError as error:
         raise WorkbookError(f"{name} cannot be unpacked: {error.strerror}") from error
-    return _opened(path, inside, encoding, inside=name)
+    return _opened(path, inside, encoding, budget, inside=name)
 
 
 def _delimited(path: Path, name: str, encoding: str | None) -> "_TextReader":
@@ -140,16 +158,16 @@ def _delimited(path: Path, name: str, encoding: str | None) -> "_TextReader":
     return DelimitedText(path, name, encoding)
 
 
-def _html(path: Path, name: str, encoding: str | None) -> "_TextReader":
+def _html(path: Path, name: str, encoding: str | None, budget: Budget) -> "_TextReader":
     from tasks.crm.readers.html_tables import HtmlTables  # noqa: PLC0415 - see the module's docstring
 
-    return HtmlTables(path, name, encoding)
+    return HtmlTables(path, name, budget, encoding)
 
 
-def _xml(path: Path) -> "_TextReader":
+def _xml(path: Path, budget: Budget) -> "_TextReader":
     from tasks.crm.readers.xml_spreadsheet import XmlSpreadsheet  # noqa: PLC0415 - see the module's docstring
 
-    return XmlSpreadsheet(path)
+    return XmlSpreadsheet(path, budget)
 
 
 def _vcards(path: Path, name: str, encoding: str | None) -> "_TextReader":
@@ -168,23 +186,23 @@ def _why_ole_is_refused(path: Path) -> str | None:
     return None
 
 
-def _zipped(path: Path, name: str, encoding: str | None, inside: str) -> Workbook:
+def _zipped(path: Path, name: str, encoding: str | None, budget: Budget, inside: str) -> Workbook:
     with _as_workbook_error(f"{name} {_DAMAGED}"):
         archive = zipfile.ZipFile(path)
         what = _why_zip_is_refused(archive)
         if what == COMPRESSED and not inside:
             with archive:
-                return _unpacked(lambda: unpacked_zip(path, archive, _LARGEST_MEMBER), name, encoding)
+                return _unpacked(lambda: unpacked_zip(path, archive, _LARGEST_MEMBER, budget), name, encoding, budget)
         if what:
             archive.close()
             raise WorkbookError(f"{name} {what}")
         if _OPEN_DOCUMENT in archive.namelist():
             archive.close()
-            return _Cells(lambda: ods.OpenDocument(path), name)
+            return _Cells(lambda: ods.OpenDocument(path, budget), name, budget)
         if xlsb.WORKBOOK in archive.namelist():
             archive.close()
-            return _Cells(lambda: xlsb.BinaryExcel(path), name)
-        return _Excel(path, name, archive)
+            return _Cells(lambda: xlsb.BinaryExcel(path), name, budget)
+        return _Excel(name, archive, budget)
 
 
 def _why_zip_is_refused(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR0911 - one return for each kind
@@ -217,6 +235,8 @@ def _as_workbook_error(sentence: str) -> Iterator[None]:
     """
     try:
         yield
+    except BudgetError as error:
+        raise WorkbookError(str(error)) from error
     except (WorkbookError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
@@ -226,8 +246,8 @@ def _as_workbook_error(sentence: str) -> Iterator[None]:
 class _Excel(Workbook):
     """An .xlsx or .xlsm."""
 
-    def __init__(self, path: Path, name: str, archive: zipfile.ZipFile) -> None:
-        self._path, self._name, self._archive = path, name, archive
+    def __init__(self, name: str, archive: zipfile.ZipFile, budget: Budget) -> None:
+        self._name, self._archive, self.budget = name, archive, budget
         package = xlsx_package.package_of(archive)
         self._sheets, self.sheets = xlsx.Sheets(archive, package), package.sheets
 
@@ -235,7 +255,7 @@ class _Excel(Workbook):
         self._archive.close()
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check_name(sheet, self.sheets, self._name)
+        self._begin(sheet)
         with _as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
             survey = self._sheets.survey(sheet)
             self.height, self.merged, self.hidden_columns = survey.height, survey.merged, survey.hidden_columns
@@ -243,12 +263,6 @@ class _Excel(Workbook):
             for block in self._sheets.blocks(sheet):
                 self.hidden_rows = self._sheets.hidden_rows
                 yield block
-
-
-def _check_name(sheet: str, sheets: list[SheetInfo], name: str) -> None:
-    """Raise WorkbookError if there is no such sheet."""
-    if sheet not in {info.name for info in sheets}:
-        raise WorkbookError(f"{name} has no sheet {sheet!r}; its sheets: {', '.join(info.name for info in sheets)}")
 
 
 class _Reader(Protocol):
@@ -264,8 +278,8 @@ class _Reader(Protocol):
 class _Cells(Workbook):
     """An .ods, .xls or .xlsb."""
 
-    def __init__(self, opened: Callable[[], _Reader], name: str) -> None:
-        self._name = name
+    def __init__(self, opened: Callable[[], _Reader], name: str, budget: Budget) -> None:
+        self._name, self.budget = name, budget
         with self._as_workbook_error(f"{name} {_DAMAGED}"):
             self._reader = opened()
         self.sheets = self._reader.sheets
@@ -274,7 +288,7 @@ class _Cells(Workbook):
         self._reader.close()
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        _check_name(sheet, self.sheets, self._name)
+        self._begin(sheet)
         with self._as_workbook_error(f"{self._name}: sheet {sheet!r} {_DAMAGED}"):
             for row in self._reader.rows(sheet):
                 self.merged = self._reader.merged
@@ -311,8 +325,8 @@ class _TextReader(Protocol):
 class _Text(Workbook):
     """Delimited text, a web page, an XML Spreadsheet or vCards."""
 
-    def __init__(self, opened: Callable[[], _TextReader], name: str) -> None:
-        self._name = name
+    def __init__(self, opened: Callable[[], _TextReader], name: str, budget: Budget) -> None:
+        self._name, self.budget = name, budget
         with self._as_workbook_error():
             self._reader = opened()
         self.sheets, self.encoding = self._reader.sheets, self._reader.encoding
@@ -327,7 +341,7 @@ class _Text(Workbook):
         return find(row) if find else None
 
     def blocks(self, sheet: str) -> Iterator[Block]:
-        _check_name(sheet, self.sheets, self._name)
+        self._begin(sheet)
         with self._as_workbook_error():
             for block in self._reader.blocks(sheet):
                 self.merged, self.hidden_rows = self._reader.merged, self._reader.hidden_rows

@@ -28,7 +28,7 @@ from tasks.crm.readers.xlsx_values import Values
 _MERGED = re.compile(rb"mergeCell\s+ref\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})[\"']")
 _ROW = re.compile(rb"row\s(?:[^<>]*?\s)?r=\"([0-9]{1,7})\"")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\s[^<>]*>")
-_ATTRIBUTE = re.compile(rb"(\w+)=\"([^\"]*)\"")
+_ATTRIBUTE = re.compile(rb"(?<!\w)(\w+)=\"([^\"]*)\"")
 _LONGEST_TAG = 1 << 16
 
 

@@ -19,7 +19,7 @@ def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
     Raises:
         KeyError, ET.ParseError: the list of relations cannot be read.
     """
-    members = {member.lower(): member for member in archive.namelist()}
+    members = _members(archive)
     folder, _, file = of.rpartition("/")
     listed = archive.read(members[join(folder, "_rels", f"{file}.rels").lower()])
     found = {}
@@ -30,6 +30,12 @@ def relations(archive: zipfile.ZipFile, of: str) -> dict[str, tuple[str, str]]:
             kind = relation.get("Type", "").rpartition("/")[2]
             found[relation.get("Id", "")] = (kind, members[target.lower()])
     return found
+
+
+@lru_cache(maxsize=1)
+def _members(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The members of an archive by their names in lower case; once for all of its sheets."""
+    return {member.lower(): member for member in archive.namelist()}
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,16 @@ The file is read element by element, so that memory does not grow with it. Entit
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lxml import etree
 
+from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell, Merge, Row, SheetInfo
 from tasks.crm.readers.number_formats import as_shown, makes_text
 from tasks.crm.readers.refused import UnreadableError
+from tasks.crm.readers.sheet_elements import SheetElements
 from tasks.crm.readers.table import Block, blocks_of
 
 _NAMESPACE = "{urn:schemas-microsoft-com:office:spreadsheet}"
@@ -33,14 +34,18 @@ class XmlSpreadsheet:
     encoding: str | None = None
     assumptions: tuple[str, ...] = ()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
         """Find the sheets. Raises UnreadableError: the XML is damaged or has no sheet."""
-        self._path = path
+        self._path, self._budget = path, budget
         self.merged: list[Merge] = []
         self.hidden_rows = 0
         self.hidden_columns: frozenset[int] = frozenset()
         self._formats: dict[str, str] = {}
+        self._worksheets = SheetElements(
+            lambda: self._elements((_WORKSHEET, _COLUMN, _ROW)), lambda each: each.tag == _WORKSHEET
+        )
         self.sheets = list(self._find_sheets())
+        self._places = {info.name: at for at, info in reversed([*enumerate(self.sheets)])}
         if not self.sheets:
             raise UnreadableError("has no sheet: check that you exported the right file")
 
@@ -51,20 +56,17 @@ class XmlSpreadsheet:
 
     def _find_sheets(self) -> Iterator[SheetInfo]:
         name, visible = "", True
-        with self._elements((_WORKSHEET, _STYLE, _FORMAT, _VISIBLE, _ROW)) as elements:
-            for event, element in elements:
-                if element.tag == _WORKSHEET and event == "start":
-                    name, visible = _attribute(element, "Name") or "Sheet", True
-                elif element.tag == _WORKSHEET:
-                    yield SheetInfo(name, visible)
-                elif element.tag == _VISIBLE and event == "end":
-                    visible = not (element.text or "").strip().startswith("SheetHidden") and "Hidden" not in (
-                        element.text or ""
-                    )
-                elif element.tag == _STYLE and event == "end":
-                    self._note_format(element)
-                if event == "end" and element.tag in {_ROW, _WORKSHEET}:
-                    _free(element)
+        for event, element in self._elements((_WORKSHEET, _STYLE, _FORMAT, _VISIBLE, _ROW)):
+            if element.tag == _WORKSHEET and event == "start":
+                name, visible = _attribute(element, "Name") or "Sheet", True
+            elif element.tag == _WORKSHEET:
+                yield SheetInfo(name, visible)
+            elif element.tag == _VISIBLE and event == "end":
+                visible = not (element.text or "").strip().startswith("SheetHidden") and "Hidden" not in (
+                    element.text or ""
+                )
+            elif element.tag == _STYLE and event == "end":
+                self._note_format(element)
 
     def _note_format(self, style: Any) -> None:
         format_ = style.find(_FORMAT)
@@ -74,29 +76,25 @@ class XmlSpreadsheet:
             self._formats[_attribute(style, "ID") or ""] = code
 
     def _rows(self, sheet: str) -> Iterator[Row]:
-        inside, number, hidden, column = False, 0, set[int](), 0
-        with self._elements((_WORKSHEET, _COLUMN, _ROW)) as elements:
-            for event, element in elements:
-                if element.tag == _WORKSHEET:
-                    if inside and event == "end":
-                        return
-                    inside = event == "start" and _attribute(element, "Name") == sheet
-                elif event == "end" and inside and element.tag == _COLUMN:
-                    column = _number(element, "Index", column + 1, _MOST_COLUMNS)
-                    last = column + _number(element, "Span", 0, _MOST_COLUMNS)
-                    if _attribute(element, "Hidden") == "1":
-                        hidden.update(range(column - 1, min(last, _MOST_COLUMNS)))
-                        self.hidden_columns = frozenset(hidden)
-                    column = last
-                elif event == "end" and element.tag == _ROW:
-                    if inside:
-                        number = _number(element, "Index", number + 1, _MOST_ROWS)
-                        self.hidden_rows += _attribute(element, "Hidden") == "1"
-                        cells = self._cells(element, number)
-                        if any(cell is not None for cell in cells):
-                            yield number, cells
-                        number += _number(element, "Span", 0, _MOST_ROWS)
-                    _free(element)
+        number, hidden, column = 0, set[int](), 0
+        for event, element in self._worksheets.of(self._places[sheet]):
+            if event == "start":
+                continue
+            if element.tag == _COLUMN:
+                column = _number(element, "Index", column + 1, _MOST_COLUMNS)
+                last = column + _number(element, "Span", 0, _MOST_COLUMNS)
+                if _attribute(element, "Hidden") == "1":
+                    hidden.update(range(column - 1, min(last, _MOST_COLUMNS)))
+                column = last
+                continue
+            if len(hidden) > len(self.hidden_columns):
+                self.hidden_columns = frozenset(hidden)
+            number = _number(element, "Index", number + 1, _MOST_ROWS)
+            self.hidden_rows += _attribute(element, "Hidden") == "1"
+            cells = self._cells(element, number)
+            if any(cell is not None for cell in cells):
+                yield number, cells
+            number += _number(element, "Span", 0, _MOST_ROWS)
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
@@ -108,7 +106,9 @@ class XmlSpreadsheet:
             down = _number(cell, "MergeDown", 0, _MOST_ROWS)
             if across or down:
                 self.merged.append((number, number + down, index, index + across))
-                cells.extend([None] * min(across, _MOST_COLUMNS - len(cells)))
+                covered = max(min(across, _MOST_COLUMNS - len(cells)), 0)
+                self._budget.fill(covered)
+                cells.extend([None] * covered)
         return cells
 
     def _value(self, cell: Any) -> Cell:  # noqa: PLR0911 - one return for each type
@@ -132,23 +132,20 @@ class XmlSpreadsheet:
             return text
         return text
 
-    @contextmanager
-    def _elements(self, tags: tuple[str, ...]) -> Iterator[Iterator[tuple[str, Any]]]:
+    def _elements(self, tags: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        """The elements when they begin and end; rows and sheets are freed afterwards."""
         with self._path.open("rb") as file:
             _skip_blanks(file)
-            yield _as_unreadable(
-                etree.iterparse(
+            try:
+                for event, element in etree.iterparse(
                     file, events=("start", "end"), tag=tags, resolve_entities=False, no_network=True, load_dtd=False,
                     huge_tree=True,
-                )
-            )  # fmt: skip
-
-
-def _as_unreadable(elements: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    try:
-        yield from elements
-    except etree.XMLSyntaxError as error:
-        raise UnreadableError(_DAMAGED) from error
+                ):  # fmt: skip
+                    yield event, element
+                    if event == "end" and element.tag in {_ROW, _WORKSHEET}:
+                        _free(element)
+            except etree.XMLSyntaxError as error:
+                raise UnreadableError(_DAMAGED) from error
 
 
 def _skip_blanks(file: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ The name of a file is the name of its source. A file in MOFA_SOURCES takes the p
 """
 
 import re
+from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -64,7 +65,7 @@ def source(name: str) -> Source:
     if name not in names():
         raise UnknownSourceError(f"there is no source {name!r}: choose one of {', '.join(names())}")
     found: Source = import_module(f"{__name__}.{name}").SOURCE
-    return found
+    return replace(found, origin=name)
 
 
 def of_file(file: Path) -> Source:
@@ -72,7 +73,8 @@ def of_file(file: Path) -> Source:
     if not _NAME.fullmatch(file.stem):
         raise SourceFileError(f"{file.name}: name it with small letters, digits, - and _, for example france.toml")
     seen = recording.head(fixture_directory(file.stem, file))
-    return source_of(file.stem, load(file), proven=seen is not None and seen[1] == "saved")
+    found = source_of(file.stem, load(file), proven=seen is not None and seen[1] == "saved")
+    return replace(found, origin=str(file))
 
 
 def fixture_directory(name: str, file: Path | None = None) -> Path:

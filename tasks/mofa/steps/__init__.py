@@ -30,6 +30,7 @@ from tasks.mofa.embassy import from_json
 from tasks.mofa.fetch_errors import FetchFailedError
 from tasks.mofa.http import Fetcher
 from tasks.mofa.page import Source
+from tasks.mofa.page_process import PageProcess
 from tasks.mofa.progress import listener
 from tasks.mofa.report import MonitorReport, markdown, summary
 from tasks.mofa.settings import fetching_settings, monitor_settings
@@ -106,14 +107,21 @@ def gather(monitoring: Monitoring) -> Candidate:
     """
     archive = DatabaseArchive(monitoring.source)
     settings = fetching_settings()
-    crawl = Crawl(
-        monitoring.source,
-        archive,
-        workers=settings.concurrency,
-        longest_wait=settings.longest_wait,
-        pause=monitoring.pause,
-        report=_report_progress,
-    )
+    with PageProcess(monitoring.source, settings.parse_memory_mb, settings.parse_seconds) as process:
+        crawl = Crawl(
+            monitoring.source,
+            archive,
+            workers=settings.concurrency,
+            longest_wait=settings.longest_wait,
+            pause=monitoring.pause,
+            limits=settings.limits(),
+            read=process.read,
+            report=_report_progress,
+        )
+        return _crawled(crawl, monitoring, archive)
+
+
+def _crawled(crawl: Crawl, monitoring: Monitoring, archive: DatabaseArchive) -> Candidate:
     try:
         return run(crawl_pages, crawl, monitoring)
     except JobError as error:

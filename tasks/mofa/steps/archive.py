@@ -6,10 +6,11 @@ from typing import Any
 
 from db import embassies as table
 from db.engine import transaction
-from tasks.mofa.crawl import Reading, StoredPage
+from tasks.mofa.crawl import StoredPage
 from tasks.mofa.embassy import from_json, to_json
 from tasks.mofa.http import Validators
 from tasks.mofa.page import Page, Source
+from tasks.mofa.reading import Reading
 
 
 class DatabaseArchive:

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, RowMapping
 
 from db import embassies as table
 from tasks.mofa.candidate import merged
-from tasks.mofa.crawl import read_page
 from tasks.mofa.diff import Change, Known, diff
 from tasks.mofa.embassy import Embassy
+from tasks.mofa.fetch_errors import FetchRefusedError
 from tasks.mofa.page import PageError, Source
+from tasks.mofa.page_process import PageProcess
+from tasks.mofa.settings import fetching_settings
 from tasks.mofa.steps.archive import page_of
 from tasks.mofa.unreadable import locate
 
@@ -34,11 +36,13 @@ def reparse_last_set(connection: Connection, source: Source, last: RowMapping) -
     Returns the reasons why that cannot be done: a parser for a new layout need not know the old one.
     """
     found, pages = [], table.addresses(connection, last["result"]["snapshots"])  # those that are still there
+    settings = fetching_settings()
     try:
-        for snapshot in pages:
-            reading = read_page(source, page_of(table.body(connection, snapshot)))
-            found += [(entry, snapshot) for entry in reading.entries]
-    except PageError as error:
+        with PageProcess(source, settings.parse_memory_mb, settings.parse_seconds) as process:
+            for snapshot in pages:
+                page = page_of(table.body(connection, snapshot))
+                found += [(entry, snapshot) for entry in process.read(page).reading(page).entries]
+    except (PageError, FetchRefusedError) as error:
         return [f"The parser has another version, and it cannot read the stored pages to compare with them: {error}."]
     now, proof, unreadable = merged(found)
     known, at = known_missions(connection, source.name), last["updated_at"]

@@ -277,6 +277,23 @@ def test_too_many_rejects_refuse_the_workbook_and_are_kept(tmp_path: Path, setti
     assert query("SELECT count(*) FROM import_rejects") == [(12,)]
 
 
+def test_a_rejected_row_is_kept_once_and_rejects_beyond_the_limit_are_counted(
+    tmp_path: Path, setting: Callable[[str, str], None]
+) -> None:
+    setting("IMPORT_REJECTS", "2")
+    two_faults = ["ACME", "", "Bob", "no mail", "0.5", ""]
+    state = run(workbook(tmp_path / "crm.xlsx", *[two_faults] * 3, *map(good, range(40))))
+    report = state.result()[0]
+    assert (report["rejected"], report["not_kept"]) == (3, 1)
+    assert "(IMPORT_REJECTS)" in page(state)
+    stored = query('SELECT row_number, column_name, jsonb_array_length("row") FROM import_rejects ORDER BY id')
+    assert [(number, bool(cells)) for number, _, cells in stored] == [(2, True), (2, False), (3, True), (3, False)]
+    with engine().connect() as connection:
+        kept = contacts.rejects_of(connection, report["import_id"])
+    assert {tuple(map(tuple, each.row)) for each in kept} == {tuple(map(tuple, kept[0].row))}
+    assert kept[0].row[2][1] == "Bob"
+
+
 def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_clearing_up_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

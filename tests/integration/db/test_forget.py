@@ -17,7 +17,7 @@ ROWS = [
     ["Consulate", "Bob", "Ray", "bob@example.org", "", "ask ANN@example.org, not me", "10"],
     ["Desk", "Kim", "Kay", "desk@example.org", "", "", ""],
     ["Desk", "Pat", "Kay", "desk@example.org", "", "", ""],
-    ["Embassy", "Ann", "Lee", "ann@example.org <no>", "", "", "11"],  # rejected
+    ["Embassy", "Ann", "Lee", "ann@example.org <no>", "0.5", "", "11"],  # rejected for two cells
     ["Embassy", "Tom", "Lee", "tom at example", "", "", "12"],  # rejected
     ["Embassy", "Tim", "Lee", "tim at example", "", "ask her:\nann@example.org", "13"],  # rejected
     ["Embassy", "Zoe", "Lee", "zoe@example.org", "", "", "with\tann@example.org"],
@@ -72,7 +72,7 @@ def test_a_person_is_forgotten_everywhere_and_nobody_else(
         """INSERT INTO notifications (dedup_key, channel, title, body)
         VALUES ('k', 'c', 't', '{"plain": "people:\\nann@example.org", "markdown": "none"}')"""
     )
-    assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 3
+    assert len(imported.query("SELECT 1 AS one FROM import_rejects")) == 4
     assert forget.main(["ann@EXAMPLE.org"]) == 0
     output = capsys.readouterr().out
     assert "removed: 1 contacts, 2 rejected rows, 1 staged rows" in output

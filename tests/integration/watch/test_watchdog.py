@@ -593,8 +593,28 @@ def test_old_data_are_removed_and_young_ones_and_those_that_wait_stay(site: Depl
         INSERT INTO notifications (dedup_key, channel, title, body, status, created_at) SELECT status || age, 'c', '',
             '{}', status, now() - age * interval '1 day' FROM unnest(ARRAY['sent', 'pending']) status,
             unnest(ARRAY[1, 91]) age""")
+    site.database.query("""
+        WITH units AS (
+            INSERT INTO task_runs (name, idempotency_key, status, updated_at)
+            SELECT name, 'r' || status || age, status, now() - age * interval '1 day' FROM (VALUES
+                ('import_crm_data', 'failed'), ('import_crm_data', 'completed'),
+                ('import_crm_data.preview', 'completed')
+            ) unit (name, status), unnest(ARRAY[1, 91]) age RETURNING id
+        )
+        INSERT INTO import_rejects (import_id, sheet, row_number, reason, "row")
+        SELECT id, 's', 2, 'wrong', '[]' FROM units
+        """)
     with disable_run_logger():
-        assert steps.remove_old_data.fn(datetime.now(UTC)) == 5
+        assert steps.remove_old_data.fn(datetime.now(UTC)) == 7
+    kept = site.database.query("""
+        SELECT name, idempotency_key AS key FROM import_rejects j JOIN task_runs r ON r.id = import_id ORDER BY 1, 2""")
+    assert [(row["name"], row["key"]) for row in kept] == [
+        ("import_crm_data", "rcompleted1"),
+        ("import_crm_data", "rcompleted91"),
+        ("import_crm_data", "rfailed1"),
+        ("import_crm_data.preview", "rcompleted1"),
+    ]
+    site.database.query("DELETE FROM task_runs WHERE idempotency_key LIKE 'r%%'")
     assert sorted(path.name for path in storage.rglob("*") if path.is_file()) == ["young"]
     kept = site.database.query("SELECT idempotency_key AS key FROM task_runs ORDER BY 1")
     assert [row["key"] for row in kept] == ["completed1", "completed91", "missed1", "skipped1"]

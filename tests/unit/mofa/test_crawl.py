@@ -12,11 +12,12 @@ import pytest
 from support import ministry as testland
 from support.ministry import HOST, a_ministry, missions
 
-from tasks.mofa.crawl import BELIEVE_UNCHANGED, Crawl, Reading, StoredPage, fetched, read_page
+from tasks.mofa.crawl import BELIEVE_UNCHANGED, Crawl, StoredPage, fetched
 from tasks.mofa.embassy import Embassy, Unreadable
 from tasks.mofa.fetch_errors import FetchFailedError
 from tasks.mofa.http import NotModified, Validators
 from tasks.mofa.page import Page, PageError, Route, Source
+from tasks.mofa.reading import Reading, read_page
 from tasks.mofa.sources import source as shipped
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)

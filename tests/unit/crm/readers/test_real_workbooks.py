@@ -236,7 +236,7 @@ REFUSED = {  # how the message goes on after the name of the file
     "openrefine/example-latin1.tsv": "is text in Windows-1252 or Windows-1250;",
     # its byte order mark is that of UTF-16, the other way round
     "salesforce-dataloader/csvtext_BOM_UTF32LE.csv": "begins as UTF-16 text",
-    "tough-calamine/issue_594_dos.ods": "repeats the same cells 17,179,869,183 times",
+    "tough-calamine/issue_594_dos.ods": "has merged or repeated cells that make more than 4,194,304 cells",
     "tough-calamine/pass_protected.ods": _LOCKED,
     "tough-corrupt/crm_lead_textmangled2.xls": _DAMAGED,
     "tough-corrupt/res_partner_TSD_DRM_encrypted.xlsx": "is neither a workbook nor",
