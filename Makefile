@@ -39,8 +39,9 @@ service: $(STAMP) ## start make up with the machine, by systemd, and doctor ever
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
 	@$(PY) tests/bench/soak.py $(or $(MINUTES),60)
 
-chaos: $(STAMP) ## kill imports and watches at random moments, and compare all tables with undisturbed runs (KILLS=500)
-	@$(PY) -m pytest $(PARALLEL) tests/integration -k killed_at_a_random_moment --kills $(or $(KILLS),500)
+chaos: $(STAMP) ## kill jobs at random moments, and try the steps of owners in random orders (KILLS=500 ORDERS=10000)
+	@$(PY) -m pytest $(PARALLEL) tests/integration -k "killed_at_a_random_moment or in_many_orders_of_steps" \
+		--kills $(or $(KILLS),500) --orders $(or $(ORDERS),10000)
 
 test: $(STAMP) ## all tests but the slow ones (a part: TESTS=tests/unit; DATABASE_URL=... for a server of your own)
 	@$(PY) -m pytest $(PARALLEL) -m "$(or $(MARKED),not slow)" $(TESTS)

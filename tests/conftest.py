@@ -176,6 +176,7 @@ def nobodys_database() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=40, help="SIGKILLs at random moments: half of them of imports")
+    parser.addoption("--orders", type=int, default=300, help="orders in which the steps of several owners are tried")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -106,11 +106,9 @@ class Owner:
 
 def _work(pipe: socket.socket) -> None:
     owner = Owner()
-    with pipe.makefile("rw") as lines:
-        for line in lines:
-            command, arguments = json.loads(line)
-            lines.write(json.dumps(owner.answer(command, arguments)) + "\n")
-            lines.flush()
+    for line in pipe.makefile():
+        command, arguments = json.loads(line)
+        pipe.sendall(json.dumps(owner.answer(command, arguments)).encode() + b"\n")
 
 
 def _fork_for_ever(listening: int) -> None:
@@ -142,12 +140,11 @@ class Handle:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE)
         self._socket.connect(path)
-        self._lines = self._socket.makefile("rw")
+        self._lines = self._socket.makefile()
         self.pid = int(self._lines.readline())
 
     def send(self, command: str, **arguments: Any) -> None:
-        self._lines.write(json.dumps([command, arguments]) + "\n")
-        self._lines.flush()
+        self._socket.sendall(json.dumps([command, arguments]).encode() + b"\n")
 
     def has_answered(self, seconds: float) -> bool:
         with selectors.DefaultSelector() as selector:
