@@ -12,5 +12,4 @@ def use_server_of_tests(patch: pytest.MonkeyPatch) -> None:
     """The environment of a command whose PREFECT_API_URL names that server; what the command sets in it goes again."""
     server = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PREFECT_HOME": str(PREFECT_HOME.value())}
     patch.setattr(os, "environ", os.environ | server | {"PREFECT_LOGGING_LEVEL": "CRITICAL"})
-    given = server_settings().model_copy(update={"prefect_api_url": server["PREFECT_API_URL"]})
-    patch.setattr("tasks.prefect_server.server_settings", lambda: given)
+    server_settings.cache_clear()

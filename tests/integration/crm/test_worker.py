@@ -230,7 +230,7 @@ def test_the_child_knows_neither_prefect_nor_the_database() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     loaded = set(done.stdout.split())
     assert not {"prefect", "sqlalchemy", "psycopg"} & loaded
-    assert {name for name in loaded if name.split(".")[0] == "db"} <= {"db", "db.errors"}
+    assert {name for name in loaded if name.split(".")[0] == "db"} <= {"db", "db.display", "db.errors"}
 
 
 def test_a_stray_cell_in_the_last_corner_costs_no_memory(tmp_path: Path) -> None:

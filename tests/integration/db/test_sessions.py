@@ -31,7 +31,7 @@ HOSTILE = {
     "backslash_quote": "off",
     "transform_null_equals": "on",
     "default_transaction_isolation": "serializable",
-    "statement_timeout": "1ms",
+    "statement_timeout": "100ms",
     "lock_timeout": "1ms",
     "idle_in_transaction_session_timeout": "2s",
     "idle_session_timeout": "2s",

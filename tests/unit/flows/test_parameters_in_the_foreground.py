@@ -48,8 +48,9 @@ def test_a_name_that_is_no_text_is_a_sentence(workbook: str, capsys: pytest.Capt
 
 @pytest.mark.parametrize("url", ["http://[", "http://[::1", "http:/ada:s3cret@h/api", "http://ada:s3cret@h:99999", "h"])
 def test_a_wrong_address_of_the_prefect_server_is_a_sentence(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.setenv("PREFECT_API_URL", url)
     monkeypatch.setenv("DATABASE_URL", "postgresql://u@127.0.0.1:1/d")
     for cached in (server_settings, database_settings):
