@@ -23,6 +23,8 @@ from tasks.crm.readers.workbook import WorkbookError, open_workbook
 from tasks.crm.readers.xml_spreadsheet import XmlSpreadsheet
 from tasks.crm.rejects_workbook import _title
 
+pytestmark = pytest.mark.slow
+
 _LINEAR = 9  # times for the fourfold input; 16 is quadratic
 
 

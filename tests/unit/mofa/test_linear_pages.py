@@ -12,6 +12,8 @@ from tasks.mofa import diff, labels
 from tasks.mofa.embassy import Embassy, merge_by_key
 from tasks.mofa.page import Page, refusal
 
+pytestmark = pytest.mark.slow
+
 _LINEAR = 9  # times for the fourfold input; 16 is quadratic
 _HEADINGS = (
     TABLE[: TABLE.index("[missions]")]
