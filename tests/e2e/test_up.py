@@ -154,6 +154,7 @@ def test_nothing_below_data_dir_is_open_to_other_users(running: Started) -> None
     assert [name for name, mode in found.items() if mode and name != "output.txt"] == []
 
 
+@pytest.mark.slow
 def test_who_has_no_password_is_told_how_to_set_it(running: Started, tmp_path: Path) -> None:
     given = {"PREFECT_API_URL": running.state()["api_url"], "DATA_DIR": str(tmp_path)}
     database = running.state()["database_url"].replace("postgresql+psycopg", "postgresql")
@@ -271,6 +272,7 @@ def test_a_given_server_and_database_are_used_and_left_running(running: Started)
     assert embedded.is_running(running.data_dir)
 
 
+@pytest.mark.slow
 def test_an_embedded_database_is_refused_where_another_worker_would_take_its_runs(running: Started) -> None:
     given = running.state()["api_url"]
     sentence = refused(**running.client_settings())
@@ -427,6 +429,7 @@ def test_a_database_that_does_not_answer_is_named() -> None:
     assert "secret-word" not in sentence
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -434,6 +437,7 @@ def test_a_prefect_server_that_does_not_answer_is_named() -> None:
     assert url in refused(PREFECT_API_URL=url)
 
 
+@pytest.mark.slow
 def test_a_wanted_port_that_is_in_use_is_named() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -503,6 +507,7 @@ def test_a_log_is_moved_aside_while_its_process_writes_on(tmp_path: Path, monkey
     child.stop(lambda: 5.0)
 
 
+@pytest.mark.slow
 def test_the_reason_of_a_death_is_looked_for_in_what_that_process_wrote(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("OSError: an old one\n" * 9)
     child = Child(

@@ -99,6 +99,7 @@ def test_a_changed_cell_is_one_update(tmp_path: Path) -> None:
     assert query("SELECT email, source_row FROM contacts WHERE phone = '999'") == [("bob@x.org", 3)]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_read_in_another_way_are_another_unit(tmp_path: Path) -> None:
     book = workbook(tmp_path / "crm.xlsx", ADA)
     done(book)
@@ -136,6 +137,7 @@ def test_a_renamed_workbook_is_the_same_workbook(tmp_path: Path) -> None:
 # --- keys
 
 
+@pytest.mark.slow
 def test_a_key_identifies_one_workbook_permanently(tmp_path: Path) -> None:
     book, other = workbook(tmp_path / "crm.xlsx", ADA), workbook(tmp_path / "other.xlsx", BOB)
     done(book, idempotency_key="import_crm_data_v1")
@@ -176,6 +178,7 @@ def test_a_file_name_that_is_no_utf_8_is_imported_like_any_other(tmp_path: Path)
     assert (f"{tmp_path}/b?.csv", "completed") in query("SELECT subject, status FROM task_runs")
 
 
+@pytest.mark.slow
 def test_each_file_of_a_glob_is_a_unit_of_its_own(tmp_path: Path) -> None:
     workbook(tmp_path / "a.xlsx", ADA)
     (tmp_path / "b.xlsx").write_bytes(b"")
@@ -311,6 +314,7 @@ def test_a_refused_workbook_is_refused_in_the_same_words_if_the_answer_to_the_cl
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_ten_rejects_are_always_taken_and_eleven_are_not(tmp_path: Path) -> None:
     refused(run(workbook(tmp_path / "eleven.xlsx", *map(bad, range(11)), ADA)), rejects=11)
     assert verdicts(done(workbook(tmp_path / "ten.xlsx", *map(bad, range(10)), ADA))) == {"inserted": 1, "rejected": 10}
@@ -343,6 +347,7 @@ def test_rejects_come_back_corrected(tmp_path: Path) -> None:
     assert query("SELECT organization, extra::text FROM contacts WHERE email = 'bob@x.org'")[0][1] == '{"Zip": "007"}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sheet", [None, pytest.param("*", marks=pytest.mark.slow)])
 def test_of_a_workbook_of_rejects_only_the_corrected_rows_change(tmp_path: Path, sheet: str | None) -> None:
     """Two of three faulty cells are corrected: one row is new, one brings a known contact up to date."""

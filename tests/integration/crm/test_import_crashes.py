@@ -269,14 +269,8 @@ def test_database_recreated_while_prefects_home_stays(
     assert "Cached" not in again.log, "results of another database were met"
 
 
-@pytest.mark.parametrize(
-    "lost",
-    [
-        "TRUNCATE {}",
-        pytest.param("DELETE FROM {} WHERE position IN (7, 300)", marks=pytest.mark.slow),
-        pytest.param("DROP TABLE {}", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["TRUNCATE {}", "DELETE FROM {} WHERE position IN (7, 300)", "DROP TABLE {}"])
 def test_staged_rows_lost_while_the_cache_says_done(
     machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed, lost: str
 ) -> None:

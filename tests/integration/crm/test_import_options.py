@@ -17,6 +17,7 @@ def text_file(path: Path, text: str, encoding: str = "utf-8") -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_people_of_one_firm_under_headings_that_are_unknown_are_refused_and_the_column_is_named(tmp_path: Path) -> None:
     rows = "".join(f"Gudrun{n};Nordbank;+45 1111111{n}\n" for n in range(12))
     path = text_file(tmp_path / "crm.csv", "Kvasir;Company;Phone\n" + rows)
@@ -41,6 +42,7 @@ def test_people_of_one_address_under_an_unknown_heading_are_refused_and_a_few_ar
     assert verdicts(done(few)) == {"rejected": 2, "inserted": 1}
 
 
+@pytest.mark.slow
 def test_further_addresses_of_a_cell_are_kept_in_extra(tmp_path: Path) -> None:
     report = done(workbook(tmp_path / "a.xlsx", ["Ada", "Bell", "ada@x.org; A.Bell@x.org", "111"], headings=PEOPLE))
     assert query("SELECT email, extra FROM contacts") == [("ada@x.org", {"Email": "a.bell@x.org"})]

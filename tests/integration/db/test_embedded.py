@@ -186,6 +186,7 @@ def test_the_settings_fit_the_machine(memory: int, free_disk: int, expected: tup
     assert tuple(embedded.settings_for(memory, free_disk).values()) == expected
 
 
+@pytest.mark.slow
 def test_a_container_has_no_more_memory_than_its_limit(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = data_dir / "memory.max"
     monkeypatch.setattr(embedded, "MEMORY_LIMIT", limit)
@@ -221,6 +222,7 @@ def test_16_processes_can_connect_at_once_and_a_full_server_counts_as_running(
 # ---------------------------------------------------------------------- killed
 
 
+@pytest.mark.slow
 def test_a_server_whose_owner_was_killed_runs_on_and_is_found(data_dir: Path) -> None:
     owner = python("print(embedded.start(data_dir), flush=True); time.sleep(120)", data_dir)
     assert owner.stdout is not None
@@ -246,6 +248,7 @@ def test_it_starts_again_at_once_after_sigkill_of_everything(data_dir: Path) -> 
         assert query(url, "SELECT to_regclass('lost')") is None
 
 
+@pytest.mark.slow
 def test_a_start_on_a_full_disk_has_the_space_that_was_reserved_for_it(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +394,7 @@ def test_nothing_that_keeps_data_safe_is_switched_off(data_dir: Path) -> None:
     assert query(url, "SHOW server_encoding") == "UTF8"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -413,6 +417,7 @@ def test_a_path_that_no_socket_can_have_gets_its_socket_in_a_private_place(
     assert query(url, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 @as_root_only
 @pytest.mark.parametrize("taken", ["directory", pytest.param("link to one of ours", marks=pytest.mark.slow)])
 def test_a_socket_directory_that_another_user_has_made_first_is_not_used(data_dir: Path, taken: str) -> None:
@@ -433,6 +438,7 @@ def test_a_socket_directory_that_another_user_has_made_first_is_not_used(data_di
         usual.unlink() if usual.is_symlink() else usual.rmdir()
 
 
+@pytest.mark.slow
 def test_a_socket_directory_that_anybody_can_write_to_is_not_used(data_dir: Path) -> None:
     home = data_dir / ("y" * 100)
     place = embedded._Server(Location(home))
@@ -454,6 +460,7 @@ def test_no_other_user_can_hold_the_locks_or_read_the_data(data_dir: Path) -> No
     assert as_nobody(lambda: [each for each in data_dir.rglob("*/*") if os.access(each, os.F_OK)]) == "[]"
 
 
+@pytest.mark.slow
 @as_root_only
 def test_a_link_of_another_user_leads_root_to_no_database_and_no_socket(data_dir: Path) -> None:
     other = data_dir / "other"
@@ -640,6 +647,7 @@ def test_in_the_data_dir_of_a_user_root_makes_the_database_of_that_user() -> Non
         assert as_nobody(lambda: embedded.start(home)) == url
 
 
+@pytest.mark.slow
 @as_root_only
 @others_may_run_it
 def test_a_user_gets_an_error_if_the_database_belongs_to_root(data_dir: Path) -> None:

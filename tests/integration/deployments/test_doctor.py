@@ -59,6 +59,7 @@ def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_p
     assert not (tmp_path / "postgres").exists()
 
 
+@pytest.mark.slow
 def test_the_source_of_the_daily_run_exists_and_the_age_of_its_pages_is_shown(tmp_path: Path) -> None:
     recorded, unrecorded = (tmp_path / name for name in ("recorded.toml", "unrecorded.toml"))
     shipped = Path(sources.__file__).parent

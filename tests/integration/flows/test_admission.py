@@ -231,6 +231,7 @@ def test_what_a_person_starts_is_never_missed(database: str) -> None:
     assert [row["status"] for row in rows(database)] == ["missed"]
 
 
+@pytest.mark.slow
 def test_of_three_late_slots_only_the_newest_runs(setting: Setting, database: str) -> None:
     """Whichever of them is started first."""
     setting(TASK_MISFIRE_GRACE="100000000")
@@ -333,6 +334,7 @@ def test_two_instances_let_two_work_and_no_third(setting: Setting, busy: Instanc
     assert second.ended().name == "Completed"
 
 
+@pytest.mark.slow
 @each_kind
 def test_a_run_that_is_cancelled_while_it_waits_ends(job: Flow[..., Any], busy: Instance) -> None:
     started = Started(job, hand())

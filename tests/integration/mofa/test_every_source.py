@@ -94,6 +94,7 @@ def test_each_source_has_a_run_a_unit_of_work_and_a_digest_of_its_own(several_so
     assert watch.alerts() == ["test-a: 1 changed", "test-c: 1 changed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "answer"),
     [
@@ -121,6 +122,7 @@ def test_one_that_fails_stops_no_other_and_is_listed(several_sources, broken, an
     assert watch.alerts() == [f"mofa_monitoring {broken} works again"]
 
 
+@pytest.mark.slow
 def test_a_source_file_that_is_wrong_and_a_fault_of_a_parser_stop_no_other(several_sources, tmp_path, monkeypatch):
     watch = several_sources
     (tmp_path / "sources" / "test-a.toml").write_text("title = 3")
@@ -141,6 +143,7 @@ def test_a_source_file_that_is_wrong_and_a_fault_of_a_parser_stop_no_other(sever
     assert "test-c: 1 changed" in watch.alerts()
 
 
+@pytest.mark.slow
 def test_a_slot_is_done_once_for_each_source_also_after_one_failed(several_sources):
     watch = several_sources
     before = last_unit(watch)
@@ -234,6 +237,7 @@ def test_a_job_that_fails_before_it_has_a_result_ends_with_one_sentence(watch, m
     assert printed.out == ""
 
 
+@pytest.mark.slow
 def test_mofa_source_can_be_a_pattern(several_sources):
     several_sources.set(MOFA_SOURCE=PATTERN)
     state = mofa_monitoring("", several_sources.ministry.url, return_state=True)

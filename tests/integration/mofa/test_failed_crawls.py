@@ -179,6 +179,7 @@ def test_half_a_crawl_is_never_a_set_and_what_was_read_is_not_asked_for_again(wa
     assert watch.shown() == missions()
 
 
+@pytest.mark.slow
 def test_a_crawl_may_meet_more_failures_than_it_has_attempts_while_it_reads_on(watch):
     def at_the_second_time(to: fake_ministry.Handler) -> None:
         first = Counter(watch.ministry.asked)[to.path] == 1
@@ -215,6 +216,7 @@ def test_a_parser_that_breaks_is_reported_as_well(watch):
     assert watch.alerts() == ["mofa_monitoring testland fails"]
 
 
+@pytest.mark.slow
 def test_a_name_that_no_key_can_be_made_of_is_one_unreadable_mission(watch):
     tables = "".join(f"<table><tr><td><h3>{name}</h3></td></tr></table>" for name in ("Посольство", "***"))
     block = f"<div class=countrycontact><div class=country>Австрия</div><div class=contacts>{tables}</div></div>"

@@ -139,6 +139,7 @@ def test_a_slow_drain_is_held_before_a_fifth_is_gone(watch):
     assert watch.alerts()[-1] == title_of_held_set()
 
 
+@pytest.mark.slow
 def test_a_held_set_comes_with_examples_of_what_it_would_change(watch):
     watch.ministry.show(missions())
     watch()
@@ -152,6 +153,7 @@ def test_a_held_set_comes_with_examples_of_what_it_would_change(watch):
     assert state.result()["changes"] == 0, "nothing was changed"
 
 
+@pytest.mark.slow
 def test_a_first_set_that_is_held_comes_with_some_of_its_missions(watch):
     watch.sources["testland"] = a_ministry(proven=False)
     watch.ministry.show(missions())

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from support.ministry import HOST, a_ministry, missions
 from support.watch import DAY, Watch, edited, without
 
@@ -70,6 +71,7 @@ def test_a_new_mission_that_cannot_be_read_is_reported_and_not_stored(watch):
     assert watch.alerts() == ["testland: 1 unreadable"]
 
 
+@pytest.mark.slow
 def test_a_mission_behind_a_row_without_a_key_is_neither_missing_nor_closed(watch):
     begun(watch, with_key=False)
     start = datetime(2026, 1, 5, 3, tzinfo=UTC)
@@ -118,6 +120,7 @@ def test_more_than_a_threshold_of_unreadable_missions_hold_the_set(watch):
     assert watch.report()["held"] is None
 
 
+@pytest.mark.slow
 def test_an_accepted_set_keeps_its_unreadable_missions_as_last_known(watch):
     begun(watch)
     rows = missions()
@@ -138,6 +141,7 @@ def test_the_first_set_lists_what_could_not_be_read(watch):
     assert "Unreadable" in watch.ministry.messages[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_parser_of_another_version_keeps_what_it_cannot_read(watch):
     begun(watch)
     watch.ministry.show(edited(missions(), "m7", phone=ODD))

@@ -210,6 +210,7 @@ def test_what_a_channel_did_not_accept_goes_to_its_corrected_address_by_a_comman
     assert messages_of_doctor() == [("ok", "none")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["1", "none"])
 def test_what_is_discarded_or_was_sent_already_fails_for_good(lost, outbox, webhook, mailbox, to):
     assert redirect.main([to]) == 0
@@ -430,6 +431,7 @@ def test_messages_that_a_channel_never_accepts_come_after_the_others(set_channel
     assert [row["title"] for row in outbox.outbox() if row["status"] == "pending"] == ["too long", "too odd"]
 
 
+@pytest.mark.slow
 def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_receive(
     set_channels, outbox, webhook, mailbox
 ):
@@ -461,6 +463,7 @@ def test_a_sender_that_was_too_slow_does_not_undo_that_another_delivered(set_cha
     assert (row["status"], row["last_error"]) == ("sent", None)
 
 
+@pytest.mark.slow
 def test_a_message_that_was_accepted_too_late_is_sent_again_and_no_other_is(set_channels, outbox, webhook, mailbox):
     set_channels(webhook.url, mailbox.url, timeout=0.5)
     webhook.answering.clear()

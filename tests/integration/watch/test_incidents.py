@@ -112,6 +112,7 @@ def test_a_refused_workbook_is_reported_once_and_so_is_its_recovery(
     assert "failed 2 times" in next(each["message"] for each in webhook.got if "again" in each["title"])
 
 
+@pytest.mark.slow
 def test_a_path_through_a_parent_directory_is_one_subject(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_path_through_a_parent_directory_is_one_subject(
     assert titles == [f"import_crm_data {path} works again"]
 
 
+@pytest.mark.slow
 def test_each_file_of_a_pattern_is_reported_separately(webhook: Webhook, prefect_server: None, tmp_path: Path) -> None:
     write(tmp_path / "a.xlsx", PEOPLE)
     bad = write(tmp_path / "b.xlsx", NOBODY)
@@ -138,6 +140,7 @@ def test_each_file_of_a_pattern_is_reported_separately(webhook: Webhook, prefect
     assert titles_after(webhook, run, run) == [f"import_crm_data {worse} fails"]
 
 
+@pytest.mark.slow
 def test_a_preview_and_a_mistyped_address_raise_no_alert(
     webhook: Webhook, prefect_server: None, tmp_path: Path
 ) -> None:

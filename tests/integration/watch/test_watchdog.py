@@ -238,6 +238,7 @@ def test_an_import_that_was_given_up_is_not_reported_again_after_another_version
     assert units(site) == [("failed", 0), ("completed", 0)]
 
 
+@pytest.mark.slow
 def test_an_import_that_cannot_be_resumed_does_not_delay_the_others(site: DeployedJobs, workbook: Path) -> None:
     """Its workbook is a number, which only a run would have been refused for."""
     insert = """INSERT INTO task_runs (name, idempotency_key, subject, attempts, flow_run_id, updated_at)
@@ -317,6 +318,7 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
     assert site.watch()["runs backfilled"] == 0
 
 
+@pytest.mark.slow
 def test_a_deployment_that_cannot_be_watched_does_not_stop_the_watch_of_the_others(
     site: DeployedJobs, workbook: Path
 ) -> None:
@@ -401,6 +403,7 @@ def test_silence_is_reported_once_when_a_slot_has_passed_without_success_and_not
     )
 
 
+@pytest.mark.slow
 def test_a_deployment_paused_for_longer_than_its_schedule_is_reported(site: DeployedJobs) -> None:
     deployment = site.deploy(IMPORT, {"workbook": "/srv/people.xlsx"})
     site.slot(deployment, State(type=StateType.COMPLETED), ago=timedelta(0))
@@ -486,6 +489,7 @@ def test_a_slot_that_was_given_up_and_then_done_in_the_foreground_is_not_reporte
     assert site.titles() == [f"import_crm_data {workbook} {what}" for what in ("fails", "fails", "works again")]
 
 
+@pytest.mark.slow
 def test_a_slot_is_not_done_by_what_another_deployment_did_with_the_same_workbook(
     site: DeployedJobs, workbook: Path
 ) -> None:

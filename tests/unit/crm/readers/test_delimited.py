@@ -335,6 +335,7 @@ def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
 # --- limits
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "line",
