@@ -76,14 +76,14 @@ def addresses(connection: Connection, ids: Sequence[int | None]) -> dict[int, st
     """The addresses of snapshots."""
     wanted = sorted({number for number in ids if number})
     found = connection.execute(select(page_snapshots.c.id, page_snapshots.c.url).where(page_snapshots.c.id.in_(wanted)))
-    return dict(found.tuples().all())
+    return dict(found.all())
 
 
 def last_pages(connection: Connection, source: str) -> dict[str, str]:
     """Mission's key -> address of the page on which it stood last."""
     joined = embassies.join(page_snapshots, embassies.c.snapshot_id == page_snapshots.c.id)
     query = select(embassies.c.key, page_snapshots.c.url).select_from(joined).where(embassies.c.source == source)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def keep_page(connection: Connection, source: str, page: NewPage, at: datetime) -> int:
@@ -204,9 +204,7 @@ def record_changes(
     """Changes of missions that are stored already: mappings with key, kind, field, old, new, snapshot_id."""
     if changes:
         ids = dict(
-            connection.execute(select(embassies.c.key, embassies.c.id).where(embassies.c.source == source))
-            .tuples()
-            .all()
+            connection.execute(select(embassies.c.key, embassies.c.id).where(embassies.c.source == source)).all()
         )
         rows = [
             {
@@ -291,7 +289,7 @@ def pages_of_held(connection: Connection, candidate_id: int) -> dict[str, int]:
             WHERE k.id = :candidate ORDER BY s.place"""),
         {"candidate": candidate_id},
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def is_stale(connection: Connection, candidate_id: int, last_applied_id: int | None) -> bool:

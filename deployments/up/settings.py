@@ -97,7 +97,7 @@ def environment_of_children(
 def _temporary_directory(data_dir: Path, given: Mapping[str, str]) -> str:
     """The TMPDIR of the operator if nobody else can write to it, else one in DATA_DIR.
 
-    In a shared one, the directory `runner_storage` of Prefect's worker belongs to the first user who starts a worker.
+    In a shared one, other users can take the names of temporary files first.
     """
     own = given.get("TMPDIR")
     return own if own and is_own(Path(own)) else str(data_dir / TEMPORARY)
