@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import DBAPIError
 from support.project import ROOT
 
@@ -22,15 +22,36 @@ JOB = "interleaved"
 PATIENCE = 60  # seconds for an answer
 
 
-class Owner:
-    """What runs in such a process: one who wants to do the unit, and may lose it."""
+class SlowClaim(idempotent_once):
+    """A claim that stops once between reading the row and taking the unit over."""
 
-    def __init__(self) -> None:
+    stop: Callable[[int], None]  # gets the number of the session with the lock
+
+    def _take_over(self, connection: Connection, row: RowMapping) -> bool:
+        stop, self.stop = self.stop, _go_on
+        stop(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+        return super()._take_over(connection, row)
+
+
+def _go_on(_: int) -> None:
+    """Do not stop."""
+
+
+class Owner:
+    """What runs in such a process: one who wants to do the unit, and may lose it.
+
+    Args:
+        stop: what a slow claim calls.
+    """
+
+    def __init__(self, stop: Callable[[int], None] = _go_on) -> None:
+        self.stop = stop
         self.once: idempotent_once | None = None
         self.open: Connection | None = None  # the transaction of the work
 
-    def claim(self, key: str) -> dict[str, Any]:
-        once = idempotent_once(JOB, key)
+    def claim(self, key: str, *, slowly: bool = False) -> dict[str, Any]:
+        once = SlowClaim(JOB, key)
+        once.stop = self.stop if slowly else _go_on
         once.__enter__()
         if not once.done:
             self.once = once
@@ -105,8 +126,14 @@ class Owner:
 
 
 def _work(pipe: socket.socket) -> None:
-    owner = Owner()
-    for line in pipe.makefile():
+    lines = pipe.makefile()
+
+    def stop(lock: int) -> None:
+        pipe.sendall(json.dumps({"stopped": lock}).encode() + b"\n")
+        lines.readline()
+
+    owner = Owner(stop)
+    for line in lines:
         command, arguments = json.loads(line)
         pipe.sendall(json.dumps(owner.answer(command, arguments)).encode() + b"\n")
 

@@ -32,9 +32,12 @@ class Interleaving(RuleBasedStateMachine):
         super().__init__()
         self.key = uuid.uuid4().hex
         self.owners = [self.pool.pop() if self.pool else Handle(self.address) for _ in range(OWNERS)]
-        self.state = ["out"] * OWNERS  # or in, waiting (its claim does), or the kind of its open transaction
+        # out; stopped (in a slow claim); waiting (its claim does); in; or the kind of its open transaction: stage, work
+        self.state = ["out"] * OWNERS
         self.locked: list[int | None] = [None] * OWNERS  # the session that holds the lock
-        self.attempts = 0
+        self.tokens = [0] * OWNERS  # the attempt of each owner
+        self.newest = 0  # of the tokens
+        self.attempts = 0  # of the unit, when it was last looked at
         self.effects = 0
         self.first_result: Any = None
 
@@ -51,15 +54,34 @@ class Interleaving(RuleBasedStateMachine):
                 break  # it waits for the open transaction
         self.settle()
 
+    @precondition(lambda self: "out" in self.state and not self.has_open() and self.nobody_claims())
+    @rule(number=NUMBER)
+    def claim_slowly(self, number: int) -> None:
+        """The claim stops between reading the row and taking it over; its predecessor does not notice, and works on."""
+        self.lose_lock()
+        who = self.one(number, "out")
+        answer = self.ask(who, "claim", key=self.key, slowly=True)
+        if "stopped" in answer:
+            self.state[who], self.locked[who] = "stopped", answer["stopped"]
+        else:
+            assert answer["done"]
+            assert answer["result"] == self.first_result
+
+    @precondition(lambda self: "stopped" in self.state)
+    @rule()
+    def go_on(self) -> None:
+        who = self.one(0, "stopped")
+        self.owners[who].send("go on")
+        self.state[who] = "waiting"
+        self.settle()
+
     @precondition(lambda self: "in" in self.state)
     @rule(number=NUMBER, kind=st.sampled_from(["stage", "stage", "work"]))
     def begin(self, number: int, kind: str) -> None:
         who = self.one(number, "in")
-        answer = self.ask(who, "begin", kind=kind)
-        assert answer.get("error") in {None, "SupersededError"}
-        owns = self.locked[who] is not None and self.first_result is None
-        assert "error" not in answer or not owns, "an owner with the lock was superseded"
-        self.state[who] = "in" if "error" in answer else kind
+        owns = self.tokens[who] == self.newest and self.first_result is None
+        assert self.ask(who, "begin", kind=kind) == ({} if owns else {"error": "SupersededError"})
+        self.state[who] = kind if owns else "in"
 
     @precondition(lambda self: self.has_open())
     @rule(number=NUMBER, how=st.sampled_from(["commit", "commit", "rollback", "lost", "arrived"]))
@@ -76,27 +98,34 @@ class Interleaving(RuleBasedStateMachine):
     @rule(number=NUMBER, how=st.sampled_from(["leave", "fail"]))
     def exit(self, number: int, how: str) -> None:
         who = self.one(number, "in")
-        answer = self.ask(who, how)
-        assert answer.get("error") in ({None, "SupersededError"} if how == "leave" else {None})
+        owned = self.tokens[who] == self.newest
+        assert self.ask(who, how) == ({} if owned or how == "fail" else {"error": "SupersededError"})
         self.state[who], self.locked[who] = "out", None
 
-    @precondition(lambda self: any(self.locked))
+    @precondition(lambda self: any(self.locked) and self.nobody_claims())
     @rule()
     def lose_lock(self) -> None:
         """The network drops the connection with the lock; its owner does not notice."""
-        [who] = [who for who, pid in enumerate(self.locked) if pid]
-        self.end_session(who)
+        for who in range(OWNERS):
+            self.end_session(who)
 
-    @precondition(lambda self: any(self.locked) and "out" in self.state)
+    @precondition(lambda self: any(self.locked) and self.nobody_claims() and "out" in self.state)
     @rule(number=NUMBER)
     def take_over(self, number: int) -> None:
         self.lose_lock()
         self.claim(number)
 
-    @precondition(lambda self: {"in", "stage", "work"} & set(self.state))
+    @precondition(lambda self: any(self.locked) and "out" in self.state and "work" in self.state)
+    @rule(number=NUMBER, how=st.sampled_from(["commit", "rollback", "lost", "arrived"]))
+    def overtake_the_work(self, number: int, how: str) -> None:
+        """Another one claims the unit while its work is open; then the work ends."""
+        self.take_over(number)
+        self.end(0, how)
+
+    @precondition(lambda self: {"in", "stage", "work", "stopped"} & set(self.state))
     @rule(number=NUMBER)
     def crash(self, number: int) -> None:
-        self.replace(self.one(number, "in", "stage", "work"))
+        self.replace(self.one(number, "in", "stage", "work", "stopped"))
 
     # --- what must hold
 
@@ -126,7 +155,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everybody crashes; whoever comes next finishes the unit, or finds it done."""
-        for kinds in ({"stage", "work"}, {"in"}):  # the end of a transaction ends the waiting for it
+        for kinds in ({"stage", "work"}, {"in", "stopped"}):  # the end of a transaction ends the waiting for it
             for who in range(OWNERS):
                 if self.state[who] in kinds:
                     self.replace(who)
@@ -148,6 +177,10 @@ class Interleaving(RuleBasedStateMachine):
         found = [who for who, state in enumerate(self.state) if state in states]
         return found[number % len(found)]
 
+    def nobody_claims(self) -> bool:
+        """Whether no claim is under way, which would notice that its lock is lost."""
+        return not {"stopped", "waiting"} & set(self.state)
+
     def has_open(self) -> bool:
         return any(state in {"stage", "work"} for state in self.state)
 
@@ -162,10 +195,13 @@ class Interleaving(RuleBasedStateMachine):
                 answer = owner.answer()
                 assert answer.get("error") in {None, "AlreadyRunningError"}
                 self.state[who] = "out" if answer.get("error") or answer["done"] else "in"
+                self.locked[who] = None
                 if self.state[who] == "in":
                     assert not any(self.locked), "two owners hold the lock"
                     assert self.first_result is None, "it was completed before"
+                    assert answer["attempts"] > self.newest, "an attempt without a new token"
                     self.locked[who] = answer["lock"]
+                    self.newest = self.tokens[who] = answer["attempts"]
                 elif answer.get("error"):
                     assert any(self.locked) or "waiting" in self.state, "nobody holds the unit"
                 else:
