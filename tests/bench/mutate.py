@@ -25,7 +25,10 @@ from queue import SimpleQueue
 ROOT = Path(__file__).parents[2]
 SECONDS = 300  # a mutant that takes longer hangs, and so is noticed
 PURE = {  # package -> its modules, and their tests below tests/unit
-    "tasks/crm/rules": ("*", "crm/test_contact.py crm/test_values.py crm/test_null_words.py crm/test_columns.py"),
+    "tasks/crm/rules": (
+        "*",
+        "crm/test_contact.py crm/test_values.py crm/test_null_words.py crm/test_columns.py crm/test_garbled.py",
+    ),
     "tasks/crm/headings": (
         "claims column_mapping data_above heading_row sheet_row table text",
         "crm/test_head*.py crm/test_which_sheet.py crm/test_fresh_inputs.py",
@@ -33,7 +36,7 @@ PURE = {  # package -> its modules, and their tests below tests/unit
     "tasks/crm": ("collapse columns contact non_records", "crm"),
     "tasks/crm/readers": (
         "number_formats csv_conventions csv_dialect csv_records csv_shape csv_survey vcard_fields vcard_text vcards",
-        "crm/readers/test_[nv]*.py crm/readers/test_delimited.py crm/readers/test_encoding.py crm/readers/test_xlsx.py",
+        "crm/readers/test_[nv]*.py crm/readers/test_[cde]*.py crm/readers/test_xlsx.py",
     ),
     "tasks/mofa": ("comparison diff embassy error_page hidden_email numbers plausibility unreadable", "mofa"),
     "tasks/notify": ("dialects message", "notify"),

@@ -50,3 +50,15 @@ def test_a_few_different_values_are_no_names() -> None:
 
 def test_rows_up_to_the_limit_are_left_to_the_rejects() -> None:
     assert find_collapse([("Kvasir", 10, NAMES)], 20, 10, (), "ui") is None
+
+
+@pytest.mark.parametrize("name", ["O'Neil{}", "J. Smith{}", "Ł{}"])
+def test_a_name_begins_with_a_letter_whatever_follows_it(name: str) -> None:
+    assert 'columns={"Kvasir": "full_name"}' in refusal(
+        ("Kvasir", [name.format("abcdefghijklmnopqrst"[n]) for n in range(20)])
+    )
+
+
+@pytest.mark.parametrize("word", ["ann{}", "1ann{}", "(ann{})", "and/or {}"])
+def test_a_word_that_begins_otherwise_is_no_name(word: str) -> None:
+    assert "columns=" not in refusal(("Kvasir", [word.format("abcdefghijklmnopqrst"[n]) for n in range(20)]))

@@ -6,6 +6,7 @@ from tasks.crm.cell_kind import cell_kind
 from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
+from tasks.crm.headings.sheet_row import filled_rows
 
 
 def rows(*cells):
@@ -252,3 +253,9 @@ def test_a_row_with_an_address_or_a_telephone_number_is_no_row_of_headings(cell)
 @pytest.mark.parametrize("heading", ["Email (such as ann@x.org)", "2033-2034", "20340101", "2034", "E-mail 2 - Value"])
 def test_years_and_examples_in_headings_are_no_persons(heading):
     assert find_headings(rows(["Name", "Company", "City", heading], ["Ann Lee", "Acme", "Ulm", "x"])) == 1
+
+
+@pytest.mark.parametrize(("numbers", "named"), [(1, True), (2, True), (3, False)])
+def test_a_row_of_mostly_numbers_names_no_fields(numbers, named):
+    [row] = filled_rows([(1, ["Name", "Email", *range(100, 100 + numbers)])], {}, None)
+    assert bool(row.named) is named

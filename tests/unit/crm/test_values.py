@@ -9,7 +9,7 @@ from support.staged import problems, stage, stage_cells
 
 from tasks.crm.rules.email_address import clean_email
 from tasks.crm.rules.names import split_name
-from tasks.crm.rules.phone_number import clean_phone
+from tasks.crm.rules.phone_number import clean_phone, other_phones
 
 # --- telephone numbers
 
@@ -244,3 +244,56 @@ def test_the_word_that_a_format_shows_for_zero_is_what_a_person_reads(tmp_path: 
             sheet.write_row(row, 0, ["Ann Lee", f"a{row}@x.org"])
             sheet.write_number(row, 2, number, form)
     assert [row["phone"] for row in read(path).rows] == [None, "+49 301234"]
+
+
+@pytest.mark.parametrize("cell", ["1/1/25", "01/12/25", "12/31/25", "31/12/25", "1/31/99"])
+def test_a_short_date_is_no_telephone_number(cell: str) -> None:
+    with pytest.raises(ValueError, match=r"^is a date"):
+        clean_phone(cell)
+
+
+@pytest.mark.parametrize("cell", ["13/14/25", "0/12/25", "12/32/25"])
+def test_what_is_no_day_of_a_year_is_no_date(cell: str) -> None:
+    assert clean_phone(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["110", "1-800-FLOWERS", "8-111-TAXI"])
+def test_three_digits_are_enough(cell: str) -> None:
+    assert clean_phone(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["11", "1-2-TAXI"])
+def test_two_digits_are_not(cell: str) -> None:
+    with pytest.raises(ValueError, match="not a telephone number"):
+        clean_phone(cell)
+
+
+@pytest.mark.parametrize("cell", [None, "", " "])
+def test_a_blank_cell_holds_no_telephone_number(cell: str | None) -> None:
+    assert clean_phone(cell) is None
+    assert other_phones(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("whole", "first", "last"),
+    [
+        ("José Ortega y Gasset", "José", "Ortega y Gasset"),
+        ("Ortega y Gasset", None, "Ortega y Gasset"),
+        ("Ann Lee (Paris)", "Ann", "Lee (Paris)"),
+        ("Ann Lee (Paris) (retired)", "Ann", "Lee (Paris) (retired)"),
+    ],
+)
+def test_joined_last_names_and_remarks_stay_together(whole: str, first: str | None, last: str) -> None:
+    assert split_name(whole) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "company", ["Acme Co.", "Statoil a.s.", "Siemens AG", "Müller Ltd", "ООО Ромашка", "ACME, Co."]
+)
+def test_a_name_with_a_legal_form_is_that_of_a_company(company: str) -> None:
+    assert split_name(company) == (None, company)
+
+
+@pytest.mark.parametrize("person", ["Bin Ag", "Ann Co", "ANN CO", "Ab Oy"])
+def test_a_name_that_only_looks_like_a_legal_form_is_a_persons(person: str) -> None:
+    assert split_name(person) == tuple(person.split())

@@ -189,3 +189,11 @@ def test_a_new_key_with_another_city_is_renamed_by_its_city():
     assert diff(known(before), by_key(now), at=NIGHT) == [
         Change("renamed", "lyons", "E", "city", "Lyon", "Lyons", was="lyon")
     ]
+
+
+def test_a_mission_that_was_matched_is_matched_with_no_second_one():
+    gone = by_key(mission("old", address="1 A St", phone="1"))
+    new = by_key(mission("x", address="1 A St", phone="1"), mission("y", address="1 A St"))
+    assert match_renamed(gone, new) == {"x": "old"}
+    gone = by_key(mission("old", address="1 A St", phone="1"), mission("older", phone="1"))
+    assert match_renamed(gone, by_key(mission("x", address="1 A St", phone="1"))) == {"x": "old"}

@@ -79,3 +79,12 @@ def test_an_error_page_with_status_200_is_recognised(error, text):
 )
 def test_a_page_that_only_mentions_such_things_is_a_page(text):
     assert refusal(Page("x", text)) is None
+
+
+def test_the_whole_text_of_a_short_page_is_looked_at_and_only_titles_of_a_longer_one():
+    words = "page not found"
+    for length, found in ((599, "an error page"), (600, None)):
+        text = words + "x" * (length - len(words))
+        assert refusal(Page("https://mofa.example/", f"<title></title><p>{text}</p>")) == (
+            found and refusal(Page("https://mofa.example/", f"<p>{words}</p>"))
+        )

@@ -170,3 +170,10 @@ def test_one_name_in_ten_towns_is_no_anomaly_and_one_telephone_number_is():
     assert find_anomalies({}, consuls, highest=0, proven=True) == []
     assert len(find_anomalies({}, missions(10, name="Honorary Consul"), highest=0, proven=True)) == 1
     assert len(find_anomalies({}, missions(10, phone="+43 1"), highest=0, proven=True)) == 1
+
+
+def test_hidden_emails_are_a_share_of_the_missions_that_have_one():
+    before = missions(1000)
+    after = missions(1000, email=lambda n: f"form {n}" if n < 20 else (f"{n}@x.example" if n < 100 else None))
+    [reason] = reasons(before, after)
+    assert reason.startswith("The e-mail has no @ on 20 of 100 missions")

@@ -161,3 +161,16 @@ def test_a_message_fits_into_any_length(most):
     body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
     assert len(fitted(body, most)) <= most
     assert fitted("short", 5) == "short"
+
+
+def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
+    lines = [f"- line {n}" for n in range(40)]
+    body, end = "\n".join(lines), f"[Run]({RUN})"
+    whole = f"{body}\n\n{end}"
+    assert fitted(whole, len(whole)) == whole
+    for most in range(120, len(whole)):
+        cut = fitted(whole, most)
+        kept = [line for line in cut.splitlines() if line.startswith("- ")]
+        assert kept == lines[: len(kept)]
+        assert cut.endswith(end)
+        assert len(cut) <= most <= len(cut) + len(lines[len(kept)]) + 1
