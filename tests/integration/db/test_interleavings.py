@@ -115,7 +115,7 @@ class Interleaving(RuleBasedStateMachine):
         self.lose_lock()
         self.claim(number)
 
-    @precondition(lambda self: any(self.locked) and "out" in self.state and "work" in self.state)
+    @precondition(lambda self: any(self.locked) and self.nobody_claims() and {"out", "work"} <= set(self.state))
     @rule(number=NUMBER, how=st.sampled_from(["commit", "rollback", "lost", "arrived"]))
     def overtake_the_work(self, number: int, how: str) -> None:
         """Another one claims the unit while its work is open; then the work ends."""
