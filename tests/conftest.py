@@ -21,8 +21,7 @@ from support.databases import clone
 from support.project import ROOT
 from support.settings import forget_settings
 
-from db import embedded
-from db import engine as database_module
+from db import embedded, schema
 
 SETTINGS = (
     *("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_", "TASK_"),
@@ -77,7 +76,7 @@ def template(server_url: str) -> Iterator[str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DATABASE_URL", made.url)
             forget_settings()
-            database_module.upgrade()
+            schema.upgrade()
             forget_settings()
         yield made.name
 
