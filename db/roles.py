@@ -21,7 +21,7 @@ from db.session import VERSION_TABLE
 from db.tables import metadata
 
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts the rest off
-MAINTAIN_SINCE = (17,)  # the version of PostgreSQL with this privilege
+MAINTAIN_SINCE = (17,)  # the version of PostgreSQL; before, the jobs leave VACUUM to autovacuum
 
 # What the jobs may do with a table, if not all with its rows. Those that only grow, and the history, stay as they are.
 _ROWS = "SELECT, INSERT, UPDATE, DELETE"
@@ -99,8 +99,8 @@ def grant(connection: Connection) -> list[str]:
     if not _exists(connection, roles.jobs):
         if not may_create:
             raise DatabaseConfigError(
-                f"{database_name()} has no role {roles.jobs}, and the user of MIGRATION_DATABASE_URL may not create it: "
-                "let an administrator create it (CREATE ROLE … LOGIN PASSWORD …), or leave MIGRATION_DATABASE_URL empty "
+                f"{database_name()} has no role {roles.jobs}, and the user of MIGRATION_DATABASE_URL may create none: "
+                "let an administrator do it (CREATE ROLE … LOGIN PASSWORD …), or leave MIGRATION_DATABASE_URL empty "
                 "and name the owner in DATABASE_URL"
             )
         _create(connection, roles.jobs, roles.jobs_password, logs_in=True)
@@ -149,14 +149,19 @@ def _allow(connection: Connection, role: str, privileges: list[str]) -> None:
 
 
 def _of_jobs(connection: Connection, jobs: str) -> list[str]:
-    privileges = [f"{_OF_JOBS.get(table, _ROWS)} ON {table}" for table in _tables(connection)]
-    privileges += [f"EXECUTE ON FUNCTION {function}" for function in _FUNCTIONS]
+    tables = _tables(connection)
+    privileges = [f"{_OF_JOBS.get(table, _ROWS)} ON {table}" for table in tables]
+    functions = connection.scalars(
+        text("SELECT name FROM unnest(CAST(:names AS text[])) name WHERE to_regprocedure(name) IS NOT NULL"),
+        {"names": list(_FUNCTIONS)},
+    )
+    privileges += [f"EXECUTE ON FUNCTION {function}" for function in functions]
     sequences = connection.scalars(
         text("""
             SELECT DISTINCT d.objid::regclass::text FROM pg_depend d JOIN pg_class s ON s.oid = d.objid
             WHERE s.relkind = 'S' AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'
             AND d.refobjid = ANY(CAST(:tables AS regclass[]))"""),
-        {"tables": _tables(connection)},
+        {"tables": tables},
     )
     privileges += [f"USAGE ON SEQUENCE {sequence}" for sequence in sequences]
     if not connection.scalar(
@@ -164,7 +169,7 @@ def _of_jobs(connection: Connection, jobs: str) -> list[str]:
     ):
         privileges.append(f"TEMPORARY ON DATABASE {_quoted(connection, _database(connection))}")
     if (connection.dialect.server_version_info or (0,)) >= MAINTAIN_SINCE:
-        privileges.append(f"MAINTAIN ON {', '.join(_VACUUMED)}")
+        privileges += [f"MAINTAIN ON {table}" for table in _VACUUMED if table in tables]
     return privileges
 
 
