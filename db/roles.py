@@ -73,6 +73,10 @@ def separate_roles() -> Roles | None:
     reader = settings.database_reader or f"{given.database}_reader"
     if len(reader.encode()) > LONGEST_NAME:
         raise DatabaseConfigError(f"the role {reader} has too long a name: set DATABASE_READER to a shorter one")
+    if reader in (given.username, owner.username):
+        raise DatabaseConfigError(
+            f"DATABASE_READER names {reader}, the user of another address: name a role of its own"
+        )
     secret = settings.database_reader_password
     password = secret.get_secret_value() if secret else None
     return Roles(given.username, given.password, reader, password, reader_logs_in=password is not None)
@@ -197,15 +201,15 @@ def _allow_partitions(connection: Connection, jobs: str) -> None:
 
 def _unrestricted(connection: Connection, jobs: str) -> list[str]:
     """Sentences about what the jobs may do although they need not."""
-    if connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = :jobs"), {"jobs": jobs}):
-        return [f"the role {jobs} of the jobs is a superuser: nothing restricts it"]
+    if connection.scalar(text("SELECT pg_has_role(:jobs, current_user, 'USAGE')"), {"jobs": jobs}):
+        return [f"the role {jobs} of the jobs is a superuser, or has the rights of the owner: nothing restricts it"]
     schema = connection.scalar(
         text("SELECT quote_ident(current_schema()) WHERE has_schema_privilege(:jobs, current_schema(), 'CREATE')"),
         {"jobs": jobs},
     )
     if schema is None:
         return []
-    return [f"the role {jobs} may create tables in the schema {schema}: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"]
+    return [f"the role {jobs} may create tables in the schema {schema}: revoke that, as a rule from PUBLIC"]
 
 
 def _execute(connection: Connection, statement: str) -> None:

@@ -18,16 +18,13 @@ _CREATE = """
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
     DECLARE
         staging text := 'import_staging_' || import_id;
-        named text;
         allowed record;
     BEGIN
         EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS %I PARTITION OF import_staging (PRIMARY KEY (position)) '
             'FOR VALUES IN (%s) WITH (autovacuum_enabled = false)', staging, import_id);
-        EXECUTE format('ALTER TABLE %I ALTER import_id SET DEFAULT %s', staging, import_id);
         -- The sample that ANALYZE then takes is enough to choose between a scan and an index, in a tenth of the time.
-        FOREACH named IN ARRAY analysed LOOP
-            EXECUTE format('ALTER TABLE %I ALTER %I SET STATISTICS 10', staging, named);
-        END LOOP;
+        EXECUTE format('ALTER TABLE %I ALTER import_id SET DEFAULT %s', staging, import_id) || (
+            SELECT string_agg(format(', ALTER %I SET STATISTICS 10', named), '') FROM unnest(analysed) named);
         EXECUTE format('COMMENT ON TABLE %I IS %L', staging, reading);
         FOR allowed IN
             SELECT a.grantee::regrole::text AS role, string_agg(a.privilege_type, ', ') AS privileges

@@ -281,7 +281,7 @@ def test_jobs_that_nothing_restricts_are_said(database: str, monkeypatch: pytest
     try:
         for statement, words in (
             (f'CREATE ROLE "{jobs}" LOGIN SUPERUSER', "superuser"),
-            (f'ALTER ROLE "{jobs}" NOSUPERUSER; GRANT CREATE ON SCHEMA public TO "{jobs}"', "REVOKE CREATE ON SCHEMA"),
+            (f'ALTER ROLE "{jobs}" NOSUPERUSER; GRANT CREATE ON SCHEMA public TO "{jobs}"', "schema public"),
         ):
             admin.query(statement)
             forget_settings()
@@ -312,6 +312,14 @@ def test_jobs_that_nothing_restricts_are_said(database: str, monkeypatch: pytest
             {"MIGRATION_DATABASE_URL": "postgresql://o:s3cr3t@h/crm", "DATABASE_URL": "postgresql://j@h/crm"}
             | {"DATABASE_READER": "é" * 32},
             "DATABASE_READER",
+        ),
+        *(
+            (
+                {"MIGRATION_DATABASE_URL": "postgresql://o:s3cr3t@h/crm", "DATABASE_URL": "postgresql://j@h/crm"}
+                | {"DATABASE_READER": role},
+                f"DATABASE_READER names {role}",
+            )
+            for role in ("o", "j")
         ),
     ],
 )
