@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db import roles
-from db.engine import DatabaseError, database_name, engine, explain, owner_connection
+from db.engine import DatabaseConfigError, DatabaseError, database_name, engine, explain, owner_connection
 from db.session import VERSION_TABLE
 from db.settings import ROOT
 
@@ -40,7 +40,7 @@ def upgrade() -> list[str]:
         Sentences about what could not be restricted, for the operator.
 
     Raises:
-        DatabaseError: what the owner of the tables may not do, or why the database does not answer.
+        DatabaseError: what the owner of the tables may not do, or why the database does not answer or refuses the jobs.
     """
     config = _migrations()
     try:
@@ -62,4 +62,15 @@ def upgrade() -> list[str]:
             f"the tables of {database_name()} were made by another version of this project ({error}): update the "
             "project"
         ) from error
+    if roles.separate_roles():
+        _check_that_the_jobs_find_them()
     return notes
+
+
+def _check_that_the_jobs_find_them() -> None:
+    current, newest = revisions()
+    if current != newest:
+        raise DatabaseConfigError(
+            f"the jobs do not find the tables in {database_name()}: name the schema in DATABASE_URL as in "
+            "MIGRATION_DATABASE_URL (…?options=-csearch_path%3DNAME)"
+        )

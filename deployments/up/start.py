@@ -8,18 +8,17 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 from dotenv import dotenv_values
-from sqlalchemy.exc import DBAPIError
 
 from db import embedded
 from db.address import without_secrets
 from db.display import redacted, redacted_in
 from db.embedded_location import EmbeddedError
-from db.engine import database_settings, database_url, engine, explain, owner_connection
+from db.engine import database_settings, database_url, engine, owner_connection
 from db.private_files import make_private
 from db.schema import upgrade
 from db.settings import SettingsError, env_file
@@ -139,8 +138,6 @@ class Up:
                 notes = upgrade()
             for note in notes:
                 print_line("roles", note)
-            with _explained(), engine().connect():  # as the role of the jobs, which the migrations may have created
-                pass
         finally:
             self.signals.may_interrupt = False
         self.signals.check()
@@ -355,12 +352,3 @@ def _has_channels() -> bool:
         return notify_settings().notify_urls is not None
     except SettingsError:  # the runs and doctor report it
         return True
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Raise the driver's errors as a DatabaseError."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise explain(error) from error

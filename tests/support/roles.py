@@ -39,12 +39,15 @@ def drop_roles(owner: Database, *names: str) -> None:
 
 
 @contextmanager
-def separate_roles(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WithRoles]:
-    """Migrate the database as its owner; inside of the block DATABASE_URL names the role of the jobs."""
+def separate_roles(database: str, monkeypatch: pytest.MonkeyPatch, of_jobs: str | None = None) -> Iterator[WithRoles]:
+    """Migrate the database as its owner; inside of the block DATABASE_URL names the role of the jobs.
+
+    The address `of_jobs` may differ from that of the owner.
+    """
     owner = Database(database)
     jobs, reader = f"{owner.name}_jobs", f"{owner.name}_reader"
     monkeypatch.setenv("MIGRATION_DATABASE_URL", database)
-    monkeypatch.setenv("DATABASE_URL", as_user(database, jobs))
+    monkeypatch.setenv("DATABASE_URL", as_user(of_jobs or database, jobs))
     monkeypatch.setenv("DATABASE_READER_PASSWORD", PASSWORD)
     forget_settings()
     try:

@@ -338,6 +338,23 @@ def test_settings_that_contradict_each_other_are_a_sentence(
     forget_settings()
 
 
+def test_jobs_that_do_not_find_the_tables_are_said(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = Database(database)
+    admin.query("DROP SCHEMA public CASCADE")
+    admin.query("CREATE SCHEMA public")
+    admin.query("CREATE SCHEMA crm")
+    in_schema = f"{'&' if '?' in database else '?'}options=-csearch_path%3Dcrm"
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(DatabaseConfigError, match="search_path"),
+        separate_roles(f"{database}{in_schema}", patch, of_jobs=database),
+    ):
+        pass
+    with separate_roles(f"{database}{in_schema}", monkeypatch) as roles:
+        assert contacts.verdicts(contacts.imported([{"organization": "ACME", "email": "a@x.org"}])) == {"inserted": 1}
+        assert roles.reader.query("SELECT email FROM crm.contacts") == [{"email": "a@x.org"}]
+
+
 def test_psql_is_told_the_owner_or_the_reader(roles: WithRoles) -> None:
     for reader, url in ((False, roles.owner.url), (True, roles.reader.url)):
         named = shell.variables(reader=reader)
