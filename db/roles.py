@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection as PsycopgConnection
+from psycopg import sql
 from sqlalchemy import Connection, text
 
 from db import embedded
@@ -236,4 +237,4 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _quoted(connection: Connection, name: str) -> str:
-    return connection.dialect.identifier_preparer.quote_identifier(name)
+    return sql.Identifier(name).as_string(_driver(connection))

@@ -45,7 +45,7 @@ def separate_roles(database: str, monkeypatch: pytest.MonkeyPatch, of_jobs: str 
     The address `of_jobs` may differ from that of the owner.
     """
     owner = Database(database)
-    jobs, reader = f"{owner.name}_jobs", f"{owner.name}_reader"
+    jobs, reader = f'{owner.name}"J%s:obs', f"{owner.name}_reader"
     monkeypatch.setenv("MIGRATION_DATABASE_URL", database)
     monkeypatch.setenv("DATABASE_URL", as_user(of_jobs or database, jobs))
     monkeypatch.setenv("DATABASE_READER_PASSWORD", PASSWORD)
