@@ -114,13 +114,14 @@ def server_in_use(data_dir: Path) -> PrefectServer | None:
     if url == of_make_up and not auth_string and state.get("own_password"):
         with suppress(OSError, NotPrivateError):  # it belongs to another user
             auth_string = read_private(data_dir / PASSWORD_FILE).strip()
-    return PrefectServer(url, auth_string or known_auth_string(), given=bool(given))
+    return PrefectServer(url, auth_string or known_auth_string(ours=not given), given=bool(given))
 
 
-def known_auth_string() -> str | None:
-    """The password of a server that is set here: as its client, else as the server itself."""
+def known_auth_string(*, ours: bool = True) -> str | None:
+    """The password of a server that is set here: as its client, else, of a server of ours, as the server itself."""
     known = PrefectSecrets.values()
-    return known.get("PREFECT_API_AUTH_STRING") or known.get("PREFECT_SERVER_API_AUTH_STRING")
+    of_server = known.get("PREFECT_SERVER_API_AUTH_STRING") if ours else None
+    return known.get("PREFECT_API_AUTH_STRING") or of_server
 
 
 def without_user(url: str) -> tuple[str, str | None]:
