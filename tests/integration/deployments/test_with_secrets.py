@@ -1,4 +1,4 @@
-"""Secrets in files, for programs of Prefect and for doctor."""
+"""Secrets in files, for programs of Prefect and for doctor, and secrets in Prefect itself."""
 
 import os
 import subprocess
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from support.project import ROOT
 
 from deployments.doctor.__main__ import inherit_settings
@@ -54,3 +57,15 @@ def test_doctor_takes_from_make_up_no_second_form_of_what_it_has(
     finally:
         child.kill()
         child.wait()
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_worker_resolves_a_secret_of_prefect_in_the_environment_of_its_work_pool() -> None:
+    await Secret(value="json://h/s3cr3t").asave("crm-notify-urls", overwrite=True)  # type: ignore[call-arg]
+    template = ProcessWorker.get_default_base_job_template()
+    template["variables"]["properties"]["env"]["default"] = {
+        "NOTIFY_URLS": "{{ prefect.blocks.secret.crm-notify-urls }}"
+    }
+    async with get_client() as client:
+        resolved = await ProcessJobConfiguration.from_template_and_values(template, {}, client=client)
+    assert resolved.env["NOTIFY_URLS"] == "json://h/s3cr3t"
