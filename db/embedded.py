@@ -30,7 +30,8 @@ from db.private_files import NotPrivateError, lock_file, write_private
 logger = logging.getLogger(__name__)
 
 DATABASE = "crm"
-SUPERUSER = "postgres"
+SUPERUSER = "postgres"  # owns the tables
+JOBS, READER = f"{DATABASE}_jobs", f"{DATABASE}_reader"  # db/roles.py creates them
 PATIENCE = 60  # seconds for a start, a stop, or the end of a server that was killed
 ORPHANS = 5  # seconds in which the backends of a killed server usually end
 DISCONNECT_SECONDS = 2  # until a closed connection has left pg_stat_activity

@@ -6,7 +6,8 @@
     ├── DatabaseUnavailableError   it does not answer now: trying again may succeed
     └── DatabaseConflictError      another transaction was faster: trying again may succeed
 
-DATABASE_URL takes precedence over POSTGRES_*. Without either, the embedded server of DATA_DIR is used. No message
+DATABASE_URL takes precedence over POSTGRES_*. Without either, the embedded server of DATA_DIR is used. The jobs connect
+as one role and the owner of the tables as another, if MIGRATION_DATABASE_URL names it (db/roles.py). No message
 contains a password.
 """
 
@@ -17,35 +18,22 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from pydantic import Field, SecretStr
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from db import embedded
+from db.address import DRIVER, SHOWN_IN_QUERY, parse_url
 from db.embedded_location import EmbeddedError
 from db.errors import JobError, TransientError, UserError
-from db.session import VERSION_TABLE, TransactionPoolerError, prepare_session
+from db.session import TransactionPoolerError, prepare_session
 from db.settings import ROOT, ProjectSettings, SettingsError
 
-MIGRATIONS_LOCK = 0x6D696772  # "migr"
-MIGRATIONS_WAIT = "10min"  # for another process that migrates
 CONNECT_TIMEOUT = 10  # seconds
-HIGHEST_PORT = 65535
 ENCODING = {"client_encoding": "utf8"}  # COPY is sent as UTF-8, whatever PGCLIENTENCODING or the database says
-DRIVER = "postgresql+psycopg"
-_OTHER_DATABASES = {"mysql", "mariadb", "mssql", "oracle", "sqlite", "mongodb"}  # any other word may be a secret
-_SHOWN_IN_QUERY = {"host", "hostaddr", "port", "dbname"}  # libpq has further passwords, also inside of options
-_IN_QUERY = {"user": "username", "password": "password"}  # libpq's name -> SQLAlchemy's
-_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg"}
 
 
 class DatabaseError(JobError):
@@ -77,6 +65,18 @@ class DatabaseSettings(ProjectSettings):
     postgres_user: str = Field("postgres", description="Its user")
     postgres_password: SecretStr | None = Field(None, description="The user's password")
     postgres_db: str | None = Field(None, description="The name of the database; empty: the user's name")
+    migration_database_url: SecretStr | None = Field(
+        None,
+        description="The same database, with the owner of the tables as user, for migrations and roles; empty: "
+        "DATABASE_URL, one role for everything",
+    )
+    database_reader: str | None = Field(
+        None, description="Role of people who query; empty: the name of the database with _reader"
+    )
+    database_reader_password: SecretStr | None = Field(
+        None,
+        description="Its password when it is created; empty: it cannot log in, and is granted to the users of people",
+    )
     data_dir: Path = Field(
         Path("var"),
         description="Embedded database, Prefect's files, logs, temporary files, closed to other users; relative to the "
@@ -108,7 +108,7 @@ def database_url() -> URL | None:
     """
     settings = database_settings()
     if settings.database_url is not None:
-        return parse_url(settings.database_url.get_secret_value())
+        return _parsed(settings.database_url, "DATABASE_URL")
     if settings.postgres_server is None:
         given = sorted(name.upper() for name in settings.model_fields_set if name.startswith("postgres_"))
         if given:  # the embedded database would be a guess
@@ -136,58 +136,39 @@ def database_url() -> URL | None:
     )
 
 
-def parse_url(given: str) -> URL:
-    """DATABASE_URL in SQLAlchemy's form and with psycopg as driver; libpq's other spellings are understood.
+def owner_url() -> URL | None:
+    """The configured address with the owner of the tables as user; None for the embedded database.
 
     Raises:
-        DatabaseConfigError: says what is wrong, without the URL, which may contain a password.
+        DatabaseConfigError: names the variable and what to write instead.
     """
-    shape = "write postgresql://user:password@host:5432/database (special characters of the password as %xx)"
+    given, secret = database_url(), database_settings().migration_database_url
+    if secret is None:
+        return given
+    if given is None:
+        raise DatabaseConfigError(
+            "MIGRATION_DATABASE_URL is set, but neither DATABASE_URL nor POSTGRES_SERVER: set one of them to the same "
+            "database, with the user of the jobs"
+        )
+    owner = _parsed(secret, "MIGRATION_DATABASE_URL")
+    if owner.database != given.database:
+        raise DatabaseConfigError("MIGRATION_DATABASE_URL and DATABASE_URL name different databases: name the same one")
+    return owner
+
+
+def _parsed(address: SecretStr, variable: str) -> URL:
     try:
-        url = make_url(given.strip())
-        port = url.port
-    except (ArgumentError, ValueError):
-        raise DatabaseConfigError(f"DATABASE_URL is not an address: {shape}") from None
-    if url.drivername not in _SCHEMES:
-        known = url.drivername.partition("+")[0]
-        begins = f"begins with {known}://" if known in _OTHER_DATABASES else "begins with something else"
-        raise DatabaseConfigError(f"DATABASE_URL {begins}, only PostgreSQL works: {shape}")
-    # User and password may be in the query. SQLAlchemy would show a password there.
-    query = dict(url.query)
-    username, password = (query.pop(name, None) or getattr(url, at) for name, at in _IN_QUERY.items())
-    if not isinstance(username, str | None) or not isinstance(password, str | None):
-        raise DatabaseConfigError(f"DATABASE_URL names several users or passwords: {shape}")
-    url = url.set(query=query, username=username, password=password)
-    try:
-        psycopg.conninfo.make_conninfo(**{name: value for name, value in query.items() if isinstance(value, str)})
-    except psycopg.Error as error:
-        named = re.search(r'"([a-z_]+)"', str(error)) if not any("@" in name for name in query) else None
-        option = f' "{named[1]}"' if named else ""  # any other name may be a part of a password
-        raise DatabaseConfigError(f"DATABASE_URL: invalid connection option{option}: remove it, or {shape}") from None
-    if url.host and url.host.upper().startswith("%2F"):
-        url = url.set(host="", query={**query, "host": unquote(url.host)})
-    if "@" in f"{url.host}{url.database}":
-        raise DatabaseConfigError(f"DATABASE_URL has an @ in its password, which is written %40: {shape}")
-    if not url.host and "host" not in url.query:
-        raise DatabaseConfigError(f"DATABASE_URL names no host: {shape}, or …/database?host=/directory/of/the/socket")
-    if not url.database:
-        raise DatabaseConfigError(f"DATABASE_URL names no database: {shape}")
-    if port is not None and not 0 < port <= HIGHEST_PORT:
-        raise DatabaseConfigError(f"DATABASE_URL names the port {port}, which does not exist: {shape}")
-    return url.set(drivername=DRIVER)
+        return parse_url(address.get_secret_value(), variable)
+    except SettingsError as error:
+        raise DatabaseConfigError(str(error)) from None
 
 
-def without_secrets(url: URL) -> URL:
-    """The address with which a server on this machine can be found, without what may be secret."""
-    return url.set(query={name: value for name, value in url.query.items() if name in _SHOWN_IN_QUERY})
-
-
-def _address() -> URL:
-    given = database_url()
+def _address(given: URL | None, user: str) -> URL:
+    """The given address, else that of the embedded server, which is started."""
     if given is not None:
         return given
     try:
-        return make_url(embedded.start(database_settings().data_dir)).set(drivername=DRIVER)
+        return make_url(embedded.start(database_settings().data_dir)).set(drivername=DRIVER, username=user)
     except EmbeddedError as error:
         raise DatabaseUnavailableError(str(error)) from error
 
@@ -197,7 +178,7 @@ def engine() -> Engine:
     """The engine of this process; starts the embedded server if no other database is set."""
     return _prepared(
         create_engine(
-            _address(),
+            _address(database_url(), embedded.JOBS),
             pool_pre_ping=True,
             connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "embassy-jobs", **ENCODING},
         )
@@ -218,6 +199,31 @@ def lock_engine() -> Engine:
     )
 
 
+@contextmanager
+def owner_connection() -> Iterator[Connection]:
+    """A connection of the owner of the tables, which is closed at the end of the block.
+
+    Raises:
+        DatabaseError: the database cannot be reached as this user.
+    """
+    owner = _prepared(
+        create_engine(
+            _address(owner_url(), embedded.SUPERUSER),
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT,
+                "application_name": "embassy-jobs migrations",
+                **ENCODING,
+            },
+        )
+    )
+    try:
+        with owner.connect() as connection:
+            yield connection
+    except (DBAPIError, psycopg.Error) as error:
+        raise explain(error) from error
+
+
 def _prepared(engine: Engine) -> Engine:
     """The engine, whose new sessions get the settings of db.session."""
 
@@ -227,8 +233,8 @@ def _prepared(engine: Engine) -> Engine:
             prepare_session(connection)
         except TransactionPoolerError:
             raise DatabaseConfigError(
-                f"{_where()} is behind a pooler of transactions, where no lock of a session holds: name its port for "
-                "session pooling, or the database itself"
+                f"{database_name()} is behind a pooler of transactions, where no lock of a session holds: name its "
+                "port for session pooling, or the database itself"
             ) from None
         except psycopg.Error as error:
             raise explain(error) from error
@@ -277,61 +283,26 @@ def database_of_command() -> Iterator[None]:
         raise DatabaseUnavailableError(str(error)) from error
 
 
-def _migrations() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "db" / "migrations").replace("%", "%%"))
-    return config
-
-
-def revisions() -> tuple[str | None, str | None]:
-    """The revision of the tables, and the newest that this project knows."""
-    try:
-        with engine().connect() as connection:
-            now = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    except DBAPIError as error:
-        raise explain(error) from error
-    return now, ScriptDirectory.from_config(_migrations()).get_current_head()
-
-
-def upgrade() -> None:
-    """Bring the tables up to date; any number of processes may call it at once."""
-    config = _migrations()
-    try:
-        with engine().connect() as connection:
-            connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATIONS_WAIT}'"))
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATIONS_LOCK})
-            connection.commit()
-            try:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
-            finally:
-                connection.rollback()
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATIONS_LOCK})
-                connection.commit()
-    except CommandError as error:
-        raise DatabaseError(
-            f"the tables of {_where()} were made by another version of this project ({error}): update the project"
-        ) from error
-    except DBAPIError as error:
-        raise explain(error) from error
-
-
 _TABLE_OF_ANOTHER = (
     "has a table of another application with a name that this project needs: use another database, or a schema of its "
     "own (DATABASE_URL=…?options=-csearch_path%3DNAME)"
 )
+_NO_USER = (
+    "refuses this user: check user and password in DATABASE_URL or POSTGRES_*, or create the role of the jobs with "
+    "python -m deployments.migrate"
+)
+_NO_RIGHT = "does not permit this user to do that: grant its rights with python -m deployments.migrate, as the owner"
 _BY_STATE = {  # SQLSTATE, or its first characters -> error and what to do
-    "28": (DatabaseConfigError, "refuses this user: check user and password in DATABASE_URL or POSTGRES_*"),
+    "28": (DatabaseConfigError, _NO_USER),
     "3D000": (DatabaseConfigError, "does not have this database: create it, or check its name in DATABASE_URL"),
     "53100": (DatabaseFullError, "has no space left on its disk: free some and start the job again"),
     "53300": (DatabaseUnavailableError, "has no free connection: raise max_connections, or stop some of its clients"),
     "53": (DatabaseUnavailableError, "is out of memory or other resources: see its log"),
     "25006": (DatabaseConfigError, "is read-only: it is a replica, or set so; name the primary in DATABASE_URL"),
-    "42501": (DatabaseConfigError, "does not permit this user to do that: make the user the owner of the database"),
-    "42703": (DatabaseConfigError, "has tables of another version: run alembic upgrade head"),
+    "42501": (DatabaseConfigError, _NO_RIGHT),
+    "42703": (DatabaseConfigError, "has tables of another version: run python -m deployments.migrate"),
     "42P07": (DatabaseConfigError, _TABLE_OF_ANOTHER),
-    "42P01": (DatabaseConfigError, "lacks the tables of this project: run alembic upgrade head"),
+    "42P01": (DatabaseConfigError, "lacks the tables of this project: run python -m deployments.migrate"),
     "55P03": (DatabaseConflictError, "is locked by another program: start the job again"),
     "57P": (DatabaseUnavailableError, "was stopped or restarted: start the job again"),
     "08": (DatabaseUnavailableError, "closed the connection: start the job again"),
@@ -356,7 +327,7 @@ _STATE_OF_MESSAGE = {
 
 def explain(error: SQLAlchemyError | psycopg.Error) -> DatabaseError:
     """The driver's error as one plain sentence that says what to do, with the constraint's name, without a password."""
-    where = _where()
+    where = database_name()
     if isinstance(error, NoFreeConnection):
         return DatabaseUnavailableError(f"all connections of this process to {where} are in use: start the job again")
     driver = error.orig if isinstance(error, DBAPIError) else error
@@ -385,13 +356,13 @@ def _without_values_of_query(message: str) -> str:
     """The driver's message without words of DATABASE_URL that may be secret, such as a password in `options`."""
     with suppress(DatabaseConfigError):
         url = database_url()
-        values = [str(value) for name, value in url.query.items() if name not in _SHOWN_IN_QUERY] if url else []
+        values = [str(value) for name, value in url.query.items() if name not in SHOWN_IN_QUERY] if url else []
         for word in filter(None, (word for value in values for word in re.split(r"[\s=]+", value))):
             message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "***", message)
     return message
 
 
-def _where() -> str:
+def database_name() -> str:
     """The database, for people: without user and password. Does not start the embedded one."""
     try:
         url = database_url()

@@ -6,7 +6,6 @@ Not with Prefect's own client: importing that takes two seconds of processor tim
 from __future__ import annotations
 
 import base64
-import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ import psutil
 
 from db.display import printable
 from deployments.processes import is_flow_run
-from tasks.prefect_server import password_required, server_in_use
+from tasks.prefect_server import PrefectSecrets, known_auth_string, password_required, server_in_use
 
 POOL = "crm-pool"
 IMPORT = "import-crm-data"
@@ -61,15 +60,14 @@ class PrefectApi:
     Args:
         url: its address.
         ours: whether it is on this machine.
-        auth_string: "user:password"; None: that of PREFECT_API_AUTH_STRING, if it is set.
+        auth_string: "user:password"; None: see tasks.prefect_server.known_auth_string.
     """
 
     def __init__(self, url: str, *, ours: bool, auth_string: str | None = None) -> None:
         headers = {}
-        given = os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
-        if auth := auth_string or given:
+        if auth := auth_string or known_auth_string():
             headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
-        if key := os.environ.get("PREFECT_API_KEY"):
+        if key := PrefectSecrets.values().get("PREFECT_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
         self.auth_string = auth
         self.url, self.ours = url, ours

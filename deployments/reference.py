@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from db.engine import DatabaseSettings
-from db.settings import ROOT
+from db.settings import FILE, ROOT, is_secret
 from deployments.up.settings import UpSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import FetchingSettings as DownloadSettings
@@ -23,6 +23,7 @@ from tasks.crm.settings import ImportSettings
 from tasks.mofa.settings import FetchingSettings as PageSettings
 from tasks.mofa.settings import MonitorSettings
 from tasks.notify.channels import NotifySettings
+from tasks.prefect_server import PrefectSecrets
 from tasks.watch.settings import WatchSettings
 
 DOCS = ROOT / "docs"
@@ -30,6 +31,7 @@ SETTINGS: dict[str, type[BaseSettings]] = {  # group on the page -> class
     "Database": DatabaseSettings,
     "When a run starts": AdmissionSettings,
     "make up": UpSettings,
+    "Secrets of Prefect": PrefectSecrets,
     "Import": ImportSettings,
     "Download of a workbook": DownloadSettings,
     "Requests to a ministry": PageSettings,
@@ -47,6 +49,9 @@ _SETTINGS_PAGE = f"""{_GENERATED}
 Settings are environment variables, or lines in a file `.env` in the project's directory; `SETTINGS_FILE` names another
 file. The environment takes precedence. An empty value counts as not set. A wrong value is an error that names the
 variable.
+
+A secret can be in a file: `NAME_FILE` names it, and takes the place of `NAME`. See
+[Secrets and roles](secrets-and-roles.md).
 
 A worker reads them where it runs: set them for `make up`, or in the work pool's job variables. The server of `make up`
 keeps its data in a SQLite file below `DATA_DIR`, opened so that many runs may start at once; a setting of Prefect that
@@ -113,7 +118,10 @@ def exports(path: Path = DOCS / "exports.csv") -> dict[str, list[tuple[str, str]
 def _settings_page() -> str:
     parts = [_SETTINGS_PAGE]
     for group, fields in settings().items():
-        rows = [f"| `{variable}` | {_default(field)} | {_meaning(field)} |\n" for variable, field in fields.items()]
+        rows = [
+            f"| `{variable}` | {_default(field)} | {_meaning(variable, field)} |\n"
+            for variable, field in fields.items()
+        ]
         parts.append(f"## {group}\n\n| variable | default | meaning |\n| --- | --- | --- |\n{''.join(rows)}")
     return "\n".join(parts)
 
@@ -122,14 +130,15 @@ def _default(field: FieldInfo) -> str:
     return "" if field.default is None else f"`{field.default}`"
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(variable: str, field: FieldInfo) -> str:
     limits = [
         f"{sign} {getattr(constraint, name)}"
         for constraint in field.metadata
         for name, sign in _LIMITS.items()
         if hasattr(constraint, name)
     ]
-    return f"{field.description} ({', '.join(limits)})" if limits else f"{field.description}"
+    file = [f"or `{variable}{FILE}`"] if is_secret(field) else []
+    return f"{field.description} ({', '.join(limits + file)})" if limits or file else f"{field.description}"
 
 
 def _headings_page() -> str:

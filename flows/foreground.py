@@ -31,9 +31,10 @@ from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from db.display import printable, redacted, redacted_in
-from db.engine import database_of_command, database_settings, database_url, upgrade
+from db.engine import database_of_command, database_settings, database_url
 from db.errors import JobError, UserError
 from db.private_files import make_data_dir, make_private
+from db.schema import upgrade
 from flows.admission import listener as waiting
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use

@@ -95,6 +95,7 @@ def _without_secrets(workbook: str | None) -> str | None:
     if workbook is None or not is_address(workbook) or redacted(workbook) == workbook:
         return workbook
     os.environ["CRM_WORKBOOK"] = workbook
+    os.environ.pop("CRM_WORKBOOK_FILE", None)
     import_settings.cache_clear()
     return None
 

@@ -1,6 +1,7 @@
 """Which Prefect server keeps the runs: that of PREFECT_API_URL, else that of `make up`, with its password."""
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 import psutil
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from db.display import redacted
 from db.private_files import NotPrivateError, read_private
@@ -39,6 +40,44 @@ class ServerSettings(ProjectSettings):
         return value and value.strip().rstrip("/")
 
 
+class PrefectSecrets(ProjectSettings):
+    """Secrets that Prefect's programs take from the environment, where a file cannot hold them: see export_secrets."""
+
+    prefect_api_auth_string: SecretStr | None = Field(None, description="user:password for the server in use")
+    prefect_api_key: SecretStr | None = Field(None, description="Key for Prefect Cloud, in place of a password")
+    prefect_server_api_auth_string: SecretStr | None = Field(
+        None, description="user:password that a server requires; empty: make up makes one"
+    )
+    prefect_server_database_connection_url: SecretStr | None = Field(
+        None, description="The server's own database; empty: a SQLite file below DATA_DIR"
+    )
+    prefect_server_database_password: SecretStr | None = Field(None, description="Its password, if it is set in parts")
+    prefect_redis_messaging_password: SecretStr | None = Field(
+        None, description="Password of the Redis through which several servers exchange messages"
+    )
+
+    @classmethod
+    def values(cls) -> dict[str, str]:
+        """Variable -> value of those that are set, read now.
+
+        Raises:
+            SettingsError: a file cannot be read.
+        """
+        given = {cls.variable(name): value for name, value in cls.load()}
+        return {variable: value.get_secret_value() for variable, value in given.items() if value is not None}
+
+
+def export_secrets() -> None:
+    """Put the secrets of Prefect that are in files or in .env into the environment, for Prefect's programs.
+
+    Raises:
+        SettingsError: a file cannot be read.
+    """
+    for variable, value in PrefectSecrets.values().items():
+        os.environ[variable] = value
+        os.environ.pop(f"{variable}_FILE", None)
+
+
 @cache
 def server_settings() -> ServerSettings:
     """The settings, read once."""
@@ -61,7 +100,7 @@ class PrefectServer:
     """A Prefect server."""
 
     api_url: str  # without user and password
-    auth_string: str | None  # "user:password", of PREFECT_API_URL or of `make up`; None: that of the environment
+    auth_string: str | None  # "user:password"
     given: bool  # by PREFECT_API_URL
 
 
@@ -75,7 +114,14 @@ def server_in_use(data_dir: Path) -> PrefectServer | None:
     if url == of_make_up and not auth_string and state.get("own_password"):
         with suppress(OSError, NotPrivateError):  # it belongs to another user
             auth_string = read_private(data_dir / PASSWORD_FILE).strip()
-    return PrefectServer(url, auth_string, given=bool(given))
+    return PrefectServer(url, auth_string or known_auth_string(ours=not given), given=bool(given))
+
+
+def known_auth_string(*, ours: bool = True) -> str | None:
+    """The password of a server that is set here: as its client, else, of a server of ours, as the server itself."""
+    known = PrefectSecrets.values()
+    of_server = known.get("PREFECT_SERVER_API_AUTH_STRING") if ours else None
+    return known.get("PREFECT_API_AUTH_STRING") or of_server
 
 
 def without_user(url: str) -> tuple[str, str | None]:

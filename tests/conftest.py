@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -19,13 +20,14 @@ pytest.register_assert_rewrite("support")  # before any of it is imported
 from hypothesis import HealthCheck, settings
 from support.databases import clone
 from support.project import ROOT
+from support.roles import separate_roles
 from support.settings import forget_settings
 
-from db import embedded
-from db import engine as database_module
+from db import embedded, schema
 
 SETTINGS = (
-    *("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_", "TASK_"),
+    *("DATABASE_", "MIGRATION_", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_"),
+    "TASK_",
     *("MOFA_", "NOTIFY_", "KEEP_DAYS", "UI_PORT", "PREFECT_"),
 )
 # Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
@@ -77,18 +79,22 @@ def template(server_url: str) -> Iterator[str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DATABASE_URL", made.url)
             forget_settings()
-            database_module.upgrade()
+            schema.upgrade()
             forget_settings()
         yield made.name
 
 
 @pytest.fixture
-def database(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A fresh migrated database, which DATABASE_URL names while the test runs; yields its URL."""
-    with clone(server_url, template) as made:
+def database(
+    server_url: str, template: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A fresh migrated database, which DATABASE_URL names while the test runs; yields its URL, of a superuser."""
+    with clone(server_url, template) as made, ExitStack() as stack:
         monkeypatch.setenv("DATABASE_URL", made.url)
         monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
         forget_settings()
+        if request.config.getoption("--as-jobs"):
+            stack.enter_context(separate_roles(made.url, monkeypatch))
         yield made.url
         forget_settings()
 
@@ -176,6 +182,7 @@ def nobodys_database() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=40, help="SIGKILLs at random moments: half of them of imports")
+    parser.addoption("--as-jobs", action="store_true", help="connect as the role of the jobs, not as a superuser")
     parser.addoption("--orders", type=int, default=300, help="orders in which the steps of several owners are tried")
 
 

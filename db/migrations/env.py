@@ -5,9 +5,9 @@ import sys
 from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select, text
-from sqlalchemy.exc import DBAPIError
 
-from db.engine import DatabaseConfigError, DatabaseError, engine, explain
+from db import roles
+from db.engine import DatabaseConfigError, DatabaseError, owner_connection
 from db.session import VERSION_TABLE
 from db.tables import metadata
 
@@ -45,12 +45,11 @@ def _adopt_version_table(connection: Connection) -> None:
 given = context.config.attributes.get("connection")
 if given is None:
     try:
-        with engine().connect() as connection:
+        with owner_connection() as connection:
             migrate(connection)
+            roles.grant(connection)
             connection.commit()
     except DatabaseError as error:
         sys.exit(str(error))
-    except DBAPIError as error:
-        sys.exit(str(explain(error)))
 else:
     migrate(given)

@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 
 from db.engine import DatabaseError, database_settings, engine, lock_engine
-from db.settings import SettingsError
+from db.settings import FILE, SettingsError
 from deployments.doctor.alerts import AlertMemory, send_alerts
 from deployments.doctor.checks import check_all
 from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
 from tasks.notify.channels import channels, notify_settings
-from tasks.prefect_server import state_of_make_up
+from tasks.prefect_server import export_secrets, state_of_make_up
 
 RECHECK_SECONDS = 20  # before --notify reports a failure: make up restarts what has died
 NOT_INHERITED = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
@@ -55,13 +55,19 @@ def inherit_settings(data_dir: Path) -> None:
             process = psutil.Process(child["pid"])
             if process.create_time() == child["create_time"]:
                 for name, value in process.environ().items():
-                    if name not in NOT_INHERITED:
+                    if name not in NOT_INHERITED and not _other_form(name) & os.environ.keys():
                         os.environ.setdefault(name, value)
+    export_secrets()
     if auth := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
     os.environ.setdefault("PREFECT_HOME", str(data_dir / "prefect"))
     for cached in (database_settings, notify_settings, engine, lock_engine):
         cached.cache_clear()
+
+
+def _other_form(variable: str) -> set[str]:
+    """The variables that set the same secret: itself, or a file that holds it."""
+    return {variable.removesuffix(FILE)} if variable.endswith(FILE) else {variable + FILE}
 
 
 def _after_alerts(data_dir: Path, findings: list[Finding], wait: Callable[[float], None]) -> list[Finding]:

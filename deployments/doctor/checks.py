@@ -12,8 +12,9 @@ from alembic.util import CommandError
 from db import embedded, notifications
 from db.display import redacted_in
 from db.embedded_location import EmbeddedError
-from db.engine import DatabaseError, database_url, engine, revisions, transaction
+from db.engine import DatabaseError, database_url, engine, transaction
 from db.errors import UserError
+from db.schema import revisions
 from db.settings import SettingsError
 from deployments import automations
 from deployments.doctor.findings import Finding, Verdict, unknown
@@ -116,7 +117,7 @@ def check_migrations(_setup: Setup) -> Iterator[Finding]:
         yield Finding("migrations", "ok", f"the tables have revision {current}")
         return
     text = f"the tables have {f'revision {current}' if current else 'no revision'}, this version needs {newest}"
-    yield Finding("migrations", "failed", text, "alembic upgrade head, or start make up again")
+    yield Finding("migrations", "failed", text, "python -m deployments.migrate, or start make up again")
 
 
 def check_server(setup: Setup) -> Iterator[Finding]:

@@ -5,10 +5,11 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from db.errors import UserError
 from db.private_files import is_own
+from db.settings import env_file
 from deployments.processes import MARK
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import located
@@ -16,7 +17,12 @@ from tasks.prefect_server import ServerSettings
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "crm_sample.xlsx"
 TEMPORARY = "tmp"  # in DATA_DIR
-_PROFILE = {"PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}  # name a profile that does not exist in our PREFECT_HOME
+_NOT_PASSED_ON = {
+    *("PREFECT_PROFILE", "PREFECT_PROFILES_PATH"),  # name a profile that does not exist in our PREFECT_HOME
+    # of the owner of the tables, and of people who query: nothing for jobs
+    *("MIGRATION_DATABASE_URL", "MIGRATION_DATABASE_URL_FILE"),
+    *("DATABASE_READER_PASSWORD", "DATABASE_READER_PASSWORD_FILE"),
+}
 
 
 class StartError(UserError):
@@ -27,12 +33,17 @@ class UpSettings(AdmissionSettings, ServerSettings):
     """The settings of `make up` itself, and those that it passes to the worker."""
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
-    crm_workbook: str | None = Field(
+    crm_workbook: SecretStr | None = Field(
         None,
         description="Path, glob or URL of the workbook; empty: for `make up` the sample, if the database is embedded, "
         "else none",
     )
     task_timezone: str = Field("UTC", description="Time zone of the schedules, like Europe/Berlin")
+
+    @property
+    def workbook(self) -> str | None:
+        """The address of CRM_WORKBOOK, which may contain a password."""
+        return self.crm_workbook.get_secret_value() if self.crm_workbook else None
 
     @field_validator("task_timezone")
     @classmethod
@@ -55,7 +66,7 @@ def up_settings() -> UpSettings:
 
 
 def environment_of_children(
-    settings: UpSettings, data_dir: Path, mark: str, address: str, given: Mapping[str, str], *, embedded: bool
+    settings: UpSettings, data_dir: Path, mark: str, address: str | None, given: Mapping[str, str], *, embedded: bool
 ) -> dict[str, str]:
     """The environment of the server and the worker.
 
@@ -63,13 +74,13 @@ def environment_of_children(
         settings: of `make up`.
         data_dir: DATA_DIR.
         mark: the value of MARK, by which the processes are found again.
-        address: the database's URL, with its password.
+        address: the database's URL, with its password; None: the children read it themselves, from a file that may
+            change.
         given: the environment of `make up`.
         embedded: whether the database is the embedded one, into which the sample may be imported.
     """
     ours = {
         MARK: mark,
-        "DATABASE_URL": address,
         "DATA_DIR": str(data_dir),
         "TASK_TIMEZONE": settings.task_timezone,  # prefect.yaml reads it
         "TASK_MAX_INSTANCES": str(settings.task_max_instances),
@@ -78,8 +89,12 @@ def environment_of_children(
         "TMPDIR": _temporary_directory(data_dir, given),
         "PYTHONUNBUFFERED": "1",  # so that the logs are complete when a process dies
     }
-    workbook = settings.crm_workbook or (str(SAMPLE) if embedded else None)
-    if workbook:
+    if address is not None:
+        ours["DATABASE_URL"] = address
+    if given.get("SETTINGS_FILE"):
+        ours["SETTINGS_FILE"] = str(env_file().absolute())
+    workbook = settings.workbook or (str(SAMPLE) if embedded else None)
+    if workbook and not settings.is_in_file("crm_workbook"):
         # Absolute, because a worker runs its flows in a directory of its own.
         ours["CRM_WORKBOOK"] = located(workbook)
     for name in ("NO_PROXY", "no_proxy"):  # the processes must not reach each other through a proxy
@@ -91,7 +106,7 @@ def environment_of_children(
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # how soon a run whose process was killed can be noticed
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
-    return defaults | {name: value for name, value in given.items() if name not in _PROFILE} | ours
+    return defaults | {name: value for name, value in given.items() if name not in _NOT_PASSED_ON} | ours
 
 
 def _temporary_directory(data_dir: Path, given: Mapping[str, str]) -> str:

@@ -8,18 +8,19 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 from dotenv import dotenv_values
-from sqlalchemy.exc import DBAPIError
 
 from db import embedded
+from db.address import without_secrets
 from db.display import redacted, redacted_in
 from db.embedded_location import EmbeddedError
-from db.engine import database_url, engine, explain, upgrade, without_secrets
+from db.engine import database_settings, database_url, engine, owner_connection
 from db.private_files import make_private
+from db.schema import upgrade
 from db.settings import SettingsError, env_file
 from db.times import duration_text
 from deployments import automations, sqlite_immediate
@@ -130,18 +131,21 @@ class Up:
         try:
             if given is not None:
                 host = f"{given.host or given.query.get('host')}{f':{given.port}' if given.port else ''}"
-                with timed("database", f"PostgreSQL, {given.database} at {host}"), _explained(), engine().connect():
+                with timed("database", f"PostgreSQL, {given.database} at {host}"), owner_connection():
                     pass
             self.signals.check()
-            with timed("migrations", "bringing the tables up to date"):
-                upgrade()
+            with timed("migrations", "bringing the tables and the rights of roles up to date"):
+                notes = upgrade()
+            for note in notes:
+                print_line("roles", note)
         finally:
             self.signals.may_interrupt = False
         self.signals.check()
         url = engine().url
         engine().dispose()  # this process needs it no more; the children have connections of their own
         self.state["database_url"] = without_secrets(url).render_as_string()
-        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        in_file = database_settings().is_in_file("database_url", "postgres_password")
+        address = None if in_file else url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.env = environment_of_children(
             self.settings, self.data_dir, self.processes.mark, address, os.environ, embedded=self.embedded
         )
@@ -248,7 +252,11 @@ class Up:
         """Start a run of each deployment with the tag at-start; of the import only if there is a workbook."""
         runs = []
         for name, deployment in self.server.at_start():
-            job, what = ("import", self.env.get("CRM_WORKBOOK")) if name == IMPORT else (name, "tagged at-start")
+            job, what = (
+                ("import", self.env.get("CRM_WORKBOOK") or self.settings.workbook)
+                if name == IMPORT
+                else (name, "tagged at-start")
+            )
             if what is None:
                 print_line(job, "none: CRM_WORKBOOK is not set, and the sample only goes into the embedded database")
                 continue
@@ -344,12 +352,3 @@ def _has_channels() -> bool:
         return notify_settings().notify_urls is not None
     except SettingsError:  # the runs and doctor report it
         return True
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Raise the driver's errors as a DatabaseError."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise explain(error) from error

@@ -58,7 +58,7 @@ _BLOCK = 1 << 18  # bytes
 def run_name() -> str:
     """The run's name in the UI: import-crm_sample.xlsx."""
     try:
-        workbook = flow_run.parameters.get("workbook") or import_settings().crm_workbook or "nothing"
+        workbook = flow_run.parameters.get("workbook") or import_settings().workbook or "nothing"
     except SettingsError:  # the run needs a name before it can fail with this error
         workbook = "nothing"
     return f"import-{PurePosixPath(redacted(workbook)).name}"
@@ -71,7 +71,7 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
         UserError: neither the parameter nor CRM_WORKBOOK names one; one key for several files.
         WorkbookError: there is no such file.
     """
-    requested = workbook or import_settings().crm_workbook
+    requested = workbook or import_settings().workbook
     if not requested:
         raise UserError("no workbook: give the parameter workbook, or set CRM_WORKBOOK where the worker runs")
     found = download.addresses(requested)
@@ -86,7 +86,7 @@ def find_workbooks(workbook: str | None, idempotency_key: str | None) -> list[st
 def subject(parameters: dict[str, Any]) -> str:
     """The subject of a run: the workbook or the pattern that it was asked for, without secrets."""
     with suppress(SettingsError):
-        if requested := (parameters.get("workbook") or import_settings().crm_workbook or "").strip():
+        if requested := (parameters.get("workbook") or import_settings().workbook or "").strip():
             return redacted(download.located(requested))
     return "(no workbook)"
 

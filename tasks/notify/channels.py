@@ -9,11 +9,11 @@ import hashlib
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
@@ -29,6 +29,8 @@ class ChannelError(TransientError):
 
 class NotifySettings(ProjectSettings):
     """Who gets notifications, and how long a channel may take."""
+
+    other_names: ClassVar[Mapping[str, str]] = {"NOTIFY_URLS_FILE": "NOTIFY_FILE"}
 
     notify_urls: SecretStr | None = Field(
         None, description="Apprise URLs, separated by spaces or commas; empty: no notifications"

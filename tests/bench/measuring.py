@@ -90,7 +90,7 @@ def fresh(url: str, environment: dict[str, str]) -> dict[str, str]:
             connection.execute(f'DROP DATABASE "{old}" WITH (FORCE)')
         connection.execute(f'CREATE DATABASE "{name}"')
     environment = {**environment, "DATABASE_URL": url.replace("/crm?", f"/{name}?")}
-    subprocess.run([sys.executable, "-c", "from db.engine import upgrade; upgrade()"], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", "from db.schema import upgrade; upgrade()"], env=environment, check=True)
     settle(url)
     return environment
 

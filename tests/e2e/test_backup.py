@@ -14,7 +14,8 @@ from support.project import ROOT
 from support.settings import forget_settings
 
 from db import embedded
-from db.engine import engine, upgrade
+from db.engine import engine
+from db.schema import upgrade
 
 IN_BASH = f'set -euo pipefail; eval "$({sys.executable} -m db.shell)"; '
 BACKUP = "pg_dump --format=custom --file={file}"

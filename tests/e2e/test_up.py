@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 from support.make_up import Started, environment, new_data_dir, processes_of, scheduled_runs, start
 from support.project import ROOT
@@ -167,6 +168,16 @@ def test_who_has_no_password_is_told_how_to_set_it(running: Started, tmp_path: P
 
 
 # --- what a running one gives
+
+
+def test_the_jobs_and_the_reader_have_roles_of_their_own(running: Started) -> None:
+    worker = psutil.Process(running.state()["children"]["worker"]["pid"]).environ()
+    assert worker["DATABASE_URL"].startswith(f"postgresql://{embedded.JOBS}@")
+    url = embedded.start(running.data_dir)
+    with psycopg.connect(url.replace(f"//{embedded.SUPERUSER}@", f"//{embedded.READER}@")) as connection:
+        connection.execute("SELECT count(*) FROM contacts")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM contacts")
 
 
 def test_a_port_in_use_is_left_alone_and_the_ui_works_on_the_next(running: Started) -> None:

@@ -17,6 +17,7 @@ import yaml
 from prefect import Flow
 from support.project import MODULES, PACKAGES, ROOT
 
+from db.settings import is_secret
 from deployments import reference
 from tasks.mofa.page import Page, PageError
 from tasks.mofa.sources import of_file
@@ -92,12 +93,18 @@ def test_the_commands_of_a_page_exist(page: Path) -> None:
 @each_page
 def test_the_options_and_variables_of_the_commands_of_a_page_exist(page: Path) -> None:
     known = {variable for group in reference.settings().values() for variable in group}
+    known |= {
+        f"{variable}_FILE"
+        for group in reference.settings().values()
+        for variable, field in group.items()
+        if is_secret(field)
+    }
     for block in blocks(page, ""):
         for line in block.replace("\\\n", " ").splitlines():
             command = line.partition("   #")[0]
             if module := re.search(r"python -m ((?:flows|tasks|db|deployments)[a-z_.]*)", command):
                 source = command_file(module[1]).read_text()
-                for option in re.findall(r" (--[a-z-]+)", command):
+                for option in re.findall(r" (--[a-z-]+)", command.partition(" prefect ")[0]):
                     assert f'"{option}"' in source, command
             for variable in re.findall(r"(?:^|export |\s)([A-Z_]+)=\S+ (?:make|$)", command):
                 assert variable in known, command

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from db import contacts, matching, staging
-from db.engine import engine, transaction
+from db.engine import engine, owner_connection, transaction
 from db.matching import VERDICTS
 from db.tables import CONTACT_FIELDS
 from tasks.crm.reading import read
@@ -122,8 +122,9 @@ def rejects(import_id: int) -> list[contacts.Reject]:
 
 
 def empty_tables() -> None:
-    with transaction() as connection:
+    with owner_connection() as connection:
         connection.execute(text("TRUNCATE contacts, contact_changes, import_rejects"))
+        connection.commit()
 
 
 def partitions() -> set[str]:

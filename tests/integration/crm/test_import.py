@@ -654,7 +654,7 @@ def test_a_database_that_lacks_itself_or_its_tables_is_reported(
     setting("DATABASE_URL", database)
     state = run(book)
     assert state.is_failed()
-    assert "alembic upgrade head" in state.message
+    assert "deployments.migrate" in state.message
 
 
 def test_an_import_with_a_wrong_setting_fails_in_one_sentence(

@@ -32,8 +32,8 @@ from db.engine import (
     explain,
     lock_engine,
     transaction,
-    upgrade,
 )
+from db.schema import upgrade
 from db.session import VERSION_TABLE
 
 SECRET = "s3cr3t"  # noqa: S105 - what must never be shown
@@ -415,7 +415,7 @@ def test_several_processes_upgrade_at_once_and_again(server_url: str, environmen
         admin.execute(f'CREATE DATABASE "{name}"')
     code = """
 import os, sys
-from db.engine import upgrade
+from db.schema import upgrade
 start, starter = os.pipe()
 children = []
 for _ in range(6):

@@ -19,7 +19,8 @@ from support.imports import done, query, workbook
 from support.settings import forget_settings
 from support.waiting import until
 
-from db.engine import DatabaseConfigError, engine, lock_engine, revisions, transaction, upgrade
+from db.engine import DatabaseConfigError, engine, lock_engine, transaction
+from db.schema import revisions, upgrade
 from db.session import VERSION_TABLE
 
 HOSTILE = {

@@ -22,7 +22,8 @@ from sqlalchemy.exc import DBAPIError
 from support.settings import forget_settings
 
 from db import embedded, task_run_status, task_runs
-from db.engine import DatabaseError, engine, lock_engine, upgrade
+from db.engine import DatabaseError, engine, lock_engine
+from db.schema import upgrade
 from db.settings import ROOT
 from db.task_runs import (
     AlreadyRunningError,
