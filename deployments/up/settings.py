@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from db.errors import UserError
 from db.private_files import is_own
 from deployments.processes import MARK
+from deployments.work_pool_settings import DEFAULT_WORK_POOL, WorkPoolSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import located
 from tasks.prefect_server import ServerSettings
@@ -23,7 +24,7 @@ class StartError(UserError):
     """`make up` cannot run; the message says why and what to do."""
 
 
-class UpSettings(AdmissionSettings, ServerSettings):
+class UpSettings(AdmissionSettings, ServerSettings, WorkPoolSettings):
     """The settings of `make up` itself, and those that it passes to the worker."""
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
@@ -72,6 +73,7 @@ def environment_of_children(
         "DATABASE_URL": address,
         "DATA_DIR": str(data_dir),
         "TASK_TIMEZONE": settings.task_timezone,  # prefect.yaml reads it
+        DEFAULT_WORK_POOL: settings.work_pool,  # of its deployments
         "TASK_MAX_INSTANCES": str(settings.task_max_instances),
         "TASK_MISFIRE_GRACE": str(settings.task_misfire_grace),
         "PREFECT_HOME": str(data_dir / "prefect"),
