@@ -33,6 +33,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/data \
     DATA_DIR=/data/jobs \
     PREFECT_HOME=/data/prefect \
+    PREFECT_UI_STATIC_DIRECTORY=/data/ui \
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30 \
     PREFECT_WORKER_QUERY_SECONDS=2 \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
