@@ -32,7 +32,10 @@ SOURCES = {
 }
 TEMPLATES = """
 import asyncio, json, sys, uuid
+import yaml
+from kubernetes_asyncio import client
 from pathlib import Path
+from types import SimpleNamespace
 from prefect.client.schemas.objects import FlowRun
 from prefect_docker.worker import DockerWorkerJobConfiguration
 from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
@@ -44,8 +47,29 @@ async def made(kind, configuration):
     job.prepare_for_flow_run(FlowRun(flow_id=uuid.uuid4(), name="adept-fox"))
     return job.model_dump(mode="json")
 
+def unknown(value, model, place):  # keys that no model of the client has; it ignores them itself
+    if model.startswith("list["):
+        return [each for item in value for each in unknown(item, model[5:-1], place)]
+    kind = getattr(client.models, model, None)
+    if kind is None:
+        return []
+    names = {name: attribute for attribute, name in kind.attribute_map.items()}
+    types = kind.openapi_types
+    return [f"{place}.{name}" for name in value if name not in names] + [
+        each
+        for name in value.keys() & names.keys()
+        for each in unknown(value[name], types[names[name]], f"{place}.{name}")
+    ]
+
+def checked(manifest):  # raises ValueError if something is missing or has a value that is not allowed
+    model = "V1" + manifest["kind"]
+    client.ApiClient().deserialize(SimpleNamespace(data=json.dumps(manifest)), model)
+    return unknown(manifest, model, manifest["kind"])
+
 async def all():
+    manifests = [each for path in sys.argv[1:] for each in yaml.safe_load_all(Path(path).read_text())]
     return {
+        "unknown": [each for manifest in manifests for each in checked(manifest)],
         "docker": await made("docker", DockerWorkerJobConfiguration),
         "kubernetes": await made("kubernetes", KubernetesWorkerJobConfiguration),
     }
@@ -149,10 +173,12 @@ def test_everything_that_the_image_is_for_runs_in_it(
 
 
 @pytest.mark.slow
-def test_the_workers_of_docker_and_kubernetes_accept_the_job_templates(image: Image) -> None:
-    done = image.run("python", "-c", TEMPLATES, SETTINGS_FILE="/dev/null")
+def test_the_job_templates_and_manifests_are_those_that_docker_and_kubernetes_take(image: Image) -> None:
+    manifests = [path for path in (ROOT / "deployments" / "kubernetes").glob("*.yaml") if "values" not in path.name]
+    done = image.run("python", "-c", TEMPLATES, *map(str, manifests), SETTINGS_FILE="/dev/null")
     assert done.returncode == 0, done.stderr
     jobs = json.loads(done.stdout)
+    assert jobs["unknown"] == []
     tag = jobs["docker"]["image"]
     assert tag.startswith("embassy-jobs:")
     assert jobs["docker"]["command"] == "prefect flow-run execute"
