@@ -66,6 +66,8 @@ bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers 
 lock: ## choose the versions again and write all locks (needs uv on PATH, or UV=...)
 	@$(LOCK) --extra dev --extra s3 --extra javascript --no-emit-package embassy-jobs pyproject.toml --output-file requirements.lock
 	@$(LOCK) --group pyproject.toml:bench --constraints requirements.lock --output-file requirements-bench.lock
+	@$(LOCK) --extra s3 --group pyproject.toml:image --constraints requirements.lock --no-emit-package embassy-jobs \
+		pyproject.toml --output-file requirements-image.lock
 	@$(LOCK) --group pyproject.toml:docs --constraints requirements.lock --output-file requirements-docs.lock
 
 audit: ## look for known vulnerabilities of the locked packages (needs pip-audit on PATH, or AUDIT=..., and the network)

@@ -20,9 +20,9 @@ import psutil
 
 from db.display import printable
 from deployments.processes import is_flow_run
+from deployments.work_pool_settings import PROCESS, work_pool_settings
 from tasks.prefect_server import PrefectSecrets, known_auth_string, password_required, server_in_use
 
-POOL = "crm-pool"
 IMPORT = "import-crm-data"
 MONITOR = "mofa_monitoring/mofa-monitoring"  # flow/deployment
 AT_START = "at-start"  # tag of deployments: `make up` starts a run whenever it starts
@@ -71,6 +71,7 @@ class PrefectApi:
             headers["Authorization"] = f"Bearer {key}"
         self.auth_string = auth
         self.url, self.ours = url, ours
+        self.pool = work_pool_settings().work_pool
         self._http = httpx.Client(base_url=url, headers=headers, timeout=5, trust_env=not ours, follow_redirects=True)
 
     def _call(self, method: str, path: str, **body: Any) -> Any:
@@ -85,7 +86,7 @@ class PrefectApi:
         return answer.json() if answer.content else None
 
     def _answer(self, method: str, path: str, body: Any) -> httpx.Response:
-        content = body if method in {"POST", "PUT"} else None
+        content = body if method in {"POST", "PUT", "PATCH"} else None
         try:
             return self._http.request(method, path, json=content)
         except httpx.TimeoutException:  # once more: with many runs a server on SQLite may take seconds
@@ -102,10 +103,16 @@ class PrefectApi:
             return answer.is_success and isinstance(answer.json(), str)
         return False
 
-    def make_work_pool(self) -> bool:
-        """Create the work pool; False if it exists. The worker adds the template of its type."""
+    def make_work_pool(self, kind: str = PROCESS, template: dict[str, Any] | None = None) -> bool:
+        """Create the work pool; False if it exists.
+
+        Args:
+            kind: its type.
+            template: its base job template; None: the worker adds that of its type.
+        """
+        wanted = {"name": self.pool, "type": kind} | ({"base_job_template": template} if template else {})
         try:
-            self._call("POST", "/work_pools/", name=POOL, type="process")
+            self._call("POST", "/work_pools/", **wanted)
         except httpx.HTTPStatusError as error:
             if error.response.status_code == httpx.codes.CONFLICT:
                 return False
@@ -114,12 +121,16 @@ class PrefectApi:
 
     def work_pool(self) -> dict[str, Any] | None:
         """The work pool; None if it does not exist."""
-        found = self._call("POST", "/work_pools/filter", work_pools={"name": {"any_": [POOL]}})
+        found = self._call("POST", "/work_pools/filter", work_pools={"name": {"any_": [self.pool]}})
         return found[0] if found else None
+
+    def set_template(self, template: dict[str, Any]) -> None:
+        """Replace the base job template of the work pool."""
+        self._call("PATCH", f"/work_pools/{self.pool}", base_job_template=template)
 
     def workers(self) -> list[dict[str, Any]]:
         """The workers of the pool, with status (ONLINE, OFFLINE) and last_heartbeat_time."""
-        found: list[dict[str, Any]] = self._call("POST", f"/work_pools/{POOL}/workers/filter")
+        found: list[dict[str, Any]] = self._call("POST", f"/work_pools/{self.pool}/workers/filter")
         return found
 
     def automations(self, name: str) -> list[dict[str, Any]]:
@@ -140,7 +151,7 @@ class PrefectApi:
 
     def heartbeat(self, worker: str) -> str | None:
         """When the server received the last heartbeat of this worker, by the server's clock."""
-        workers = self._call("POST", f"/work_pools/{POOL}/workers/filter")
+        workers = self._call("POST", f"/work_pools/{self.pool}/workers/filter")
         return next((found["last_heartbeat_time"] for found in workers if found["name"] == worker), None)
 
     def at_start(self) -> list[tuple[str, str]]:
@@ -214,7 +225,7 @@ class PrefectApi:
             "POST",
             "/flow_runs/filter",
             flow_runs={"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}},
-            work_pools={"name": {"any_": [POOL]}},
+            work_pools={"name": {"any_": [self.pool]}},
         )
         interrupted = [run for run in runs if not _has_process(run)]
         for run in interrupted:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from db.engine import DatabaseSettings
 from db.settings import FILE, ROOT, is_secret
 from deployments.up.settings import UpSettings
+from deployments.work_pool_settings import WorkPoolSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import FetchingSettings as DownloadSettings
 from tasks.crm.headings.table import FIELDS, TableRow, heading_table
@@ -30,6 +31,7 @@ DOCS = ROOT / "docs"
 SETTINGS: dict[str, type[BaseSettings]] = {  # group on the page -> class
     "Database": DatabaseSettings,
     "When a run starts": AdmissionSettings,
+    "Work pool": WorkPoolSettings,
     "make up": UpSettings,
     "Secrets of Prefect": PrefectSecrets,
     "Import": ImportSettings,

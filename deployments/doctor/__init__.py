@@ -1,6 +1,6 @@
 """doctor: checks everything that the jobs need, and says what to do where a check fails.
 
-    python -m deployments.doctor [--json] [--notify]
+    python -m deployments.doctor [--json] [--notify] [--only CHECK,CHECK]
 
 It needs no worker and no Prefect server, so that it can report that these are gone. In a clone without settings it
 checks what `make up` runs there, with the settings of its processes. The exit code is as monitoring systems expect it:

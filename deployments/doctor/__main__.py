@@ -16,7 +16,7 @@ import psutil
 from db.engine import DatabaseError, database_settings, engine, lock_engine
 from db.settings import FILE, SettingsError
 from deployments.doctor.alerts import AlertMemory, send_alerts
-from deployments.doctor.checks import check_all
+from deployments.doctor.checks import NAMES, check_all
 from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
 from tasks.notify.channels import channels, notify_settings
 from tasks.prefect_server import export_secrets, state_of_make_up
@@ -34,17 +34,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--notify", action="store_true", help="report failures and recoveries to NOTIFY_URLS, once")
+    parser.add_argument(
+        "--only", type=_checks, default=NAMES, metavar="CHECK,CHECK", help=f"make only these of {', '.join(NAMES)}"
+    )
     given = parser.parse_args(arguments)
+    if given.notify and given.only != NAMES:
+        parser.error("--notify reports about all checks: leave out --only")
     try:
         data_dir = database_settings().data_dir
         inherit_settings(data_dir)
-        findings = check_all(data_dir)
+        findings = check_all(data_dir, given.only)
         if given.notify:
             findings = _after_alerts(data_dir, findings, time.sleep)
     except (DatabaseError, SettingsError) as error:
         findings = [Finding("settings", "failed", str(error), "correct it")]
     print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
     return max(EXIT_CODES[each.verdict] for each in findings)
+
+
+def _checks(names: str) -> tuple[str, ...]:
+    """The names in the value of --only; argparse shows the error."""
+    given = tuple(name.strip() for name in names.split(","))
+    if unknown := sorted(set(given) - set(NAMES)):
+        raise argparse.ArgumentTypeError(f"there is no check {', '.join(unknown)}")
+    return given
 
 
 def inherit_settings(data_dir: Path) -> None:
@@ -75,7 +88,7 @@ def _after_alerts(data_dir: Path, findings: list[Finding], wait: Callable[[float
     memory = AlertMemory(data_dir)
     if any(each.verdict == "failed" and each.alert and each.check not in memory.reported for each in findings):
         wait(RECHECK_SECONDS)
-        findings = check_all(data_dir)
+        findings = check_all(data_dir, NAMES)
     try:
         problems = send_alerts(findings, memory, channels(), datetime.now(UTC))
         memory.save()

@@ -1,7 +1,7 @@
 """The checks, and the order in which they depend on each other. A new check is one function and one line in CHECKS."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from db.schema import revisions
 from db.settings import SettingsError
 from deployments import automations
 from deployments.doctor.findings import Finding, Verdict, unknown
-from deployments.prefect_api import POOL, PasswordRequiredError, PrefectApi, api_in_use
+from deployments.prefect_api import PasswordRequiredError, PrefectApi, api_in_use
 from tasks.counts import counted
 from tasks.notify.channels import Channels, channels
 from tasks.private_network import is_loopback
@@ -57,11 +57,13 @@ class Check:
     needs: str | None = None
 
 
-def check_all(data_dir: Path) -> list[Finding]:
-    """The findings of all checks."""
+def check_all(data_dir: Path, only: Collection[str]) -> list[Finding]:
+    """The findings of all checks with one of the names `only`."""
     setup = Setup(data_dir, api_in_use(data_dir))
     findings: list[Finding] = []
     for check in CHECKS:
+        if not set(check.names) & set(only):
+            continue
         if missing := _missing(check.needs, findings):
             findings += [unknown(name, _REASONS[missing]) for name in check.names]
         else:
@@ -158,16 +160,18 @@ def check_worker(setup: Setup) -> Iterator[Finding]:
     server = setup.known_server()
     pool = server.work_pool()
     if pool is None:
-        text, advice = f"the work pool {POOL} does not exist", f"prefect work-pool create {POOL}"
+        text, advice = f"the work pool {server.pool} does not exist", "python -m deployments.deploy"
         yield Finding("worker", "failed", text, advice)
         return
     if pool["is_paused"]:
-        yield Finding("worker", "failed", f"the work pool {POOL} is paused", f"prefect work-pool resume {POOL}")
+        yield Finding(
+            "worker", "failed", f"the work pool {server.pool} is paused", f"prefect work-pool resume {server.pool}"
+        )
         return
     online = [each["name"] for each in server.workers() if each["status"] == "ONLINE"]
     if not online:
-        text = f"no worker of {POOL} has sent a heartbeat for over a minute: no run can start"
-        yield Finding("worker", "failed", text, f"start make up, or prefect worker start --pool {POOL}")
+        text = f"no worker of {server.pool} has sent a heartbeat for over a minute: no run can start"
+        yield Finding("worker", "failed", text, f"start make up, or prefect worker start --pool {server.pool}")
         return
     yield Finding("worker", "ok", f"online: {', '.join(sorted(online))}")
 
@@ -286,6 +290,7 @@ CHECKS = (
     Check(("channels",), check_channels),
     Check(("disk",), check_disk),
 )
+NAMES = tuple(name for check in CHECKS for name in check.names)
 _REASONS = {  # check that did not pass -> why another cannot be made
     "database": "the database does not answer",
     "migrations": "the tables are not those of this version",

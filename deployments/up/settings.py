@@ -11,6 +11,7 @@ from db.errors import UserError
 from db.private_files import is_own
 from db.settings import env_file
 from deployments.processes import MARK
+from deployments.work_pool_settings import DEFAULT_WORK_POOL, WorkPoolSettings
 from tasks.admission_settings import AdmissionSettings
 from tasks.crm.download import located
 from tasks.prefect_server import ServerSettings
@@ -29,7 +30,7 @@ class StartError(UserError):
     """`make up` cannot run; the message says why and what to do."""
 
 
-class UpSettings(AdmissionSettings, ServerSettings):
+class UpSettings(AdmissionSettings, ServerSettings, WorkPoolSettings):
     """The settings of `make up` itself, and those that it passes to the worker."""
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
@@ -83,6 +84,7 @@ def environment_of_children(
         MARK: mark,
         "DATA_DIR": str(data_dir),
         "TASK_TIMEZONE": settings.task_timezone,  # prefect.yaml reads it
+        DEFAULT_WORK_POOL: settings.work_pool,  # of its deployments
         "TASK_MAX_INSTANCES": str(settings.task_max_instances),
         "TASK_MISFIRE_GRACE": str(settings.task_misfire_grace),
         "PREFECT_HOME": str(data_dir / "prefect"),

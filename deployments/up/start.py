@@ -25,7 +25,7 @@ from db.settings import SettingsError, env_file
 from db.times import duration_text
 from deployments import automations, sqlite_immediate
 from deployments.demo import ministry as demo
-from deployments.prefect_api import IMPORT, MONITOR, POOL, PasswordRequiredError, PrefectApi
+from deployments.prefect_api import IMPORT, MONITOR, PasswordRequiredError, PrefectApi
 from deployments.processes import Child, end_processes, is_flow_run, marked_processes
 from deployments.up.access import access, has_own_password
 from deployments.up.first_run import FirstRun
@@ -35,6 +35,8 @@ from deployments.up.state import State
 from deployments.up.stopping import Signals, Stopped
 from deployments.up.supervision import Supervisor
 from deployments.up.terminal import print_line, timed
+from deployments.work_pool import make_or_change
+from deployments.work_pool_settings import PROCESS
 from tasks.counts import counted
 from tasks.notify.channels import notify_settings
 from tasks.prefect_server import PASSWORD_FILE, without_user
@@ -84,6 +86,11 @@ class Up:
         Raises:
             StartError, CrashLoopError, DatabaseError, EmbeddedError: after everything that was started was stopped.
         """
+        if self.settings.work_pool_type != PROCESS:
+            raise StartError(
+                f"WORK_POOL_TYPE={self.settings.work_pool_type} is not for make up, whose runs are processes of this "
+                "machine: unset it, or see Deploy in docs/"
+            )
         self.state.save()
         try:
             self.stop_leftovers()
@@ -165,8 +172,8 @@ class Up:
                 print_line("server", f"port {port} was taken by another program")
             if self.workers_are_local:
                 self.end_interrupted_runs()
-        with timed("work pool", POOL):
-            self.server.make_work_pool()
+        with timed("work pool", self.server.pool):
+            make_or_change(self.server, self.settings)
 
     def start_server_on(self, port: int) -> bool:
         """Start the server and wait until it answers; False if another program took the port meanwhile."""
@@ -223,10 +230,10 @@ class Up:
         others = [each["name"] for each in self.server.workers() if each["status"] == "ONLINE"]
         if others := sorted(set(others) - {self.worker_name}):
             raise StartError(
-                f"{', '.join(others)} already takes work of {POOL} at {self.state['api_url']}: some of its runs would "
-                "go into the embedded database of this make up, and some runs of this make up into its database. Set "
-                "DATABASE_URL to its database, or unset PREFECT_API_URL and make up starts a server. (A worker that "
-                "ended is listed for a minute.)"
+                f"{', '.join(others)} already takes work of {self.server.pool} at {self.state['api_url']}: some of its "
+                "runs would go into the embedded database of this make up, and some runs of this make up into its "
+                "database. Set DATABASE_URL to its database, or unset PREFECT_API_URL and make up starts a server. (A "
+                "worker that ended is listed for a minute.)"
             )
 
     def deploy(self) -> None:
@@ -241,10 +248,10 @@ class Up:
     def start_worker(self) -> None:
         """Start the worker, and wait until the server has received its heartbeat."""
         name = self.worker_name
-        arguments = ("worker", "start", "--pool", POOL, "--type", "process", "--name", name)
+        arguments = ("worker", "start", "--pool", self.server.pool, "--type", PROCESS, "--name", name)
         worker = self.processes.child("worker", self.env, *arguments)
         before = self.server.heartbeat(name)
-        with timed("worker", f"{name}, for {POOL}"):
+        with timed("worker", f"{name}, for {self.server.pool}"):
             self.processes.start(worker, self.state)
             self.processes.wait_for(lambda: self.server.heartbeat(name) != before, WORKER_SECONDS, worker)
 

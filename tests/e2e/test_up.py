@@ -31,6 +31,7 @@ from deployments.up.ports import FIRST_PORT
 from deployments.up.settings import SAMPLE, StartError, UpSettings
 from deployments.up.start import Up
 from deployments.up.stopping import Signals
+from deployments.work_pool_settings import work_pool_settings
 
 
 def refused(*arguments: str, **settings: str) -> str:
@@ -294,10 +295,12 @@ def test_an_embedded_database_is_refused_where_another_worker_would_take_its_run
 
 
 def test_its_own_worker_that_was_killed_a_moment_ago_does_not_count(
-    running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """The server counts it as online for a minute, but it has the name of the one to come."""
-    monkeypatch.setattr("deployments.prefect_api.POOL", "another-pool")
+    monkeypatch.setenv("WORK_POOL", "another-pool")
+    work_pool_settings.cache_clear()
+    request.addfinalizer(work_pool_settings.cache_clear)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", running.auth_string())
     given = running.state()["api_url"]
     ours, theirs = (Up(UpSettings(prefect_api_url=given), tmp_path / name, Signals()) for name in "ab")

@@ -21,7 +21,7 @@ from support.waiting import until
 
 from deployments.processes import end_processes, marked_processes
 
-GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_")
+GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_", "WORK_POOL")
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from db import engine as database_module
 
 def forget_settings() -> None:
     """Read the settings from the environment again, and close the connections that were made with them."""
+    from deployments.work_pool_settings import work_pool_settings
     from tasks.admission_settings import admission_settings
     from tasks.crm.download import fetching_settings
     from tasks.crm.settings import import_settings
@@ -20,5 +21,6 @@ def forget_settings() -> None:
         import_settings,
         fetching_settings,
         server_settings,
+        work_pool_settings,
     ):
         each.cache_clear()

@@ -30,7 +30,7 @@ from support.watchdog import HOUR, IMPORT, MONITOR, DeployedJobs
 from db import incidents, notifications
 from db.engine import transaction
 from deployments.doctor.job_checks import check_last_success
-from deployments.prefect_api import AT_START, POOL, PrefectApi
+from deployments.prefect_api import AT_START, PrefectApi
 from flows.import_crm_data import import_crm_data
 from flows.watchdog import watchdog
 from tasks.admission_settings import admission_settings
@@ -169,13 +169,13 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(site:
     server = PrefectApi(str(PREFECT_API_URL.value()), ours=True)
     server.make_work_pool()
     with get_client(sync_client=True) as client:
-        client.update_deployment(deployment, DeploymentUpdate(work_pool_name=POOL))
+        client.update_deployment(deployment, DeploymentUpdate(work_pool_name=server.pool))
         for kind in (StateType.CANCELLING, StateType.RUNNING):
             run = site.slot(deployment, manual=True)
             client.update_flow_run(run.id, infrastructure_pid="999999999")  # no process has it
             site.set(run.id, State(type=kind))
         assert len(server.end_interrupted_runs()) == 2
-        client.delete_work_pool(POOL)
+        client.delete_work_pool(server.pool)
     assert [run.state_type for run in site.runs(deployment)] == [StateType.CANCELLED, StateType.CRASHED]
 
 
