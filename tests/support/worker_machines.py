@@ -15,85 +15,55 @@ from support.loopback import free_port
 from support.make_up import environment
 from support.waiting import until
 
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+from deployments import sqlite_immediate
+from deployments.prefect_api import PrefectApi, RunState
 
 
-@dataclass
-class Api:
-    """The REST API of a Prefect server."""
+class Api(PrefectApi):
+    """The REST API of a Prefect server of the tests."""
 
-    client: httpx.Client
-
-    @property
-    def url(self) -> str:
-        return str(self.client.base_url).rstrip("/")
+    def __init__(self, url: str, auth_string: str | None = None) -> None:
+        super().__init__(url, ours=True, auth_string=auth_string)
 
     def answers(self) -> bool:
+        """Whether the server is there."""
         try:
-            return self.client.get("/admin/version").is_success
+            return self.healthy()
         except httpx.TransportError:
             return False
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a run of a deployment, flow/name; returns its id."""
-        found = self.client.get(f"/deployments/name/{deployment}").raise_for_status().json()["id"]
-        made = self.client.post(f"/deployments/{found}/create_flow_run", json={"parameters": parameters})
-        return str(made.raise_for_status().json()["id"])
+        found = self.deployment_id(deployment)
+        assert found is not None, deployment
+        return self.create_run(found, tags=[], parameters=parameters)
 
-    def state(self, run: str) -> dict[str, Any]:
-        state: dict[str, Any] = self.client.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
-        return state
-
-    def ended(self, run: str, seconds: float = 120) -> dict[str, Any]:
+    def ended(self, run: str, seconds: float = 120) -> RunState:
         """Wait for the end of a run; returns its state."""
-        state: dict[str, Any] = until(
-            lambda: (found := self.state(run))["type"] in ENDED and found, f"run {run} has ended", seconds
-        )
+        state: RunState = until(lambda: (found := self.run_state(run)).final and found, f"run {run} has ended", seconds)
         return state
-
-    def tasks(self, run: str, name: str) -> list[str]:
-        """The names of a run's tasks that begin with `name`."""
-        wanted = {"task_runs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
-        found = self.client.post("/task_runs/filter", json=wanted).raise_for_status().json()
-        return sorted(each["name"] for each in found if each["name"].startswith(name))
-
-
-@contextmanager
-def running_server(
-    command: list[str], directory: dict[str, Any], auth: tuple[str, str] | None, log: Path, port: int
-) -> Iterator[Api]:
-    """A Prefect server that was started with `command`, until the end of the block.
-
-    Args:
-        command: starts it on `port`.
-        directory: `cwd` and `env` of the process.
-        auth: user and password that it requires.
-        log: the file for what it prints.
-        port: on which it listens.
-    """
-    with (
-        log.open("w") as output,
-        subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **directory) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}/api", auth=auth, timeout=30, trust_env=False) as client,
-    ):
-        try:
-            api = Api(client)
-            until(api.answers, f"the server answers; its log: {log}", 120)
-            yield api
-        finally:
-            process.terminate()
 
 
 @contextmanager
 def own_server(directory: Path, migrated: Path) -> Iterator[Api]:
-    """A Prefect server on SQLite with a home in this directory."""
+    """A Prefect server on SQLite with a home in this directory, until the end of the block."""
     home, port = directory / "prefect", free_port()
     home.mkdir(parents=True)
     (home / "prefect.db").write_bytes(migrated.read_bytes())
+    settings = {"HOME": str(directory), "PREFECT_HOME": str(home)} | sqlite_immediate.settings(home, given=())
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    settings = environment(HOME=str(directory), PREFECT_HOME=str(home), PREFECT_SERVER_ANALYTICS_ENABLED="false")
-    with running_server(command, {"cwd": directory, "env": settings}, None, directory / "server.log", port) as api:
-        yield api
+    with (
+        (directory / "server.log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=directory, env=environment(**settings), stdout=log, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            api = Api(f"http://127.0.0.1:{port}/api")
+            until(api.answers, f"the server answers; its log: {log.name}", 120)
+            yield api
+        finally:
+            process.terminate()
 
 
 @dataclass
