@@ -11,8 +11,10 @@ cd "$(dirname "$0")/../.."
 variables=$("${PYTHON:-python}" -m db.shell)
 eval "$variables"
 beside=${PGDATABASE}_restored
+export PGOPTIONS="--client-min-messages=warning"
 
 dropdb --if-exists "$beside"
+trap 'dropdb --if-exists "$beside"' EXIT
 createdb --template=template0 --encoding=UTF8 "$beside"
 # As text, without the one setting that servers before 17 do not know. What cannot be read ends it with an error. Owner
 # and rights are those of this server: the migrations grant them.
@@ -21,6 +23,7 @@ createdb --template=template0 --encoding=UTF8 "$beside"
 } | sed '1,40{/^SET transaction_timeout = 0;$/d;}' |
     psql --quiet --no-psqlrc --dbname="$beside" --set=ON_ERROR_STOP=1 --output=/dev/null
 dropdb --if-exists "$PGDATABASE"
+trap - EXIT # from here on it is the only one
 psql --quiet --no-psqlrc --dbname=postgres --set=ON_ERROR_STOP=1 --set=old="$beside" --set=new="$PGDATABASE" <<'SQL'
 ALTER DATABASE :"old" RENAME TO :"new";
 SQL

@@ -10,9 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 from support.databases import clone
@@ -20,6 +18,7 @@ from support.dockerfile import Image, health_check, instructions, last
 from support.loopback import free_port
 from support.project import ROOT, tracked
 from support.waiting import until
+from support.worker_machines import Api
 
 from deployments.processes import end_processes
 
@@ -145,8 +144,8 @@ def test_everything_that_the_image_is_for_runs_in_it(
             "PREFECT_API_AUTH_STRING_FILE": str(auth),
         }
         containers.enter_context(container(image, "prefect", "server", "start", "--port", str(port), **server))
-        api = httpx.Client(base_url=client["PREFECT_API_URL"], auth=("admin", "a password"), timeout=30)
-        until(lambda: answers(api), "the server answers", 120)
+        api = Api(client["PREFECT_API_URL"], "admin:a password")
+        until(api.answers, "the server answers", 120)
 
         def run(*command: str) -> subprocess.CompletedProcess[str]:
             return image.run(*last(DOCKERFILE, "ENTRYPOINT").words(), *command, **client)
@@ -162,11 +161,9 @@ def test_everything_that_the_image_is_for_runs_in_it(
         containers.enter_context(container(image, **client))
         until(healthy, "a worker is online", 120)
 
-        deployment = api.get("/deployments/name/import_crm_data/import-crm-data").json()["id"]
-        body = {"parameters": {"workbook": str(image.place("/app/deployments/sample/crm_sample.xlsx"))}}
-        started = api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"]
-        state = until(lambda: ended(api, started), "the import has ended", 120)
-        assert state["type"] == "COMPLETED", state
+        workbook = image.place("/app/deployments/sample/crm_sample.xlsx")
+        state = api.ended(api.run("import_crm_data/import-crm-data", workbook=str(workbook)))
+        assert state.type == "COMPLETED", state
         [count] = database.query("SELECT count(*) AS contacts FROM contacts")
         assert count["contacts"] > 0
     assert files(image) == before, "the root filesystem may be read-only"
@@ -175,7 +172,7 @@ def test_everything_that_the_image_is_for_runs_in_it(
 @pytest.mark.slow
 def test_the_job_templates_and_manifests_are_those_that_docker_and_kubernetes_take(image: Image) -> None:
     manifests = [path for path in (ROOT / "deployments" / "kubernetes").glob("*.yaml") if "values" not in path.name]
-    done = image.run("python", "-c", TEMPLATES, *map(str, manifests), SETTINGS_FILE="/dev/null")
+    done = image.run("python", "-c", TEMPLATES, *map(str, manifests), PREFECT_API_URL="http://127.0.0.1:9/api")
     assert done.returncode == 0, done.stderr
     jobs = json.loads(done.stdout)
     assert jobs["unknown"] == []
@@ -200,15 +197,3 @@ def files(image: Image) -> set[str]:
         for path in image.place(place).rglob("*")
         if "__pycache__" not in path.parts
     }
-
-
-def answers(api: httpx.Client) -> bool:
-    try:
-        return api.get("/admin/version").is_success
-    except httpx.TransportError:
-        return False
-
-
-def ended(api: httpx.Client, run: str) -> dict[str, Any] | None:
-    state: dict[str, Any] = api.get(f"/flow_runs/{run}").json()["state"]
-    return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED"} else None

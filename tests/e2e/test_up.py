@@ -294,6 +294,10 @@ def test_an_embedded_database_is_refused_where_another_worker_would_take_its_run
     assert "unset PREFECT_API_URL" in sentence
 
 
+def test_a_pool_that_starts_containers_is_refused() -> None:
+    assert "WORK_POOL_TYPE=docker" in refused(WORK_POOL_TYPE="docker")
+
+
 def test_its_own_worker_that_was_killed_a_moment_ago_does_not_count(
     running: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -87,6 +87,8 @@ def test_a_broken_backup_or_a_database_in_use_changes_nothing(database: str, bac
     with psycopg.connect(database):
         assert run(RESTORE, backup).returncode != 0
     assert content(database) == now
+    beside = f"{Database(database).name}_restored"
+    assert Database(database).query("SELECT 1 AS one FROM pg_database WHERE datname = %s", beside) == []
     assert run(RESTORE, backup).returncode == 0
 
 

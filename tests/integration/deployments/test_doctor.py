@@ -50,6 +50,12 @@ def listeners(*hooks: Webhook) -> Channels:
 # ---------------------------------------------------------------------- nothing there
 
 
+def test_only_the_checks_that_were_asked_for_are_made(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path, "--only", "disk,database")
+    assert (code, set(found)) == (2, {"disk", "database"})
+    assert doctor(tmp_path, "--only", "disk")[0] == 0
+
+
 def test_where_nothing_runs_each_check_has_one_line_and_nothing_is_started(tmp_path: Path) -> None:
     code, found = doctor(tmp_path)
     assert code == 2
