@@ -1,9 +1,7 @@
 """The command: python -m deployments.doctor."""
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,18 +9,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
-from db.engine import DatabaseError, database_settings, engine, lock_engine
+from db.engine import DatabaseError, database_settings
 from db.settings import SettingsError
 from deployments.doctor.alerts import AlertMemory, send_alerts
 from deployments.doctor.checks import check_all
 from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
-from tasks.notify.channels import channels, notify_settings
-from tasks.prefect_server import state_of_make_up
+from deployments.inherited_settings import inherit_settings
+from tasks.notify.channels import channels
 
 RECHECK_SECONDS = 20  # before --notify reports a failure: make up restarts what has died
-NOT_INHERITED = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,23 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         findings = [Finding("settings", "failed", str(error), "correct it")]
     print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
     return max(EXIT_CODES[each.verdict] for each in findings)
-
-
-def inherit_settings(data_dir: Path) -> None:
-    """Take the settings that are not set here from the processes of `make up`: database, server, channels."""
-    state = state_of_make_up(data_dir) or {"children": {}}
-    for child in state["children"].values():
-        with contextlib.suppress(psutil.Error, OSError, KeyError):
-            process = psutil.Process(child["pid"])
-            if process.create_time() == child["create_time"]:
-                for name, value in process.environ().items():
-                    if name not in NOT_INHERITED:
-                        os.environ.setdefault(name, value)
-    if auth := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-        os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
-    os.environ.setdefault("PREFECT_HOME", str(data_dir / "prefect"))
-    for cached in (database_settings, notify_settings, engine, lock_engine):
-        cached.cache_clear()
 
 
 def _after_alerts(data_dir: Path, findings: list[Finding], wait: Callable[[float], None]) -> list[Finding]:
