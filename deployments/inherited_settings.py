@@ -7,10 +7,15 @@ from pathlib import Path
 import psutil
 
 from db.engine import database_settings, engine, lock_engine
+from tasks.json_log import PREFECT_SETTINGS, log_settings
 from tasks.notify.channels import notify_settings
 from tasks.prefect_server import state_of_make_up
 
 NOT_INHERITED = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
+NOT_INHERITED |= {
+    "LOG_FORMAT",
+    *PREFECT_SETTINGS,
+}  # the output of make up may be for machines, that of doctor for people
 
 
 def inherit_settings(data_dir: Path) -> None:
@@ -26,5 +31,5 @@ def inherit_settings(data_dir: Path) -> None:
     if auth := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
         os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
     os.environ.setdefault("PREFECT_HOME", str(data_dir / "prefect"))
-    for cached in (database_settings, notify_settings, engine, lock_engine):
+    for cached in (database_settings, notify_settings, log_settings, engine, lock_engine):
         cached.cache_clear()

@@ -29,6 +29,7 @@ from db.embedded_location import EmbeddedError
 from db.engine import DatabaseError, DatabaseUnavailableError, database_settings, database_url, transaction
 from db.errors import JobError
 from deployments.inherited_settings import inherit_settings
+from tasks.json_log import use_log_format
 
 PREFIX = "embassy_jobs_"
 IMPORT, MONITOR = "import_crm_data", "mofa_monitoring"
@@ -246,6 +247,7 @@ def _serve(registry: CollectorRegistry, port: int) -> int:
     except OSError as error:
         print(f"port {port} cannot be used for metrics: {error.strerror}. Set another METRICS_PORT", file=sys.stderr)
         return 1
+    use_log_format()
     stop: Any = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -54,6 +54,7 @@ from db.instances import Instance
 from db.settings import SettingsError
 from db.times import duration_text, time_text
 from tasks.admission_settings import admission_settings
+from tasks.json_log import describe_run
 from tasks.slot import SCHEDULED, by_schedule
 from tasks.state_names import HELD, MISSED, SKIPPED
 
@@ -152,6 +153,8 @@ class AdmissionGate:
                 if self._instance is not None:
                     self._instance.release()
             self._record_run()
+            if self._parent:
+                describe_run(self._parent)
 
     def end(self, result: R) -> R:
         """Take the result of the run, or the state in which it ends, and return it."""
@@ -186,6 +189,7 @@ class AdmissionGate:
         limit = admission_settings().task_max_instances
         if self._instance is None:
             self._subject = self._subject_of(self._parameters)
+            describe_run(self._run, job=self._job, subject=self._subject)
             if self._by_schedule and (why := self._missed()):
                 return self._refuse(MISSED, why)
             self._instance = Instance(self._job, self._subject, str(self._run))

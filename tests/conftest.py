@@ -26,7 +26,7 @@ from db import engine as database_module
 
 SETTINGS = (
     *("DATABASE_URL", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_", "TASK_"),
-    *("MOFA_", "NOTIFY_", "KEEP_DAYS", "UI_PORT", "PREFECT_"),
+    *("MOFA_", "NOTIFY_", "KEEP_DAYS", "UI_PORT", "PREFECT_", "LOG_FORMAT", "METRICS_PORT"),
 )
 # Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
 GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None

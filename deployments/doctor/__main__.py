@@ -15,6 +15,7 @@ from deployments.doctor.alerts import AlertMemory, send_alerts
 from deployments.doctor.checks import check_all
 from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
 from deployments.inherited_settings import inherit_settings
+from tasks.json_log import line, use_log_format
 from tasks.notify.channels import channels
 
 RECHECK_SECONDS = 20  # before --notify reports a failure: make up restarts what has died
@@ -30,15 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--notify", action="store_true", help="report failures and recoveries to NOTIFY_URLS, once")
     given = parser.parse_args(arguments)
+    as_json = False
     try:
         data_dir = database_settings().data_dir
         inherit_settings(data_dir)
+        as_json = not given.json and use_log_format()
         findings = check_all(data_dir)
         if given.notify:
             findings = _after_alerts(data_dir, findings, time.sleep)
     except (DatabaseError, SettingsError) as error:
         findings = [Finding("settings", "failed", str(error), "correct it")]
-    print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
+    if given.json:
+        print(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        _log(findings) if as_json else _show(findings)
     return max(EXIT_CODES[each.verdict] for each in findings)
 
 
@@ -60,8 +66,19 @@ def _show(findings: Sequence[Finding]) -> None:
     marks: dict[Verdict, str] = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "unknown": "?"}
     for each in findings:
         print(f"{marks[each.verdict]:<8}{each.check:<12} {each.text}")
-        if each.verdict in {"warning", "failed"} and each.advice:
-            print(f"{'':<20} → {each.advice}")
+        if advice := _advice(each):
+            print(f"{'':<20} → {advice}")
+
+
+def _advice(finding: Finding) -> str:
+    return finding.advice if finding.verdict in {"warning", "failed"} else ""
+
+
+def _log(findings: Sequence[Finding]) -> None:
+    levels: dict[Verdict, str] = {"ok": "INFO", "warning": "WARNING", "failed": "ERROR", "unknown": "INFO"}
+    for each in findings:
+        about = {"check": each.check, "verdict": each.verdict, "advice": _advice(each)}
+        print(line(each.text, levels[each.verdict], "deployments.doctor", **about))
 
 
 if __name__ == "__main__":

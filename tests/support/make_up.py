@@ -21,7 +21,17 @@ from support.waiting import until
 
 from deployments.processes import end_processes, marked_processes
 
-GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_")
+GIVEN = (
+    "DATABASE_URL",
+    "POSTGRES_",
+    "PREFECT_",
+    "DATA_DIR",
+    "CRM_WORKBOOK",
+    "UI_PORT",
+    "TASK_",
+    "LOG_FORMAT",
+    "METRICS_PORT",
+)
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -3,19 +3,17 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from support.databases import Database
+from support.loopback import free_port
 from support.make_up import environment
+from support.metrics import Values, answer_of, parsed
 from support.project import ROOT
 from support.waiting import until
 
@@ -26,21 +24,6 @@ from tasks.crm.steps import JOB as IMPORT
 from tasks.mofa.steps.digest import JOB as MONITOR
 
 NOW = 1_800_000_000.0
-Values = dict[tuple[str, tuple[str, ...]], float]
-
-
-def parsed(text: str) -> Values:
-    """(name without its prefix, values of the labels in the order of their names) -> value."""
-    found: Values = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            key = (
-                sample.name.removeprefix(metrics.PREFIX),
-                tuple(value for _, value in sorted(sample.labels.items())),
-            )
-            assert key not in found, f"{key} twice: Prometheus would refuse all metrics"
-            found[key] = sample.value
-    return found
 
 
 def collected(now: float = NOW) -> Values:
@@ -251,9 +234,7 @@ def test_a_textfile_that_cannot_be_written_is_one_sentence(database: str, tmp_pa
 
 @pytest.mark.slow
 def test_the_metrics_are_served_on_loopback_only(database: str, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = environment(DATABASE_URL=database, DATA_DIR=str(tmp_path))
     command = [sys.executable, "-m", "deployments.metrics", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=settings) as serving:
@@ -267,14 +248,3 @@ def test_the_metrics_are_served_on_loopback_only(database: str, tmp_path: Path) 
         assert "METRICS_PORT" in ended.stderr
         serving.send_signal(signal.SIGTERM)
         assert serving.wait(20) == 0
-
-
-def answer_of(port: int) -> Callable[[], str | None]:
-    def ask() -> str | None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return None
-
-    return ask
