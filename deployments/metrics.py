@@ -136,8 +136,8 @@ def _imports(connection: Connection) -> Iterator[Metric]:
         "last_import_rows", "Rows of the last import of a workbook, by verdict.", verdicts, ["subject", "verdict"]
     )
     contacts = metrics.contacts(connection)
-    if contacts is not None:
-        yield _gauge("contacts", "Contacts that are stored, estimated by PostgreSQL.", [((), contacts)])
+    known: Samples = [] if contacts is None else [((), contacts)]
+    yield _gauge("contacts", "Contacts that are stored, estimated by PostgreSQL.", known)
 
 
 def _missions(connection: Connection) -> Iterator[Metric]:

@@ -125,7 +125,7 @@ def _database() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prefect(*, as_json: bool) -> Iterator[None]:
+def _prefect(*, as_json: bool = False) -> Iterator[None]:
     settings: dict[Any, Any] = {}
     if "PREFECT_HOME" not in os.environ:
         settings[PREFECT_HOME] = make_private(make_data_dir(database_settings().data_dir) / "prefect")
