@@ -83,11 +83,14 @@ def held_sets(connection: Connection, job: str) -> list[RowMapping]:
     return _rows(
         connection,
         """
-        SELECT source, extract(epoch FROM min(created_at))::float AS since FROM embassy_candidates k
-        WHERE compared_with IS NOT DISTINCT FROM (
-            SELECT id FROM task_runs r WHERE r.name = :job AND r.subject = k.source AND r.status = 'completed'
-            ORDER BY updated_at DESC LIMIT 1)
-        GROUP BY source HAVING NOT bool_or(applied_at IS NOT NULL) ORDER BY source""",
+        SELECT source, extract(epoch FROM min(k.created_at))::float AS since
+        FROM (SELECT DISTINCT source FROM embassy_candidates) s
+        LEFT JOIN LATERAL (
+            SELECT id FROM task_runs r WHERE r.name = :job AND r.subject = s.source AND r.status = 'completed'
+            ORDER BY updated_at DESC LIMIT 1) last ON true
+        JOIN embassy_candidates k USING (source)
+        WHERE k.compared_with IS NOT DISTINCT FROM last.id
+        GROUP BY source HAVING NOT bool_or(k.applied_at IS NOT NULL) ORDER BY source""",
         job=job,
     )
 
