@@ -27,7 +27,6 @@ def begin_reading(connection: Connection) -> None:
     """Make the transaction read-only and bound the time of its statements; its first statement."""
     connection.execute(text("SET TRANSACTION READ ONLY"))
     connection.execute(text(f"SET LOCAL statement_timeout = '{SECONDS}s'"))
-    connection.execute(text(f"SET LOCAL lock_timeout = '{SECONDS}s'"))
 
 
 def last_runs(connection: Connection, most: int) -> list[RowMapping]:

@@ -31,6 +31,7 @@ sys.stderr.write("\\nTraceback (most recent call last):\\n  File x\\nKeyError: '
 thread = threading.Thread(target=int, args=["x"])
 thread.start()
 thread.join()
+print("the end", end="")
 raise ValueError("cannot reach https://ann:pa55word@example.org/x?key=s3cret")
 """
 
@@ -48,6 +49,7 @@ def test_everything_that_a_process_writes_is_json(tmp_path: Path) -> None:
     assert printed == [
         *(("INFO", text) for text in ("two words", "a list:", "- one", "- two")),
         ("INFO", "INFO: Started server process [1]"),
+        ("INFO", "the end"),
     ]
     logged = {each["message"]: each for each in lines(ended.stderr)}
     assert logged["first\nsecond \u2028 third"]["logger"] == "a.library"
