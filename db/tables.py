@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -304,4 +305,25 @@ episodes = Table(
     Column("began_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ended_at", DateTime(timezone=True)),
     Index("episodes_open_key", "name", "subject", unique=True, postgresql_where=text("ended_at IS NULL")),
+)
+
+# How many runs of a job ended in this way for a subject, and the last of them: for metrics. A run that finds its unit
+# done leaves no trace in task_runs.
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("name", Text, primary_key=True),  # the job
+    Column("subject", Text, primary_key=True),  # "" for a job without subjects
+    Column("outcome", Text, primary_key=True),  # completed, held, failed, missed, skipped, cancelled, interrupted
+    Column("runs", BigInteger, nullable=False, server_default="1"),
+    Column("last_at", DateTime(timezone=True), nullable=False, server_default=func.now()),  # its end
+    Column("last_seconds", Double),  # that it took, without waiting; null: unknown
+)
+
+# What the watchdog has done, counted since the table was created.
+watchdog_actions = Table(
+    "watchdog_actions",
+    metadata,
+    Column("action", Text, primary_key=True),
+    Column("total", BigInteger, nullable=False),
 )

@@ -22,6 +22,7 @@ import psutil
 from db.errors import JobError
 from db.private_files import NotPrivateError, appended_private, make_private
 from tasks.exit_status import exit_status
+from tasks.json_log import text_of
 
 MARK = "EMBASSY_JOBS_UP"  # environment variable; its value is the DATA_DIR that the process works for
 DEATHS_A_MINUTE = 5  # after so many, starting a child again is given up
@@ -71,7 +72,7 @@ class Child:
         with contextlib.suppress(OSError), self.log.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(self._log_start if self._log_start <= size else 0, size - LAST_BYTES))
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+            lines = [text_of(line.strip()) for line in log.read().decode(errors="replace").splitlines()]
             return [line for line in lines if any(character.isalnum() for character in line)]
         return []
 

@@ -14,6 +14,8 @@ Missed and Skipped are Cancelled states, so that nothing retries them and nobody
 of `task_runs`. The database decides which runs are working (`db.instances`): Prefect's own limits still count runs that
 have died.
 
+How each run ended is counted in `job_runs`, for metrics.
+
 When a run is cancelled, its units of work become cancelled in `task_runs`: only a person resumes them.
 """
 
@@ -46,14 +48,15 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed, Running
 
-from db import task_run_status
+from db import job_runs, task_run_status
 from db.engine import DatabaseError, DatabaseUnavailableError, transaction
 from db.instances import Instance
 from db.settings import SettingsError
 from db.times import duration_text, time_text
 from tasks.admission_settings import admission_settings
+from tasks.json_log import describe_run
 from tasks.slot import SCHEDULED, by_schedule
-from tasks.state_names import MISSED, SKIPPED
+from tasks.state_names import HELD, MISSED, SKIPPED
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,7 +93,7 @@ def admission(subject: Subject = lambda _parameters: None) -> Callable[[Callable
             with gate_of(*args, **kwargs) as gate:
                 while not gate.poll():
                     time.sleep(POLL_SECONDS)
-                return gate.refusal if gate.refusal is not None else function(*args, **kwargs)
+                return gate.refusal if gate.refusal is not None else gate.end(function(*args, **kwargs))
 
         @wraps(function)
         async def admitted_async(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -98,7 +101,7 @@ def admission(subject: Subject = lambda _parameters: None) -> Callable[[Callable
                 while not await asyncio.to_thread(gate.poll):  # noqa: ASYNC110 - the event is in another process
                     await asyncio.sleep(POLL_SECONDS)
                 wanted = cast("Callable[P, Coroutine[Any, Any, Any]]", function)
-                return gate.refusal if gate.refusal is not None else await wanted(*args, **kwargs)
+                return gate.refusal if gate.refusal is not None else gate.end(await wanted(*args, **kwargs))
 
         return cast("Callable[P, R]", admitted_async if inspect.iscoroutinefunction(function) else admitted)
 
@@ -121,6 +124,8 @@ class AdmissionGate:
         self._subject: str | None = None
         self._by_schedule = by_schedule()
         self._instance: Instance | None = None
+        self._began: float | None = None  # when it started to work
+        self._outcome: str | None = None  # how it ended; None: it raised an exception
         self._waiting = False
         self._unanswered = 0
         self._polling = threading.Lock()  # an async flow that is cancelled leaves a poll behind in its thread
@@ -134,8 +139,10 @@ class AdmissionGate:
     ) -> None:
         try:
             if error is not None and not isinstance(error, Exception):  # stopped by the system or by a person
+                self._outcome = "interrupted"
                 states = (self._state(run=run) for run in (self._run, self._parent) if run)
                 if any(state is not None and (state.is_cancelling() or state.is_cancelled()) for state in states):
+                    self._outcome = "cancelled"
                     with transaction() as connection:
                         task_run_status.cancel(connection, self._run)
         except DatabaseError as failure:
@@ -145,6 +152,27 @@ class AdmissionGate:
                 self._left = True
                 if self._instance is not None:
                     self._instance.release()
+            self._record_run()
+            if self._parent:
+                describe_run(self._parent)
+
+    def end(self, result: R) -> R:
+        """Take the result of the run, or the state in which it ends, and return it."""
+        self._outcome = _outcome(result) if isinstance(result, State) else "completed"
+        return result
+
+    def _record_run(self) -> None:
+        """Count the run, for metrics; not one that could not be admitted because the database or a setting failed."""
+        if self.refusal is not None and not self.refusal.is_failed():
+            self._outcome = _outcome(self.refusal)
+        elif self._began is None:
+            return
+        seconds = None if self._began is None else time.monotonic() - self._began
+        try:
+            with transaction() as connection:
+                job_runs.record_run(connection, self._job, self._subject, self._outcome or "failed", seconds)
+        except DatabaseError as failure:
+            get_run_logger().warning("the end of this run could not be counted: %s", failure)
 
     def poll(self) -> bool:
         """Whether the decision is made: the run may start, or `refusal` is set; False while the run has to wait."""
@@ -161,6 +189,7 @@ class AdmissionGate:
         limit = admission_settings().task_max_instances
         if self._instance is None:
             self._subject = self._subject_of(self._parameters)
+            describe_run(self._run, job=self._job, subject=self._subject)
             if self._by_schedule and (why := self._missed()):
                 return self._refuse(MISSED, why)
             self._instance = Instance(self._job, self._subject, str(self._run))
@@ -174,6 +203,7 @@ class AdmissionGate:
             return False
         self._unanswered = 0
         if acquired:
+            self._began = time.monotonic()
             if self._waiting:
                 self._was_cancelled(Running())
             return True
@@ -270,6 +300,15 @@ class AdmissionGate:
 
     def _what(self) -> str:
         return f"{self._job} for {self._subject}" if self._subject else self._job
+
+
+def _outcome(state: State[Any]) -> str:
+    """How a run ended, as job_runs.outcome names it."""
+    if state.is_completed():
+        return "held" if state.name == HELD else "completed"
+    if state.is_cancelled():
+        return str(state.name).lower() if state.name in {MISSED, SKIPPED} else "cancelled"
+    return "failed"
 
 
 def _now() -> datetime:

@@ -1,7 +1,8 @@
 """Runs one job in the foreground: `python -m flows.<job>`, for a person at a terminal or for cron.
 
 Decides which Prefect server keeps the run (PREFECT_API_URL, else that of `make up`, else an ephemeral one) and what
-the person sees: a progress bar on a terminal, a line for each batch elsewhere, and one plain line at the end. The
+the person sees: a progress bar on a terminal, a line for each batch elsewhere, and one plain line at the end. With
+LOG_FORMAT=json it is the log instead. The
 embedded database is started if no other is set, and stopped again if no other client uses it. Exit code 0: done, or
 done before; 1: refused, held or failed.
 """
@@ -36,6 +37,7 @@ from db.errors import JobError, UserError
 from db.private_files import make_data_dir, make_private
 from db.schema import upgrade
 from flows.admission import listener as waiting
+from tasks.json_log import use_log_format
 from tasks.notify.steps import listener as unsent
 from tasks.prefect_server import PrefectServer, password_required, server_in_use
 from tasks.state_names import HELD
@@ -59,7 +61,8 @@ def run_in_foreground(
     unsent.set(_printing_once())
     try:
         _require_text(parameters)
-        with _database(), _prefect(), listening():
+        as_json = use_log_format()
+        with _database(), _prefect(as_json=as_json), contextlib.nullcontext() if as_json else listening():
             state: State[Any] = flow(**parameters, return_state=True)  # type: ignore[assignment]
     except JobError as error:
         return _end(1, str(error))
@@ -123,7 +126,7 @@ def _database() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prefect() -> Iterator[None]:
+def _prefect(*, as_json: bool = False) -> Iterator[None]:
     settings: dict[Any, Any] = {}
     if "PREFECT_HOME" not in os.environ:
         settings[PREFECT_HOME] = make_private(make_data_dir(database_settings().data_dir) / "prefect")
@@ -143,7 +146,9 @@ def _prefect() -> Iterator[None]:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # the automation ends a run with fewer heartbeats
     with temporary_settings(settings):
-        if "PREFECT_LOGGING_LEVEL" not in os.environ:
+        if as_json:
+            setup_logging(incremental=False)  # importing Prefect has set it up for people
+        elif "PREFECT_LOGGING_LEVEL" not in os.environ:
             _silence_console_log()
         yield
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import State, flow
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from db.display import is_address, redacted, redacted_in
@@ -22,6 +23,7 @@ from tasks.crm.progress import asked_by, listener
 from tasks.crm.settings import import_settings
 from tasks.crm.worker_client import reading_process
 from tasks.crm.worker_protocol import ReadOptions
+from tasks.json_log import describe_run, describing_run
 from tasks.step import run
 
 
@@ -71,12 +73,18 @@ def import_crm_data(
 
 def _import(address: str, options: ReadOptions, key: str | None, preview: bool) -> Any:
     """The outcome of one workbook, or the error that ended its import."""
+    with describing_run(flow_run.id, subject=redacted(address)):
+        return _imported(address, options, key, preview)
+
+
+def _imported(address: str, options: ReadOptions, key: str | None, preview: bool) -> Any:
     in_work = False
     try:
         with reading_process() as process:
             copy = run(steps.fetch_workbook, address, process.directory)
             in_work = True
             with steps.unit_of_work(copy, options, key, preview) as unit:
+                describe_run(flow_run.id, import_id=unit.id)
                 if unit.done:
                     return reporting.report_earlier_import(copy, unit)
                 staged = steps.stage_workbook(copy, unit.claim, options, process)

@@ -43,5 +43,6 @@ def watchdog() -> State[Any]:
         except Exception as fault:  # noqa: BLE001 - a fault in one step; its traceback is in the step's log
             refused.append(f"{what}: {type(fault).__name__}: {fault}")
     deliver()
+    steps.record_actions(done)
     counts = ", ".join(f"{number} {what}" for what, number in done.items())
     return Failed(message="; ".join(refused)) if refused else Completed(message=counts, data=done)

@@ -28,6 +28,7 @@ from db import embedded, schema
 SETTINGS = (
     *("DATABASE_", "MIGRATION_", "POSTGRES_", "DATA_DIR", "CRM_WORKBOOK", "REJECT_LIMIT", "IMPORT_", "WORKBOOK_"),
     *("TASK_", "MOFA_", "NOTIFY_", "KEEP_DAYS", "UI_PORT", "PREFECT_", "WORK_POOL", "JOB_IMAGE"),
+    *("LOG_FORMAT", "METRICS_PORT"),
 )
 # Under a name that stays: pytest-xdist's workers are started after DATABASE_URL was put aside below.
 GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL", "")) or None

@@ -1,9 +1,7 @@
 """The command: python -m deployments.doctor."""
 
 import argparse
-import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,18 +9,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
-from db.engine import DatabaseError, database_settings, engine, lock_engine
-from db.settings import FILE, SettingsError
+from db.engine import DatabaseError, database_settings
+from db.settings import SettingsError
 from deployments.doctor.alerts import AlertMemory, send_alerts
 from deployments.doctor.checks import NAMES, check_all
 from deployments.doctor.findings import EXIT_CODES, Finding, Verdict
-from tasks.notify.channels import channels, notify_settings
-from tasks.prefect_server import export_secrets, state_of_make_up
+from deployments.inherited_settings import inherit_settings
+from tasks.json_log import line, use_log_format
+from tasks.notify.channels import channels
 
 RECHECK_SECONDS = 20  # before --notify reports a failure: make up restarts what has died
-NOT_INHERITED = {"PATH", "HOME", "PWD", "SHLVL", "_", "TERM", "LANG", "SHELL", "USER", "LOGNAME"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,15 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.notify and given.only != NAMES:
         parser.error("--notify reports about all checks: leave out --only")
+    as_json = False
     try:
         data_dir = database_settings().data_dir
         inherit_settings(data_dir)
+        as_json = not given.json and use_log_format()
         findings = check_all(data_dir, given.only)
         if given.notify:
             findings = _after_alerts(data_dir, findings, time.sleep)
     except (DatabaseError, SettingsError) as error:
         findings = [Finding("settings", "failed", str(error), "correct it")]
-    print(json.dumps([asdict(each) for each in findings], indent=1)) if given.json else _show(findings)
+    if given.json:
+        print(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        _log(findings) if as_json else _show(findings)
     return max(EXIT_CODES[each.verdict] for each in findings)
 
 
@@ -58,29 +59,6 @@ def _checks(names: str) -> tuple[str, ...]:
     if unknown := sorted(set(given) - set(NAMES)):
         raise argparse.ArgumentTypeError(f"there is no check {', '.join(unknown)}")
     return given
-
-
-def inherit_settings(data_dir: Path) -> None:
-    """Take the settings that are not set here from the processes of `make up`: database, server, channels."""
-    state = state_of_make_up(data_dir) or {"children": {}}
-    for child in state["children"].values():
-        with contextlib.suppress(psutil.Error, OSError, KeyError):
-            process = psutil.Process(child["pid"])
-            if process.create_time() == child["create_time"]:
-                for name, value in process.environ().items():
-                    if name not in NOT_INHERITED and not _other_form(name) & os.environ.keys():
-                        os.environ.setdefault(name, value)
-    export_secrets()
-    if auth := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-        os.environ.setdefault("PREFECT_API_AUTH_STRING", auth)
-    os.environ.setdefault("PREFECT_HOME", str(data_dir / "prefect"))
-    for cached in (database_settings, notify_settings, engine, lock_engine):
-        cached.cache_clear()
-
-
-def _other_form(variable: str) -> set[str]:
-    """The variables that set the same secret: itself, or a file that holds it."""
-    return {variable.removesuffix(FILE)} if variable.endswith(FILE) else {variable + FILE}
 
 
 def _after_alerts(data_dir: Path, findings: list[Finding], wait: Callable[[float], None]) -> list[Finding]:
@@ -101,8 +79,19 @@ def _show(findings: Sequence[Finding]) -> None:
     marks: dict[Verdict, str] = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "unknown": "?"}
     for each in findings:
         print(f"{marks[each.verdict]:<8}{each.check:<12} {each.text}")
-        if each.verdict in {"warning", "failed"} and each.advice:
-            print(f"{'':<20} → {each.advice}")
+        if advice := _advice(each):
+            print(f"{'':<20} → {advice}")
+
+
+def _advice(finding: Finding) -> str:
+    return finding.advice if finding.verdict in {"warning", "failed"} else ""
+
+
+def _log(findings: Sequence[Finding]) -> None:
+    levels: dict[Verdict, str] = {"ok": "INFO", "warning": "WARNING", "failed": "ERROR", "unknown": "INFO"}
+    for each in findings:
+        about = {"check": each.check, "verdict": each.verdict, "advice": _advice(each)}
+        print(line(each.text, levels[each.verdict], "deployments.doctor", **about))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from deployments.up.settings import up_settings
 from deployments.up.start import Up
 from deployments.up.state import locked_data_dir
 from deployments.up.stopping import Signals
+from tasks.json_log import use_log_format
 from tasks.prefect_server import export_secrets
 
 
@@ -20,6 +21,7 @@ def main() -> int:
     signals.listen()
     try:
         export_secrets()
+        use_log_format()
         settings, data_dir = up_settings(), database_settings().data_dir
         with locked_data_dir(data_dir):
             Up(settings, data_dir, signals).run()

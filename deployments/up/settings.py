@@ -34,6 +34,9 @@ class UpSettings(AdmissionSettings, ServerSettings, WorkPoolSettings):
     """The settings of `make up` itself, and those that it passes to the worker."""
 
     ui_port: int | None = Field(None, ge=1, le=65535, description="Port of the UI; empty: 4200, or the next free one")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the metrics on 127.0.0.1; empty: `make up` serves none"
+    )
     crm_workbook: SecretStr | None = Field(
         None,
         description="Path, glob or URL of the workbook; empty: for `make up` the sample, if the database is embedded, "

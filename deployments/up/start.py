@@ -43,6 +43,7 @@ from tasks.prefect_server import PASSWORD_FILE, without_user
 
 SERVER_SECONDS = 90  # the first start creates Prefect's own tables, on a slow machine
 WORKER_SECONDS = 60
+METRICS_SECONDS = 30
 DEPLOY_SECONDS = 180
 
 
@@ -100,6 +101,7 @@ class Up:
             self.expect_no_other_database()
             self.deploy()
             self.start_worker()
+            self.start_metrics()
             self.print_sign_in()
             first_runs = [*self.start_first_runs(), *self.start_demo()]
             ui, logs = self.state["ui_url"], self.data_dir / "logs"
@@ -254,6 +256,15 @@ class Up:
         with timed("worker", f"{name}, for {self.server.pool}"):
             self.processes.start(worker, self.state)
             self.processes.wait_for(lambda: self.server.heartbeat(name) != before, WORKER_SECONDS, worker)
+
+    def start_metrics(self) -> None:
+        """Start the server of the metrics, if METRICS_PORT is set."""
+        if (port := self.settings.metrics_port) is None:
+            return
+        serving = self.processes.child("metrics", self.env, "--port", str(port), module="deployments.metrics")
+        with timed("metrics", f"http://127.0.0.1:{port}/metrics"):
+            self.processes.start(serving, self.state)
+            self.processes.wait_for(lambda: serving.listens_on(port), METRICS_SECONDS, serving)
 
     def start_first_runs(self) -> list[FirstRun]:
         """Start a run of each deployment with the tag at-start; of the import only if there is a workbook."""

@@ -35,10 +35,10 @@ class Supervisor:
         self._data_dir, self._signals = data_dir, signals
         self._next_database_check = 0.0
 
-    def child(self, name: str, env: dict[str, str], *arguments: str) -> Child:
-        """A child that runs Prefect's command line with these arguments; it is not started yet."""
+    def child(self, name: str, env: dict[str, str], *arguments: str, module: str = "prefect") -> Child:
+        """A child that runs a module, that of Prefect's command line, with these arguments; it is not started yet."""
         log = self._data_dir / "logs" / f"{name}.log"
-        return Child(name, [sys.executable, "-m", "prefect", *arguments], env, ROOT, log)
+        return Child(name, [sys.executable, "-m", module, *arguments], env, ROOT, log)
 
     def start(self, child: Child, state: State) -> None:
         """Start a child, and keep it alive from now on."""

@@ -53,7 +53,8 @@ def report_import(result: dict[str, Any]) -> Outcome:
     if report.refusal:
         message += f"; an import would be refused: {report.refusal}"
     message = printable(message)
-    get_run_logger().info("import %s: %s", report.import_id, message)
+    counts = report.model_dump(include={"rows", "inserted", "updated", "unchanged", "duplicate", "rejected"})
+    get_run_logger().info("import %s: %s", report.import_id, message, extra={"counts": counts})
     if not report.preview:
         _report_success(report.workbook)
     return Outcome(result, message)

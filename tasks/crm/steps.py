@@ -196,7 +196,8 @@ def _stage_batches(
             staged += batch.rows
             rejected += batch.rejected
             progress = Progress(copy.name, staged, total, rejected, time.monotonic() - begun)
-            get_run_logger().info("import %s: %s", claim.id, progress)
+            counts = {"rows": staged, "rejected": rejected}
+            get_run_logger().info("import %s: %s", claim.id, progress, extra={"counts": counts})
             bar.show(progress)
     raise TypeError("the reading process sent no End")
 

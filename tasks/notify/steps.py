@@ -45,9 +45,9 @@ def channel_ids() -> list[str]:
     return [channel.id for channel in configured.usable]
 
 
-def _warn(sentence: str) -> None:
+def _warn(sentence: str, **counts: int) -> None:
     """One line for the log and for a person at a terminal."""
-    get_run_logger().warning(sentence)
+    get_run_logger().warning(sentence, extra={"counts": counts})
     listener.get()(sentence)
 
 
@@ -138,7 +138,11 @@ def deliver_outbox() -> Delivered:
             with transaction() as connection:
                 notifications.mark_sent(connection, due)
     if failed:
-        _warn(f"{counted(failed, 'message')} that a channel did not take: tried again by the next run or the watchdog")
+        _warn(
+            f"{counted(failed, 'message')} that a channel did not take: tried again by the next run or the watchdog",
+            sent=sent,
+            failed=failed,
+        )
     return Delivered(sent, failed)
 
 

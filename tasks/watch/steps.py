@@ -1,6 +1,6 @@
 """The tasks of the watchdog."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -9,7 +9,7 @@ from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 
-from db import contacts, embassies, incidents, notifications, staging, task_run_status
+from db import contacts, embassies, incidents, job_runs, notifications, staging, task_run_status
 from db.engine import DatabaseError, transaction
 from db.errors import JobError
 from db.settings import SettingsError
@@ -81,10 +81,22 @@ def remove_old_data(now: datetime) -> int:
         removed = notifications.delete_sent(connection, before)
         removed += task_run_status.delete_not_started(connection, before)
         removed += incidents.delete_closed(connection, before)
+        removed += job_runs.delete_old(connection, before)
         removed += contacts.delete_rejects(connection, crm.PREVIEW, before)
     with transaction() as connection:
         removed += staging.drop_abandoned_staging(connection, crm.PREVIEW, before)
     return removed + _remove_result_files(before)
+
+
+def record_actions(done: Mapping[str, int]) -> None:
+    """Log what a run of the watchdog has done, and add it to the totals, for metrics; done: what -> number."""
+    counts = {what.replace(" ", "_"): number for what, number in done.items()}
+    get_run_logger().info(", ".join(f"{number} {what}" for what, number in done.items()), extra={"counts": counts})
+    try:
+        with transaction() as connection:
+            job_runs.record_actions(connection, {what: counts[what] for what in job_runs.ACTIONS if what in counts})
+    except DatabaseError as failure:
+        get_run_logger().warning("the actions of this run could not be counted: %s", failure)
 
 
 def _remove_result_files(before: datetime) -> int:

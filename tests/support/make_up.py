@@ -21,7 +21,10 @@ from support.waiting import until
 
 from deployments.processes import end_processes, marked_processes
 
-GIVEN = ("DATABASE_URL", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_", "WORK_POOL")
+GIVEN = (
+    *("DATABASE_", "MIGRATION_", "POSTGRES_", "PREFECT_", "DATA_DIR", "CRM_WORKBOOK", "UI_PORT", "TASK_"),
+    *("WORK_POOL", "LOG_FORMAT", "METRICS_PORT"),
+)
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -220,7 +220,10 @@ def report_outcome(outcome: Outcome, base_url: str | None) -> MonitorReport:
     seen = fixture_date(report.source)
     shown = markdown(report, outcome.changes, escape_for_channels, base_url, outcome.missions, seen)
     create_markdown_artifact(shown, key="monitor-report", description=summary(report)[:500])
-    get_run_logger().info(report.told or summary(report))
+    counts = report.model_dump(include={"pages", "unchanged", "retried", "missions", "changes"})
+    get_run_logger().info(
+        report.told or summary(report), extra={"counts": counts | {"unreadable": len(report.unreadable)}}
+    )
     return report
 
 

@@ -19,8 +19,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
-from prefect.states import AwaitingRetry, Cancelling, Pending, Scheduled
+from prefect.states import AwaitingRetry, Cancelling, Completed, Failed, Pending, Scheduled
 from psycopg.rows import dict_row
+from support.databases import Database
 from support.processes import Job, Process
 from support.settings import forget_settings
 from support.waiting import until
@@ -29,6 +30,7 @@ from db.engine import engine
 from db.instances import Instance
 from flows import admission as module
 from flows.admission import admission
+from tasks.state_names import HELD
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "database")
 
@@ -64,6 +66,17 @@ def a_long_job(about: str = ABOUT) -> str:
     assert finish.wait(60)
     ran.append(about)
     return about
+
+
+@flow(name=JOB)
+@admission(subject=itemgetter("about"))
+def a_failing_job(about: str = ABOUT) -> State[Any]:
+    """Ends as its subject says."""
+    if about == "refused":
+        return Failed(message="no")
+    if about == "held":
+        return Completed(name=HELD)
+    raise ValueError(about)
 
 
 each_kind = pytest.mark.parametrize("job", [a_job, an_async_job], ids=["sync", "async"])
@@ -436,6 +449,29 @@ def test_what_a_person_cancels_is_left_to_a_person_and_what_the_system_stops_is_
 
 
 # ---------------------------------------------------------------------- what else may happen
+
+
+def test_how_runs_end_is_counted(database: str, busy: Instance) -> None:
+    del busy  # a run of ABOUT is at work
+    deployment, now = Deployment(), datetime.now(UTC)
+    start(a_job, deployment.slot(now))
+    start(a_job, deployment.slot(now - timedelta(days=1), about="late"))
+    for about in ("refused", "held", "fault"):
+        start(a_failing_job, deployment.run(now, [], about=about))
+    for job in (a_job, a_job, an_async_job):
+        start(job, deployment.run(now, [], about="other"))
+    counted = {
+        (row["subject"], row["outcome"]): (row["runs"], row["last_seconds"] is not None)
+        for row in Database(database).query("SELECT * FROM job_runs WHERE name = %s", JOB)
+    }
+    assert counted == {
+        (ABOUT, "skipped"): (1, False),
+        ("late", "missed"): (1, False),
+        ("refused", "failed"): (1, True),
+        ("held", "held"): (1, True),
+        ("fault", "failed"): (1, True),
+        ("other", "completed"): (3, True),
+    }
 
 
 def test_a_database_that_is_away_is_one_sentence(

@@ -318,6 +318,17 @@ def test_what_a_person_stopped_what_failed_and_what_runs_is_not_started_again(
     assert site.watch()["runs backfilled"] == 0
 
 
+def test_what_the_watchdog_has_done_is_counted(site: DeployedJobs, workbook: Path) -> None:
+    deployment = site.deploy(IMPORT, {"workbook": str(workbook)})
+    site.slot(deployment, crashed())
+    for _ in range(2):
+        site.watch()
+    totals = {row["action"]: row["total"] for row in site.database.query("SELECT * FROM watchdog_actions")}
+    assert totals == {"imports_resumed": 0, "runs_backfilled": 1}
+    [counted] = site.database.query("SELECT outcome, runs FROM job_runs WHERE name = 'watchdog'")
+    assert counted == {"outcome": "completed", "runs": 2}
+
+
 @pytest.mark.slow
 def test_a_deployment_that_cannot_be_watched_does_not_stop_the_watch_of_the_others(
     site: DeployedJobs, workbook: Path

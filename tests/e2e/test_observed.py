@@ -1,0 +1,69 @@
+"""`make up`, and a worker that an operator starts, with logs as JSON and with metrics."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.json_lines import lines
+from support.loopback import free_port
+from support.make_up import environment, new_data_dir, start
+from support.metrics import answer_of, parsed
+from support.project import ROOT
+from support.waiting import until
+
+from deployments.prefect_api import POOL
+from tasks.json_log import PREFECT_SETTINGS
+
+IMPORT = "import_crm_data"
+
+
+@pytest.mark.slow
+def test_make_up_writes_json_and_serves_metrics(migrated_prefect: Path) -> None:
+    port = free_port()
+    with new_data_dir(migrated_prefect) as data_dir:
+        started = start(data_dir, LOG_FORMAT="json", METRICS_PORT=str(port))
+        started.expect("import Completed", 180)
+        until(lambda: "Finished in state" in (data_dir / "logs" / "worker.log").read_text(), "the end in the log")
+        page = parsed(until(answer_of(port), "an answer"))
+        [(subject, verdicts)] = {
+            labels[0]: {each[1]: value for (name, each), value in page.items() if name == "last_import_rows"}
+            for name, labels in page
+            if name == "last_import_rows"
+        }.items()
+        assert page["runs_total", (IMPORT, "completed", subject)] == 1
+
+        with started.api() as api:
+            shown = api.post("/logs/filter", json={}).raise_for_status().json()
+        worker_runs_and_stops(started.client_settings(), data_dir)
+        assert started.stop() == 0
+
+        assert lines(started.text())
+        logs = {path.name: lines(path.read_text()) for path in (data_dir / "logs").glob("*.log")}
+        assert {"deploy.log", "metrics.log", "server.log", "worker.log"} <= set(logs)
+        assert logs["server.log"]
+        of_import = [each for each in logs["worker.log"] if each.get("subject") == subject]
+        assert {each["job"] for each in of_import} == {IMPORT}
+        assert len({each["flow_run_id"] for each in of_import}) == 1
+        [report] = [each for each in of_import if "inserted" in each.get("counts", {})]
+        assert {name: report["counts"][name] for name in verdicts} == verdicts
+        assert report["import_id"] > 0
+        # the server has the log of the run too, as text
+        assert report["message"] in {each["message"] for each in shown}
+
+
+def worker_runs_and_stops(server: dict[str, str], home: Path) -> None:
+    """A worker that an operator starts, with the one setting of docs/observe.md."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "another"],
+        cwd=ROOT,
+        env=environment(PREFECT_HOME=str(home / "another"), **server, **PREFECT_SETTINGS),
+        stdout=(home / "out.txt").open("wb"),
+        stderr=(home / "err.txt").open("wb"),
+    ) as worker:
+        until(lambda: "started" in (home / "out.txt").read_text(), "the worker has started")
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(60)
+    assert lines((home / "out.txt").read_text())
+    lines((home / "err.txt").read_text())
