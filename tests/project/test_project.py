@@ -100,6 +100,17 @@ def test_what_builds_the_docs_stays_out_of_the_product_and_is_locked() -> None:
     assert not apart, f"make lock: of {apart} the docs have another version"
 
 
+def test_the_image_has_the_versions_of_the_product_and_no_tools_of_developers() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {package_of(one) for one in [*listed["project"]["dependencies"], *listed["dependency-groups"]["image"]]}
+    ours, theirs = locked("requirements.lock"), locked("requirements-image.lock")
+    assert needed <= theirs.keys(), "make lock"
+    apart = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    assert not apart, f"make lock: of {apart} the image has another version"
+    tools = {package_of(one) for one in listed["project"]["optional-dependencies"]["dev"]} - needed - {"pyyaml"}
+    assert not tools & theirs.keys()
+
+
 def test_no_absolute_path_of_a_machine_and_no_lock_of_another_tool_is_committed() -> None:
     for file in tracked():
         assert Path(file).name not in ("uv.lock", "pylock.toml", "poetry.lock")
