@@ -13,7 +13,7 @@ from support.metrics import answer_of, parsed
 from support.project import ROOT
 from support.waiting import until
 
-from deployments.prefect_api import POOL
+from deployments.work_pool_settings import work_pool_settings
 from tasks.json_log import PREFECT_SETTINGS
 
 IMPORT = "import_crm_data"
@@ -56,7 +56,17 @@ def test_make_up_writes_json_and_serves_metrics(migrated_prefect: Path) -> None:
 def worker_runs_and_stops(server: dict[str, str], home: Path) -> None:
     """A worker that an operator starts, with the one setting of docs/observe.md."""
     with subprocess.Popen(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "another"],
+        [
+            sys.executable,
+            "-m",
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            work_pool_settings().work_pool,
+            "--name",
+            "another",
+        ],
         cwd=ROOT,
         env=environment(PREFECT_HOME=str(home / "another"), **server, **PREFECT_SETTINGS),
         stdout=(home / "out.txt").open("wb"),

@@ -47,12 +47,7 @@ class Interleaving(RuleBasedStateMachine):
     @rule(number=NUMBER)
     def claim(self, number: int) -> None:
         who = self.one(number, "out")
-        self.owners[who].send("claim", key=self.key)
-        self.state[who] = "waiting"
-        while self.has_open() and not self.owners[who].has_answered(0.002):
-            if self.connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
-                break  # it waits for the open transaction
-        self.settle()
+        self.send_claim(who, "claim", key=self.key)
 
     @precondition(lambda self: "out" in self.state and not self.has_open() and self.nobody_claims())
     @rule(number=NUMBER)
@@ -71,9 +66,7 @@ class Interleaving(RuleBasedStateMachine):
     @rule()
     def go_on(self) -> None:
         who = self.one(0, "stopped")
-        self.owners[who].send("go on")
-        self.state[who] = "waiting"
-        self.settle()
+        self.send_claim(who, "go on")
 
     @precondition(lambda self: "in" in self.state)
     @rule(number=NUMBER, kind=st.sampled_from(["stage", "stage", "work"]))
@@ -187,6 +180,20 @@ class Interleaving(RuleBasedStateMachine):
     def ask(self, who: int, command: str, **arguments: Any) -> dict[str, Any]:
         self.owners[who].send(command, **arguments)
         return self.owners[who].answer()
+
+    def send_claim(self, who: int, command: str, **arguments: Any) -> None:
+        """Send it and return when it is answered, or waits for an open transaction: what follows must not vary."""
+        before = self.waiting_sessions()
+        self.owners[who].send(command, **arguments)
+        self.state[who] = "waiting"
+        while self.has_open() and not self.owners[who].has_answered(0.002) and self.waiting_sessions() == before:
+            pass
+        self.settle()
+
+    def waiting_sessions(self) -> int:
+        """How many sessions wait for a lock."""
+        [count] = self.connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() or [0]
+        return int(count)
 
     def settle(self) -> None:
         """Take the answers of the claims that wait for nothing."""

@@ -47,7 +47,7 @@ def test_doctor_takes_from_make_up_no_second_form_of_what_it_has(
     try:
         described = {"pid": child.pid, "create_time": psutil.Process(child.pid).create_time()}
         monkeypatch.setattr(
-            "deployments.doctor.__main__.state_of_make_up", lambda _: {"children": {"worker": described}}
+            "deployments.inherited_settings.state_of_make_up", lambda _: {"children": {"worker": described}}
         )
         environment = {**os.environ, "DATABASE_URL_FILE": "/mine"}
         monkeypatch.setattr(os, "environ", environment)
