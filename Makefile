@@ -74,7 +74,7 @@ audit: ## look for known vulnerabilities of the locked packages (needs pip-audit
 	@$(or $(AUDIT),pip-audit) --requirement requirements.lock --require-hashes --disable-pip
 
 clean: ## remove the environments, site/ and caches; what `make up` keeps in var/ stays
-	@rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV) site build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-* site build *.egg-info .mypy_cache .ruff_cache .hypothesis
 
 $(STAMP): requirements.lock pyproject.toml
 	$(call environment,$(VENV),requirements.lock)

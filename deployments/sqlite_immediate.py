@@ -7,6 +7,8 @@ two of three such calls were answered with 503; Prefect's client repeats them af
 finally reports the run as crashed. IMMEDIATE requests the write lock at the beginning, and waits for it for up to the
 minute that Prefect sets as busy_timeout.
 
+The embedded PostgreSQL cannot take the place of SQLite: its wheel lacks pg_trgm, which Prefect's tables need.
+
 The database's URL names the plugin (`settings`), so that only the server that `make up` starts uses it.
 """
 
