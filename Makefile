@@ -12,8 +12,9 @@ DOCS_STAMP := $(DOCS_VENV)/.installed
 LOCK = $(or $(UV),uv) pip compile --quiet --universal --generate-hashes --upgrade \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-# A file's tests run in one process, which shares a server among them; files start in the order of tests/conftest.py.
-PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
+# A file's tests run in one process, which shares a server among them; files start in the order of tests/conftest.py. One
+# process more than there are processors: tests wait for other processes.
+PARALLEL = -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo doctor service soak chaos test test-all lint docs bench lock audit clean

@@ -37,6 +37,7 @@ GIVEN = os.environ.setdefault("SERVER_FOR_TESTS", os.environ.get("DATABASE_URL",
 DEVELOPERS_OWN = ROOT / "var"
 
 LONGEST = ("e2e", "integration")  # the directories whose files take longest
+UP = {"test_up", "test_ui", "test_shared_machine"}  # half of e2e, by time
 
 # Tests begin where a fresh machine begins: whatever the developer's shell has set is put aside.
 for name in [name for name in os.environ if name.startswith(SETTINGS)]:
@@ -203,13 +204,14 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the database server, keep each file on one worker, and put the long files first.
 
-    The files of e2e share one worker: each of their tests starts a Prefect server, a worker and a database, and several
-    of them at once would take longer than the tests wait.
+    The files of e2e share two workers: each of their tests starts a Prefect server, a worker and a database, and more of
+    them at once would take longer than the tests wait.
     """
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
-        item.add_marker(pytest.mark.xdist_group("e2e" if "e2e" in item.path.parts else str(item.path)))
+        group = ("up" if item.path.stem in UP else "e2e") if "e2e" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: next((n for n, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
 
 
