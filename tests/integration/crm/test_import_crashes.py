@@ -469,7 +469,7 @@ def own_machine(
         clone(own_server.url, "template1") as database,
         ImportMachine(database, prefect_api, tmp_path).running() as machine,
     ):
-        migrated = machine.process("db.engine:upgrade", {}).outcome()
+        migrated = machine.process("db.schema:upgrade", {}).outcome()
         assert migrated.state == "RETURNED", migrated.log
         succeeded(machine.run(workbooks.earlier))
         yield machine
