@@ -204,8 +204,8 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use the database server, keep each file on one worker, and put the long files first.
 
-    The files of e2e share two workers: each of their tests starts a Prefect server, a worker and a database, and more of
-    them at once would take longer than the tests wait.
+    The files of e2e share two workers: each of their tests starts a Prefect server, a worker and a database, and more
+    of them at once would take longer than the tests wait.
     """
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
