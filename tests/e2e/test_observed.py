@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from support.json_lines import lines
 from support.loopback import free_port
@@ -34,23 +36,30 @@ def test_make_up_writes_json_and_serves_metrics(migrated_prefect: Path) -> None:
         }.items()
         assert page["runs_total", (IMPORT, "completed", subject)] == 1
 
-        with started.api() as api:
-            shown = api.post("/logs/filter", json={}).raise_for_status().json()
-        worker_runs_and_stops(started.client_settings(), data_dir)
-        assert started.stop() == 0
-
-        assert lines(started.text())
-        logs = {path.name: lines(path.read_text()) for path in (data_dir / "logs").glob("*.log")}
-        assert {"deploy.log", "metrics.log", "server.log", "worker.log"} <= set(logs)
-        assert logs["server.log"]
-        of_import = [each for each in logs["worker.log"] if each.get("subject") == subject]
+        of_import = [each for each in lines_of(data_dir, "worker") if each.get("subject") == subject]
         assert {each["job"] for each in of_import} == {IMPORT}
         assert len({each["flow_run_id"] for each in of_import}) == 1
         [report] = [each for each in of_import if "inserted" in each.get("counts", {})]
         assert {name: report["counts"][name] for name in verdicts} == verdicts
         assert report["import_id"] > 0
-        # the server has the log of the run too, as text
-        assert report["message"] in {each["message"] for each in shown}
+        with started.api() as api:  # the server has the log of the run too, as text, once the run has sent it
+            until(lambda: report["message"] in messages(api), "the report on the server")
+
+        worker_runs_and_stops(started.client_settings(), data_dir)
+        assert started.stop() == 0
+
+        assert lines(started.text())
+        logs = {path.stem: lines_of(data_dir, path.stem) for path in (data_dir / "logs").glob("*.log")}
+        assert {"deploy", "metrics", "server", "worker"} <= set(logs)
+        assert logs["server"]
+
+
+def lines_of(data_dir: Path, name: str) -> list[dict[str, Any]]:
+    return lines((data_dir / "logs" / f"{name}.log").read_text())
+
+
+def messages(api: httpx.Client) -> set[str]:
+    return {each["message"] for each in api.post("/logs/filter", json={}).raise_for_status().json()}
 
 
 def worker_runs_and_stops(server: dict[str, str], home: Path) -> None:
