@@ -1,7 +1,5 @@
-"""The roles of the database: what the jobs and the reader may not do, and that the jobs may do all of their work."""
+"""The roles of the database: what the jobs and the reader may not do (`--as-jobs`: what the jobs can do)."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from sqlalchemy import Column, Integer, Table, make_url
 from support import contacts
 from support.databases import Database
 from support.imports import done, query, refused, run, workbook
-from support.project import ROOT
 from support.roles import PASSWORD, WithRoles, as_user, drop_roles, separate_roles
 from support.settings import forget_settings
 
@@ -152,23 +149,6 @@ def test_space_is_freed_by_the_jobs_themselves(roles: WithRoles) -> None:
 def make_version(database: Database) -> int:
     with psycopg.connect(database.url) as connection:
         return connection.info.server_version
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_every_job_works_as_the_jobs() -> None:
-    """The tests of import, monitor, watchdog, retention, notifications and doctor, on that role."""
-    files = (
-        *("crm/test_import.py", "crm/test_contacts.py", "mofa/test_mofa_monitoring.py", "mofa/test_held_sets.py"),
-        *("watch/test_watchdog.py", "watch/test_incidents.py", "notify/test_notifications.py"),
-        *("deployments/test_doctor.py", "flows/test_admission.py"),
-    )
-    paths = [str(ROOT / "tests" / "integration" / file) for file in files]
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "--as-jobs", "-m", "not slow", *paths],
-        cwd=ROOT, capture_output=True, text=True, timeout=850, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout[-5000:]
 
 
 # ---------------------------------------------------------------------- making them
