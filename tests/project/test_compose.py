@@ -102,6 +102,14 @@ def test_the_servers_have_a_password_and_are_reached_from_this_machine_only() ->
     assert all("prefect" not in SERVICES[name]["networks"] for name in ("worker", "migrate", "doctor", "backup"))
 
 
+def test_only_migrations_and_backup_are_the_owner_of_the_tables() -> None:
+    owners = {name for name in OURS if "MIGRATION_DATABASE_URL_FILE" in SERVICES[name]["environment"]}
+    assert owners == {"migrate", "backup"}
+    assert {name for name in OURS if "migration_database_url" in SERVICES[name].get("secrets", ())} == owners
+    owner = SERVICES["database"]["environment"]["POSTGRES_USER"]
+    assert all(SERVICES[name]["environment"]["POSTGRES_USER"] != owner for name in ("worker", "doctor", "migrate"))
+
+
 def test_no_two_services_share_files() -> None:
     used = [volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())]
     assert sorted(used) == sorted(COMPOSE["volumes"])

@@ -66,9 +66,20 @@ def test_the_config_map_and_the_secret_have_settings() -> None:
     known = {variable for group in reference.settings().values() for variable in group}
     [config] = FILES["config.yaml"]
     assert set(config["data"]) <= known
-    assert SECRETS["embassy-jobs"] <= known
+    assert SECRETS["embassy-jobs"] | SECRETS["embassy-jobs-owner"] <= known
     assert config["data"]["WORK_POOL_TYPE"] == VALUES["worker-values.yaml"]["worker"]["config"]["type"]
     assert config["metadata"]["name"] == TEMPLATE["variables"]["properties"]["config_map"]["default"]
+
+
+def test_only_migrations_backup_and_restore_are_the_owner_of_the_tables() -> None:
+    owners = {
+        container["name"]
+        for pod in [*PODS, RUN]
+        for container in pod["containers"]
+        if "embassy-jobs-owner" in {each["name"] for each in found(container, "secretRef")}
+    }
+    assert owners == {"migrate", "backup", "restore"}
+    assert "MIGRATION_DATABASE_URL" in SECRETS["embassy-jobs-owner"] - SECRETS["embassy-jobs"]
 
 
 def test_names_agree() -> None:

@@ -131,6 +131,7 @@ class Topology:
     workers: list[Service] = field(default_factory=list)
     services: Service | None = None  # Prefect's background services
     _jobs: dict[str, str] = field(default_factory=dict)
+    _owner: dict[str, str] = field(default_factory=dict)
 
     def api(self) -> PrefectApi:
         return PrefectApi(f"{self.url}/api", ours=True, auth_string=self.password)
@@ -156,7 +157,7 @@ class Topology:
         """Run one of our commands, as the service `migrate` does."""
         done = subprocess.run(
             [*_with_secrets(), sys.executable, "-m", *arguments],
-            env=self._jobs,
+            env=self._owner,
             cwd=self.directory,
             capture_output=True,
             text=True,
@@ -172,12 +173,14 @@ def started(servers: int = 2) -> Iterator[Topology]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="topology-")))
         directory.chmod(0o755)
-        secret = {name: secrets.token_hex(8) for name in ("database_password", "prefect_database_password")}
+        secret = {name: secrets.token_hex(8) for name in COMPOSE["secrets"]}
         secret["prefect_auth_string"] = f"admin:{secrets.token_hex(8)}"
+        port, postgres, redis_port = free_port(), stack.enter_context(_postgres(secret)), free_port()
+        owner = f"postgresql://embassy_jobs:{secret['database_password']}@{HOST}:{postgres}/embassy_jobs"
+        secret["migration_database_url"] = owner
         (directory / "secrets").mkdir()
         for name, value in secret.items():
             (directory / "secrets" / name).write_text(value)
-        port, postgres, redis_port = free_port(), stack.enter_context(_postgres(secret)), free_port()
 
         def run(service: Service) -> Service:
             service.start()
@@ -219,8 +222,14 @@ def started(servers: int = 2) -> Iterator[Topology]:
                 "DATA_DIR": str(directory / "jobs"),
             }
         )
-        found = Database(f"postgresql://embassy_jobs:{secret['database_password']}@{HOST}:{postgres}/embassy_jobs")
-        topology = Topology(directory, url, secret["prefect_auth_string"], found, _jobs=jobs)
+        migrations = jobs | {
+            name: value
+            for name, value in _environment(COMPOSE["services"]["migrate"]["environment"], directory).items()
+            if name not in COMPOSE["x-jobs"]
+        }
+        topology = Topology(
+            directory, url, secret["prefect_auth_string"], Database(owner), _jobs=jobs, _owner=migrations
+        )
         ports = [free_port() for _ in range(servers)]
         for number, own in enumerate(ports, 1):
             command = _on_port(COMPOSE["services"]["server"]["command"], own)
