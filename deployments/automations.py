@@ -27,7 +27,8 @@ from db.engine import database_settings
 from db.errors import JobError
 from deployments.prefect_api import PrefectApi, api_in_use
 
-HEARTBEAT = "prefect.flow-run.heartbeat"
+# From either of these on, something must be heard of a run.
+BEGINS = ("prefect.flow-run.Running", "prefect.flow-run.heartbeat")
 SILENT_SECONDS = 90  # three heartbeats
 AUTOMATIONS: list[dict[str, Any]] = [
     {
@@ -43,7 +44,7 @@ AUTOMATIONS: list[dict[str, Any]] = [
                 "prefect.resource.name": [module.name for module in iter_modules(flows.__path__)],
             },
             "for_each": ["prefect.resource.id"],
-            "after": [HEARTBEAT],
+            "after": list(BEGINS),
             "expect": ["prefect.flow-run.*"],  # another heartbeat, or any state: also Held, Missed, Skipped
             "threshold": 1,
             "within": SILENT_SECONDS,
