@@ -214,6 +214,15 @@ def test_records_above_the_headings_are_not_left_out_but_refused_with_the_way_ou
             ),
             5,
         ),
+        (
+            rows(
+                ["Host", "Jane Doe", "jane@x.org"],
+                ["Place", "Hall", "Oslo", "Norway"],
+                ["Name", "Email", "Diet"],
+                ["Ann", "ann@x.org", "vegan"],
+            ),
+            3,
+        ),
         (rows(["Host", "Jane Doe", "jane@x.org"], [], ["Name", "Email", "Diet"], ["Ann", "ann@x.org", "vegan"]), 3),
     ],
 )

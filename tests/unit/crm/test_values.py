@@ -170,6 +170,7 @@ def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
         ("de la Cruz", None, "de la Cruz"),
         ("van der Berg", None, "van der Berg"),
         ("Jan van der Berg", "Jan", "van der Berg"),
+        ("Anna von Berg", "Anna", "von Berg"),
         ("山田 太郎", "太郎", "山田"),
         ("김 민준", "민준", "김"),
         ("王 小明", "小明", "王"),
@@ -257,7 +258,7 @@ def test_what_is_no_day_of_a_year_is_no_date(cell: str) -> None:
     assert clean_phone(cell) == cell
 
 
-@pytest.mark.parametrize("cell", ["110", "1-800-FLOWERS", "8-111-TAXI"])
+@pytest.mark.parametrize("cell", ["110", "800-FLOWERS", "1-800-FLOWERS", "8-111-TAXI"])
 def test_three_digits_are_enough(cell: str) -> None:
     assert clean_phone(cell) == cell
 
