@@ -266,7 +266,7 @@ def test_an_override_beats_every_alias():
         "email": "Kontakt",
         "last_name": "Last Name",
     }
-    assert fields_of(["Email", "E-mail (home)"], {"E-mail (home)": "email"}) == {"email": "E-mail (home)"}
+    assert fields_of(["Email", "E-mail (private)"], {"E-mail (private)": "email"}) == {"email": "E-mail (private)"}
     mapping = map_columns(["Email", "Title"], {"Title": "extra"})
     assert mapping.fields == {0: "email"}
     assert mapping.extra == {1: "Title"}
