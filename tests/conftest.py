@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("support")  # before any of it is imported
 
 from hypothesis import HealthCheck, settings
 from support.databases import clone
+from support.memory_disk import use_memory
 from support.project import ROOT
 from support.roles import separate_roles
 from support.settings import forget_settings
@@ -179,6 +180,10 @@ def nobodys_database() -> Iterator[None]:
     before = DEVELOPERS_OWN.exists()
     yield
     assert before or not DEVELOPERS_OWN.exists(), f"this test, or one beside it, made {DEVELOPERS_OWN}: set DATA_DIR"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(use_memory())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
