@@ -83,6 +83,7 @@ def test_two_rows_of_people_above_headings_of_two_columns_are_data():
 @pytest.mark.parametrize(
     ("sheet", "row"),
     [
+        (rows(["Guests"], ["Summer party"], ["Name", "Email"], ["Mia", "mia@example.org"]), 3),
         (rows(["Exported", "2024-02-29"], ["Name", "Last contacted"], ["Mia", "2024-01-02"]), 2),
         (rows(["Questions?", "info@example.org"], ["Name", "Email"], ["Mia", "mia@example.org"]), 2),
         (rows(["Report", "Contacts", "2024-02-29"], ["Name", "Email", "Phone"], ["Mia", "m@example.org", "123"]), 2),

@@ -169,6 +169,7 @@ def test_two_columns_for_one_field_are_named_with_their_letters():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Last name", "E-mail", "Email", "Shoe size"])
     assert 'email is in "E-mail" (column B) and "Email" (column C)' in str(error.value)
+    assert '"Email (C)"' in str(error.value), "the one to map"
     assert '"Shoe size"' in str(error.value)
 
 

@@ -70,6 +70,7 @@ def test_the_first_record_is_one_although_it_has_words_of_headings(row: list[str
 
 def test_notes_about_columns_are_those_of_a_person() -> None:
     assert reasons(["Name", "Notes", "Tags"], ["ann lee", "call by phone", "email"]) == [""]
+    assert reasons(["Name", "Notes"], ["Rose city", "no diet"]) == [""]
 
 
 @pytest.mark.parametrize(
