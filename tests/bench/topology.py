@@ -4,7 +4,8 @@
 
 Each workbook has 1,000 people of its own and comes over HTTP; each ministry has 150 missions on one page. Measured is
 the time from the first run that is created until the last unit of work is completed, and the share of the processors
-that was used meanwhile: near 100 % one machine is full, and a worker on another machine would add its own.
+that was used meanwhile: near 100 % one machine is full, and a worker on another machine would add its own. The seconds
+of a processor that each kind of service uses for one workbook or ministry tell what a tenfold needs.
 """
 
 import argparse
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.loopback import Quiet, listening
 from support.source_texts import HOME, TABLE, table
-from support.topology import Topology, missing, started
+from support.topology import Topology, missing, seconds_of_processors, started
 from support.waiting import until
 
 from deployments.prefect_api import PrefectApi
@@ -57,6 +58,7 @@ def workbook(name: str) -> str:
 def timed(topology: Topology, what: str, count: int, create: Callable[[PrefectApi, int], str]) -> None:
     """Create the runs, wait until their work is done, and print how long it took."""
     before = completed(topology)
+    used = seconds_by_service(topology)
     psutil.cpu_percent()
     began = time.monotonic()
     api = topology.api()
@@ -69,6 +71,15 @@ def timed(topology: Topology, what: str, count: int, create: Callable[[PrefectAp
         f"{count / seconds * 60:.0f} a minute, processors {psutil.cpu_percent():.0f} %",
         flush=True,
     )
+    each = ((name, (now - used[name]) / count) for name, now in seconds_by_service(topology).items())
+    print("  seconds of a processor for each: " + ", ".join(f"{name} {spent:.2f}" for name, spent in each), flush=True)
+
+
+def seconds_by_service(topology: Topology) -> dict[str, float]:
+    """What each kind of service has used of the processors since its start."""
+    services = {"servers": topology.servers, "services": [topology.services], "workers and runs": topology.workers}
+    used = {name: sum(each.seconds_of_processors() for each in kind if each) for name, kind in services.items()}
+    return used | {"databases": seconds_of_processors(topology.postgres)}
 
 
 def completed(topology: Topology) -> int:

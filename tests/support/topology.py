@@ -107,6 +107,10 @@ class Service:
         """Its log."""
         return (self.directory / "log").read_text(errors="replace")
 
+    def seconds_of_processors(self) -> float:
+        """What it and all that it has started have used since its start."""
+        return seconds_of_processors(self.pid)
+
     def children(self) -> list[psutil.Process]:
         """The processes that it has started."""
         with suppress(psutil.NoSuchProcess):
@@ -119,6 +123,16 @@ class Service:
             self._log.close()
 
 
+def seconds_of_processors(pid: int) -> float:
+    """What a process and all that it has started have used since its start."""
+    used = 0.0
+    with suppress(psutil.NoSuchProcess):
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:4])  # also of children that have ended
+    return used
+
+
 @dataclass
 class Topology:
     """The services that run. `url`: of the API behind the proxy."""
@@ -127,6 +141,7 @@ class Topology:
     url: str
     password: str
     database: Database
+    postgres: int  # the process of the databases
     servers: list[Service] = field(default_factory=list)
     workers: list[Service] = field(default_factory=list)
     services: Service | None = None  # Prefect's background services
@@ -175,7 +190,7 @@ def started(servers: int = 2) -> Iterator[Topology]:
         directory.chmod(0o755)
         secret = {name: secrets.token_hex(8) for name in COMPOSE["secrets"]}
         secret["prefect_auth_string"] = f"admin:{secrets.token_hex(8)}"
-        port, postgres, redis_port = free_port(), stack.enter_context(_postgres(secret)), free_port()
+        (postgres, postgres_pid), port, redis_port = stack.enter_context(_postgres(secret)), free_port(), free_port()
         owner = f"postgresql://embassy_jobs:{secret['database_password']}@{HOST}:{postgres}/embassy_jobs"
         secret["migration_database_url"] = owner
         (directory / "secrets").mkdir()
@@ -228,7 +243,7 @@ def started(servers: int = 2) -> Iterator[Topology]:
             if name not in COMPOSE["x-jobs"]
         }
         topology = Topology(
-            directory, url, secret["prefect_auth_string"], Database(owner), _jobs=jobs, _owner=migrations
+            directory, url, secret["prefect_auth_string"], Database(owner), postgres_pid, _jobs=jobs, _owner=migrations
         )
         ports = [free_port() for _ in range(servers)]
         for number, own in enumerate(ports, 1):
@@ -321,8 +336,8 @@ def _is_healthy(port: int) -> bool:
 
 
 @contextmanager
-def _postgres(secret: dict[str, str]) -> Iterator[int]:
-    """The port of a PostgreSQL with the databases and users of the file."""
+def _postgres(secret: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """The port and the process of a PostgreSQL with the databases and users of the file."""
     programs = _postgres_programs()
     assert programs
     owner: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -343,7 +358,7 @@ def _postgres(secret: dict[str, str]) -> Iterator[int]:
             for name, password in (("embassy_jobs", "database_password"), ("prefect", "prefect_database_password")):
                 connection.execute(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD '{secret[password]}'".encode())
                 connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
-        yield port
+        yield port, int((home / "data" / "postmaster.pid").read_text().split()[0])
     finally:
         if (home / "data" / "postmaster.pid").exists():
             run("pg_ctl", "-w", "-m", "immediate", "-D", f"{home}/data", "stop")
