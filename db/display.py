@@ -18,7 +18,7 @@ _LONE_JOINER = re.compile(f"(?<![^\0-\x7f{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?
 
 # The end of the scheme of an address, also of one that is typed wrong: http:/x, https//x, http:x.
 _SEPARATOR = re.compile(
-    r":[\\/]{2,}|(?<!\b[a-z]):[\\/]+|\b(?:https?|s3|ftps?|sftp)(?:[\\/]{2,}|:[\\/\s]*)|\b(?:postgres(?:ql)?|data):[\\/]*",
+    r":[\\/]{2,}|(?<!\b[a-z]):[\\/]+|\b(?:https?|s3|ftps?|sftp)(?:[\\/]{2,}|:[\\/\s]*)|\bpostgres(?:ql)?:[\\/]*|(?<![\w-])data:[\\/]*",
     re.IGNORECASE,
 )
 _CHAINED = re.compile(r"::(?=[a-z0-9+.-]{2,20}:[\\/])", re.IGNORECASE)  # zip://a.csv::https://example.org/a.zip

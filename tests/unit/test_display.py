@@ -99,6 +99,10 @@ def test_a_path_is_no_address(path: str) -> None:
 def test_addresses_in_the_sentence_of_a_library_are_redacted() -> None:
     said = "Failed to reach 'http://ada:s3cret@e.org/api/' (twice), http://e.org/?t=s3cret"
     assert redacted_in(ValueError(said)) == "Failed to reach 'http://e.org/api/' (twice), http://e.org/?t=***"
+    assert (
+        redacted_in("Deployment 'import-crm-data: x' of data:text/csv,ann")
+        == "Deployment 'import-crm-data: x' of data:..."
+    )
 
 
 @pytest.mark.parametrize("unit", ["a", ":", "http:", "http//", "u:p@", "::ab:/", ";a=", "%3b", "://", "@", "\u200c"])
