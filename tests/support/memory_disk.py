@@ -10,7 +10,7 @@ import psutil
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - only a directory of our own in it is used
 ROOM = 8 << 30  # bytes; the tests need half of it
-_PREFIX = "embassy-jobs-tests-"
+_PREFIX = "jobs-"  # short: a path of a socket has at most 107 characters
 
 
 def use_memory() -> Callable[[], None]:
