@@ -406,7 +406,7 @@ def test_two_that_start_at_the_same_moment_end_up_on_two_ports(migrated_prefect:
     with new_data_dir(migrated_prefect) as one, new_data_dir(migrated_prefect) as two:
         both = [start(one), start(two)]
         for started in both:
-            started.expect("import      Completed after", 180)
+            started.expect("ready", 180)
         assert len({started.state()["ui_url"] for started in both}) == 2
         for started in both:
             assert "died" not in started.text()
