@@ -63,7 +63,7 @@ def _with_the_rest(
     tags: Tags, items: Positions, usual: Mask, texts: pa.StringArray, faults: dict[int, str]
 ) -> tuple[pa.StringArray, dict[int, str]]:
     """Add the strings that have runs or attributes, parsed one by one."""
-    borders = [*tags.at[items].tolist(), len(tags.window.rstrip(b"\\0"))]
+    borders = [*tags.at[items].tolist(), tags.length]
     shown = {}
     for index in np.flatnonzero(~usual).tolist():
         try:

@@ -17,7 +17,7 @@ from openpyxl.worksheet.table import Table, TableColumn
 from support.cells import refusal, rows_of, shown_rows
 from support.xlsx import MAIN, OFFICE, workbook_with_rows_xml
 
-from tasks.crm.readers import xlsx_bytes, xlsx_parser
+from tasks.crm.readers import xlsx_bytes, xlsx_parser, xlsx_strings
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.table import HALF_A_CHARACTER, Block
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
@@ -451,6 +451,14 @@ def test_shared_strings_are_what_a_person_sees(
     assert strings_of(tmp_path, xml, encoding).texts.to_pylist() == list(TEXTS.values())
     prefixed = xml.replace("<", "<x:").replace("<x:/", "</x:").replace("<x:?", "<?").replace("<x:!", "<!")
     assert strings_of(tmp_path, prefixed.replace("xmlns=", "xmlns:x="), encoding).texts.to_pylist() == [*TEXTS.values()]
+
+
+def test_a_string_with_runs_at_the_end_needs_no_parser_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xlsx_strings, "_parsed", None)
+    xml = f'<sst xmlns="{MAIN}"><si><t>a</t></si><si><r><t>b</t></r><r><t>c</t></r></si></sst>'
+    assert strings_of(tmp_path, xml).texts.to_pylist() == ["a", "bc"]
 
 
 def test_half_a_character_among_shared_strings_is_a_fault_of_each_cell(tmp_path: Path) -> None:
