@@ -48,7 +48,7 @@ class Child:
         self._start_again_at: float | None = None
 
     def start(self) -> None:
-        """Start the process; its output is appended to `log`, whose directory is closed to other users."""
+        """Start the process; its output is appended to `log`, which other users cannot read."""
         make_private(self.log.parent)
         self._start_again_at = None
         with appended_private(self.log) as output:
