@@ -31,10 +31,10 @@ up: $(STAMP) ## start everything and import the first workbook; Ctrl-C stops it
 doctor: $(STAMP) ## check everything that the jobs need; fails if a check fails, not for a warning
 	@$(PY) -m deployments.doctor || [ $$? = 1 ]
 
-demo: $(STAMP) ## beside make up: an invented ministry is watched on four days, within a minute
+demo: $(STAMP) ## beside make up: an invented ministry is monitored on four days, within a minute
 	@$(PY) -m deployments.demo
 
-service: $(STAMP) ## start make up with the machine, by systemd, and doctor every five minutes (TO=dir: only write the units)
+service: $(STAMP) ## run make up as a systemd user service, and doctor every five minutes (TO=dir: only write the units)
 	@$(PY) -m deployments.service $(if $(TO),--to "$(TO)")
 
 soak: $(STAMP) ## make up with a job a minute while something is killed every 30 seconds (MINUTES=60)
@@ -60,7 +60,7 @@ docs: $(STAMP) $(DOCS_STAMP) ## write the generated pages of docs/ and build all
 	@$(PY) -m deployments.reference
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet
 
-bench: $(BENCH_STAMP) ## how fast an import and a watch are, beside their peers (a part: ARGS="--help" says which)
+bench: $(BENCH_STAMP) ## how fast an import and a monitoring run are, beside their peers (a part: ARGS="--help" says which)
 	@$(BENCH_VENV)/bin/python tests/bench/bench.py $(ARGS)
 	@$(if $(ARGS),,$(BENCH_VENV)/bin/python tests/bench/monitor.py)
 

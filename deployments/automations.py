@@ -27,8 +27,8 @@ from db.engine import database_settings
 from db.errors import JobError
 from deployments.prefect_api import PrefectApi, api_in_use
 
-# From either of these on, something must be heard of a run.
-BEGINS = ("prefect.flow-run.Running", "prefect.flow-run.heartbeat")
+# After each of these events, the server must receive another event of the run.
+HEARTBEAT_EVENTS = ("prefect.flow-run.Running", "prefect.flow-run.heartbeat")
 SILENT_SECONDS = 90  # three heartbeats
 AUTOMATIONS: list[dict[str, Any]] = [
     {
@@ -44,7 +44,7 @@ AUTOMATIONS: list[dict[str, Any]] = [
                 "prefect.resource.name": [module.name for module in iter_modules(flows.__path__)],
             },
             "for_each": ["prefect.resource.id"],
-            "after": list(BEGINS),
+            "after": list(HEARTBEAT_EVENTS),
             "expect": ["prefect.flow-run.*"],  # another heartbeat, or any state: also Held, Missed, Skipped
             "threshold": 1,
             "within": SILENT_SECONDS,
@@ -61,7 +61,7 @@ AUTOMATIONS: list[dict[str, Any]] = [
 
 
 def apply(server: PrefectApi) -> int:
-    """Bring the automations to the server; returns how many were created or changed.
+    """Create or change the automations on the server; returns how many were created or changed.
 
     They are found by name, so that none is there twice. An unchanged one is not touched, so it keeps its state.
     """
@@ -70,7 +70,7 @@ def apply(server: PrefectApi) -> int:
         found = server.automations(wanted["name"])
         for double in found[1:]:
             server.delete_automation(double["id"])
-        if found and is_as(wanted, found[0]):
+        if found and matches(wanted, found[0]):
             continue
         server.put_automation(wanted, found[0]["id"] if found else None)
         changed += 1
@@ -80,16 +80,16 @@ def apply(server: PrefectApi) -> int:
 def missing(server: PrefectApi) -> list[str]:
     """The names of the automations that the server lacks, or that differ there."""
     found = {wanted["name"]: server.automations(wanted["name"]) for wanted in AUTOMATIONS}
-    return [each["name"] for each in AUTOMATIONS if not any(is_as(each, one) for one in found[each["name"]])]
+    return [each["name"] for each in AUTOMATIONS if not any(matches(each, one) for one in found[each["name"]])]
 
 
-def is_as(wanted: Any, found: Any) -> bool:
+def matches(wanted: Any, found: Any) -> bool:
     """Whether the server's automation has everything that is wanted; it adds fields and reorders lists."""
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(is_as(value, found.get(name)) for name, value in wanted.items())
+        return isinstance(found, dict) and all(matches(value, found.get(name)) for name, value in wanted.items())
     if isinstance(wanted, list):
         found = found if isinstance(found, list) else [found]
-        return len(wanted) == len(found) and all(any(is_as(one, other) for other in found) for one in wanted)
+        return len(wanted) == len(found) and all(any(matches(one, other) for other in found) for one in wanted)
     return bool(wanted == found)
 
 

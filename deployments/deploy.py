@@ -1,4 +1,4 @@
-"""Brings everything to the Prefect server that it needs to run the jobs; may be repeated.
+"""Deploys the work pool, the deployments and the automation to the Prefect server; may be repeated.
 
     python -m deployments.deploy
 
@@ -27,11 +27,11 @@ from deployments.work_pool_settings import DEFAULT_WORK_POOL
 
 
 class DeployError(UserError):
-    """Something could not be brought to the server; the message is one plain sentence."""
+    """Something could not be deployed; the message is one plain sentence."""
 
 
 def deploy(server: PrefectApi, settings: UpSettings) -> None:
-    """Bring work pool, deployments and automations to the server.
+    """Deploy work pool, deployments and automations to the server.
 
     Raises:
         DeployError: `prefect deploy` failed; its output says why.

@@ -34,9 +34,9 @@ from tasks.json_log import use_log_format
 PREFIX = "embassy_jobs_"
 IMPORT, MONITOR = "import_crm_data", "mofa_monitoring"
 SUCCESS = {"completed", "held"}  # outcomes of a run that has done its work
-MOST_SUBJECTS = 200  # for which a job has time series: those that ran last
-MOST_CHARACTERS = 200  # of a label's value
-FRESH_SECONDS = 5.0  # metrics that are this young are not read again
+MAX_SUBJECTS = 200  # for which a job has time series: those that ran last
+MAX_LABEL_LENGTH = 200  # of a label's value
+CACHE_SECONDS = 5.0  # metrics that were read less than this ago are not read again
 _MAIL = re.compile(r"[^\s/@]+@[^\s/@]+")
 
 
@@ -56,7 +56,7 @@ class JobMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """The metrics; only `up`, with the value 0, if the database does not answer."""
         with self._reading:
-            if self._read is None or time.monotonic() - self._read[0] > FRESH_SECONDS:
+            if self._read is None or time.monotonic() - self._read[0] > CACHE_SECONDS:
                 families = self._families()
                 self._read = (time.monotonic(), families)
             return self._read[1]
@@ -104,7 +104,7 @@ def _read_families(connection: Connection, now: float) -> Iterator[Metric]:
 
 
 def _runs(connection: Connection, now: float) -> Iterator[Metric]:
-    rows = metrics.last_runs(connection, MOST_SUBJECTS)
+    rows = metrics.last_runs(connection, MAX_SUBJECTS)
     keys = [((row["name"], label(row["subject"]), row["outcome"]), row) for row in rows]
     by_outcome = ["job", "subject", "outcome"]
     runs = [(key, row["runs"]) for key, row in keys]
@@ -129,7 +129,7 @@ def _units(connection: Connection) -> Iterator[Metric]:
 
 
 def _imports(connection: Connection) -> Iterator[Metric]:
-    rows = metrics.last_imports(connection, IMPORT, MOST_SUBJECTS)
+    rows = metrics.last_imports(connection, IMPORT, MAX_SUBJECTS)
     subjects = [(label(row["subject"]), row) for row in rows]
     verdicts = [((subject, name), row[name]) for subject, row in subjects for name in metrics.VERDICTS]
     yield _gauge(
@@ -161,7 +161,7 @@ def _outbox(connection: Connection, now: float) -> Iterator[Metric]:
 def _incidents(connection: Connection) -> Iterator[Metric]:
     opened = metrics.open_incidents(connection)
     yield _gauge("incidents_open", "Incidents that are not over.", _by_one(dict.fromkeys(_JOBS, 0) | opened), ["job"])
-    rows = [((row["name"], label(row["subject"])), row) for row in metrics.incidents(connection, MOST_SUBJECTS)]
+    rows = [((row["name"], label(row["subject"])), row) for row in metrics.incidents(connection, MAX_SUBJECTS)]
     since = [(key, row["began_at"]) for key, row in rows]
     both = ["job", "subject"]
     yield _gauge("incident_timestamp_seconds", "Since when an incident has been open, in Unix time.", since, both)
@@ -178,7 +178,7 @@ Samples = Sequence[tuple[tuple[str, ...], float]]  # values of the labels -> val
 def label(subject: str) -> str:
     """A subject as the value of a label: short, without secrets and e-mail addresses."""
     shown = _MAIL.sub("***", redacted(subject))
-    return shown if len(shown) <= MOST_CHARACTERS else f"{shown[: MOST_CHARACTERS - 1]}…"
+    return shown if len(shown) <= MAX_LABEL_LENGTH else f"{shown[: MAX_LABEL_LENGTH - 1]}…"
 
 
 def _gauge(name: str, meaning: str, samples: Samples, labels: Sequence[str] = ()) -> Metric:

@@ -25,7 +25,7 @@ from tasks.exit_status import exit_status
 from tasks.json_log import text_of
 
 MARK = "EMBASSY_JOBS_UP"  # environment variable; its value is the DATA_DIR that the process works for
-DEATHS_A_MINUTE = 5  # after so many, starting a child again is given up
+MAX_EXITS_PER_MINUTE = 5  # a child that exits so often is not restarted again
 MINUTE = 60
 LAST_BYTES = 50_000  # of a log, in which the reason of a death is looked for
 LOG_BYTES = 10_000_000  # a longer log is moved aside
@@ -44,11 +44,11 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self._command, self._env, self._cwd = list(command), dict(env), cwd
         self._log_start = 0  # bytes of the log that earlier processes wrote
-        self._deaths: collections.deque[float] = collections.deque(maxlen=DEATHS_A_MINUTE)
+        self._exits: collections.deque[float] = collections.deque(maxlen=MAX_EXITS_PER_MINUTE)
         self._start_again_at: float | None = None
 
     def start(self) -> None:
-        """Start the process; its output is appended to `log`, whose directory is closed to other users."""
+        """Start the process; its output is appended to `log`, which other users cannot read."""
         make_private(self.log.parent)
         self._start_again_at = None
         with appended_private(self.log) as output:
@@ -91,7 +91,7 @@ class Child:
             return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
         return False
 
-    def revive(self, announce: Callable[[str, str], None]) -> bool:
+    def restart_if_exited(self, announce: Callable[[str, str], None]) -> bool:
         """Start the process again if it has died, after 1, 2, 4, 8 seconds; returns whether it was started now.
 
         Also keeps its log short. `announce` gets the name of the child and what happened.
@@ -108,9 +108,9 @@ class Child:
         if self.process is None or self.process.poll() is None:
             return False
         now = time.monotonic()
-        self._deaths.append(now)
-        recent = sum(1 for death in self._deaths if now - death < MINUTE)
-        if recent >= DEATHS_A_MINUTE:
+        self._exits.append(now)
+        recent = sum(1 for exited_at in self._exits if now - exited_at < MINUTE)
+        if recent >= MAX_EXITS_PER_MINUTE:
             raise CrashLoopError(f"The {self.name} died {recent} times within a minute; the reason is in {self.log}.")
         wait = 2 ** (recent - 1)
         announce(
@@ -119,15 +119,15 @@ class Child:
         self._start_again_at = now + wait
         return False
 
-    def stop(self, patience: Callable[[], float]) -> None:
-        """Terminate the process, wait up to `patience()` seconds, then kill it; a signal may shorten the patience."""
+    def stop(self, stop_timeout: Callable[[], float]) -> None:
+        """Terminate the process, wait up to `stop_timeout()` seconds, then kill it; a signal may shorten that time."""
         self._start_again_at = None
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
         started = time.monotonic()
         while self.process.poll() is None:
-            if time.monotonic() - started > patience():
+            if time.monotonic() - started > stop_timeout():
                 self.process.kill()
                 self.process.wait(10)
             time.sleep(0.05)
@@ -163,15 +163,15 @@ def is_flow_run(process: psutil.Process) -> bool:
     return False
 
 
-def end_processes(processes: Iterable[psutil.Process], patience: Callable[[], float]) -> int:
-    """Terminate the processes, wait up to `patience()` seconds, kill the others; returns how many there were."""
+def end_processes(processes: Iterable[psutil.Process], stop_timeout: Callable[[], float]) -> int:
+    """Terminate the processes, wait up to `stop_timeout()` seconds, kill the others; returns how many there were."""
     alive = list(processes)
     number = len(alive)
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.terminate()
     started = time.monotonic()
-    while alive and time.monotonic() - started <= patience():
+    while alive and time.monotonic() - started <= stop_timeout():
         _, alive = psutil.wait_procs(alive, timeout=0.1)
     for process in alive:
         with contextlib.suppress(psutil.Error):

@@ -42,7 +42,7 @@ def write(place: Path) -> list[Path]:
 
 
 def enable() -> None:
-    """Let systemd start the units now, and whenever the machine starts.
+    """Let systemd start the units now, and whenever the systemd of this user starts.
 
     Raises:
         SystemdError: systemd is not installed, or does not run for this user.
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemdError as problem:
         print(
             f"make service: {problem}. The units are written, but nothing starts them: start make up in\n"
-            "another way when the machine starts, and make doctor from cron.",
+            "another way when the machine starts, and python -m deployments.doctor --notify from cron.",
             file=sys.stderr,
         )
         return 1

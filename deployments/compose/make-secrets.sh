@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")"
 mkdir -p secrets
-chmod 700 secrets # closed to other users; inside, the users of the containers read the files
+chmod 700 secrets # not accessible to other users; inside, the users of the containers read the files
 for name in database_password migration_database_url jobs_password reader_password prefect_database_password prefect_auth_string; do
     if [ ! -s "secrets/$name" ]; then
         random=$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')

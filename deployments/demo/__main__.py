@@ -1,6 +1,6 @@
 """The command: python -m deployments.demo.
 
-It serves the demo ministry on loopback. The worker of `make up` watches it on four days, which pass within seconds:
+It serves the demo ministry on loopback. The worker of `make up` monitors it on four days, which pass within seconds:
 each run stands for a slot of the last three days.
 """
 
@@ -18,14 +18,14 @@ from deployments.demo.ministry import BROKEN_DAY, DAYS, SOURCE, DemoMinistry, se
 from deployments.prefect_api import MONITOR, PrefectApi, RunState, api_in_use
 from tasks.slot import SCHEDULED, tag
 
-_HAPPENS = {
+_DAY_DESCRIPTIONS = {
     1: "the first look at the list",
     2: "Vienna has moved, Tokyo has a new head of mission, Lyon is gone from the list",
     BROKEN_DAY: "the website is broken: most missions are missing",
     4: "the website works again",
 }
 _POLL = 0.5  # seconds
-_LONGEST = 180  # seconds a run may take: the worker may be busy
+_RUN_TIMEOUT_SECONDS = 180  # seconds a run may take: the worker may be busy
 
 
 def main() -> int:
@@ -36,13 +36,13 @@ def main() -> int:
             raise UserError("make up does not run: start it in another terminal, then make demo again")
         deployment = server.deployment_id(MONITOR)
         if deployment is None:
-            raise UserError(f"the server {server.url} has no deployment {MONITOR}: run prefect deploy --all")
+            raise UserError(f"the server {server.url} has no deployment {MONITOR}: run python -m deployments.deploy")
         now = datetime.now(UTC).replace(microsecond=0)
         with serving() as ministry:
             print(f"The demo ministry of Norvania: {ministry.url}/missions", flush=True)
             for day in DAYS:
                 ministry.day = day
-                _watch(server, deployment, ministry, now - timedelta(days=DAYS[-1] - day))
+                _monitor(server, deployment, ministry, now - timedelta(days=DAYS[-1] - day))
     except JobError as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
@@ -55,13 +55,13 @@ def main() -> int:
     return 0
 
 
-def _watch(server: PrefectApi, deployment: str, ministry: DemoMinistry, slot: datetime) -> None:
+def _monitor(server: PrefectApi, deployment: str, ministry: DemoMinistry, slot: datetime) -> None:
     """One day: start the run of the slot, wait until it has ended, print its digest."""
     run = server.create_run(
         deployment, parameters={"source": SOURCE, "base_url": ministry.url}, tags=[SCHEDULED, tag(slot)]
     )
     page = f"{server.url.removesuffix('/api')}/runs/flow-run/{run}"
-    print(f"\nDay {ministry.day}, {slot:%A %d %B}: {_HAPPENS[ministry.day]}\n{page}", flush=True)
+    print(f"\nDay {ministry.day}, {slot:%A %d %B}: {_DAY_DESCRIPTIONS[ministry.day]}\n{page}", flush=True)
     state = _ended(server, run)
     if state.type != "COMPLETED":
         raise UserError(f"the run ended as {state.name}: {state.message}")
@@ -69,10 +69,11 @@ def _watch(server: PrefectApi, deployment: str, ministry: DemoMinistry, slot: da
 
 
 def _ended(server: PrefectApi, run: str) -> RunState:
-    deadline = time.monotonic() + _LONGEST
+    deadline = time.monotonic() + _RUN_TIMEOUT_SECONDS
     while not (state := server.run_state(run)).final:
         if time.monotonic() > deadline:
-            raise UserError(f"the run is {state.name} after {_LONGEST} s: is a worker running? See make doctor")
+            waited = f"after {_RUN_TIMEOUT_SECONDS} s"
+            raise UserError(f"the run is {state.name} {waited}: is a worker running? See make doctor")
         time.sleep(_POLL)
     return state
 

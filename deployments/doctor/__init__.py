@@ -8,5 +8,5 @@ checks what `make up` runs there, with the settings of its processes. The exit c
 
 --notify, for a timer, sends alerts to NOTIFY_URLS, once when a check starts to fail and once when it passes again. It
 reports only what the watchdog cannot report, because the watchdog needs it too. The watchdog reports jobs that fail or
-are silent.
+are overdue.
 """

@@ -21,6 +21,7 @@ from deployments.doctor.findings import Finding, Verdict, unknown
 from deployments.prefect_api import PasswordRequiredError, PrefectApi, api_in_use
 from tasks.counts import counted
 from tasks.notify.channels import Channels, channels
+from tasks.prefect_server import PASSWORD_FILE
 from tasks.private_network import is_loopback
 
 WAITING_MINUTES = 60  # a message that waits for longer is reported
@@ -133,7 +134,8 @@ def check_server(setup: Setup) -> Iterator[Finding]:
     try:
         healthy = server.healthy()
     except PasswordRequiredError as error:
-        yield Finding("server", "failed", str(error), "a make up that made the password itself has it in DATA_DIR")
+        advice = f"set PREFECT_API_AUTH_STRING; if make up generated the password, it is in DATA_DIR/{PASSWORD_FILE}"
+        yield Finding("server", "failed", str(error), advice)
         return
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         yield Finding("server", "failed", f"{server.url} does not answer ({redacted_in(error)})", advice)
@@ -193,7 +195,7 @@ def check_jobs(setup: Setup) -> Iterable[Finding]:
 
 
 def check_source(_setup: Setup) -> Iterator[Finding]:
-    """Whether each source of the daily monitoring exists, and how old the pages are that prove its parser."""
+    """Whether each source of the daily monitoring exists, and how old its fixture is."""
     from tasks.mofa import sources  # noqa: PLC0415 - the parsers of pages are only needed here
     from tasks.mofa.settings import monitor_settings  # noqa: PLC0415
 
@@ -209,12 +211,12 @@ def check_source(_setup: Setup) -> Iterator[Finding]:
         except UserError as error:
             yield Finding("source", "failed", str(error), advice, alert=False)
         else:
-            yield _age_of_proof(name, sources.fixture_date(name))
+            yield _age_of_fixture(name, sources.fixture_date(name))
 
 
-def _age_of_proof(name: str, seen: date | None) -> Finding:
+def _age_of_fixture(name: str, seen: date | None) -> Finding:
     if seen is None:
-        text = f"{name}: no recorded pages prove that it is read correctly"
+        text = f"{name}: it was not tested with recorded pages"
         return Finding("source", "warning", text, f"python -m tasks.mofa.try {name} --record DIRECTORY", alert=False)
     days = (datetime.now(UTC).date() - seen).days
     return Finding("source", "ok", f"{name}: its layout was last seen on {seen}, {counted(days, 'day')} ago")
@@ -242,10 +244,10 @@ def check_outbox(_setup: Setup) -> Iterator[Finding]:
         advice = "see the reason in last_error of the table notifications, and check NOTIFY_URLS"
         yield Finding("messages", "warning", text, advice, alert=False)
     if removed:
-        text = f"{removed} wait for an address that did not accept them and is not in NOTIFY_URLS any more"
+        text = f"{removed} wait for a channel that did not accept them and is not in NOTIFY_URLS any more"
         advice = (
-            "python -m tasks.notify.redirect PLACE sends them to the address at that position of NOTIFY_URLS, such as "
-            "the corrected one; with none in place of PLACE they are discarded"
+            "python -m tasks.notify.redirect POSITION sends them to the channel at that position of NOTIFY_URLS (1 is "
+            "the first), such as the corrected one; with none in place of POSITION they are discarded"
         )
         yield Finding("messages", "warning", text, advice, alert=False)
     if not waiting and not removed:

@@ -23,7 +23,7 @@ def check_jobs(server: PrefectApi) -> Iterator[Finding]:
             found = sorted(jobs(), key=lambda job: job.deployment)
             if not any(job.name == WATCHDOG for job in found):
                 text = "the watchdog is not deployed: nothing is restarted automatically"
-                yield Finding("schedules", "failed", text, "prefect deploy --all")
+                yield Finding("schedules", "failed", text, "python -m deployments.deploy")
             for job in found:
                 yield check_schedule(job, now)
                 yield check_last_success(job, now)
@@ -52,15 +52,15 @@ def check_schedule(job: Job, now: datetime) -> Finding:
 
 def check_last_success(job: Job, now: datetime) -> Finding:
     """Whether the last success is as recent as the schedule requires."""
-    is_watchdog = job.name == WATCHDOG  # nothing else can report that it is silent
+    is_watchdog = job.name == WATCHDOG  # nothing else can report that it is overdue
     check = "watchdog" if is_watchdog else "jobs"
     try:
-        silent = silence(job, runs_of(job, now), now)
+        overdue = silence(job, runs_of(job, now), now)
     except DatabaseError:  # it knows what runs in the foreground have done
         return unknown(check, "the database does not answer")
     last = last_success(job, now)
     text = f"{job.deployment}: {f'last success at {time_text(last)}' if last else 'no success yet'}"
-    if silent is None:
+    if overdue is None:
         return Finding(check, "ok", text, alert=is_watchdog)
     advice = f"look at its last runs: prefect flow-run ls --flow-name {shlex.quote(job.name)}"
-    return Finding(check, "failed", f"{text}; one was due at {time_text(silent[1])}", advice, alert=is_watchdog)
+    return Finding(check, "failed", f"{text}; one was due at {time_text(overdue[1])}", advice, alert=is_watchdog)

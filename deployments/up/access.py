@@ -41,7 +41,8 @@ def has_own_password(given: Mapping[str, str]) -> bool:
 def _password(file: Path) -> str:
     """The password in the file, which is made if there is none."""
     try:
-        with suppress(FileNotFoundError, NotPrivateError):  # of another user's file that user knows the password
+        # A file of another user is replaced, because that user knows its password.
+        with suppress(FileNotFoundError, NotPrivateError):
             if found := read_private(file).strip():
                 return found
         write_private(file, f"admin:{secrets.token_urlsafe(24)}\n")

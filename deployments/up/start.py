@@ -120,7 +120,7 @@ class Up:
         leftovers = marked_processes(self.processes.mark)
         if leftovers:
             with timed("left over", f"stopping {counted(len(leftovers), 'process')} of a make up that was killed"):
-                end_processes(leftovers, self.signals.patience)
+                end_processes(leftovers, self.signals.stop_timeout)
 
     def make_directories(self) -> None:
         """Make the directories of the children; what a killed `make up` left in that of temporary files is removed."""
@@ -239,7 +239,7 @@ class Up:
             )
 
     def deploy(self) -> None:
-        """Bring prefect.yaml and the automations to the server."""
+        """Deploy the deployments of prefect.yaml and the automations."""
         deploying = self.processes.child("deploy", self.env, "--no-prompt", "deploy", "--all")
         with timed("deploy", "prefect deploy --all"):
             deploying.start()
@@ -315,9 +315,9 @@ class Up:
     def supervise(self, first_runs: Sequence[FirstRun]) -> None:
         """Keep everything alive, and print the progress of the first runs, until a signal comes."""
         while True:
-            self.processes.revive_children(self.state)
+            self.processes.restart_exited_children(self.state)
             if self.embedded:
-                self.processes.revive_database()
+                self.processes.restart_database()
             for run in first_runs:
                 run.follow()
             self.signals.check()
@@ -352,7 +352,7 @@ class Up:
         runs = [process for process in marked_processes(self.processes.mark) if is_flow_run(process)]
         if runs:
             print_line("", f"interrupting {counted(len(runs), 'flow run')}; an import can be resumed later")
-            end_processes(runs, self.signals.patience)
+            end_processes(runs, self.signals.stop_timeout)
 
     def _after_child(self, child: Child) -> None:
         if child.name == "worker" and self.workers_are_local:

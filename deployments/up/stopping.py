@@ -3,7 +3,7 @@
 import signal
 from types import FrameType
 
-PATIENCE = 10.0  # seconds in which a process may end by itself before it is killed; 0 after a second signal
+STOP_TIMEOUT_SECONDS = 10.0  # until a process that was asked to stop is killed; 0 after a second signal
 
 
 class Stopped(BaseException):  # a BaseException, so that no handler of errors catches it
@@ -33,6 +33,6 @@ class Signals:
         if self.count:
             raise Stopped
 
-    def patience(self) -> float:
-        """Seconds in which a process may end by itself."""
-        return PATIENCE if self.count <= 1 else 0.0
+    def stop_timeout(self) -> float:
+        """Seconds until a process that was asked to stop is killed."""
+        return STOP_TIMEOUT_SECONDS if self.count <= 1 else 0.0

@@ -48,7 +48,7 @@ class Supervisor:
 
     def give_up(self, child: Child) -> None:
         """Stop a child, and do not keep it alive any more."""
-        child.stop(self._signals.patience)
+        child.stop(self._signals.stop_timeout)
         self.children.remove(child)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float, child: Child) -> None:
@@ -73,17 +73,17 @@ class Supervisor:
                 continue
             raise StartError(f"The {child.name} {problem}; its log {child.log} says: {child.reason()}")
 
-    def revive_children(self, state: State) -> None:
+    def restart_exited_children(self, state: State) -> None:
         """Start the children again that have died, and keep their logs short.
 
         Raises:
             CrashLoopError: a child dies again and again.
         """
         for child in self.children:
-            if child.revive(print_line):
+            if child.restart_if_exited(print_line):
                 state.add(child)
 
-    def revive_database(self) -> None:
+    def restart_database(self) -> None:
         """Start the embedded database again if it does not answer; checks it every few seconds."""
         if time.monotonic() < self._next_database_check:
             return
@@ -99,6 +99,6 @@ class Supervisor:
     def stop_children(self, after: Callable[[Child], None]) -> None:
         """Stop all children, the last started first, and whatever they started; calls `after` for each child."""
         for child in reversed(self.children):
-            child.stop(self._signals.patience)
+            child.stop(self._signals.stop_timeout)
             after(child)
-        end_processes(marked_processes(self.mark), self._signals.patience)
+        end_processes(marked_processes(self.mark), self._signals.stop_timeout)

@@ -496,7 +496,7 @@ def test_processes_are_found_by_their_mark_when_their_parent_is_gone(tmp_path: P
     assert not marked_processes(mark)
 
 
-def test_a_process_that_ignores_sigterm_is_killed_after_the_patience(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_timeout(tmp_path: Path) -> None:
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on'); time.sleep(60)"
     child = Child("stubborn", [sys.executable, "-uc", stubborn], dict(os.environ), tmp_path, tmp_path / "log")
     child.start()
@@ -516,7 +516,7 @@ def test_a_log_is_moved_aside_while_its_process_writes_on(tmp_path: Path, monkey
     old = tmp_path / "chatty.old.log"
 
     def put_aside() -> bool:
-        child.revive(lambda _name, _text: None)
+        child.restart_if_exited(lambda _name, _text: None)
         return old.exists()
 
     until(put_aside, "the log is put aside", 20)
@@ -547,7 +547,7 @@ def test_a_child_that_dies_again_and_again_is_given_up_and_its_log_is_named(tmp_
 
     def given_up() -> str:
         try:
-            child.revive(lambda _name, text: messages.append(text))
+            child.restart_if_exited(lambda _name, text: messages.append(text))
         except CrashLoopError as error:
             return str(error)
         return ""

@@ -44,6 +44,14 @@ def prose(page: Path) -> str:
     return re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
+def test_the_versions_of_prefect_that_a_page_installs_are_the_locked_one() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = re.findall(r"^prefect==(\S+)", lock, re.MULTILINE)
+    named = [version for page in PAGES for version in re.findall(r"\bprefect(?:\[\w+\])?==([\d.]+)", page.read_text())]
+    assert named
+    assert set(named) == set(locked)
+
+
 # --- generated pages
 
 

@@ -149,7 +149,7 @@ def test_labels_have_no_secrets_and_are_bounded(database: str) -> None:
     with transaction() as connection:
         for subject in (address, address.replace("s3cret", "0ther"), "lists/ann@example.org.xlsx", "x" * 5000):
             job_runs.record_run(connection, "a_job", subject, "completed", 1)
-        for number in range(metrics.MOST_SUBJECTS + 50):
+        for number in range(metrics.MAX_SUBJECTS + 50):
             job_runs.record_run(connection, "another", f"{number}.xlsx", "completed", 1)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(metrics.JobMetrics())
@@ -157,8 +157,8 @@ def test_labels_have_no_secrets_and_are_bounded(database: str) -> None:
     runs = of(parsed(text), "runs_total")
     assert not re.search("pa55word|s3cret|0ther|ann", text)
     assert runs["a_job", "completed", "https://example.org/crm.xlsx?token=***"] == 2  # one label of two subjects
-    assert sum(job == "another" for job, *_ in runs) == metrics.MOST_SUBJECTS
-    assert max(len(subject) for *_, subject in runs) == metrics.MOST_CHARACTERS
+    assert sum(job == "another" for job, *_ in runs) == metrics.MAX_SUBJECTS
+    assert max(len(subject) for *_, subject in runs) == metrics.MAX_LABEL_LENGTH
 
 
 @pytest.mark.parametrize("locked", ["contacts", "import_staging", "page_snapshots"])
@@ -178,7 +178,7 @@ def test_a_lock_does_not_delay_the_metrics_for_long(database: str, monkeypatch: 
 def test_metrics_are_read_again_only_after_some_seconds(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     collector = metrics.JobMetrics()
     assert collector.collect() is collector.collect()
-    monkeypatch.setattr(metrics, "FRESH_SECONDS", -1)
+    monkeypatch.setattr(metrics, "CACHE_SECONDS", -1)
     assert collector.collect() is not collector.collect()
 
 
@@ -204,7 +204,7 @@ def test_the_embedded_database_is_not_started_for_metrics(tmp_path: Path) -> Non
 def test_the_metrics_are_up_again_with_the_database(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(metrics, "FRESH_SECONDS", -1)
+    monkeypatch.setattr(metrics, "CACHE_SECONDS", -1)
     collector = metrics.JobMetrics()
 
     def up() -> float:
