@@ -31,6 +31,10 @@ _PARTICLES = _words(
 )
 _AND = _words("y e i")  # between two last names
 _TWO_NAMES = 2  # words: a first and a last name
+_BRACKETS = r"\([^()]*\)|\[[^\[\]]*\]|（[^（）]*）"
+_REMARK = re.compile(_BRACKETS)
+_WORD = re.compile(rf"(?:{_BRACKETS}|[^ ])+")  # a remark such as (née Lee) is one word
+_BRACKET = re.compile(r"[()\[\]（）]")
 _INITIALS = 2  # capitals that can be initials of first names
 _SLASH = re.compile(r"(?<!\b\w)/|/(?!\w\b)")  # but a/l, s/o and c/o are part of a name
 # Han, kana and Hangul
@@ -56,6 +60,8 @@ def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | Non
         return None, name
     if _SLASH.search(name):
         raise ValueError("holds a slash: write the name of one person")
+    if _BRACKET.search(_REMARK.sub("", name)):
+        raise ValueError("has a bracket without its counterpart: complete it, or remove it")
     parts = [part.strip() for part in name.split(",")]
     last, *others = filter(None, parts) if any(parts) else [""]
     titles = [part for part in others if _is_title(part)]
@@ -70,7 +76,7 @@ def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | Non
     elif not parts[0]:
         first, last = last, ""
     else:
-        first, last = _split_words(last.split(" "), suffixes, last_first=last_first or bool(_CJK.fullmatch(last)))
+        first, last = _split_words(_WORD.findall(last), suffixes, last_first=last_first or bool(_CJK.fullmatch(last)))
     return " ".join(filter(None, [*titles, first, *suffixes])) or None, last or None
 
 
@@ -81,7 +87,7 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
     while len(words) > _TWO_NAMES and _is_suffix(words[-1]):
         suffixes.insert(0, words.pop())
     begin = len(words) - 1
-    while begin > 1 and _is_remark(words[begin]):
+    while begin > 0 and _is_remark(words[begin]):
         begin -= 1
     if begin > 1 and words[begin - 1] in _AND:  # José | Ortega y Gasset
         begin -= 2
@@ -119,7 +125,7 @@ def _is_organization(name: str) -> bool:
 
 
 def _is_remark(text: str) -> bool:
-    return text.startswith("(") and text.endswith(")")
+    return bool(_REMARK.fullmatch(text))
 
 
 def _is_title(text: str) -> bool:

@@ -199,6 +199,7 @@ def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str
     [
         *((each, "has commas") for each in ("Lee, Ann, Acme", "a, b, c", "Lee Ann,", ", Ann Lee", "Ann Lee, XYZ")),
         *((each, "holds a slash") for each in ("Lee / Ann", "Lee/Ann", "Ann Lee / Bob Ray", "Lee /")),
+        *((each, "has a bracket") for each in ("Ann Lee (née Ray", "Ann Lee)", "Ann (Lee")),
         ("Ann Lee <ann@x.org>", "holds an e-mail address"),
     ],
 )
@@ -282,6 +283,12 @@ def test_a_blank_cell_holds_no_telephone_number(cell: str | None) -> None:
         ("Ortega y Gasset", None, "Ortega y Gasset"),
         ("Ann Lee (Paris)", "Ann", "Lee (Paris)"),
         ("Ann Lee (Paris) (retired)", "Ann", "Lee (Paris) (retired)"),
+        ("Lee (Paris)", None, "Lee (Paris)"),
+        ("Ann Lee (née Ray)", "Ann", "Lee (née Ray)"),
+        ("Ann Lee (geb. von Berg)", "Ann", "Lee (geb. von Berg)"),
+        ("Ann (Annie Jane) Lee", "Ann (Annie Jane)", "Lee"),
+        ("Ann Lee [née Ray]", "Ann", "Lee [née Ray]"),
+        ("Ann Lee （旧姓 Ray）", "Ann", "Lee （旧姓 Ray）"),
     ],
 )
 def test_joined_last_names_and_remarks_stay_together(whole: str, first: str | None, last: str) -> None:
