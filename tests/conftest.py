@@ -193,10 +193,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Repeat the tests that kill at random moments for as many kills as were asked for."""
+    """Repeat the tests that kill at random moments, or try random orders, as often as was asked for."""
     for seed, kills in (("seed_of_two_kills", 2), ("seed_of_a_kill", 1)):
         if seed in metafunc.fixturenames:
             metafunc.parametrize(seed, range(metafunc.config.getoption("--kills") // 2 // kills))
+    if "seed_of_orders" in metafunc.fixturenames:
+        metafunc.parametrize("seed_of_orders", range(-(-metafunc.config.getoption("--orders") // 100)))
 
 
 @pytest.fixture

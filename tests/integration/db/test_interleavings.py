@@ -14,6 +14,7 @@ from support.owners import JOB, Handle, forking
 
 OWNERS = 3
 SEED = 20261129
+ORDERS_OF_A_SEED = 100
 NUMBER = st.integers(0, 5)
 
 
@@ -244,9 +245,9 @@ def interleaving(database: str) -> Iterator[type[Interleaving]]:
         yield Interleaving
 
 
-def check(machine: type[Interleaving], runs: int) -> None:
+def check(machine: type[Interleaving], runs: int, number: int = 0) -> None:
     run_state_machine_as_test(
-        seed(SEED)(machine),
+        seed(SEED + number)(machine),
         settings=settings(
             max_examples=runs,
             stateful_step_count=12,
@@ -271,6 +272,6 @@ def test_in_any_order_of_steps_the_work_is_committed_once(interleaving: type[Int
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_in_many_orders_of_steps_the_work_is_committed_once(
-    interleaving: type[Interleaving], pytestconfig: pytest.Config
+    interleaving: type[Interleaving], seed_of_orders: int
 ) -> None:
-    check(interleaving, pytestconfig.getoption("--orders"))
+    check(interleaving, ORDERS_OF_A_SEED, seed_of_orders)
