@@ -51,7 +51,7 @@ def import_crm_data(
         preview: show what an import would do, and change no contact.
         heading_row: row of the headings, as Excel shows it; empty: it is detected.
         encoding: of a text file, such as "cp1250"; empty: it is detected.
-        system: that exported the file ("salesforce", "hubspot", …) and in which its ids are unique; empty: it is
+        system: The system that exported the file ("salesforce", "hubspot", …). Its ids are unique in it. Empty:
             detected from the headings.
     """
     try:

@@ -38,9 +38,7 @@ class FetchingSettings(ProjectSettings):
     connect_timeout: float = Field(10, gt=0, description="Seconds to wait for a server to answer the connection")
     read_timeout: float = Field(60, gt=0, description="Seconds a server may send nothing")
     total_timeout: float = Field(1800, gt=0, description="Seconds the whole transfer may take")
-    settle_seconds: float = Field(
-        3, ge=0, description="A file is read when it has not changed for so long, in seconds: it may still be written"
-    )
+    settle_seconds: float = Field(3, ge=0, description="Seconds for which a file must be unchanged before it is read")
 
 
 @cache
@@ -167,7 +165,8 @@ class HashingWriter:
         """Raise WorkbookError if a workbook of this length is too large."""
         if length > self._max_bytes:
             raise WorkbookError(
-                f"{self._shown} has more than {self._max_bytes / 2**20:,.0f} MB: divide it, or raise WORKBOOK_MAX_BYTES"
+                f"{self._shown} has more than {self._max_bytes / 2**20:,.0f} MB: split the file, or raise "
+                "WORKBOOK_MAX_BYTES"
             )
 
     def write(self, piece: bytes) -> int:

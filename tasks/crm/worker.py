@@ -50,7 +50,8 @@ def answer(request: ReadRequest) -> None:
     except MemoryError:
         _write(
             "refused",
-            f"{request.name} needs more than {request.memory_mb} MB to be read: divide it, or raise IMPORT_MEMORY_MB",
+            f"{request.name} needs more than {request.memory_mb} MB to be read: split the workbook, or raise "
+            "IMPORT_MEMORY_MB",
         )
     except BrokenPipeError:
         pass  # the parent process has ended

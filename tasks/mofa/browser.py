@@ -1,8 +1,8 @@
-"""Pages that are made by JavaScript, as a browser shows them: Chromium without a window, through our own requests.
+"""Pages rendered by JavaScript, read with headless Chromium; every request goes through the Fetcher.
 
-Every request of such a page goes through the Fetcher, so robots.txt, delays, limits of size and time, and the hosts of
-the source are the same as for any other page. Chromium itself has no network. Pictures, fonts, style sheets and other
-hosts are left out. It needs the extra `javascript` and a Chromium of the system.
+So robots.txt, delays, limits of size and time, and the hosts of the source are the same as for any other page. Chromium
+itself has no network. Pictures, fonts, style sheets and other hosts are left out. It needs the extra `javascript` and a
+Chromium of the system.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def fetcher_for(source: Source, settings: FetchingSettings, base_url: str | None
 
 
 class BrowserFetcher:
-    """Like a Fetcher, but each page is what a browser shows of it: `with BrowserFetcher(…) as fetcher`.
+    """Like a Fetcher, but each page is rendered with headless Chromium: `with BrowserFetcher(…) as fetcher`.
 
     One page at a time; `fetch` may be called from several threads. The validators of an earlier page are of no use: the
     page is made anew each time.

@@ -1,6 +1,6 @@
 """Reads all pages of a source: follows links, resumes after a failure, parses only what has changed.
 
-Pure but for what it is given: a fetcher, an archive of the pages read before, clocks. Half a crawl is never a set.
+The fetcher, the archive of earlier pages and the clocks are arguments. An incomplete crawl never becomes a set.
 """
 
 import threading

@@ -25,7 +25,7 @@ import httpx
 
 from tasks.mofa.addresses import Addresses, refuse_private
 from tasks.mofa.charset import Decoded, decode
-from tasks.mofa.content_encoding import PACKED, read_body
+from tasks.mofa.content_encoding import CONTENT_CODINGS, read_body
 from tasks.mofa.fetch_errors import (
     MAY_HEAL,
     FetchFailedError,
@@ -94,9 +94,11 @@ class _Answer:
     body: bytes
 
     @property
-    def says_its_end(self) -> bool:
+    def length_is_known(self) -> bool:
         """Whether a missing end would have been noticed."""
-        packed = PACKED.keys() & {each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")}
+        packed = CONTENT_CODINGS.keys() & {
+            each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")
+        }
         chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
         return bool(packed) or chunked or "content-length" in self.headers
 
@@ -334,7 +336,7 @@ def _assumed(answer: _Answer, decoded: Decoded) -> Iterator[str]:
     """What is a guess about an answer: its charset, and its end if neither the server nor HTML or JSON says it."""
     if decoded.assumed:
         yield decoded.assumed
-    if not answer.says_its_end and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
+    if not answer.length_is_known and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
         yield _END_UNKNOWN
 
 

@@ -1,7 +1,7 @@
 """The process that parses pages: `python -m tasks.mofa.page_worker ORIGIN MEMORY_MB SECONDS` (see page_process.py).
 
 A page made to keep a parser busy can take all memory and hours. So pages are parsed in a process of its own, without
-secrets, with a limit of memory, and of time of the processor for each page. Each line of its input is a page and each
+secrets, with limits of memory, and of CPU seconds for each page. Each line of its input is a page and each
 line of its output the answer, both as JSON.
 """
 

@@ -37,7 +37,7 @@ class Thresholds(BaseModel):
         "at GOV.UK, a reorganisation among them, kept 80.75 %",
     )
     filled: float = Field(
-        0.2, ge=0, le=1, description="Watch a field that is filled on at least this share: below, a few edits are much"
+        0.2, ge=0, le=1, description="Check the fill rate only of fields that at least this share of the missions fills"
     )
     emptied: float = Field(
         0.5, ge=0, le=1, description="Hold a set in which a watched field's share falls to this part of it or lower"
@@ -90,7 +90,10 @@ def find_anomalies(
     accepted = {*may_be_same, *_same_fields(before.values(), may_be_same)}
     reasons += same_on_all(candidate.values(), accepted)
     if not known:
-        reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
+        reason = (
+            f"This is the first set ({len(candidate):,} missions) of a parser that has not been tested with a saved page "
+            "of the ministry."
+        )
         return reasons if proven else [reason, *reasons]
     from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
 

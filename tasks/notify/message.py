@@ -183,9 +183,9 @@ def baseline_summary(
     )
 
 
-def held_candidate(
+def held_set(
     source: str,
-    candidate: int,
+    number: int,
     reasons: Sequence[str],
     *,
     found: int,
@@ -205,7 +205,7 @@ def held_candidate(
         f"The ministry's pages show {counted(found, 'mission')}, {known:,} are known. This set is not plausible:",
         (Section("", tuple(Line(text=reason) for reason in reasons)),),
         "If the ministry is right, this applies exactly that set:",
-        accept_command(source, candidate, base_url),
+        accept_command(source, number, base_url),
         _links(("Run", run)),
     )
 

@@ -56,7 +56,7 @@ def remind_of_held_sets(now: datetime) -> int:
     with transaction() as connection:
         held = embassies.held_since(connection, mofa.JOB, now - REMIND_AFTER)
         for each in held:
-            reminder = message.held_candidate(
+            reminder = message.held_set(
                 each["source"],
                 each["id"],
                 each["why"],

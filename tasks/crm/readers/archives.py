@@ -74,7 +74,7 @@ def _copied(stream: _Readable, path: Path, most: int, budget: Budget) -> Path:
 
 
 def _too_large(size: int) -> str:
-    return f"would unpack to more than {size / 1e9:,.1f} GB: divide it, or ask the person who made it what it is"
+    return f"would unpack to more than {size / 1e9:,.1f} GB: split the file, or ask the person who made it what it is"
 
 
 @contextmanager

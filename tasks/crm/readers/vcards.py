@@ -59,7 +59,7 @@ class VCards:
         self._headings = [heading for heading in dict.fromkeys(_FIRST) | named if heading in named]
         if len(self._headings) > _MOST_COLUMNS:
             raise UnreadableError(
-                f"has {len(self._headings):,} kinds of properties, more than a sheet can have columns: divide it"
+                f"has {len(self._headings):,} kinds of properties, more than a sheet can have columns: split the file"
             )
         pictures = sum(row.pictures for row in self._rows)
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []

@@ -44,7 +44,7 @@ from tasks.notify.steps import report_failure as report_job_failure
 from tasks.slot import asked_for, by_schedule, slot
 from tasks.step import run, step
 
-RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
+RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of a few minutes must not fail the daily run
 
 
 def new_fetcher(watched: Source, base_url: str | None) -> Fetcher | BrowserFetcher:
@@ -57,7 +57,7 @@ class Monitoring:
     """One run of the monitor: what it watches, when, and through what."""
 
     source: Source
-    at: datetime  # what the clock of the run says
+    at: datetime  # the slot of a scheduled run, otherwise the current time
     slot: datetime | None = None  # of the schedule; None: a person started the run
     base_url: str | None = None
     open_fetcher: Callable[[Source, str | None], Fetcher | BrowserFetcher] = new_fetcher
@@ -71,7 +71,7 @@ def this_run(watched: Source, base_url: str | None) -> Monitoring:
 
 
 def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> datetime:
-    """What the clock of a run says: its slot if it was `scheduled`; a backfill run sees the pages of now."""
+    """The slot of a `scheduled` run, otherwise the current time: a backfill reads the pages of now."""
     return planned if planned and scheduled else now
 
 

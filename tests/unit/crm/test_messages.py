@@ -17,7 +17,7 @@ from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
-from tasks.crm.readers.table import HALF_A_CHARACTER
+from tasks.crm.readers.table import INVALID_CHARACTER
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker_protocol import AskedBy
 
@@ -269,7 +269,7 @@ def test_the_message_about_too_many_rejects() -> None:
             "last_contacted": "is a number, not a date: format the cell as a date",
         }),
         ({"email": "a@x.org", "city": "a\0b"}, {"city": "holds a NUL character: type it again"}),
-        ({"email": "a@x.org", "city": "a\ud800"}, {"city": HALF_A_CHARACTER}),
+        ({"email": "a@x.org", "city": "a\ud800"}, {"city": INVALID_CHARACTER}),
         ({"email": "a@x.org", "last_contacted": "soon"}, {"last_contacted": "is not a date: write it as YYYY-MM-DD"}),
         ({"email": "a@x.org", "city": "x" * 1_001}, {
             "city": "has 1,001 characters, at most 1,000 fit: check that it is in the right column",

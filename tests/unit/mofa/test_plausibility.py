@@ -116,7 +116,7 @@ def test_cosmetic_changes_of_every_phone_are_none():
 
 def test_the_first_set_of_an_unproven_parser_is_held_and_its_second_is_not():
     assert reasons({}, missions(150), proven=False) == [
-        "This is the first set (150 missions) of a parser that no saved real page has proven."
+        "This is the first set (150 missions) of a parser that has not been tested with a saved page of the ministry."
     ]
     assert reasons({}, missions(150), proven=True) == []
     assert reasons(missions(150), missions(150), proven=False) == []

@@ -8,7 +8,7 @@ from apprise.conversion import html_to_text, markdown_to_html
 from bs4 import BeautifulSoup
 
 from tasks.notify.dialects import ADAPTED, COMMONMARK, TEXT, as_html, fitted, for_plugin, in_dialect
-from tasks.notify.message import News, changes_digest, held_candidate
+from tasks.notify.message import News, changes_digest, held_set
 
 RUN = "http://127.0.0.1:4200/runs/flow-run/1"
 PAGES = "https://x.example/a_b/1", "https://x.example/_c?d=1&e=2"
@@ -62,7 +62,7 @@ def test_each_dialect_writes_headings_and_links_in_its_way(dialect, lines):
 
 
 def test_a_command_stays_a_command():
-    held = held_candidate("x_y", 7, ["*a*"], found=1, known=2, base_url="http://h/_a_*b*", run=RUN)
+    held = held_set("x_y", 7, ["*a*"], found=1, known=2, base_url="http://h/_a_*b*", run=RUN)
     code = "python -m flows.mofa_monitoring x_y --base-url 'http://h/_a_*b*' --accept 7"
     assert f"exactly that set:\n\n```\n{code}\n```\n\n" in in_dialect(held.markdown(), COMMONMARK)
     assert f"exactly that set:\n\n    {code}\n\nRun: {RUN}" in in_dialect(held.markdown(), TEXT)
