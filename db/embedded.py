@@ -65,9 +65,9 @@ def settings_for(memory: int, free_disk: int) -> dict[str, str]:
     return {name: f"{size}MB" for name, size in megabytes.items()}
 
 
-def _between(least: int, size: int, most: int) -> int:
+def _between(minimum: int, size: int, maximum: int) -> int:
     """`size`, in bytes, as megabytes within bounds."""
-    return min(max(least, size >> 20), most)
+    return min(max(minimum, size >> 20), maximum)
 
 
 def _memory() -> int:

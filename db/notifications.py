@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db.tables import notifications
 
 LEASE_SECONDS = 300  # longer than a channel may take to answer
-MOST_ATTEMPTS, MOST_DAYS = 50, 30  # a message fails for good after both
+MAX_ATTEMPTS, MAX_DAYS = 50, 30  # a message fails for good after both
 ATTEMPTS_BEFORE_NEXT = 3  # then the next message is tried, to see whether the channel fails or only this message
 _OF_REMOVED_CHANNELS = """status = 'pending' AND channel IN (SELECT channel FROM notifications
            WHERE status = 'pending' AND attempts > 0 AND channel <> ALL(:channels))"""
@@ -96,14 +96,14 @@ def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool
     connection.execute(
         text(f"""
             UPDATE notifications SET last_error = :why,
-                status = CASE WHEN attempts >= :most AND created_at < now() - :days * interval '1 day'
+                status = CASE WHEN attempts >= :max_attempts AND created_at < now() - :days * interval '1 day'
                               THEN 'failed' ELSE status END,
                 leased_until = now() + least(greatest(now() - created_at, interval '1 minute'), interval '1 hour')
             WHERE status = 'pending' AND (id = :id OR :others_wait AND channel = :channel AND {_DUE})"""),
         {
             "why": why[:2000],
-            "most": MOST_ATTEMPTS,
-            "days": MOST_DAYS,
+            "max_attempts": MAX_ATTEMPTS,
+            "days": MAX_DAYS,
             "id": due.id,
             "others_wait": others_wait,
             "channel": due.channel,

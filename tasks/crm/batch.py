@@ -22,7 +22,7 @@ from tasks.crm.contact import Contact
 from tasks.crm.headings.column_mapping import Mapping as ColumnMapping
 from tasks.crm.headings.text import column_letter
 from tasks.crm.identity import identities
-from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
+from tasks.crm.non_records import MIN_COLUMNS, NonRecords
 from tasks.crm.readers.budget import REASONS
 from tasks.crm.readers.table import Block
 from tasks.crm.rules.dates import Day
@@ -164,7 +164,7 @@ class _BlockCleaner:
     def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
         """For each row, whether it has nothing but a name in one cell, in a table of several columns."""
         lone = np.zeros(len(self._block), dtype=bool)
-        if len(self._mapping.headings) < FEWEST_COLUMNS:
+        if len(self._mapping.headings) < MIN_COLUMNS:
             return lone
         rest = [name for name in (*TEXT_FIELDS, DATE) if name not in ("first_name", "last_name")]
         blank = [pc.is_null(accepted[name]) for name in rest]
@@ -176,7 +176,7 @@ class _BlockCleaner:
 
     def _lone_organizations(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
         """For each row, whether it has nothing but an organisation, in a table of people with several columns."""
-        if len(self._mapping.headings) < FEWEST_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
+        if len(self._mapping.headings) < MIN_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
             return np.zeros(len(self._block), dtype=bool)
         found: np.ndarray[Any, Any] = (self._cell_counts == 1) & np.asarray(pc.is_valid(accepted["organization"]))
         return found
@@ -306,9 +306,9 @@ class _BlockCleaner:
 
     def _problems_of(self, row: int, cells: tuple[str | None, ...]) -> list[list[str | None]]:
         """The problems of a row as they are stored with a reject; the last one counts those that are left out."""
-        found, most = self._problems.by_row[row], self._sheet.reasons
-        kept = [self._problem(row, problem, cells) for problem in found[:most]]
-        if (more := len(found) - most) > 0:
+        found, limit = self._problems.by_row[row], self._sheet.reasons
+        kept = [self._problem(row, problem, cells) for problem in found[:limit]]
+        if (more := len(found) - limit) > 0:
             kept.append([None, None, f"has {more:,} more faults (IMPORT_REASONS)"])
         return kept
 

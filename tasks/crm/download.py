@@ -64,7 +64,7 @@ _SCHEMES = ("http", "https", "s3")
 _SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # also several, as in simplecache::https
 _CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _NEVER_A_FILE = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR}
-_LONGEST_SETTLING = 60  # seconds
+_MAX_UNCHANGED_WAIT = 60  # seconds
 
 
 def addresses(workbook: str) -> list[str]:
@@ -216,7 +216,7 @@ def _settled(path: Path, found: os.stat_result) -> os.stat_result | None:
     looked at twice; if it looks older, `_copy_file` notices what is written meanwhile.
     """
     settle = fetching_settings().settle_seconds
-    deadline = time.monotonic() + _LONGEST_SETTLING
+    deadline = time.monotonic() + _MAX_UNCHANGED_WAIT
     while not settle <= time.time() - found.st_mtime:
         if time.monotonic() > deadline:
             return None

@@ -21,7 +21,7 @@ from tasks.private_network import is_private, is_private_literal, is_valid, prox
 
 END_UNKNOWN = "the server did not say how long the file is, so a missing end would not be noticed"
 _TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
-_MOST_REDIRECTS = 10
+_MAX_REDIRECTS = 10
 _PIECE = 1 << 20  # bytes
 _GZIP_OR_ZLIB = 47  # for zlib: the header says which
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -87,7 +87,7 @@ class _Transfer:
                 request = client.build_request("GET", address)
                 _require_valid(request.url)
                 self._starts_at_public_address = not await _resolves_to_private_address(request.url)
-                for _ in range(_MOST_REDIRECTS + 1):
+                for _ in range(_MAX_REDIRECTS + 1):
                     response = await client.send(request, stream=True)
                     try:
                         self._check_peer(response)
@@ -97,7 +97,7 @@ class _Transfer:
                         await response.aclose()
                     await self._check_redirect(request.url, response.next_request.url)
                     request = response.next_request
-        raise WorkbookError(f"{self._shown}: more than {_MOST_REDIRECTS} redirects: check the address")
+        raise WorkbookError(f"{self._shown}: more than {_MAX_REDIRECTS} redirects: check the address")
 
     def _client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
         try:

@@ -174,16 +174,16 @@ class _Requests:
             return None if isinstance(page, NotModified) else page
         return None
 
-    def page(self, url: str, text: str, most: int) -> Page:
+    def page(self, url: str, text: str, max_bytes: int) -> Page:
         """The page with this HTML. Raises FetchError if a request of it failed."""
         if self._error:
             raise self._error
         if self._document is None or not text:
             raise FetchFailedError(f"{url}: the browser could not show the page: try again")
         body = text.encode("utf-8", "replace")
-        if len(body) > most:
+        if len(body) > max_bytes:
             raise FetchRefusedError(
-                f"{url} has more than {most / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES"
+                f"{url} has more than {max_bytes / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES"
             )
         digest = hashlib.sha256(body).hexdigest()
         return replace(self._document, url=url, text=text, sha256=digest, etag=None, last_modified=None)

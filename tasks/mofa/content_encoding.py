@@ -19,33 +19,35 @@ class _TooLargeError(Exception):
     """More bytes than are allowed."""
 
 
-async def read_body(response: httpx.Response, url: str, most: int, *, cut: bool) -> bytes:
-    """The body, at most `most` bytes of it once unpacked: more is cut off, or refused.
+async def read_body(response: httpx.Response, url: str, max_bytes: int, *, cut: bool) -> bytes:
+    """The body, at most `max_bytes` bytes of it once unpacked: more is cut off, or refused.
 
     Raises:
-        FetchRefusedError: it is larger than `most`, and not to be cut.
+        FetchRefusedError: it is larger than `max_bytes`, and not to be cut.
         FetchFailedError: its content coding was not requested, or it breaks off.
         zlib.error: it is broken.
     """
     codings = _content_codings(response, url)
     length = response.headers.get("content-length", "")
-    too_large = FetchRefusedError(f"{url} has more than {most / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES")
-    if length.isascii() and length.isdigit() and int(length) > most and not cut:
+    too_large = FetchRefusedError(
+        f"{url} has more than {max_bytes / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES"
+    )
+    if length.isascii() and length.isdigit() and int(length) > max_bytes and not cut:
         raise too_large
     received = bytearray()
-    body = _Body(codings[-1] if codings else "", most)
+    body = _Body(codings[-1] if codings else "", max_bytes)
     try:
         async for piece in response.aiter_raw():
             body.add(piece)
         received = body.finish(url)
         for coding in reversed(codings[:-1]):  # compressed more than once
-            again = _Body(coding, most)
+            again = _Body(coding, max_bytes)
             again.add(bytes(received))
             received = again.finish(url)
     except _TooLargeError:
         if not cut:
             raise too_large from None
-        return bytes(body.bytes[:most])
+        return bytes(body.bytes[:max_bytes])
     return bytes(received)
 
 
@@ -60,9 +62,9 @@ def _content_codings(response: httpx.Response, url: str) -> list[str]:
 class _Body:
     """Bytes that arrive in pieces, unpacked."""
 
-    def __init__(self, coding: str, most: int) -> None:
+    def __init__(self, coding: str, max_bytes: int) -> None:
         self.bytes = bytearray()
-        self._coding, self._most = coding, most
+        self._coding, self._max_bytes = coding, max_bytes
         self._unpacker: zlib._Decompress | None = None  # a type of typeshed
         self._begun = b""  # the first bytes, until they say how it is packed
         self._plain = not coding
@@ -80,9 +82,9 @@ class _Body:
                 self.bytes += piece
                 piece = b""
             else:
-                self.bytes += self._unpacker.decompress(piece, self._most + 1 - len(self.bytes))
+                self.bytes += self._unpacker.decompress(piece, self._max_bytes + 1 - len(self.bytes))
                 piece = self._after_part() if self._unpacker.eof else b""
-            if len(self.bytes) > self._most:
+            if len(self.bytes) > self._max_bytes:
                 raise _TooLargeError
 
     def _begin(self, first: bytes) -> None:

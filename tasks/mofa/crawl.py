@@ -193,8 +193,8 @@ class Crawl:
     def _spend(self, page: Page | NotModified) -> None:
         """Count a page. Raises FetchRefusedError if the crawl costs more than it may."""
         if self._clock() > self._end:
-            most = f"{self._limits.seconds:,.0f} seconds (MOFA_CRAWL_SECONDS)"
-            raise FetchRefusedError(f"{self._name} takes more than {most}: the next run reads what is missing")
+            limit = f"{self._limits.seconds:,.0f} seconds (MOFA_CRAWL_SECONDS)"
+            raise FetchRefusedError(f"{self._name} takes more than {limit}: the next run reads what is missing")
         if isinstance(page, Page):
             self._bytes += len(page.text.encode("utf-8", "replace"))
         if self._bytes > self._limits.total_mb << 20:

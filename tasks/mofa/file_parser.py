@@ -21,7 +21,7 @@ from tasks.mofa.page import Page, PageError, Route, Source, html
 from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.request import Request
 from tasks.mofa.rows import Row, count, numbers, table_rows
-from tasks.mofa.source_file import MOST_PAGES, PAGE, FieldRule, Links, Pages, SourceFile
+from tasks.mofa.source_file import MAX_PAGES, PAGE, FieldRule, Links, Pages, SourceFile
 
 ENGINE_VERSION = 1  # raise it when the same page and the same file would give other records
 _ABOUT = 80  # characters by which a mission is found on its page
@@ -100,8 +100,8 @@ def _next(file: SourceFile, pages: Pages, page: Page, number: int) -> list[int]:
     else:
         full = len(rows_of(file, page)) >= (pages.per_page or 1)
         last = number + pages.step if full else number
-    if last > pages.first + MOST_PAGES * pages.step:
-        raise PageError(page.url, f"the list has no end: page {last} would follow, at most {MOST_PAGES} are read")
+    if last > pages.first + MAX_PAGES * pages.step:
+        raise PageError(page.url, f"the list has no end: page {last} would follow, at most {MAX_PAGES} are read")
     return list(range(number + pages.step, last + 1, pages.step))
 
 

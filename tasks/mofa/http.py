@@ -43,7 +43,7 @@ from tasks.mofa.table_file import as_text
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SAME_METHOD = {307, 308}  # of these; after the others a browser requests by GET
 _END_UNKNOWN = "the server did not say how long the page is, so a missing end would not be noticed"
-_MOST_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
+_MAX_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Fetcher:
         after 307 and 308 only.
         """
         url = at = request.url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             try:
                 request_url = self._addresses.resolve(at, any_host=robots)
                 server = self._server(request_url)
@@ -230,7 +230,7 @@ class Fetcher:
             if answer.status not in _SAME_METHOD:
                 request = Request(at)
             conditions = {}  # they are about the page that was redirected, and could match another by chance
-        raise FetchRefusedError(f"{url}: more than {_MOST_REDIRECTS} redirects, the last to {at}: check the address")
+        raise FetchRefusedError(f"{url}: more than {_MAX_REDIRECTS} redirects, the last to {at}: check the address")
 
     def _server(self, request_url: httpx.URL) -> _Server:
         key = (request_url.scheme, request_url.host, request_url.port)
@@ -277,10 +277,10 @@ class Fetcher:
                     ) as response:
                         self._refuse_private_peer(url, request_url, response)
                         self._check_status(shown, server, response, proxy)
-                        most = MAX_BYTES if robots else self._settings.max_bytes
+                        max_bytes = MAX_BYTES if robots else self._settings.max_bytes
                         # A redirect's body is of no use; the empty one of a 304 must be read to keep the connection.
                         redirect = response.status_code in _REDIRECTS
-                        body = b"" if redirect else await read_body(response, shown, most, cut=robots)
+                        body = b"" if redirect else await read_body(response, shown, max_bytes, cut=robots)
                         return _Answer(url, response.status_code, response.headers, body)
             except (TimeoutError, httpx.TimeoutException) as error:
                 raise FetchFailedError(f"{shown}: the server does not answer in time: try again later") from error

@@ -20,7 +20,7 @@ WATCHED_FIELDS = tuple(field for field in COMPARED if field not in {"website", "
 
 OWN_VALUES = ("name", "address", "phone", "fax", "email", "website", "head_of_mission")  # that differ between missions
 MANY = 10  # missions that cannot all have one value by chance
-_FEWEST_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
+_MIN_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
 _ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
 
 
@@ -91,8 +91,8 @@ def find_anomalies(
     reasons += same_on_all(candidate.values(), accepted)
     if not known:
         reason = (
-            f"This is the first set ({len(candidate):,} missions) of a parser that has not been tested with a saved page "
-            "of the ministry."
+            f"This is the first set ({len(candidate):,} missions) of a parser that has not been tested with a saved "
+            "page of the ministry."
         )
         return reasons if proven else [reason, *reasons]
     from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
@@ -138,7 +138,7 @@ def _own_value(mission: Embassy, field: str) -> object:
 def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:
     """`readable`: missions of the set, some of which may be kept as last known."""
     whole = max(readable, len(rows))
-    if len(rows) < _FEWEST_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
+    if len(rows) < _MIN_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
         return []
     share = f"{_percent(len(rows), whole)} of {whole:,}"
     limit = f"at most {limits.unreadable:.0%} are accepted"
@@ -152,7 +152,7 @@ def _no_addresses(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy
         for missions in (candidate, before)
     )
     filled = sum(each.email is not None for each in candidate.values())
-    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _FEWEST_UNREADABLE - 1):
+    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _MIN_UNREADABLE - 1):
         return []
     return [f"The e-mail has no @ on {len(found):,} of {filled:,} missions that fill it, for example {found[0]!r}."]
 

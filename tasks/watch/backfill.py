@@ -14,7 +14,7 @@ from tasks.crm import steps as crm
 from tasks.notify.steps import Failure, report_failure
 from tasks.watch.prefect_runs import Job, backfills_of, flow_run, page_of, run_of, runs_of, start_backfill
 from tasks.watch.silence import done_in_foreground
-from tasks.watch.slots import IN_WORK, MOST_ATTEMPTS, Lost, Run, Trouble, lost_again, lost_slot, trouble
+from tasks.watch.slots import IN_WORK, MAX_ATTEMPTS, Lost, Run, Trouble, lost_again, lost_slot, trouble
 
 REPORTED_WITHIN = timedelta(days=1)  # of their start, lost runs that a person started are reported
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -113,11 +113,11 @@ def _backfill(job: Job, lost: Lost) -> int:
         _report_lost(job, lost, _LATE)
         return 0
     if not lost.can_be_backfilled:
-        advice = f"it was restarted {MOST_ATTEMPTS} times without success: read its log, then start it by hand"
+        advice = f"it was restarted {MAX_ATTEMPTS} times without success: read its log, then start it by hand"
         _report_lost(job, lost, advice, "given-up")  # an event of its own: that it fails was reported before
         return 0
     start_backfill(job, lost)
-    _report_lost(job, lost, f"it is restarted automatically, up to {MOST_ATTEMPTS} times")
+    _report_lost(job, lost, f"it is restarted automatically, up to {MAX_ATTEMPTS} times")
     return 1
 
 

@@ -37,7 +37,7 @@ from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
 from tasks.mofa.steps.digest import JOB as MONITOR
 from tasks.slot import SCHEDULED, slot_of, tag
-from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run
+from tasks.watch.slots import MAX_ATTEMPTS, Lost, Run
 
 WATCHDOG = "watchdog"
 NEWEST_RUNS = 100  # of a deployment that are read; more than a day of a job that runs every quarter of an hour
@@ -188,7 +188,7 @@ def start_backfill(job: Job, lost: Lost) -> None:
         lost.trouble,
         started.name,
         attempt,
-        MOST_ATTEMPTS,
+        MAX_ATTEMPTS,
     )
 
 

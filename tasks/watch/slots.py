@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tasks.state_names import MISSED, SKIPPED
 
-MOST_ATTEMPTS = 3  # backfill runs of one lost slot
+MAX_ATTEMPTS = 3  # backfill runs of one lost slot
 Trouble = Literal["crashed", "missed", "stuck", "late"]
 NO_SUCCESS = {MISSED, SKIPPED}  # names of states in which nothing was done, whatever their type
 IN_WORK = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"}
@@ -50,7 +50,7 @@ class Lost:
     @property
     def can_be_backfilled(self) -> bool:
         """Whether another run is to be started in its place."""
-        return self.trouble != "late" and self.attempts < MOST_ATTEMPTS
+        return self.trouble != "late" and self.attempts < MAX_ATTEMPTS
 
 
 def trouble(run: Run, now: datetime, grace: timedelta) -> Trouble | None:

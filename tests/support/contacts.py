@@ -75,7 +75,7 @@ def applied(import_id: int, headings: Headings, end: End) -> dict[str, Any]:
         staging.settle_dates(connection, import_id, end.day_first, headings.days)
         evaluation = matching.evaluate(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
-        contacts.keep_rejects(connection, import_id, most=10_000)
+        contacts.keep_rejects(connection, import_id, limit=10_000)
         connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
         staging.drop_staging(connection, import_id)
     counts = evaluation.counts

@@ -17,7 +17,7 @@ from tasks.crm.headings.table import heading_table
 from tasks.crm.headings.text import clean_heading, is_known
 
 _WIDE = 3  # cells of a row that is more than a label and its value
-_FEWEST_LABELS = 2  # known headings below each other: a single one is in every row of headings
+_MIN_LABELS = 2  # known headings below each other: a single one is in every row of headings
 
 
 def find_headings(
@@ -88,7 +88,7 @@ def is_on_its_side(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str],
     first = min((min(row.kinds) for row in wide), default=0)
     labels = [clean_heading(row.cells[first]) for row in wide if first in row.kinds]
     known = sum(is_known(label, heading_table()) for label in labels)
-    if known < _FEWEST_LABELS or known * 2 < len(labels):
+    if known < _MIN_LABELS or known * 2 < len(labels):
         return False
     fields = find_claims(list(dict.fromkeys(labels)), overrides, system, [], letters=False).fields
     return identifies(fields) and len(fields) > max(1, *(len(row.named) for row in wide))

@@ -11,11 +11,11 @@ from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
 from tasks.crm.readers.refused import UnreadableError
 
 LINES = 10_000  # of a chunk
-_MOST_CHARACTERS = 8 << 20
-_MOST_COLUMNS = 16_384  # of a sheet of Excel
+_MAX_CHARACTERS = 8 << 20
+_MAX_COLUMNS = 16_384  # of a sheet of Excel
 _ADDRESS_WIDTH = 2  # columns; the last line of an address in the second column often has one comma
 _SAMPLE = 200  # rows whose cells are stored
-_LONGEST_CELL = 16 << 20  # characters; Excel allows 32,767, so a longer cell has a quotation mark that never closes
+_MAX_CELL_LENGTH = 16 << 20  # characters; Excel allows 32,767, so a longer cell has a quotation mark that never closes
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Survey:
 def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
     """The first pass through the lines; it stops at the first malformed record."""
     found, source = Survey(), iter(lines)
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_MAX_CELL_LENGTH)
     while chunk := _chunk(source):
         try:
             _add(found, chunk, source, delimiter, quote)
@@ -77,7 +77,7 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
 def _chunk(source: Iterator[str]) -> list[str]:
     """The next lines, fewer if they are long: they are in memory together."""
     chunk, size = list[str](), 0
-    while len(chunk) < LINES and size < _MOST_CHARACTERS and (some := list(islice(source, LINES // 20))):
+    while len(chunk) < LINES and size < _MAX_CHARACTERS and (some := list(islice(source, LINES // 20))):
         chunk += some
         size += sum(map(len, some))
     return chunk
@@ -101,7 +101,7 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
 
 
 def _check_widths(found: Survey) -> None:
-    if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
+    if (widest := max(found.widths, default=0)) > _MAX_COLUMNS:
         row = found.widths.index(widest) + 1
         raise UnreadableError(
             f"has {widest:,} cells in row {row:,}, more than a sheet can have: check that it is a table"

@@ -395,7 +395,7 @@ def test_each_faulty_cell_is_kept_with_its_row_and_keeping_again_replaces() -> N
     import_id, _, _ = staged([*some_rows(1), {"email": "at x", "last_name": "a\0b", "Zip": "-1+1"}])
     for _ in range(2):
         with transaction() as connection:
-            assert contacts.keep_rejects(connection, import_id, most=9) == 2
+            assert contacts.keep_rejects(connection, import_id, limit=9) == 2
     row = [["email", "at x"], ["last_name", "a␀b"], ["Zip", "-1+1"]]
     found = sorted(rejects(import_id), key=lambda reject: reject.column_name or "")
     assert [(r.sheet, r.row_number, r.column_name, r.value, r.row) for r in found] == [

@@ -439,7 +439,7 @@ def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_recei
     webhook.status = 500
     enqueue("a")
     passes(outbox, 31 * 86_400)
-    outbox.query("UPDATE notifications SET attempts = %s", notifications.MOST_ATTEMPTS - 1)
+    outbox.query("UPDATE notifications SET attempts = %s", notifications.MAX_ATTEMPTS - 1)
     assert deliver() == (1, 1)
     passes(outbox, 10 * 86_400)
     assert deliver() == (0, 0)

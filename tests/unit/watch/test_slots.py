@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run, lost_slot, silent_since, trouble
+from tasks.watch.slots import MAX_ATTEMPTS, Lost, Run, lost_slot, silent_since, trouble
 
 SLOT = datetime(2026, 1, 5, 2, tzinfo=UTC)
 GRACE = timedelta(seconds=300)
@@ -66,7 +66,7 @@ def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> Lost | None:
 
 def test_a_crashed_slot_is_backfilled_three_times_at_most() -> None:
     runs = [run("CRASHED")]
-    for attempts in range(MOST_ATTEMPTS):
+    for attempts in range(MAX_ATTEMPTS):
         found = lost(*runs)
         assert found is not None
         assert found.can_be_backfilled
