@@ -26,7 +26,7 @@ class Reject:
     row: list[list[str]]  # [[heading, text], …] in the order of the workbook
 
 
-def serialize_imports(connection: Connection) -> None:
+def lock_imports(connection: Connection) -> None:
     """Wait until no other import is committing: two merges at the same time could both insert the same person."""
     connection.execute(
         text("SELECT pg_advisory_xact_lock(:lock_class, :zero)"),

@@ -141,7 +141,7 @@ def prune_pages(connection: Connection, source: str, older_than: datetime) -> in
 # ---------------------------------------------------------------------- missions
 
 
-def serialize_source(connection: Connection, source: str) -> None:
+def lock_source(connection: Connection, source: str) -> None:
     """Wait until nobody else is applying a set of this source."""
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"embassies {source}", 0))))
 

@@ -40,7 +40,7 @@ _FUNCTIONS = (
     "drop_import_staging(integer)",
     "analyse_import_staging(integer, text[])",
 )
-# What the reader does not see: rows in work, and digests of addresses with passwords.
+# What the reader does not see: rows in progress, and digests of addresses with passwords.
 _NOT_READ = {"import_staging"}
 _COLUMNS_NOT_READ = {"notifications": {"channel"}}
 

@@ -138,7 +138,7 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
         name: the job, at most 128 characters.
         idempotency_key: the unit, at most 255 characters.
         subject: what the unit is about, for people: a workbook, a source.
-        fingerprint: digest of the input. A key that is completed, or in work, for another input is refused.
+        fingerprint: digest of the input. A key that is completed, or in progress, for another input is refused.
         flow_run_id: the Prefect run that does the work.
         resume_cancelled: True if a person asks for it; otherwise a cancelled unit raises RunCancelledError.
 

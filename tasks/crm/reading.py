@@ -174,13 +174,13 @@ def _missing_ids(request: ReadRequest, headings: Headings) -> list[str]:
     """About a system that the user named although no column has its ids."""
     if not (request.system or "").strip() or "external_id" in headings.fields:
         return []
-    option = column_option((headings.unused_ids or ["ID"])[0], "external_id", request.asked_by)
+    option = column_option((headings.unused_ids or ["ID"])[0], "external_id", request.interface)
     return [f"no column holds the ids of {headings.system}: if one does, map it, for example {option}"]
 
 
 def _sheets_left_out(sheets: Iterable[SheetNotRead], request: ReadRequest) -> list[str]:
     """About sheets that can hold contacts and are not read. The report names those with the same headings itself."""
-    by_command = request.asked_by == "command line"
+    by_command = request.interface == "command line"
 
     def option(sheet: str) -> str:
         return f"--sheet {shlex.quote(sheet)}" if by_command else f"sheet={json.dumps(sheet, ensure_ascii=False)}"

@@ -44,7 +44,7 @@ def answer(request: ReadRequest) -> None:
         for event in read(request):
             _write(_KINDS[type(event)], asdict(event))
     except HeadingsError as error:
-        _write("refused", f"{request.name}: {error.message(request.asked_by)}")
+        _write("refused", f"{request.name}: {error.message(request.interface)}")
     except (WorkbookError, BudgetError) as error:
         _write("refused", str(error))
     except MemoryError:

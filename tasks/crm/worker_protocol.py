@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tasks.crm.readers.budget import FILLED_CELLS, REASONS, WRITTEN_MB
 
-AskedBy = Literal["ui", "command line"]
+Interface = Literal["ui", "command line"]
 ALL_SHEETS = "*"  # all visible sheets, which need the same headings; no sheet can have this name
 
 
@@ -58,7 +58,7 @@ class ReadRequest:
     reasons: int = REASONS  # of a rejected row that are kept
     cpu_seconds: int = 1800  # that the process may use
     seconds: int = 3600  # that it may take
-    asked_by: AskedBy = "ui"  # messages name the parameters of the UI or the options of the command line
+    interface: Interface = "ui"  # messages name the parameters of the UI or the options of the command line
 
 
 @dataclass(frozen=True)

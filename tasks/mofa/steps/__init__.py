@@ -41,7 +41,7 @@ from tasks.mofa.steps.commit import Outcome
 from tasks.mofa.steps.digest import JOB
 from tasks.notify.steps import Failure, channel_ids, report_recovery, run_page, try_to_report
 from tasks.notify.steps import report_failure as report_job_failure
-from tasks.slot import asked_for, by_schedule, slot
+from tasks.slot import by_schedule, is_manual, slot
 from tasks.step import run, step
 
 RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of a few minutes must not fail the daily run
@@ -93,7 +93,7 @@ def once(monitoring: Monitoring) -> idempotent_once:
     unit = f"{name}:{parent}" if parent else str(flow_run.id)
     if planned:
         unit = f"{name}:{planned.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return idempotent_once(JOB, unit, subject=name, flow_run_id=flow_run.id, resume_cancelled=asked_for())
+    return idempotent_once(JOB, unit, subject=name, flow_run_id=flow_run.id, resume_cancelled=is_manual())
 
 
 # ---------------------------------------------------------------------- crawl

@@ -55,7 +55,7 @@ def evaluate_and_commit(request: Request) -> Outcome:
         SupersededError: another attempt took over.
     """
     with transaction() as connection:
-        table.serialize_source(connection, request.source.name)
+        table.lock_source(connection, request.source.name)
         if done := committed(connection, request.claim):  # the answer to an earlier commit was lost
             return Outcome(dict(done["result"]), [])
         check_owner(connection, request.claim)

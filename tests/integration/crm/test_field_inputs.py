@@ -78,7 +78,7 @@ def found_in(name: str, into: Path, columns: Mapping[str, str] | None = None) ->
                 if row["raw"] and not row["problems"] and not row["month_first"]:  # settled in the database
                     row["problems"] = [[None, None, "has nothing but a name"]]
     except HeadingsError as error:
-        found.refusal = f"{name}: {error.message(request.asked_by)}"
+        found.refusal = f"{name}: {error.message(request.interface)}"
     except WorkbookError as error:
         found.refusal = str(error)
     return found

@@ -172,10 +172,10 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_return
     assert webhook.got == []
     outbox.query("UPDATE notifications SET created_at = created_at - interval '2 hours'")
     with disable_run_logger(), transaction() as connection:
-        assert notifications.pending(connection, steps.channel_ids(), 60) == 0, "nobody expects it any more"
+        assert notifications.count_undelivered(connection, steps.channel_ids(), 60) == 0, "nobody expects it any more"
     set_channels(webhook.url, mailbox.url)
     with disable_run_logger(), transaction() as connection:
-        assert notifications.pending(connection, steps.channel_ids(), 60) == 1
+        assert notifications.count_undelivered(connection, steps.channel_ids(), 60) == 1
     assert deliver() == (1, 0)
     assert webhook.titles() == Counter(["a"])
     assert mailbox.titles() == Counter(["a", "b"])

@@ -19,7 +19,7 @@ from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
 from tasks.crm.readers.table import INVALID_CHARACTER
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.worker_protocol import AskedBy
+from tasks.crm.worker_protocol import Interface
 
 FIELDS = (
     "organization, first_name, last_name, full_name, title, email, phone, street, city, country, tags, notes, "
@@ -204,7 +204,7 @@ def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_by", "ids", "names"),
+    ("interface", "ids", "names"),
     [
         (
             "ui",
@@ -224,15 +224,15 @@ def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_messages_about_a_collapse(asked_by: AskedBy, ids: str, names: str) -> None:
+def test_the_messages_about_a_collapse(interface: Interface, ids: str, names: str) -> None:
     begin = "20 of 20 rows would be merged with other rows although they differ in "
     people = [
         f"{first} {last}" for first in ("Ann", "Bob", "Cid", "Dee") for last in ("Lee", "Ray", "Fox", "Poe", "Day")
     ]
     numbers = [str(number) for number in range(20)]
-    assert find_collapse([("Record ID", 20, numbers)], 20, 10, (), asked_by) == f"{begin}the column {ids}"
-    assert find_collapse([("Kvasir", 20, people)], 20, 10, (), asked_by) == f"{begin}the column {names}"
-    assert find_collapse([("Number", 20, numbers)], 20, 10, (), asked_by) == (
+    assert find_collapse([("Record ID", 20, numbers)], 20, 10, (), interface) == f"{begin}the column {ids}"
+    assert find_collapse([("Kvasir", 20, people)], 20, 10, (), interface) == f"{begin}the column {names}"
+    assert find_collapse([("Number", 20, numbers)], 20, 10, (), interface) == (
         f'{begin}columns without a field: "Number"; none of them identifies a person: add a column with names, e-mail '
         "addresses or ids"
     )
