@@ -274,7 +274,7 @@ def database_of_command() -> Iterator[None]:
         yield
         return
     try:
-        with embedded.borrowed(database_settings().data_dir):
+        with embedded.temporary_server(database_settings().data_dir):
             try:
                 yield
             finally:

@@ -190,7 +190,7 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         if not stat.S_ISREG(before.st_mode):
             raise WorkbookError(f"{shown} is not a file: give the path of a workbook")
         writer.check_length(before.st_size)
-        settled = _settled(path, before)
+        unchanged = _wait_until_unchanged(path, before)
         with path.open("rb") as source:
             while piece := source.read(_CHUNK):
                 writer.write(piece)
@@ -205,11 +205,11 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
     except OSError as error:
         kind = WorkbookError if error.errno in _NEVER_A_FILE else WorkbookUnreachableError
         raise kind(f"{shown} cannot be read: {error.strerror}") from error
-    if settled is None or _version(settled) != _version(after) or writer.length != after.st_size:
+    if unchanged is None or _version(unchanged) != _version(after) or writer.length != after.st_size:
         raise WorkbookUnreachableError(f"{shown} is being written: try again when it is complete")
 
 
-def _settled(path: Path, found: os.stat_result) -> os.stat_result | None:
+def _wait_until_unchanged(path: Path, found: os.stat_result) -> os.stat_result | None:
     """The state of the file once it has not changed for WORKBOOK_SETTLE_SECONDS; None if it goes on changing.
 
     A clock that differs from that of a network share makes a file look older or newer. If it looks newer, the file is

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tasks.crm.collapse import DistinguishingColumn, find_collapse
 from tasks.crm.download import Copy
 from tasks.crm.headings.error import column_option
 from tasks.crm.import_report import ImportReport
+from tasks.crm.overmerging import DistinguishingColumn, find_overmerging
 from tasks.crm.worker_protocol import Batch, End, Headings, Interface
 
 REJECTS_ALWAYS_ALLOWED = 10  # so that one typing error in a workbook of three rows does not refuse it
@@ -86,9 +86,9 @@ def find_refusal(
         interface: whose parameters or options the message names.
     """
     allowed = max(reject_limit * report.rows, REJECTS_ALWAYS_ALLOWED)
-    collapsed = find_collapse(distinguishing, report.rows, allowed, report.fields, interface)
-    if collapsed or report.rejected <= allowed:
-        return collapsed
+    overmerged = find_overmerging(distinguishing, report.rows, allowed, report.fields, interface)
+    if overmerged or report.rejected <= allowed:
+        return overmerged
     column, reason, _ = report.reject_reasons[0]
     refusal = (
         f"{report.rejected:,} of {report.rows:,} rows are rejected, more than REJECT_LIMIT ({reject_limit:.0%}) "

@@ -17,10 +17,10 @@ import httpx
 
 from db.errors import JobError, TransientError
 from tasks.crm.readers.workbook import WorkbookError
+from tasks.http_status import RETRYABLE_STATUS_CODES
 from tasks.private_network import is_private, is_private_literal, is_valid, proxy_for
 
 END_UNKNOWN = "the server did not say how long the file is, so a missing end would not be noticed"
-_TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
 _MAX_REDIRECTS = 10
 _PIECE = 1 << 20  # bytes
 _GZIP_OR_ZLIB = 47  # for zlib: the header says which
@@ -186,7 +186,7 @@ def _status_problem(shown: str, status: int) -> JobError:
         return WorkbookError(
             f"{shown} cannot be read ({status}): check the user, password or token in the address",
         )
-    if status in _TRANSIENT_STATUS or httpx.codes.is_server_error(status):
+    if status in RETRYABLE_STATUS_CODES or httpx.codes.is_server_error(status):
         return WorkbookUnreachableError(f"{shown}: the server answers {status}: try again later")
     return WorkbookError(f"{shown}: the server answers {status} instead of the whole file (200): check the address")
 

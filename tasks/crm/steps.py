@@ -287,7 +287,7 @@ def _evaluate(connection: Connection, staged: StagedWorkbook, claim: Claim, prev
     """Give every staged row its verdict; returns the report."""
     end, headings = staged.end, staged.headings
     rejected = _reject_section_titles(connection, claim, end)
-    rejected.append(staging.settle_dates(connection, claim.id, end.day_first, headings.days))
+    rejected.append(staging.resolve_ambiguous_dates(connection, claim.id, end.day_first, headings.date_columns))
     evaluation = matching.evaluate(connection, claim.id, headings.fields)
     rejected.append(evaluation.rejected)
     counts = {**evaluation.counts, **evaluation.details, **fill_counts(end, rejected)}
@@ -301,10 +301,10 @@ def _evaluate(connection: Connection, staged: StagedWorkbook, claim: Claim, prev
 
 def _reject_section_titles(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
     rejected = []
-    if end.lone_names_are_remarks:
-        rejected.append(staging.reject_lone_names(connection, claim.id))
-    if end.lone_organizations_are_sections:
-        rejected.append(staging.reject_lone_organizations(connection, claim.id))
+    if end.reject_name_only_rows:
+        rejected.append(staging.reject_name_only_rows(connection, claim.id))
+    if end.reject_organization_only_rows:
+        rejected.append(staging.reject_organization_only_rows(connection, claim.id))
     return rejected
 
 

@@ -122,12 +122,12 @@ class BrowserFetcher:
             tab.route("**/*", made.answer)
             with suppress(Error):  # why is known from the requests
                 tab.goto(request.url, wait_until="load")
-            text = self._settled(tab)
+            text = self._html_when_idle(tab)
         finally:
             context.close()
         return made.page(url, text, self._settings.max_bytes)
 
-    def _settled(self, tab: "Tab") -> str:
+    def _html_when_idle(self, tab: "Tab") -> str:
         """The HTML of the page once it requests nothing more; after MOFA_READ_TIMEOUT, as it is then."""
         from playwright.sync_api import Error  # noqa: PLC0415 - an extra
 

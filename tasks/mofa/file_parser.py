@@ -28,7 +28,7 @@ _ABOUT = 80  # characters by which a mission is found on its page
 _NUMBER = "\0"  # stands for the number of a page while a pattern is made
 
 
-def source_of(name: str, file: SourceFile, *, proven: bool = False) -> Source:
+def source_of(name: str, file: SourceFile, *, verified: bool = False) -> Source:
     """The source that this file describes."""
     reads = file.model_dump(include={"format", "script", "after", "same", "pages", "links", "missions", "fields"})
     urls = [file.home, *file.start.url]
@@ -38,7 +38,7 @@ def source_of(name: str, file: SourceFile, *, proven: bool = False) -> Source:
         home=file.home,
         hosts=frozenset([*(urlsplit(url).netloc.lower() for url in urls), *map(str.lower, file.hosts)]),
         parser_version=zlib.crc32(f"{ENGINE_VERSION} {reads}".encode()),
-        routes=(Route(start=tuple(_starts(file)), proven=proven),),
+        routes=(Route(start=tuple(_starts(file)), verified=verified),),
         follow=lambda page: follow(file, page),
         parse=lambda page: parse(file, page),
         direction=file.direction,

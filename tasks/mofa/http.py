@@ -23,11 +23,11 @@ import anyio
 import anyio.from_thread
 import httpx
 
+from tasks.http_status import RETRYABLE_STATUS_CODES
 from tasks.mofa.addresses import Addresses, refuse_private
 from tasks.mofa.charset import Decoded, decode
 from tasks.mofa.content_encoding import CONTENT_CODINGS, read_body
 from tasks.mofa.fetch_errors import (
-    MAY_HEAL,
     FetchFailedError,
     FetchRefusedError,
     connection_problem,
@@ -308,7 +308,7 @@ class Fetcher:
         if status in {httpx.codes.OK, httpx.codes.NOT_MODIFIED} | _REDIRECTS:
             return
         wait = None
-        if status in MAY_HEAL or response.is_server_error:
+        if status in RETRYABLE_STATUS_CODES or response.is_server_error:
             wait = _retry_after(response.headers, self._now())
             server.not_before = max(server.not_before, self._clock() + (wait or 0))
         raise status_problem(shown, response, wait, proxy)

@@ -62,7 +62,7 @@ def find_anomalies(
     candidate: Mapping[str, Embassy],
     *,
     highest: int,
-    proven: bool,
+    verified: bool,
     thresholds: Thresholds | None = None,
     unreadable: Sequence[str] = (),
     may_be_same: Collection[str] = (),
@@ -74,7 +74,7 @@ def find_anomalies(
         candidate: the set in question by key; missions that could not be read are as last known.
         highest: the highest number of missions in a set accepted in the last 30 days, so that a slow drain of 5 % a
             day is measured against where it began; 0: none was.
-        proven: whether a saved real page has proven the parser that made the set.
+        verified: whether a saved real page has verified the parser that made the set.
         thresholds: None for the defaults.
         unreadable: every mission that could not be read, with the reason.
         may_be_same: fields that may have one value on all missions.
@@ -94,7 +94,7 @@ def find_anomalies(
             f"This is the first set ({len(candidate):,} missions) of a parser that has not been tested with a saved "
             "page of the ministry."
         )
-        return reasons if proven else [reason, *reasons]
+        return reasons if verified else [reason, *reasons]
     from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
 
     sets = compared(before, candidate)

@@ -33,7 +33,7 @@ ProblemCode = Literal[
     "not_headings",  # the likeliest row is not good enough
     "not_split",  # column A holds whole rows
     "nothing_identifies",  # no column identifies a row
-    "on_its_side",  # the headings are below each other
+    "transposed",  # the headings are below each other
     "personal_row",  # the given row holds data of a person
     "searched_rows",  # no problem, but the advice to give the heading row
     "two_columns",  # two columns for one field

@@ -48,7 +48,7 @@ def find_headings(
     if heading_row is not None:
         return _given_row(rows, heading_row)
     filled = filled_rows(rows, overrides or {}, system)
-    if is_on_its_side(filled, overrides or {}, system):
+    if is_transposed(filled, overrides or {}, system):
         return None
     best = _best_row(filled)
     if best is None and not must_identify:
@@ -82,7 +82,7 @@ def likeliest_row(filled: Sequence[SheetRow]) -> SheetRow | None:
     return next((filled[index] for index in ranked if not is_below_data(index, filled, None)), None)
 
 
-def is_on_its_side(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
+def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
     """Whether the headings are below each other: most cells of the first column are, and name several fields."""
     wide = [row for row in filled if len(row.kinds) > 1]
     first = min((min(row.kinds) for row in wide), default=0)

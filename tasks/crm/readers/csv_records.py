@@ -52,9 +52,9 @@ def is_formula_text(cell: str) -> bool:
 
 
 def recovered(
-    lines: Iterable[str], delimiter: str, quote: str, swallows: Callable[[list[str]], bool]
+    lines: Iterable[str], delimiter: str, quote: str, contains_rows: Callable[[list[str]], bool]
 ) -> Iterator[Record]:
-    """The records. `swallows` returns whether the cells of a record contain whole rows: then it is broken."""
+    """The records. `contains_rows` returns whether the cells of a record contain whole rows: then it is broken."""
     waiting, source = deque[str](), iter(lines)
 
     def line(number: int) -> str | None:
@@ -66,7 +66,7 @@ def recovered(
 
     while (first := line(0)) is not None:
         record, used = _record(line, delimiter, quote)
-        if record and used > 1 and swallows(record.cells):
+        if record and used > 1 and contains_rows(record.cells):
             record = None
         if record is None:
             waiting.popleft()

@@ -65,7 +65,7 @@ class Workbook:
         raise NotImplementedError
 
     def width_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this
-        """How many cells the row has in a text file, if a row with more cells is torn; None for other formats."""
+        """How many cells the row has in a text file, if a row with more cells is faulty; None for other formats."""
         return None
 
     def line_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this

@@ -125,9 +125,9 @@ def _crawled(crawl: Crawl, monitoring: Monitoring, archive: DatabaseArchive) -> 
     try:
         return run(crawl_pages, crawl, monitoring)
     except JobError as error:
-        if crawl.unread is None:
+        if crawl.unparsed_page is None:
             raise
-        number = archive.keep_unread(crawl.unread)
+        number = archive.keep_unparsed(crawl.unparsed_page)
         raise JobError(f"{error}. The page is kept: python -m tasks.mofa.snapshot {number} shows it") from error
 
 
@@ -176,7 +176,7 @@ def held_set(monitoring: Monitoring, number: int) -> Candidate:
         missions=missions,
         proof=proof,
         unreadable=unreadable,
-        proven=True,
+        verified=True,
         pages=len(pages),
         unchanged=0,
         retried=0,

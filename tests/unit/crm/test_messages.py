@@ -9,7 +9,6 @@ import pytest
 from support.reading import ADA, HEADINGS, csv, read, sheets, workbook
 from support.staged import problems
 
-from tasks.crm.collapse import find_collapse
 from tasks.crm.download import fetch
 from tasks.crm.evaluation import find_refusal
 from tasks.crm.headings.column_mapping import map_columns
@@ -17,6 +16,7 @@ from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
+from tasks.crm.overmerging import find_overmerging
 from tasks.crm.readers.table import INVALID_CHARACTER
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.worker_protocol import Interface
@@ -224,15 +224,15 @@ def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_messages_about_a_collapse(interface: Interface, ids: str, names: str) -> None:
+def test_the_messages_about_overmerging(interface: Interface, ids: str, names: str) -> None:
     begin = "20 of 20 rows would be merged with other rows although they differ in "
     people = [
         f"{first} {last}" for first in ("Ann", "Bob", "Cid", "Dee") for last in ("Lee", "Ray", "Fox", "Poe", "Day")
     ]
     numbers = [str(number) for number in range(20)]
-    assert find_collapse([("Record ID", 20, numbers)], 20, 10, (), interface) == f"{begin}the column {ids}"
-    assert find_collapse([("Kvasir", 20, people)], 20, 10, (), interface) == f"{begin}the column {names}"
-    assert find_collapse([("Number", 20, numbers)], 20, 10, (), interface) == (
+    assert find_overmerging([("Record ID", 20, numbers)], 20, 10, (), interface) == f"{begin}the column {ids}"
+    assert find_overmerging([("Kvasir", 20, people)], 20, 10, (), interface) == f"{begin}the column {names}"
+    assert find_overmerging([("Number", 20, numbers)], 20, 10, (), interface) == (
         f'{begin}columns without a field: "Number"; none of them identifies a person: add a column with names, e-mail '
         "addresses or ids"
     )

@@ -1,4 +1,4 @@
-"""Recognises a collapse: many rows would be merged although they differ in a column that is not mapped to a field.
+"""Recognises overmerging: many rows would be merged although they differ in a column that is not mapped to a field.
 
 The message names the column to map: as a name if its values look like names, as an external id if it is called an id.
 Columns of dates or numbers, and columns with a known meaning, are never proposed as names. If no column is proposed,
@@ -22,7 +22,7 @@ _NAMES_OF_TEN = 8  # of ten values of a column of names, at least so many look l
 _FEW = 0.5  # different values for each row; a column with fewer is a classification
 
 
-def find_collapse(
+def find_overmerging(
     columns: Sequence[DistinguishingColumn], rows: int, allowed: float, fields: Collection[str], interface: Interface
 ) -> str | None:
     """Why the workbook is refused, as the rest of a sentence; None if not more than `allowed` rows would be merged.
