@@ -12,9 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, se
 
 from db.tables import MISSION_FIELDS, embassies, embassy_candidates, embassy_changes, page_snapshots, task_runs
 
-UNPARSED = (
-    "unread"  # stored in place of the parser's version: a page that could not be read, kept for a person to look at
-)
+UNPARSED = "unread"  # the stored version of a page that could not be read, kept for a person to look at
 
 
 @dataclass(frozen=True)

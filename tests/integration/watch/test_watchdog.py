@@ -388,7 +388,7 @@ def test_a_slot_of_the_monitor_that_was_backfilled_is_found_done_by_a_late_one(
     assert "mofa_monitoring testland works again" in site.titles()
 
 
-# ---------------------------------------------------------------------- silence
+# ---------------------------------------------------------------------- overdue jobs
 
 
 def later(site: DeployedJobs, days: float) -> tuple[int, list[str]]:

@@ -109,5 +109,5 @@ def test_reading_for_too_long_is_stopped(tmp_path):
 
 def test_the_time_of_the_processor_is_limited(tmp_path):
     path = text_file(tmp_path / "a.csv", "E-mail,Notes\n" + "a@x.org,Ada Lovelace\n" * 400_000)
-    with reading_process() as process, pytest.raises(WorkbookError, match="CPU seconds: .*IMPORT_CPU_SECONDS"):
+    with reading_process() as process, pytest.raises(WorkbookError, match=r"CPU seconds: .*IMPORT_CPU_SECONDS"):
         list(process.read(request(path, cpu_seconds=1)))
