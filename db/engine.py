@@ -75,8 +75,8 @@ class DatabaseSettings(ProjectSettings):
     )
     database_reader_password: SecretStr | None = Field(
         None,
-        description="Password of the read-only role when it is created; empty: it cannot log in, and is granted to other "
-        "roles",
+        description="Password of the read-only role when it is created; empty: it cannot log in, and is granted to "
+        "other roles",
     )
     data_dir: Path = Field(
         Path("var"),

@@ -117,7 +117,10 @@ class ReadingProcess:
         if self._late:
             return f"it takes longer than {request.seconds:,} seconds: split the workbook, or raise IMPORT_READ_SECONDS"
         if how == -signal.SIGXCPU:
-            return f"it takes more than {request.cpu_seconds:,} CPU seconds: split the workbook, or raise IMPORT_CPU_SECONDS"
+            return (
+                f"it takes more than {request.cpu_seconds:,} CPU seconds: split the workbook, or raise "
+                "IMPORT_CPU_SECONDS"
+            )
         return (
             f"the process that read it was stopped ({_ended(how)}). This happens when a workbook needs more than "
             f"{request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and columns, save it as .xlsx "

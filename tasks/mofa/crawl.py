@@ -124,7 +124,7 @@ class Crawl:
 
     @property
     def verified(self) -> bool:
-        """Whether saved real pages have verified the parser of the route that was taken."""
+        """Whether the parser of the route that was taken is tested with saved real pages."""
         return self.source.routes[self.route].verified
 
     def attempt(self, fetcher: PageFetcher) -> None:

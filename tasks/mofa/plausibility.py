@@ -74,7 +74,7 @@ def find_anomalies(
         candidate: the set in question by key; missions that could not be read are as last known.
         highest: the highest number of missions in a set accepted in the last 30 days, so that a slow drain of 5 % a
             day is measured against where it began; 0: none was.
-        verified: whether a saved real page has verified the parser that made the set.
+        verified: whether the parser that made the set is tested with a saved real page.
         thresholds: None for the defaults.
         unreadable: every mission that could not be read, with the reason.
         may_be_same: fields that may have one value on all missions.
