@@ -26,7 +26,7 @@ class Reject:
     row: list[list[str]]  # [[heading, text], …] in the order of the workbook
 
 
-def serialize_imports(connection: Connection) -> None:
+def lock_imports(connection: Connection) -> None:
     """Wait until no other import is committing: two merges at the same time could both insert the same person."""
     connection.execute(
         text("SELECT pg_advisory_xact_lock(:lock_class, :zero)"),
@@ -126,7 +126,7 @@ def _write_left_out(connection: Connection, table: str) -> None:
     )
 
 
-def keep_rejects(connection: Connection, import_id: int, most: int) -> int:
+def keep_rejects(connection: Connection, import_id: int, limit: int) -> int:
     """Store every faulty cell with its reason, replacing an earlier attempt's; returns how many.
 
     Only the first one of a row is stored with the whole row: a row may have thousands of them.
@@ -134,7 +134,7 @@ def keep_rejects(connection: Connection, import_id: int, most: int) -> int:
     Args:
         connection: in a transaction that has checked its ownership.
         import_id: task_runs.id of the import.
-        most: rejected rows that are stored, from the top of the workbook.
+        limit: rejected rows that are stored, from the top of the workbook.
     """
     connection.execute(text("DELETE FROM import_rejects WHERE import_id = :id"), {"id": import_id})
     stored = connection.execute(
@@ -143,10 +143,10 @@ def keep_rejects(connection: Connection, import_id: int, most: int) -> int:
             SELECT import_id, sheet, row_number, problem ->> 0, problem ->> 1, problem ->> 2,
                 CASE n WHEN 1 THEN raw ELSE '[]' END
             FROM (
-                SELECT * FROM {partition(import_id)} WHERE problems IS NOT NULL ORDER BY position LIMIT :most
+                SELECT * FROM {partition(import_id)} WHERE problems IS NOT NULL ORDER BY position LIMIT :limit
             ) rejected, jsonb_array_elements(problems) WITH ORDINALITY AS each (problem, n)
             ORDER BY position, n"""),
-        {"most": most},
+        {"limit": limit},
     )
     return stored.rowcount
 

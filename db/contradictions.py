@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
-from db.merging import whole_name
+from db.merging import full_name_sql
 from db.staging import LateRejects
 from db.tables import CONTACT_FIELDS
 
@@ -107,7 +107,7 @@ def _find_contradicting_ids(connection: Connection, table: str) -> None:
                 FROM (
                     SELECT identity_hash FROM {table} WHERE external_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1
                 ) shared JOIN {table} s USING (identity_hash)
-                CROSS JOIN LATERAL (SELECT {whole_name("s")} AS whole) named
+                CROSS JOIN LATERAL (SELECT {full_name_sql("s")} AS whole) named
                 WHERE email IS NOT NULL AND whole <> '' AND problems IS NULL
             ) counted WHERE rows > of_email + of_name - of_both""")
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, func, insert, se
 
 from db.tables import MISSION_FIELDS, embassies, embassy_candidates, embassy_changes, page_snapshots, task_runs
 
-UNREAD = "unread"  # in place of the parser's version: a page that could not be read, kept for a person to look at
+UNPARSED = "unread"  # the stored version of a page that could not be read, kept for a person to look at
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def newest_snapshots(connection: Connection, source: str) -> dict[str, Snapshot]
         text("""
             SELECT DISTINCT ON (url) id, url, sha256, etag, last_modified, version, links, records, fetched_at,
                    verified_at
-            FROM page_snapshots WHERE source = :source AND version <> :unread ORDER BY url, id DESC"""),
-        {"source": source, "unread": UNREAD},
+            FROM page_snapshots WHERE source = :source AND version <> :unparsed ORDER BY url, id DESC"""),
+        {"source": source, "unparsed": UNPARSED},
     )
     return {row["url"]: Snapshot(**row) for row in rows.mappings()}
 
@@ -126,14 +126,14 @@ def prune_pages(connection: Connection, source: str, older_than: datetime) -> in
     gone = connection.execute(
         text("""
             DELETE FROM page_snapshots p WHERE source = :source AND fetched_at < :older_than
-            AND (version = :unread OR EXISTS (
+            AND (version = :unparsed OR EXISTS (
                 SELECT FROM page_snapshots n
-                WHERE n.source = p.source AND n.url = p.url AND n.id > p.id AND n.version <> :unread))
+                WHERE n.source = p.source AND n.url = p.url AND n.id > p.id AND n.version <> :unparsed))
             AND NOT EXISTS (SELECT FROM embassy_changes c WHERE c.snapshot_id = p.id)
             AND NOT EXISTS (SELECT FROM embassies e WHERE e.snapshot_id = p.id)
             AND NOT EXISTS (SELECT FROM embassy_candidates k, jsonb_array_elements(k.records) r
                             WHERE k.source = p.source AND (r ->> 1)::bigint = p.id)"""),
-        {"source": source, "older_than": older_than, "unread": UNREAD},
+        {"source": source, "older_than": older_than, "unparsed": UNPARSED},
     )
     return gone.rowcount
 
@@ -141,7 +141,7 @@ def prune_pages(connection: Connection, source: str, older_than: datetime) -> in
 # ---------------------------------------------------------------------- missions
 
 
-def serialize_source(connection: Connection, source: str) -> None:
+def lock_source(connection: Connection, source: str) -> None:
     """Wait until nobody else is applying a set of this source."""
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"embassies {source}", 0))))
 

@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 DATABASE = "crm"
 SUPERUSER = "postgres"  # owns the tables
 JOBS, READER = f"{DATABASE}_jobs", f"{DATABASE}_reader"  # db/roles.py creates them
-PATIENCE = 60  # seconds for a start, a stop, or the end of a server that was killed
-ORPHANS = 5  # seconds in which the backends of a killed server usually end
+SERVER_TIMEOUT_SECONDS = 60  # for a start, a stop, or the end of a server that was killed
+BACKEND_EXIT_SECONDS = 5  # in which the backends of a killed server usually end
 DISCONNECT_SECONDS = 2  # until a closed connection has left pg_stat_activity
 SETTINGS = {
     "listen_addresses": "",
@@ -65,9 +65,9 @@ def settings_for(memory: int, free_disk: int) -> dict[str, str]:
     return {name: f"{size}MB" for name, size in megabytes.items()}
 
 
-def _between(least: int, size: int, most: int) -> int:
+def _between(minimum: int, size: int, maximum: int) -> int:
     """`size`, in bytes, as megabytes within bounds."""
-    return min(max(least, size >> 20), most)
+    return min(max(minimum, size >> 20), maximum)
 
 
 def _memory() -> int:
@@ -108,7 +108,7 @@ def is_running(data_dir: Path) -> bool:
 
 
 @contextmanager
-def borrowed(data_dir: Path) -> Iterator[str]:
+def temporary_server(data_dir: Path) -> Iterator[str]:
     """The URL for one command; at the end the server is stopped if this started it and no other client is connected.
 
     The caller's connections count as other clients: dispose of engines before the block ends.
@@ -153,7 +153,7 @@ class _Server:
         self.directory = location.directory
         self._log = self.directory / "server.log"
         self._reserve = self.directory / "reserve"
-        self._pg_ctl = ("--pgdata", str(self.directory), "--wait", f"--timeout={PATIENCE}")
+        self._pg_ctl = ("--pgdata", str(self.directory), "--wait", f"--timeout={SERVER_TIMEOUT_SECONDS}")
 
     @property
     def socket_dir(self) -> Path:
@@ -292,13 +292,13 @@ class _Server:
             if self.answers("postgres"):
                 return
             waited = time.monotonic() - started
-            if waited > PATIENCE:
+            if waited > SERVER_TIMEOUT_SECONDS:
                 pids = ", ".join(str(process.pid) for process in processes)
                 raise EmbeddedError(
                     f"a PostgreSQL of {self.directory} does not answer (pids {pids}): it may be recovering, see "
                     f"{self._log}; start again in a moment, or stop it"
                 )
-            if waited > ORPHANS and not any(map(_is_postmaster, processes)):
+            if waited > BACKEND_EXIT_SECONDS and not any(map(_is_postmaster, processes)):
                 for process in processes:  # busy with a statement whose client has gone
                     with suppress(psutil.Error):
                         process.send_signal(signal.SIGQUIT)
@@ -362,15 +362,15 @@ class _Server:
 
 
 def _acquire(lock: int, directory: Path) -> None:
-    deadline = time.monotonic() + 3 * PATIENCE
+    deadline = time.monotonic() + 3 * SERVER_TIMEOUT_SECONDS
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise EmbeddedError(
-                    f"another process has been starting or stopping the database for {3 * PATIENCE} s: find it "
-                    f"with fuser {shlex.quote(str(directory.parent / 'locks' / 'postgres'))} and stop it"
+                    f"another process has been starting or stopping the database for {3 * SERVER_TIMEOUT_SECONDS} s: "
+                    f"find it with fuser {shlex.quote(str(directory.parent / 'locks' / 'postgres'))} and stop it"
                 ) from None
             time.sleep(0.05)
 

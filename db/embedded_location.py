@@ -29,7 +29,7 @@ SYSTEM_USER = "embassy-jobs"  # owns the data of root
 SYSTEM_DIRECTORY = Path("/var/lib/embassy-jobs")
 PORT = 5432  # always given, because clients and server would otherwise use PGPORT
 SOCKET = f".s.PGSQL.{PORT}"
-LONGEST_SOCKET_PATH = 107 - len(f"/{SOCKET}")  # bytes of a path that fit into sockaddr_un
+MAX_SOCKET_PATH_LENGTH = 107 - len(f"/{SOCKET}")  # bytes of a path that fit into sockaddr_un
 SOCKETS = Path("/tmp")  # noqa: S108 - not gettempdir(): TMPDIR differs between processes; checked before use
 READ_AND_ENTER = 0o005  # permissions of other users
 
@@ -72,7 +72,7 @@ class Location:
         """The directory of the socket: that of the data, or one of a short name. Use it if it `belongs_to_owner`."""
         # libpq reads a comma as the start of another host.
         is_plain = re.fullmatch(r"[\w/.+~-]+", str(self.directory), re.ASCII)
-        if is_plain and len(str(self.directory)) <= LONGEST_SOCKET_PATH:
+        if is_plain and len(str(self.directory)) <= MAX_SOCKET_PATH_LENGTH:
             return self.directory
         with suppress(OSError):
             if (linked := self._socket_link.readlink()).parent == SOCKETS:

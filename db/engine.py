@@ -71,11 +71,12 @@ class DatabaseSettings(ProjectSettings):
         "DATABASE_URL, one role for everything",
     )
     database_reader: str | None = Field(
-        None, description="Role of people who query; empty: the name of the database with _reader"
+        None, description="The read-only role; empty: the name of the database followed by _reader"
     )
     database_reader_password: SecretStr | None = Field(
         None,
-        description="Its password when it is created; empty: it cannot log in, and is granted to the users of people",
+        description="Password of the read-only role when it is created; empty: it cannot log in, and is granted to "
+        "other roles",
     )
     data_dir: Path = Field(
         Path("var"),
@@ -233,8 +234,8 @@ def _prepared(engine: Engine) -> Engine:
             prepare_session(connection)
         except TransactionPoolerError:
             raise DatabaseConfigError(
-                f"{database_name()} is behind a pooler of transactions, where no lock of a session holds: name its "
-                "port for session pooling, or the database itself"
+                f"{database_name()} is behind a connection pooler in transaction mode, which does not keep "
+                "session-level locks: connect to its session-mode port, or directly to PostgreSQL"
             ) from None
         except psycopg.Error as error:
             raise explain(error) from error
@@ -274,7 +275,7 @@ def database_of_command() -> Iterator[None]:
         yield
         return
     try:
-        with embedded.borrowed(database_settings().data_dir):
+        with embedded.temporary_server(database_settings().data_dir):
             try:
                 yield
             finally:

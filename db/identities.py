@@ -1,7 +1,7 @@
-"""Who is who: which person each staged row describes, in the file and among the stored contacts.
+"""Entity resolution: finds which person each staged row describes, in the file and among the stored contacts.
 
 A row comes with an identity of its own, which the reading process computed. This module replaces it where rows of the
-same person fill different fields, and lists the stored contacts that get the identity of a row ("adoptions"). It writes
+same person fill different fields, and lists the stored contacts that get the identity of a row ("links"). It writes
 only to staging: `contacts.merge` changes the stored contacts.
 
 Rules, version 2. The identity of a row is the first of these that it has:
@@ -17,9 +17,9 @@ contradict each other are rejected, and so are rows of one external id whose e-m
 
 Rows with different identities are the same person in these cases:
 
-- A new external id adopts the stored contact without an external id that has the row's next identity: e-mail and name
-  or, for a row without an e-mail, the weak one. Of several new ids the first in order adopts it, unless the file also
-  has rows without an id for it.
+- A new external id is linked to the stored contact without an external id that has the row's next identity: e-mail
+  and name or, for a row without an e-mail, the weak one. Of several new ids the first in order is linked, unless
+  the file also has rows without an id for it.
 - A new external id joins the contact with an id of another system that has its e-mail and name, if there is only one
   on both sides. That contact keeps its id; the new one is kept in `extra`.
 - A row without an external id joins the only person with one who has its e-mail and name, unless a stored contact
@@ -32,7 +32,7 @@ If several candidates are left, none is chosen, except by the first rule.
 
 from sqlalchemy import Connection, text
 
-from db.merging import whole_name
+from db.merging import full_name_sql
 
 WEAK_STAGED = "s.email IS NULL AND s.external_id IS NULL"
 WEAK_STORED = "c.email IS NULL AND c.external_id IS NULL"  # the condition of the index contacts_name_hash_idx
@@ -43,9 +43,9 @@ BASIS = f"""CASE WHEN {{0}}.email IS NULL THEN {WEAK_BASIS}
 
 
 def find_people(connection: Connection, table: str, *, ids: bool) -> int:
-    """Give each staged row the identity of its person; returns how many stored contacts are adopted.
+    """Give each staged row the identity of its person; returns how many stored contacts are linked.
 
-    Makes the temporary table `adoptions` (contact_id, identity_hash, basis).
+    Makes the temporary table `links` (contact_id, identity_hash, basis).
 
     Args:
         connection: in the transaction that evaluates; the staging table was analysed.
@@ -54,32 +54,32 @@ def find_people(connection: Connection, table: str, *, ids: bool) -> int:
     """
     connection.execute(
         text("""
-            CREATE TEMP TABLE adoptions (contact_id bigint, identity_hash bytea, basis text) ON COMMIT DROP""")
+            CREATE TEMP TABLE links (contact_id bigint, identity_hash bytea, basis text) ON COMMIT DROP""")
     )
     # ORDER BY makes the planner use the index. EXISTS ignores it, and scans all contacts if none has such a hash.
     first = text("SELECT mail_hash FROM contacts WHERE mail_hash IS NOT NULL ORDER BY mail_hash LIMIT 1")
     stored_ids = connection.scalar(first) is not None
-    adopted = 0
+    linked = 0
     if ids:
-        adopted += _adopt_by_id(connection, table)
+        linked += _link_by_id(connection, table)
         if stored_ids:
             _join_other_system(connection, table)
     if ids or stored_ids:
         _join_by_mail(connection, table)
-    return adopted + _match_by_name(connection, table)
+    return linked + _match_by_name(connection, table)
 
 
 # ---------------------------------------------------------------------- external ids
 
 
-def _adopt_by_id(connection: Connection, table: str) -> int:
-    """Let new external ids adopt stored contacts without one; returns how many."""
+def _link_by_id(connection: Connection, table: str) -> int:
+    """Link new external ids to stored contacts without one; returns how many."""
     connection.execute(
         text(f"""
             CREATE TEMP TABLE new_ids ON COMMIT DROP AS
             SELECT identity_hash, min(external_id) AS external_id, min(source_system) AS source_system,
-                   (array_agg(mail_hash ORDER BY email, {whole_name("s")}))[1] AS mail_hash,
-                   (array_agg(name_hash ORDER BY {whole_name("s")}, lower(concat_ws(
+                   (array_agg(mail_hash ORDER BY email, {full_name_sql("s")}))[1] AS mail_hash,
+                   (array_agg(name_hash ORDER BY {full_name_sql("s")}, lower(concat_ws(
                        ' ', organization, street, city, country))))[1] AS name_hash
             FROM {table} s WHERE external_id IS NOT NULL AND problems IS NULL
             AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = s.identity_hash) GROUP BY 1""")
@@ -87,7 +87,7 @@ def _adopt_by_id(connection: Connection, table: str) -> int:
     connection.execute(text("ANALYZE new_ids"))
     found = connection.execute(
         text(f"""
-            INSERT INTO adoptions
+            INSERT INTO links
             SELECT DISTINCT ON (id) id, identity_hash, basis
             FROM (
                 SELECT c.id, n.*, c.identity_hash AS stored_hash, {BASIS.format("c")} AS basis,
@@ -113,7 +113,7 @@ def _join_other_system(connection: Connection, table: str) -> None:
                 SELECT n.identity_hash AS own, c.identity_hash, count(*) OVER (PARTITION BY c.id) AS ids,
                        count(*) OVER (PARTITION BY n.identity_hash) AS contacts
                 FROM new_ids n JOIN contacts c ON c.mail_hash = n.mail_hash AND c.source_system <> n.source_system
-                WHERE NOT EXISTS (SELECT FROM adoptions a WHERE a.identity_hash = n.identity_hash)
+                WHERE NOT EXISTS (SELECT FROM links a WHERE a.identity_hash = n.identity_hash)
             ) known
             WHERE known.contacts = 1 AND known.ids = 1 AND s.identity_hash = known.own AND s.problems IS NULL""")
     )
@@ -136,7 +136,7 @@ def _join_by_mail(connection: Connection, table: str) -> None:
             UPDATE {table} s SET identity_hash = o.identity_hash
             FROM only_one o WHERE s.identity_hash = o.mail_hash AND s.external_id IS NULL AND s.problems IS NULL
             AND NOT EXISTS (SELECT FROM contacts c WHERE c.identity_hash = o.mail_hash
-                            AND c.id NOT IN (SELECT contact_id FROM adoptions))""")
+                            AND c.id NOT IN (SELECT contact_id FROM links))""")
     )
 
 
@@ -146,7 +146,7 @@ def _join_by_mail(connection: Connection, table: str) -> None:
 def _match_by_name(connection: Connection, table: str) -> int:
     """Let rows and stored contacts with neither id nor e-mail join the only person with their name.
 
-    Returns how many stored contacts are adopted.
+    Returns how many stored contacts are linked.
     """
     if not _find_weak_names(connection, table):
         return 0
@@ -158,22 +158,22 @@ def _match_by_name(connection: Connection, table: str) -> int:
                 SELECT name_hash, (array_agg(identity_hash))[1] AS identity_hash
                 FROM claimants GROUP BY name_hash HAVING count(DISTINCT identity_hash) = 1
             ), known AS (
-                SELECT only_one.*, weak.id AS adopted_id, weak.basis, owner.id AS owner_id,
-                       count(weak.id) OVER (PARTITION BY only_one.identity_hash) AS adoptions
+                SELECT only_one.*, weak.id AS linked_id, weak.basis, owner.id AS owner_id,
+                       count(weak.id) OVER (PARTITION BY only_one.identity_hash) AS links
                 FROM only_one
                 LEFT JOIN (
                     SELECT c.id, c.name_hash, {WEAK_BASIS.format("c")} AS basis FROM contacts c
-                    WHERE {WEAK_STORED} AND NOT EXISTS (SELECT FROM adoptions a WHERE a.contact_id = c.id)
+                    WHERE {WEAK_STORED} AND NOT EXISTS (SELECT FROM links a WHERE a.contact_id = c.id)
                 ) weak USING (name_hash)
                 LEFT JOIN LATERAL (
                     SELECT c.id FROM contacts c WHERE c.identity_hash = only_one.identity_hash
-                    UNION ALL SELECT a.contact_id FROM adoptions a WHERE a.identity_hash = only_one.identity_hash
+                    UNION ALL SELECT a.contact_id FROM links a WHERE a.identity_hash = only_one.identity_hash
                     LIMIT 1
                 ) owner ON true
             )
-            -- Two stored contacts are never merged; of two that one person could adopt, none is chosen.
-            SELECT name_hash, identity_hash, adopted_id, basis FROM known
-            WHERE adopted_id IS NULL OR (owner_id IS NULL AND adoptions = 1)""")
+            -- Two stored contacts are never merged; of two that one person could be linked to, none is chosen.
+            SELECT name_hash, identity_hash, linked_id, basis FROM known
+            WHERE linked_id IS NULL OR (owner_id IS NULL AND links = 1)""")
     )
     connection.execute(
         text(f"""
@@ -182,8 +182,8 @@ def _match_by_name(connection: Connection, table: str) -> int:
     )
     found = connection.execute(
         text("""
-            INSERT INTO adoptions
-            SELECT adopted_id, identity_hash, basis FROM name_matches WHERE adopted_id IS NOT NULL""")
+            INSERT INTO links
+            SELECT linked_id, identity_hash, basis FROM name_matches WHERE linked_id IS NOT NULL""")
     )
     return found.rowcount
 
@@ -229,6 +229,6 @@ def _find_claimants(connection: Connection, table: str) -> None:
         text(f"""
             INSERT INTO claimants
             SELECT name_hash, coalesce(a.identity_hash, c.identity_hash)
-            FROM contacts c JOIN open_names USING (name_hash) LEFT JOIN adoptions a ON a.contact_id = c.id
+            FROM contacts c JOIN open_names USING (name_hash) LEFT JOIN links a ON a.contact_id = c.id
             WHERE NOT ({WEAK_STORED}) OR a.contact_id IS NOT NULL""")
     )

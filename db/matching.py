@@ -69,12 +69,12 @@ def evaluate(connection: Connection, import_id: int, headings: Mapping[str, str]
     analyse_staging(connection, import_id)
     ids = headings is None or "external_id" in headings
     rejected = reject_own_contradictions(connection, table, headings or {}, ids=ids)
-    adopted = find_people(connection, table, ids=ids)
+    linked = find_people(connection, table, ids=ids)
     _find_repeated(connection, table)
     rejected += reject_contradictions(connection, table, headings or {})
     _rank_repeated(connection)
     _pick_primary(connection, table)
-    _match_stored(connection, table, adopted)
+    _match_stored(connection, table, linked)
     return Evaluation(
         _counts(connection, table),
         _details(connection, table),
@@ -172,7 +172,7 @@ def _pick_primary(connection: Connection, table: str) -> None:
     )
 
 
-def _match_stored(connection: Connection, table: str, adopted: int) -> None:
+def _match_stored(connection: Connection, table: str, linked: int) -> None:
     """Make the temporary table `matched`: which stored contact each person is, and whether the row changes it.
 
     `merge` uses it instead of the table of contacts while it fills that: a plan made for an empty table would read all
@@ -186,12 +186,12 @@ def _match_stored(connection: Connection, table: str, adopted: int) -> None:
                 ELSE {BASIS.format("s")} END AS basis
             FROM {table} s JOIN contacts c ON c.identity_hash = s.identity_hash""")
     )
-    if adopted:
-        connection.execute(text("DELETE FROM matched k USING adoptions a WHERE a.contact_id = k.contact_id"))
+    if linked:
+        connection.execute(text("DELETE FROM matched k USING links a WHERE a.contact_id = k.contact_id"))
         connection.execute(
             text(f"""
                 INSERT INTO matched SELECT s.position, c.id, {CHANGES}, a.basis
-                FROM adoptions a JOIN {table} s USING (identity_hash) JOIN contacts c ON c.id = a.contact_id""")
+                FROM links a JOIN {table} s USING (identity_hash) JOIN contacts c ON c.id = a.contact_id""")
         )
     connection.execute(text("ANALYZE matched"))  # otherwise the planner scans all contacts for the few that change
 

@@ -11,14 +11,14 @@ NAMES = ("first_name", "last_name")
 PLAIN_FIELDS = [field for field in CONTACT_FIELDS if field not in NAMES]
 
 
-def whole_name(row: str) -> str:
+def full_name_sql(row: str) -> str:
     """SQL for the full name of a row in lower case; '' without a name."""
     return f"lower(concat_ws(' ', {row}.first_name, {row}.last_name))"
 
 
 _PERSON = "num_nonnulls({0}.first_name, {0}.last_name) > 0"
 _PLACE = "num_nonnulls({0}.street, {0}.city, {0}.country) > 0"
-_RENAMED = f"(s.external_id IS NOT NULL AND {_PERSON.format('s')} AND {whole_name('s')} <> {whole_name('c')})"
+_RENAMED = f"(s.external_id IS NOT NULL AND {_PERSON.format('s')} AND {full_name_sql('s')} <> {full_name_sql('c')})"
 
 MERGED = {
     **{field: f"coalesce(s.{field}, c.{field})" for field in PLAIN_FIELDS if field != "external_id"},

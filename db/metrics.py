@@ -29,10 +29,10 @@ def begin_reading(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL statement_timeout = '{SECONDS}s'"))
 
 
-def last_runs(connection: Connection, most: int) -> list[RowMapping]:
+def last_runs(connection: Connection, limit: int) -> list[RowMapping]:
     """How runs ended: name, subject, outcome, runs, last_at (Unix time), last_seconds.
 
-    At most `most` subjects of each job, those that ran last.
+    At most `limit` subjects of each job, those that ran last.
     """
     return _rows(
         connection,
@@ -40,12 +40,12 @@ def last_runs(connection: Connection, most: int) -> list[RowMapping]:
         SELECT name, subject, outcome, runs, extract(epoch FROM last_at)::float AS last_at, last_seconds
         FROM (SELECT *, dense_rank() OVER (PARTITION BY name ORDER BY newest DESC, subject) AS place
               FROM (SELECT *, max(last_at) OVER (PARTITION BY name, subject) AS newest FROM job_runs) by_subject) placed
-        WHERE place <= :most ORDER BY name, subject, outcome""",
-        most=most,
+        WHERE place <= :limit ORDER BY name, subject, outcome""",
+        limit=limit,
     )
 
 
-def last_imports(connection: Connection, job: str, most: int) -> list[RowMapping]:
+def last_imports(connection: Connection, job: str, limit: int) -> list[RowMapping]:
     """The last completed import of each workbook: subject, rows, and a number for each of VERDICTS."""
     verdicts = ", ".join(f"coalesce((r.result ->> '{name}')::bigint, 0) AS {name}" for name in VERDICTS)
     return _rows(
@@ -55,9 +55,9 @@ def last_imports(connection: Connection, job: str, most: int) -> list[RowMapping
         FROM (SELECT DISTINCT ON (subject) id, updated_at FROM task_runs
               WHERE name = :job AND status = 'completed' AND subject IS NOT NULL
               ORDER BY subject, updated_at DESC) last
-        JOIN task_runs r USING (id) ORDER BY last.updated_at DESC LIMIT :most""",
+        JOIN task_runs r USING (id) ORDER BY last.updated_at DESC LIMIT :limit""",
         job=job,
-        most=most,
+        limit=limit,
     )
 
 
@@ -108,14 +108,14 @@ def outbox(connection: Connection) -> Outbox:
     return Outbox(counts, waiting["oldest"], waiting["attempts"])
 
 
-def incidents(connection: Connection, most: int) -> list[RowMapping]:
-    """The open incidents, the newest first: name, subject, failures, began_at (Unix time); at most `most`."""
+def incidents(connection: Connection, limit: int) -> list[RowMapping]:
+    """The open incidents, the newest first: name, subject, failures, began_at (Unix time); at most `limit`."""
     return _rows(
         connection,
         """
         SELECT name, subject, failures, extract(epoch FROM began_at)::float AS began_at FROM episodes
-        WHERE ended_at IS NULL ORDER BY began_at DESC LIMIT :most""",
-        most=most,
+        WHERE ended_at IS NULL ORDER BY began_at DESC LIMIT :limit""",
+        limit=limit,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db.tables import notifications
 
 LEASE_SECONDS = 300  # longer than a channel may take to answer
-MOST_ATTEMPTS, MOST_DAYS = 50, 30  # a message fails for good after both
+MAX_ATTEMPTS, MAX_DAYS = 50, 30  # a message fails for good after both
 ATTEMPTS_BEFORE_NEXT = 3  # then the next message is tried, to see whether the channel fails or only this message
 _OF_REMOVED_CHANNELS = """status = 'pending' AND channel IN (SELECT channel FROM notifications
            WHERE status = 'pending' AND attempts > 0 AND channel <> ALL(:channels))"""
@@ -24,7 +24,7 @@ _DUE = "(leased_until IS NULL OR leased_until < now())"
 
 
 @dataclass(frozen=True)
-class Due:
+class LeasedMessage:
     """A message whose lease the caller holds."""
 
     id: int
@@ -45,13 +45,15 @@ def enqueue(
     return len(connection.execute(new).all())
 
 
-def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[str] = ()) -> Due | None:
+def lease(
+    connection: Connection, channels: Sequence[str], suspect_channels: Collection[str] = ()
+) -> LeasedMessage | None:
     """Lease the oldest message of these channels for LEASE_SECONDS; None if no message is due.
 
     Each channel is strict first in, first out: if any of its messages is due, its oldest is sent, even if that one
-    waits for another attempt. In a doubtful channel, messages that were tried often come after the others.
+    waits for another attempt. In a suspect channel, messages that were tried often come after the others.
     """
-    tried_often = "(attempts >= :before_next AND channel = ANY(:doubtful))"
+    tried_often = "(attempts >= :before_next AND channel = ANY(:suspect_channels))"
     row = connection.execute(
         text(f"""
             UPDATE notifications SET attempts = attempts + 1, last_error = NULL,
@@ -66,14 +68,14 @@ def lease(connection: Connection, channels: Sequence[str], doubtful: Collection[
             "lease": LEASE_SECONDS,
             "channels": list(channels),
             "before_next": ATTEMPTS_BEFORE_NEXT,
-            "doubtful": list(doubtful),
+            "suspect_channels": list(suspect_channels),
         },
     )
     found = row.mappings().one_or_none()
-    return Due(**found) if found else None
+    return LeasedMessage(**found) if found else None
 
 
-def mark_sent(connection: Connection, due: Due) -> None:
+def mark_sent(connection: Connection, due: LeasedMessage) -> None:
     """Record that the channel has accepted the message."""
     connection.execute(
         update(notifications)
@@ -82,7 +84,7 @@ def mark_sent(connection: Connection, due: Due) -> None:
     )
 
 
-def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool = True) -> None:
+def mark_failed(connection: Connection, due: LeasedMessage, why: str, *, delay_channel: bool = True) -> None:
     """Record why the channel did not accept the message, and delay it by its age, at least a minute, at most an hour.
 
     The delay does not grow with the attempts, because each new message causes an attempt of the oldest.
@@ -91,27 +93,27 @@ def mark_failed(connection: Connection, due: Due, why: str, *, others_wait: bool
         connection: the caller's.
         due: the message.
         why: the reason, as a sentence.
-        others_wait: delay the other messages that are due in the channel as well.
+        delay_channel: delay the other messages that are due in the channel as well.
     """
     connection.execute(
         text(f"""
             UPDATE notifications SET last_error = :why,
-                status = CASE WHEN attempts >= :most AND created_at < now() - :days * interval '1 day'
+                status = CASE WHEN attempts >= :max_attempts AND created_at < now() - :days * interval '1 day'
                               THEN 'failed' ELSE status END,
                 leased_until = now() + least(greatest(now() - created_at, interval '1 minute'), interval '1 hour')
-            WHERE status = 'pending' AND (id = :id OR :others_wait AND channel = :channel AND {_DUE})"""),
+            WHERE status = 'pending' AND (id = :id OR :delay_channel AND channel = :channel AND {_DUE})"""),
         {
             "why": why[:2000],
-            "most": MOST_ATTEMPTS,
-            "days": MOST_DAYS,
+            "max_attempts": MAX_ATTEMPTS,
+            "days": MAX_DAYS,
             "id": due.id,
-            "others_wait": others_wait,
+            "delay_channel": delay_channel,
             "channel": due.channel,
         },
     )
 
 
-def pending(connection: Connection, channels: Sequence[str], minutes: int) -> int:
+def count_undelivered(connection: Connection, channels: Sequence[str], minutes: int) -> int:
     """How many messages for these channels have waited for longer than that, or have failed for good."""
     waits = notifications.c.created_at < func.now() - text(":minutes * interval '1 minute'").bindparams(minutes=minutes)
     ours = notifications.c.channel.in_(channels)  # messages of removed channels are counted by `of_removed_channels`

@@ -21,7 +21,7 @@ from db.engine import DatabaseConfigError, database_name, database_settings, dat
 from db.session import VERSION_TABLE
 from db.tables import metadata
 
-LONGEST_NAME = 63  # bytes; PostgreSQL cuts the rest off
+MAX_NAME_LENGTH = 63  # bytes; PostgreSQL cuts the rest off
 MAINTAIN_SINCE = (17,)  # the version of PostgreSQL; before, the jobs leave VACUUM to autovacuum
 
 # What the jobs may do with a table, if not all with its rows. Those that only grow, and the history, stay as they are.
@@ -40,7 +40,7 @@ _FUNCTIONS = (
     "drop_import_staging(integer)",
     "analyse_import_staging(integer, text[])",
 )
-# What the reader does not see: rows in work, and digests of addresses with passwords.
+# What the reader does not see: rows in progress, and digests of addresses with passwords.
 _NOT_READ = {"import_staging"}
 _COLUMNS_NOT_READ = {"notifications": {"channel"}}
 
@@ -72,7 +72,7 @@ def separate_roles() -> Roles | None:
     if given.username == owner.username:
         return None
     reader = settings.database_reader or f"{given.database}_reader"
-    if len(reader.encode()) > LONGEST_NAME:
+    if len(reader.encode()) > MAX_NAME_LENGTH:
         raise DatabaseConfigError(f"the role {reader} has too long a name: set DATABASE_READER to a shorter one")
     if reader in (given.username, owner.username):
         raise DatabaseConfigError(

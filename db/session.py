@@ -38,7 +38,7 @@ _SET_SCHEMA = """
 
 
 class TransactionPoolerError(Exception):
-    """A pooler gives each transaction another session, so that no setting and no lock of a session holds."""
+    """A connection pooler in transaction mode, which does not keep session-level settings and locks."""
 
 
 def prepare_session(connection: psycopg.Connection[Any]) -> None:

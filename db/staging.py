@@ -56,7 +56,7 @@ class LateRejects:
 
 
 # Accepted rows with `raw` and without an ambiguous date: the reading process keeps `raw` where one cell is filled.
-_LONE = "raw IS NOT NULL AND month_first IS NULL"
+_SINGLE_CELL = "raw IS NOT NULL AND month_first IS NULL"
 _ONLY_CELL = "(SELECT cell FROM jsonb_array_elements(raw) cell WHERE cell ->> 1 <> '' LIMIT 1)"
 
 
@@ -182,8 +182,8 @@ def unstaged(connection: Connection, import_id: int, batches: Sequence[tuple[int
     return list(missing.scalars())
 
 
-def settle_dates(
-    connection: Connection, import_id: int, day_first: bool | None, days: Mapping[str, int]
+def resolve_ambiguous_dates(
+    connection: Connection, import_id: int, day_first: bool | None, date_columns: Mapping[str, int]
 ) -> LateRejects:
     """Decide how each ambiguous date is read, or reject its row if the workbook does not show it.
 
@@ -191,19 +191,21 @@ def settle_dates(
         connection: any.
         import_id: task_runs.id of the import.
         day_first: the order in the unambiguous dates of the column; None if there are none, or they differ.
-        days: sheet -> index in `raw` of the column's cell.
+        date_columns: sheet -> index in `raw` of the column's cell.
 
     Returns:
         The rows that were rejected.
     """
     table = partition(import_id)
     if day_first is None:
-        cell = "(raw -> (CAST(:days AS jsonb) ->> sheet)::int)"
+        cell = "(raw -> (CAST(:date_columns AS jsonb) ->> sheet)::int)"
         reason = (
             "can be read with the day or with the month first, and no other date in the column shows which: "
             "write it as YYYY-MM-DD"
         )
-        return _reject(connection, table, "month_first IS NOT NULL", cell, reason, {"days": json.dumps(days)})
+        return _reject(
+            connection, table, "month_first IS NOT NULL", cell, reason, {"date_columns": json.dumps(date_columns)}
+        )
     if not day_first:
         connection.execute(
             text(f"UPDATE {table} SET last_contacted = month_first, month_first = NULL WHERE month_first IS NOT NULL")
@@ -211,19 +213,19 @@ def settle_dates(
     return LateRejects(0, {}, {})
 
 
-def reject_lone_names(connection: Connection, import_id: int) -> LateRejects:
-    """Reject the rows with a name in one cell and nothing else. Call it before `settle_dates`."""
+def reject_name_only_rows(connection: Connection, import_id: int) -> LateRejects:
+    """Reject the rows with a name in one cell and nothing else. Call it before `resolve_ambiguous_dates`."""
     reason = (
         "has nothing but a name, like a section title: "
         "add an e-mail address, a telephone number or an organisation if it is a record"
     )
-    return _reject(connection, partition(import_id), f"{_LONE} AND organization IS NULL", _ONLY_CELL, reason, {})
+    return _reject(connection, partition(import_id), f"{_SINGLE_CELL} AND organization IS NULL", _ONLY_CELL, reason, {})
 
 
-def reject_lone_organizations(connection: Connection, import_id: int) -> LateRejects:
-    """Reject the rows with nothing but an organisation that no person has. Call it before `settle_dates`."""
+def reject_organization_only_rows(connection: Connection, import_id: int) -> LateRejects:
+    """Reject the rows with nothing but an organisation that no person has. Call it before `resolve_ambiguous_dates`."""
     table = partition(import_id)
-    of_no_person = f"""{_LONE} AND organization IS NOT NULL AND NOT EXISTS (
+    of_no_person = f"""{_SINGLE_CELL} AND organization IS NOT NULL AND NOT EXISTS (
         SELECT FROM {table} person WHERE lower(person.organization) = lower({table}.organization)
         AND num_nonnulls(person.first_name, person.last_name, person.email) > 0)"""
     reason = (

@@ -51,9 +51,9 @@ def record_decision(
 
 def cancel(connection: Connection, flow_run_id: UUID | str) -> int:
     """Mark the units that this flow run works on as cancelled, so that only a person resumes them; returns how many."""
-    in_work = and_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.status == "processing")
+    in_progress = and_(task_runs.c.flow_run_id == UUID(str(flow_run_id)), task_runs.c.status == "processing")
     cancelled = {"status": "cancelled", "last_error": "the run was cancelled", "updated_at": func.now()}
-    return connection.execute(update(task_runs).where(in_work).values(cancelled)).rowcount
+    return connection.execute(update(task_runs).where(in_progress).values(cancelled)).rowcount
 
 
 def abandoned(connection: Connection, name: str, seconds: float = 60) -> list[RowMapping]:

@@ -138,7 +138,7 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
         name: the job, at most 128 characters.
         idempotency_key: the unit, at most 255 characters.
         subject: what the unit is about, for people: a workbook, a source.
-        fingerprint: digest of the input. A key that is completed, or in work, for another input is refused.
+        fingerprint: digest of the input. A key that is completed, or in progress, for another input is refused.
         flow_run_id: the Prefect run that does the work.
         resume_cancelled: True if a person asks for it; otherwise a cancelled unit raises RunCancelledError.
 
@@ -231,7 +231,7 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
             )
             .on_conflict_do_nothing()
         )
-        if self._settled(self._row(connection)):
+        if self._check_completed(self._row(connection)):
             return
         holder = f"{socket.gethostname()[:30]}:{os.getpid()} {self.name}"  # PostgreSQL keeps 63 bytes of it
         connection.execute(select(func.set_config("application_name", holder[:63], False)))
@@ -243,7 +243,7 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
             # lock can do so while this statement waits for the row. So the update applies only to the row as it was
             # read.
             row = self._row(connection)
-            if self._settled(row) or self._take_over(connection, row):
+            if self._check_completed(row) or self._take_over(connection, row):
                 return
 
     def _take_over(self, connection: Connection, row: RowMapping) -> bool:
@@ -280,7 +280,7 @@ class idempotent_once:  # noqa: N801 - it is used like a function: with idempote
         )
         return row.mappings().one()
 
-    def _settled(self, row: RowMapping) -> bool:
+    def _check_completed(self, row: RowMapping) -> bool:
         """Whether the unit is completed; raises if it must not be done."""
         self.id, self.token = row["id"], row["token"]
         if row["status"] in DONE:

@@ -63,7 +63,7 @@ R = TypeVar("R")
 Subject = Callable[[dict[str, Any]], str | None]
 
 POLL_SECONDS = 1.0  # between two polls of a run that waits
-MOST_UNANSWERED = 60  # polls in a row that the database may not answer before a waiting run fails
+MAX_UNANSWERED_POLLS = 60  # polls in a row that the database may not answer before a waiting run fails
 
 # Called with the reason when a run starts to wait; a run in the foreground prints it.
 listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
@@ -198,7 +198,7 @@ class AdmissionGate:
             holders = [] if acquired else self._instance.holders(limit)
         except DatabaseUnavailableError:
             self._unanswered += 1
-            if not self._waiting or self._unanswered > MOST_UNANSWERED:
+            if not self._waiting or self._unanswered > MAX_UNANSWERED_POLLS:
                 raise
             return False
         self._unanswered = 0

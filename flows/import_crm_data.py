@@ -19,7 +19,7 @@ from db.errors import JobError
 from flows.admission import admission
 from flows.foreground import bar, run_in_foreground
 from tasks.crm import reporting, steps
-from tasks.crm.progress import asked_by, listener
+from tasks.crm.progress import interface, listener
 from tasks.crm.settings import import_settings
 from tasks.crm.worker_client import reading_process
 from tasks.crm.worker_protocol import ReadOptions
@@ -51,13 +51,13 @@ def import_crm_data(
         preview: show what an import would do, and change no contact.
         heading_row: row of the headings, as Excel shows it; empty: it is detected.
         encoding: of a text file, such as "cp1250"; empty: it is detected.
-        system: that exported the file ("salesforce", "hubspot", …) and in which its ids are unique; empty: it is
+        system: The system that exported the file ("salesforce", "hubspot", …). Its ids are unique in it. Empty:
             detected from the headings.
     """
     try:
         addresses = steps.find_workbooks(workbook, idempotency_key)
     except JobError as error:
-        reporting.report_failure(workbook, str(error), in_work=False)
+        reporting.report_failure(workbook, str(error), unit_started=False)
         return Failed(message=str(error))
     options = ReadOptions(sheet or None, columns or {}, heading_row, encoding or None, system or None)
     outcomes = [_import(address, options, idempotency_key, preview) for address in addresses]
@@ -78,11 +78,11 @@ def _import(address: str, options: ReadOptions, key: str | None, preview: bool) 
 
 
 def _imported(address: str, options: ReadOptions, key: str | None, preview: bool) -> Any:
-    in_work = False
+    unit_started = False
     try:
         with reading_process() as process:
             copy = run(steps.fetch_workbook, address, process.directory)
-            in_work = True
+            unit_started = True
             with steps.unit_of_work(copy, options, key, preview) as unit:
                 describe_run(flow_run.id, import_id=unit.id)
                 if unit.done:
@@ -91,10 +91,10 @@ def _imported(address: str, options: ReadOptions, key: str | None, preview: bool
                 unit.result = run(steps.evaluate_and_commit, staged, unit.claim, preview)
             return reporting.report_import(unit.result)
     except JobError as error:
-        reporting.report_failure(address, str(error), in_work=in_work)
+        reporting.report_failure(address, str(error), unit_started=unit_started)
         return error
     except Exception as error:  # noqa: BLE001 - unexpected: it is reported, and raised after the other files
-        reporting.report_failure(address, f"{type(error).__name__}: {redacted_in(error)}", in_work=in_work)
+        reporting.report_failure(address, f"{type(error).__name__}: {redacted_in(error)}", unit_started=unit_started)
         return error
 
 
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "encoding": given.encoding,
         "system": given.system,
     }
-    asked_by.set("command line")
+    interface.set("command line")
     return run_in_foreground(
         import_crm_data,
         parameters,

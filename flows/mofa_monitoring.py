@@ -1,8 +1,9 @@
-"""mofa_monitoring: what changed at a ministry, proved, reported once.
+"""Monitors a ministry's list of missions. Each change is reported once, with the page that shows it.
 
 python -m flows.mofa_monitoring SOURCE [--base-url U] [--accept ID]
 
-SOURCE may be a pattern: '*' is every source but the demo. Each source then has a run of its own, below the run of all.
+SOURCE may be a pattern: '*' is every source except the demo. Each source then has a run of its own, below the run of
+all.
 """
 
 import argparse
@@ -32,11 +33,11 @@ from tasks.step import run
 @flow(name="mofa_monitoring", flow_run_name=steps.run_name, log_prints=False)
 @admission(subject=steps.subject)
 def mofa_monitoring(source: str = "japan", base_url: str | None = None, accept: int | None = None) -> State[Any]:
-    """Watch a ministry's list of missions.
+    """Monitor a ministry's list of missions.
 
     Args:
-        source: its name, that of its file; "*": every source but the demo, each in a run of its own, also a pattern
-            such as "germany*"; empty: MOFA_SOURCE.
+        source: Name of the source (its file name), or a pattern such as "germany*". "*" is every source except the
+            demo; each source gets a run of its own. Empty: MOFA_SOURCE.
         base_url: scheme and host of a mirror or test server, in place of the ministry's.
         accept: the number of a held set; exactly that set is applied, nothing is fetched.
     """

@@ -1,4 +1,4 @@
-"""watchdog: automatic recovery of the jobs, and alerts for jobs that are silent.
+"""watchdog: automatic recovery of the jobs, and alerts for jobs that are overdue.
 
 `python -m deployments.doctor` checks what the watchdog itself needs.
 """
@@ -20,7 +20,7 @@ from tasks.watch.prefect_runs import WATCHDOG, jobs
 @flow(name="watchdog", flow_run_name="watchdog", log_prints=False)
 @admission()
 def watchdog() -> State[Any]:
-    """Restart lost runs, report silent jobs, deliver waiting messages, remove old data."""
+    """Restart lost runs, report overdue jobs, deliver waiting messages, remove old data."""
     now = datetime.now(UTC)
     try:
         watched = [job for job in jobs() if job.name != WATCHDOG]
@@ -29,7 +29,7 @@ def watchdog() -> State[Any]:
     work = (
         ("imports resumed", steps.resume_abandoned_imports, (watched, now)),
         ("runs backfilled", steps.backfill_missed_runs, (watched, now)),
-        ("jobs silent", steps.check_for_silence, (watched, now)),
+        ("jobs silent", steps.check_overdue, (watched, now)),
         ("sets held", steps.remind_of_held_sets, (now,)),
         ("old rows and files removed", steps.remove_old_data, (now,)),
     )

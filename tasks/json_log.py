@@ -29,7 +29,7 @@ from db.display import redacted_in
 from db.settings import ProjectSettings
 
 PREFECT_SETTINGS = {"PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "tasks.json_log.JsonHandler"}
-MOST_RUNS = 1000  # whose fields are remembered
+MAX_RUNS = 1000  # whose fields are remembered
 TRACEBACK = "Traceback (most recent call last):"
 UNKNOWN = "<unknown>"  # Prefect's name of a flow that it has not loaded yet
 _START = '{"time": "'  # of each line
@@ -89,7 +89,7 @@ def describe_run(flow_run_id: object, **fields: Any) -> None:
     run = str(flow_run_id)
     _current.set(run)
     _runs[run] = {**_runs.pop(run, {}), **fields}
-    if len(_runs) > MOST_RUNS:
+    if len(_runs) > MAX_RUNS:
         del _runs[next(iter(_runs))]
 
 

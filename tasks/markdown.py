@@ -61,17 +61,17 @@ def _cell(value: Any, escape: Callable[[str], str]) -> str:
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
-def escape_for_channels(text: str, most: int = 200) -> str:
+def escape_for_channels(text: str, max_length: int = 200) -> str:
     """`one_line` that stays text in every dialect of Markdown, also at the start of a line, paragraph or list item."""
-    return _BLOCK.sub(r"\1\\\2", one_line(text, most).translate(_FOR_CHANNELS))
+    return _BLOCK.sub(r"\1\\\2", one_line(text, max_length).translate(_FOR_CHANNELS))
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """The text on one line of at most `most` characters, without invisible characters and mentions."""
-    lines = (" ".join(line.split()) for line in text[: 20 * most].splitlines())
+def one_line(text: str, max_length: int = 200) -> str:
+    """The text on one line of at most `max_length` characters, without invisible characters and mentions."""
+    lines = (" ".join(line.split()) for line in text[: 20 * max_length].splitlines())
     flat = ", ".join(filter(None, (line.rstrip(",; ") if line else "" for line in lines)))
     flat = _MENTION.sub("@\u200b", printable(flat))
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
+    return flat if len(flat) <= max_length else flat[: max_length - 1] + "…"
 
 
 def safe_link(url: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """What the address of a server is: valid, in a private network, behind a proxy.
 
-Whoever answers from outside must not lead a job inside.
+A public server must not redirect a job to a private address (SSRF).
 """
 
 import ipaddress

@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 
 TAG = "slot:"
 SCHEDULED = "auto-scheduled"  # Prefect's own tag
-ASKED_FOR = "asked-for"  # of a part of a run that a person has started with Retry
+MANUAL_TAG = "asked-for"  # of a part of a run that a person has started with Retry
 
 
 def slot() -> datetime | None:
@@ -28,9 +28,9 @@ def by_schedule() -> bool:
     return SCHEDULED in (flow_run.tags or []) and int(flow_run.run_count) <= 1
 
 
-def asked_for() -> bool:
+def is_manual() -> bool:
     """Whether a person started this run: by hand, over the API, or with Retry."""
-    return slot() is None or int(flow_run.run_count) > 1 or ASKED_FOR in (flow_run.tags or [])
+    return slot() is None or int(flow_run.run_count) > 1 or MANUAL_TAG in (flow_run.tags or [])
 
 
 def tags_of_parts() -> list[str]:
@@ -38,7 +38,7 @@ def tags_of_parts() -> list[str]:
     planned = slot()
     if planned is None:
         return []
-    return [tag(planned), *([SCHEDULED] if by_schedule() else []), *([ASKED_FOR] if asked_for() else [])]
+    return [tag(planned), *([SCHEDULED] if by_schedule() else []), *([MANUAL_TAG] if is_manual() else [])]
 
 
 def slot_of(tags: list[str]) -> datetime | None:

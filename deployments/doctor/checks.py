@@ -231,7 +231,7 @@ def check_outbox(_setup: Setup) -> Iterator[Finding]:
     ours = [channel.id for channel in configured.usable]
     try:
         with transaction() as connection:
-            waiting = notifications.pending(connection, ours, WAITING_MINUTES)
+            waiting = notifications.count_undelivered(connection, ours, WAITING_MINUTES)
             # With a mistyped URL, or none here, the removed channels are not known.
             removed = 0
             if ours and not configured.problems:

@@ -11,8 +11,8 @@ from db.errors import JobError
 from db.times import time_text
 from deployments.doctor.findings import Finding, unknown
 from deployments.prefect_api import PrefectApi
+from tasks.watch.overdue import overdue
 from tasks.watch.prefect_runs import WATCHDOG, Job, jobs, last_success, next_planned, runs_of
-from tasks.watch.silence import silence
 
 
 def check_jobs(server: PrefectApi) -> Iterator[Finding]:
@@ -55,12 +55,12 @@ def check_last_success(job: Job, now: datetime) -> Finding:
     is_watchdog = job.name == WATCHDOG  # nothing else can report that it is overdue
     check = "watchdog" if is_watchdog else "jobs"
     try:
-        overdue = silence(job, runs_of(job, now), now)
+        found = overdue(job, runs_of(job, now), now)
     except DatabaseError:  # it knows what runs in the foreground have done
         return unknown(check, "the database does not answer")
     last = last_success(job, now)
     text = f"{job.deployment}: {f'last success at {time_text(last)}' if last else 'no success yet'}"
-    if overdue is None:
+    if found is None:
         return Finding(check, "ok", text, alert=is_watchdog)
     advice = f"look at its last runs: prefect flow-run ls --flow-name {shlex.quote(job.name)}"
-    return Finding(check, "failed", f"{text}; one was due at {time_text(overdue[1])}", advice, alert=is_watchdog)
+    return Finding(check, "failed", f"{text}; one was due at {time_text(found[1])}", advice, alert=is_watchdog)

@@ -22,7 +22,7 @@ from tasks.crm.contact import Contact
 from tasks.crm.headings.column_mapping import Mapping as ColumnMapping
 from tasks.crm.headings.text import column_letter
 from tasks.crm.identity import identities
-from tasks.crm.non_records import FEWEST_COLUMNS, NonRecords
+from tasks.crm.non_records import MIN_COLUMNS, NonRecords
 from tasks.crm.readers.budget import REASONS
 from tasks.crm.readers.table import Block
 from tasks.crm.rules.dates import Day
@@ -32,7 +32,7 @@ from tasks.crm.rules.names import split_name
 from tasks.crm.rules.null_words import ditto_marks, without_null_words
 from tasks.crm.rules.phone_number import other_phones
 from tasks.crm.rules.several_values import MAY_BE_SEVERAL
-from tasks.crm.rules.texts import clean_note, clean_whole_name
+from tasks.crm.rules.texts import clean_full_name, clean_note
 
 TRUE = frozenset({"true", "1", "yes", "wahr", "vrai"})  # in a column of flags
 DATE = "last_contacted"
@@ -66,9 +66,9 @@ class StagedRows:
 
     table: pa.Table  # the columns of db.staging.STAGED_COLUMNS
     rejected: int
-    lone_names: int  # accepted rows with a name in one cell and nothing else
+    name_only_rows: int  # accepted rows with a name in one cell and nothing else
     organizations: int  # accepted rows with an organisation and no person
-    lone_organizations: int  # those of them that fill no other cell, in a table with columns for names
+    organization_only_rows: int  # those of them that fill no other cell, in a table with columns for names
     date_orders: frozenset[str]  # "day", "month": what comes first in the dates that show it
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
@@ -145,27 +145,26 @@ class _BlockCleaner:
             accept = pa.array(~rejected)
             accepted = {name: pc.if_else(accept, column, None) for name, column in accepted.items()}
             kept = {name: pc.if_else(accept, column, None) for name, column in kept.items()}
-        lone_names, lone_organizations = self._lone_names(accepted), self._lone_organizations(accepted)
-        lone = lone_names | lone_organizations
-        table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous | lone)})
+        name_only_rows, organization_only_rows = self._name_only_rows(accepted), self._organization_only_rows(accepted)
+        one_cell = name_only_rows | organization_only_rows
+        table = pa.table({**self._placed(), **accepted, **self._rejects(rejected, rejected | ambiguous | one_cell)})
         orders = {day.order for day, refused in zip(days, rejected, strict=True) if day and day.order and not refused}
         return StagedRows(
             table,
             int(rejected.sum()),
-            int(lone_names.sum()),
+            int(name_only_rows.sum()),
             int(_organizations(accepted).sum()),
-            int(lone_organizations.sum()),
+            int(organization_only_rows.sum()),
             frozenset(orders),
             filled=_filled({name: accepted[name] for name in (*TEXT_FIELDS, DATE)}),
             filled_extra=_filled(kept),
             null_words={n: count for n, count in self._null_words.items() if n not in self._mapping.dropped},
         )
 
-    def _lone_names(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+    def _name_only_rows(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
         """For each row, whether it has nothing but a name in one cell, in a table of several columns."""
-        lone = np.zeros(len(self._block), dtype=bool)
-        if len(self._mapping.headings) < FEWEST_COLUMNS:
-            return lone
+        if len(self._mapping.headings) < MIN_COLUMNS:
+            return np.zeros(len(self._block), dtype=bool)
         rest = [name for name in (*TEXT_FIELDS, DATE) if name not in ("first_name", "last_name")]
         blank = [pc.is_null(accepted[name]) for name in rest]
         nothing_else = np.logical_and.reduce([np.asarray(each) for each in blank])
@@ -174,9 +173,9 @@ class _BlockCleaner:
         )
         return found
 
-    def _lone_organizations(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
+    def _organization_only_rows(self, accepted: Mapping[str, pa.Array]) -> np.ndarray[Any, Any]:
         """For each row, whether it has nothing but an organisation, in a table of people with several columns."""
-        if len(self._mapping.headings) < FEWEST_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
+        if len(self._mapping.headings) < MIN_COLUMNS or self._column_of.keys().isdisjoint(_NAMES):
             return np.zeros(len(self._block), dtype=bool)
         found: np.ndarray[Any, Any] = (self._cell_counts == 1) & np.asarray(pc.is_valid(accepted["organization"]))
         return found
@@ -232,9 +231,9 @@ class _BlockCleaner:
         return fields
 
     def _split_names(self, fields: Mapping[str, Texts]) -> dict[str, Texts]:
-        """The column of whole names as first and last names or, where a flag column says so, as organisations."""
-        whole = self._cleaned(clean_whole_name, self._column_of["full_name"])
-        parts, faults = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), whole)
+        """The column of full names as first and last names or, where a flag column says so, as organisations."""
+        full_names = self._cleaned(clean_full_name, self._column_of["full_name"])
+        parts, faults = evaluate(lambda text: split_name(text, last_first=self._mapping.last_first), full_names)
         names = {
             "first_name": pa.array([part and part[0] for part in parts], pa.string()),
             "last_name": pa.array([part and part[1] for part in parts], pa.string()),
@@ -248,7 +247,7 @@ class _BlockCleaner:
         persons = [(row, reason) for row, reason in faults if flags[row] is not True]
         self._problems.add(self._column_of["full_name"], persons)
         return {
-            "organization": pc.if_else(company, whole, fields["organization"]),
+            "organization": pc.if_else(company, full_names, fields["organization"]),
             "first_name": pc.if_else(company, fields["first_name"], names["first_name"]),
             "last_name": pc.if_else(company, fields["last_name"], names["last_name"]),
         }
@@ -306,9 +305,9 @@ class _BlockCleaner:
 
     def _problems_of(self, row: int, cells: tuple[str | None, ...]) -> list[list[str | None]]:
         """The problems of a row as they are stored with a reject; the last one counts those that are left out."""
-        found, most = self._problems.by_row[row], self._sheet.reasons
-        kept = [self._problem(row, problem, cells) for problem in found[:most]]
-        if (more := len(found) - most) > 0:
+        found, limit = self._problems.by_row[row], self._sheet.reasons
+        kept = [self._problem(row, problem, cells) for problem in found[:limit]]
+        if (more := len(found) - limit) > 0:
             kept.append([None, None, f"has {more:,} more faults (IMPORT_REASONS)"])
         return kept
 

@@ -20,7 +20,7 @@ _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _PHONE = re.compile(r"(?:tel\.?:? ?)?\(?\+?[\d\s()/.–-]{5,30}(?: ?(?:x|ext\.?) ?\d{1,6})?", re.IGNORECASE)
 _PHONE_DIGITS = 5
 _CERTAIN_DIGITS = 9  # of a telephone number that begins with neither + nor 0: a date or a range of years has eight
-_LONGEST = 100  # characters; a longer text counts as words
+_MAX_LENGTH = 100  # characters; a longer text counts as words
 
 
 def cell_kind(text: str) -> Kind:
@@ -37,7 +37,7 @@ def cell_kind(text: str) -> Kind:
         kind = "error"
     elif _URL.match(text):
         kind = "url"
-    elif len(text) <= _LONGEST and any(map(str.isdigit, text)):
+    elif len(text) <= _MAX_LENGTH and any(map(str.isdigit, text)):
         kind = _kind_of_digits(text)
     return kind
 

@@ -16,7 +16,7 @@ from tasks.crm.contact import Contact
 from tasks.crm.rules.email_address import clean_email
 from tasks.crm.rules.external_ids import clean_external_id
 from tasks.crm.rules.phone_number import clean_phone
-from tasks.crm.rules.texts import clean_line, clean_name, clean_note, clean_whole_name, fold
+from tasks.crm.rules.texts import clean_full_name, clean_line, clean_name, clean_note, fold
 
 Rule = Callable[[str | None], Any]
 
@@ -125,7 +125,7 @@ def _is_plain_name(column: pa.StringArray) -> pa.BooleanArray:
     return pc.and_not(_is_plain(column), pc.match_substring_regex(column, _CONSPICUOUS_NAME))
 
 
-def _is_plain_whole_name(column: pa.StringArray) -> pa.BooleanArray:
+def _is_plain_full_name(column: pa.StringArray) -> pa.BooleanArray:
     return pc.and_not(_is_plain_name(column), pc.match_substring(column, ";"))
 
 
@@ -157,7 +157,7 @@ def folded(column: pa.StringArray) -> pa.StringArray:
 _UNCHANGED: dict[Rule, Callable[[pa.StringArray], pa.BooleanArray]] = {
     clean_line: _is_plain,
     clean_name: _is_plain_name,
-    clean_whole_name: _is_plain_whole_name,
+    clean_full_name: _is_plain_full_name,
     clean_note: _is_plain,
     clean_email: _is_plain_email,
     clean_external_id: _is_plain_id,

@@ -38,9 +38,7 @@ class FetchingSettings(ProjectSettings):
     connect_timeout: float = Field(10, gt=0, description="Seconds to wait for a server to answer the connection")
     read_timeout: float = Field(60, gt=0, description="Seconds a server may send nothing")
     total_timeout: float = Field(1800, gt=0, description="Seconds the whole transfer may take")
-    settle_seconds: float = Field(
-        3, ge=0, description="A file is read when it has not changed for so long, in seconds: it may still be written"
-    )
+    settle_seconds: float = Field(3, ge=0, description="Seconds for which a file must be unchanged before it is read")
 
 
 @cache
@@ -66,7 +64,7 @@ _SCHEMES = ("http", "https", "s3")
 _SCHEME = re.compile(r"[a-z0-9.+:-]+", re.IGNORECASE)  # also several, as in simplecache::https
 _CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _NEVER_A_FILE = {errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR}
-_LONGEST_SETTLING = 60  # seconds
+_MAX_UNCHANGED_WAIT = 60  # seconds
 
 
 def addresses(workbook: str) -> list[str]:
@@ -167,7 +165,8 @@ class HashingWriter:
         """Raise WorkbookError if a workbook of this length is too large."""
         if length > self._max_bytes:
             raise WorkbookError(
-                f"{self._shown} has more than {self._max_bytes / 2**20:,.0f} MB: divide it, or raise WORKBOOK_MAX_BYTES"
+                f"{self._shown} has more than {self._max_bytes / 2**20:,.0f} MB: split the file, or raise "
+                "WORKBOOK_MAX_BYTES"
             )
 
     def write(self, piece: bytes) -> int:
@@ -191,7 +190,7 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
         if not stat.S_ISREG(before.st_mode):
             raise WorkbookError(f"{shown} is not a file: give the path of a workbook")
         writer.check_length(before.st_size)
-        settled = _settled(path, before)
+        unchanged = _wait_until_unchanged(path, before)
         with path.open("rb") as source:
             while piece := source.read(_CHUNK):
                 writer.write(piece)
@@ -206,18 +205,18 @@ def _copy_file(path: Path, writer: HashingWriter) -> None:
     except OSError as error:
         kind = WorkbookError if error.errno in _NEVER_A_FILE else WorkbookUnreachableError
         raise kind(f"{shown} cannot be read: {error.strerror}") from error
-    if settled is None or _version(settled) != _version(after) or writer.length != after.st_size:
+    if unchanged is None or _version(unchanged) != _version(after) or writer.length != after.st_size:
         raise WorkbookUnreachableError(f"{shown} is being written: try again when it is complete")
 
 
-def _settled(path: Path, found: os.stat_result) -> os.stat_result | None:
+def _wait_until_unchanged(path: Path, found: os.stat_result) -> os.stat_result | None:
     """The state of the file once it has not changed for WORKBOOK_SETTLE_SECONDS; None if it goes on changing.
 
     A clock that differs from that of a network share makes a file look older or newer. If it looks newer, the file is
     looked at twice; if it looks older, `_copy_file` notices what is written meanwhile.
     """
     settle = fetching_settings().settle_seconds
-    deadline = time.monotonic() + _LONGEST_SETTLING
+    deadline = time.monotonic() + _MAX_UNCHANGED_WAIT
     while not settle <= time.time() - found.st_mtime:
         if time.monotonic() > deadline:
             return None

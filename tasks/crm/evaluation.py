@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tasks.crm.collapse import DistinguishingColumn, find_collapse
 from tasks.crm.download import Copy
 from tasks.crm.headings.error import column_option
 from tasks.crm.import_report import ImportReport
-from tasks.crm.worker_protocol import AskedBy, Batch, End, Headings
+from tasks.crm.overmerging import DistinguishingColumn, find_overmerging
+from tasks.crm.worker_protocol import Batch, End, Headings, Interface
 
 REJECTS_ALWAYS_ALLOWED = 10  # so that one typing error in a workbook of three rows does not refuse it
 
@@ -75,7 +75,7 @@ def make_report(staged: StagedWorkbook, import_id: int, *, preview: bool, counts
 
 
 def find_refusal(
-    report: ImportReport, distinguishing: Sequence[DistinguishingColumn], reject_limit: float, asked_by: AskedBy
+    report: ImportReport, distinguishing: Sequence[DistinguishingColumn], reject_limit: float, interface: Interface
 ) -> str | None:
     """Why the workbook is refused, as the rest of a sentence; None if it is not.
 
@@ -83,17 +83,17 @@ def find_refusal(
         report: with the verdicts of all rows.
         distinguishing: columns without a field in which rows of the same person differ.
         reject_limit: share of the rows that may be rejected.
-        asked_by: whose parameters the message names.
+        interface: whose parameters or options the message names.
     """
     allowed = max(reject_limit * report.rows, REJECTS_ALWAYS_ALLOWED)
-    collapsed = find_collapse(distinguishing, report.rows, allowed, report.fields, asked_by)
-    if collapsed or report.rejected <= allowed:
-        return collapsed
+    overmerged = find_overmerging(distinguishing, report.rows, allowed, report.fields, interface)
+    if overmerged or report.rejected <= allowed:
+        return overmerged
     column, reason, _ = report.reject_reasons[0]
     refusal = (
         f"{report.rejected:,} of {report.rows:,} rows are rejected, more than REJECT_LIMIT ({reject_limit:.0%}) "
         f"allows; most frequent reason: {column or 'the row'} {reason}"
     )
     if column in report.extra:  # a column that no field needs: nobody corrects every row of it
-        refusal += f"; or leave that column out: {column_option(column, 'ignore', asked_by)}"
+        refusal += f"; or leave that column out: {column_option(column, 'ignore', interface)}"
     return refusal

@@ -17,11 +17,11 @@ import httpx
 
 from db.errors import JobError, TransientError
 from tasks.crm.readers.workbook import WorkbookError
+from tasks.http_status import RETRYABLE_STATUS_CODES
 from tasks.private_network import is_private, is_private_literal, is_valid, proxy_for
 
 END_UNKNOWN = "the server did not say how long the file is, so a missing end would not be noticed"
-_TRANSIENT_STATUS = {408, 425, 429}  # and every 5xx
-_MOST_REDIRECTS = 10
+_MAX_REDIRECTS = 10
 _PIECE = 1 << 20  # bytes
 _GZIP_OR_ZLIB = 47  # for zlib: the header says which
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -77,7 +77,7 @@ class _Transfer:
 
     def __init__(self, shown: str, writer: Writer, timeouts: Timeouts) -> None:
         self._shown, self._writer, self._timeouts = shown, writer, timeouts
-        self._from_outside = False  # the address given is public, so that no redirect may lead inside
+        self._starts_at_public_address = False  # so no redirect may lead to a private one
 
     async def run(self, address: str) -> list[str]:
         """Request the address, follow its redirects, and write the body."""
@@ -86,8 +86,8 @@ class _Transfer:
             async with self._client(timeout) as client:
                 request = client.build_request("GET", address)
                 _require_valid(request.url)
-                self._from_outside = not await _leads_inside(request.url)
-                for _ in range(_MOST_REDIRECTS + 1):
+                self._starts_at_public_address = not await _resolves_to_private_address(request.url)
+                for _ in range(_MAX_REDIRECTS + 1):
                     response = await client.send(request, stream=True)
                     try:
                         self._check_peer(response)
@@ -97,7 +97,7 @@ class _Transfer:
                         await response.aclose()
                     await self._check_redirect(request.url, response.next_request.url)
                     request = response.next_request
-        raise WorkbookError(f"{self._shown}: more than {_MOST_REDIRECTS} redirects: check the address")
+        raise WorkbookError(f"{self._shown}: more than {_MAX_REDIRECTS} redirects: check the address")
 
     def _client(self, timeout: httpx.Timeout) -> httpx.AsyncClient:
         try:
@@ -115,7 +115,7 @@ class _Transfer:
                 f"{self._shown} redirects from https to {there.scheme}, where anyone on the way can change the file: "
                 "ask its owner for an https address"
             )
-        if self._from_outside and await _leads_inside(there):
+        if self._starts_at_public_address and await _resolves_to_private_address(there):
             raise WorkbookError(
                 f"{self._shown} redirects to {there.host}, inside a private network: if that is right, give that "
                 "address"
@@ -124,7 +124,7 @@ class _Transfer:
     def _check_peer(self, response: httpx.Response) -> None:
         """The same of the address that was connected to: a name may lead elsewhere a moment later."""
         stream = response.extensions.get("network_stream")
-        if not self._from_outside or stream is None or proxy_for(response.url.scheme, response.url.host):
+        if not self._starts_at_public_address or stream is None or proxy_for(response.url.scheme, response.url.host):
             return
         if (peer := stream.get_extra_info("server_addr")) and is_private(str(peer[0])):
             raise WorkbookError(f"{self._shown} leads to {peer[0]}, inside a private network: check the name server")
@@ -138,9 +138,11 @@ class _Transfer:
             self._writer.check_length(int(length))
         pieces = response.aiter_raw(_PIECE)
         if coding in {"gzip", "x-gzip", "deflate"}:
-            pieces = _unpacked(pieces)
+            pieces = _decompressed(pieces)
         elif coding not in {"", "identity"}:
-            raise WorkbookError(f"{self._shown}: the server packs the file as {coding!r}, which was not asked for")
+            raise WorkbookError(
+                f"{self._shown}: the server sent Content-Encoding {coding!r}, but no compression was requested"
+            )
         async for piece in pieces:
             self._writer.write(piece)
         whole = length or coding or "chunked" in response.headers.get("transfer-encoding", "").lower()
@@ -152,7 +154,7 @@ def _require_valid(url: httpx.URL) -> None:
         raise httpx.InvalidURL("no host or port that can exist")
 
 
-async def _leads_inside(url: httpx.URL) -> bool:
+async def _resolves_to_private_address(url: httpx.URL) -> bool:
     """Whether the host is in a private network. A proxy looks it up itself: then the question is the proxy's."""
     if proxy_for(url.scheme, url.host):
         return is_private_literal(url.host)
@@ -161,8 +163,8 @@ async def _leads_inside(url: httpx.URL) -> bool:
     return any(is_private(str(address[0])) for *_, address in found)
 
 
-async def _unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces unpacked. Raises RemoteProtocolError if they end too early."""
+async def _decompressed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, decompressed. Raises RemoteProtocolError if they end too early."""
     unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
     async for packed in pieces:
         rest = packed
@@ -174,7 +176,7 @@ async def _unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield unpacker.decompress(rest, _PIECE)
             rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
     if not unpacker.eof:
-        raise httpx.RemoteProtocolError("the packed body ends too early")
+        raise httpx.RemoteProtocolError("the compressed body ends too early")
 
 
 def _status_problem(shown: str, status: int) -> JobError:
@@ -184,7 +186,7 @@ def _status_problem(shown: str, status: int) -> JobError:
         return WorkbookError(
             f"{shown} cannot be read ({status}): check the user, password or token in the address",
         )
-    if status in _TRANSIENT_STATUS or httpx.codes.is_server_error(status):
+    if status in RETRYABLE_STATUS_CODES or httpx.codes.is_server_error(status):
         return WorkbookUnreachableError(f"{shown}: the server answers {status}: try again later")
     return WorkbookError(f"{shown}: the server answers {status} instead of the whole file (200): check the address")
 

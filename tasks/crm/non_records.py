@@ -94,10 +94,10 @@ _REMARK = re.compile(
     r"[^:\uff1a]{1,40}[:\uff1a](?:\s.*)?|(?:https?://|www\.)\S+",  # a label and its value; a web address
     re.IGNORECASE,
 )
-FEWEST_COLUMNS = 3  # of a table in which a row with a single cell is unusual
+MIN_COLUMNS = 3  # of a table in which a row with a single cell is unusual
 _BELOW_HEADINGS = 3  # rows below the headings that may number or describe the columns
 _PHONE_DIGITS = 6  # digits of a telephone number: such a row is not a row of totals
-_LONGEST_REMARK = 1_000  # characters
+_MAX_REMARK_LENGTH = 1_000  # characters
 _NAMES = frozenset({"first_name", "last_name", "full_name"})
 _DESCRIBED = _NAMES | {"organization", "street", "city", "country"}  # fields in which a record has a name
 
@@ -150,7 +150,7 @@ class NonRecords:
         found = np.asarray(pc.is_in(lower, value_set=self._words))
         found |= np.asarray(pc.fill_null(pc.starts_with(first, "\ufeff"), False))
         found |= np.asarray(pc.fill_null(pc.match_substring_regex(lower, _CONSPICUOUS), False))
-        if len(self._mapping.headings) >= FEWEST_COLUMNS:
+        if len(self._mapping.headings) >= MIN_COLUMNS:
             found |= np.sum([np.asarray(pc.is_valid(column)) for column in block.columns], axis=0) == 1
         if self._totals:
             found |= np.isin(np.asarray(block.numbers), list(self._totals))
@@ -172,9 +172,9 @@ class NonRecords:
     def _reason_of_one(self, text: str) -> str | None:
         if _LINE.fullmatch(text):
             return _NO_TEXT
-        if len(self._mapping.headings) < FEWEST_COLUMNS:
+        if len(self._mapping.headings) < MIN_COLUMNS:
             return None
-        if (len(text) <= _LONGEST_REMARK and _REMARK.fullmatch(text)) or text.casefold() in _TOTALS:
+        if (len(text) <= _MAX_REMARK_LENGTH and _REMARK.fullmatch(text)) or text.casefold() in _TOTALS:
             return "is a remark of the report, not a record"
         if len(text) == 1 and text.lower() != text.upper():
             return "is a single letter, like a section title"
@@ -208,7 +208,7 @@ def _about_columns(cells: Sequence[str | None], mapping: Mapping) -> str | None:
     bare = [text.strip("()[]. ").casefold() for text in texts]
     numbers = [str(number) for number in range(1, len(bare) + 1)]
     letters = [column_letter(column).casefold() for column in range(len(bare))]
-    if (len(bare) > 1 and bare == numbers) or (len(bare) >= FEWEST_COLUMNS and bare == letters):
+    if (len(bare) > 1 and bare == numbers) or (len(bare) >= MIN_COLUMNS and bare == letters):
         return "numbers the columns"
     named = [text for column, name in mapping.fields.items() if name in _DESCRIBED and (text := cells[column])]
     if len(named) > 1 and 2 * sum(map(_is_description, named)) > len(named) and not any(map(looks_like_data, texts)):

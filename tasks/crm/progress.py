@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from tasks.crm.worker_protocol import AskedBy
+from tasks.crm.worker_protocol import Interface
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Progress:
 
 
 # Whether messages name the options of the command line or the parameters of the UI.
-asked_by: ContextVar[AskedBy] = ContextVar("asked_by", default="ui")
+interface: ContextVar[Interface] = ContextVar("interface", default="ui")
 
 Listener = Callable[[Progress], None]
 listener: ContextVar[Listener | None] = ContextVar("listener", default=None)  # set by a run in the foreground

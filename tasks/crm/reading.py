@@ -11,7 +11,7 @@ from tasks.crm.batch import SheetBatches, StagedRows
 from tasks.crm.headings.error import column_option
 from tasks.crm.readers.budget import Budget
 from tasks.crm.readers.csv_conventions import listed_columns
-from tasks.crm.readers.csv_shape import without_slipped
+from tasks.crm.readers.csv_shape import with_surplus_faults
 from tasks.crm.readers.merged import filled_down
 from tasks.crm.readers.table import regrouped, without_blank
 from tasks.crm.readers.workbook import Workbook, WorkbookError, open_workbook
@@ -65,7 +65,7 @@ def _headings(sheets: list[MatchedSheet], others: list[SheetNotRead]) -> Heading
         unused_ids=list(mapping.unused_ids),
         above=sum(sheet.above for sheet in sheets),
         not_read=others,
-        days={
+        date_columns={
             storable_name(sheet.name): sheet.mapping.shown_columns.index(column)
             for sheet in sheets
             for column, name in sheet.mapping.fields.items()
@@ -84,7 +84,7 @@ def _batches(
     )
     below = below_headings(sheet.blocks, sheet.heading_row)
     if width := workbook.width_of(sheet.heading_row):
-        below = without_slipped(below, width)
+        below = with_surplus_faults(below, width)
     rows = filled_down(below, workbook, sheet.heading_row, workbook.budget)
     for block in regrouped(without_blank(rows, sheet.mapping.fields), request.batch_rows):
         staged = batches.staged(block.widened(len(sheet.mapping.headings)))
@@ -111,18 +111,18 @@ class ReadTotals:
 
     hidden_rows: int = 0
     hidden_columns: int = 0
-    lone_names: int = 0
+    name_only_rows: int = 0
     organizations: int = 0
-    lone_organizations: int = 0
+    organization_only_rows: int = 0
     null_words: Counter[int] = field(default_factory=Counter)  # column -> cells
 
     def add(self, rows: int, staged: StagedRows, last: int) -> None:
         """Add the rows of a batch; `last` is the position of the last one."""
         self.rows += rows
         self.rejected += staged.rejected
-        self.lone_names += staged.lone_names
+        self.name_only_rows += staged.name_only_rows
         self.organizations += staged.organizations
-        self.lone_organizations += staged.lone_organizations
+        self.organization_only_rows += staged.organization_only_rows
         self.last = last
         self.date_orders |= staged.date_orders
         self.filled.update(staged.filled)
@@ -137,8 +137,8 @@ class ReadTotals:
             day_first=self.date_orders == {"day"} if len(self.date_orders) == 1 else None,
             filled=dict(self.filled),
             filled_extra=dict(sorted(self.filled_extra.items())),
-            lone_names_are_remarks=0 < 2 * self.lone_names <= self.rows,
-            lone_organizations_are_sections=self._lists_people(),
+            reject_name_only_rows=0 < 2 * self.name_only_rows <= self.rows,
+            reject_organization_only_rows=self._lists_people(),
             hidden_rows=self.hidden_rows,
             hidden_columns=self.hidden_columns,
             assumptions=list(assumptions),
@@ -154,8 +154,8 @@ class ReadTotals:
     def _lists_people(self) -> bool:
         """Whether the sheet lists people, and few of the rows between them have nothing but an organisation."""
         few = min(self.rows / 2, max(self.rows / 10, _SECTIONS))
-        others = self.organizations - self.lone_organizations
-        return 0 < self.lone_organizations <= few and others <= self.rows / 50
+        others = self.organizations - self.organization_only_rows
+        return 0 < self.organization_only_rows <= few and others <= self.rows / 50
 
 
 # ---------------------------------------------------------------------- what a user should know, one clause each
@@ -174,13 +174,13 @@ def _missing_ids(request: ReadRequest, headings: Headings) -> list[str]:
     """About a system that the user named although no column has its ids."""
     if not (request.system or "").strip() or "external_id" in headings.fields:
         return []
-    option = column_option((headings.unused_ids or ["ID"])[0], "external_id", request.asked_by)
+    option = column_option((headings.unused_ids or ["ID"])[0], "external_id", request.interface)
     return [f"no column holds the ids of {headings.system}: if one does, map it, for example {option}"]
 
 
 def _sheets_left_out(sheets: Iterable[SheetNotRead], request: ReadRequest) -> list[str]:
     """About sheets that can hold contacts and are not read. The report names those with the same headings itself."""
-    by_command = request.asked_by == "command line"
+    by_command = request.interface == "command line"
 
     def option(sheet: str) -> str:
         return f"--sheet {shlex.quote(sheet)}" if by_command else f"sheet={json.dumps(sheet, ensure_ascii=False)}"

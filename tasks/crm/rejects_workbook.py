@@ -26,10 +26,10 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from tasks.crm.headings.column_mapping import REASON_HEADING
 
-_LONGEST_CELL = 32_767  # Excel's limit, in UTF-16 units
+_MAX_CELL_LENGTH = 32_767  # Excel's limit, in UTF-16 units
 _ROWS_OF_A_SHEET = 1_048_575  # Excel's limit without the heading row
-_MOST_COMMENTS = 20_000  # Excel gets slow with more; the fill and the reason are always written
-_LONGEST_COMMENT = 1_000  # characters
+_MAX_COMMENTS = 20_000  # Excel gets slow with more; the fill and the reason are always written
+_MAX_COMMENT_LENGTH = 1_000  # characters
 _WIDEST, _NARROWEST, _REASON_WIDTH = 50, 10, 70  # characters
 _MEASURED_ROWS = 200  # rows that decide how wide a column is
 
@@ -176,13 +176,13 @@ class _RejectsWorkbook:
         for column in columns:
             text = texts.get(column, "")
             fitting = _fitting(text)
-            if len(text) > _LONGEST_CELL // 2 and len(fitting) < len(_legal(text)):
+            if len(text) > _MAX_CELL_LENGTH // 2 and len(fitting) < len(_legal(text)):
                 reasons.append(f"{column[0]}: CUT here to {len(fitting):,} of {len(text):,} characters")
             if column in faulty:
                 marked = _cell(sheet, fitting, _FAULTY_FILL)
                 self.comments += 1
-                if self.comments <= _MOST_COMMENTS:
-                    comment = _fitting("\n".join(faulty[column]))[:_LONGEST_COMMENT]
+                if self.comments <= _MAX_COMMENTS:
+                    comment = _fitting("\n".join(faulty[column]))[:_MAX_COMMENT_LENGTH]
                     marked.comment = Comment(comment, "import", height=80, width=300)
                 written.append(marked)
             elif fitting.startswith(_DANGEROUS):
@@ -243,9 +243,9 @@ def _legal(text: str) -> str:
 def _fitting(text: str) -> str:
     """The text as a cell can hold it: legal in XML, and cut at the length that Excel allows."""
     legal = _legal(text)
-    if len(legal) <= _LONGEST_CELL // 2:  # a character is at most two units
+    if len(legal) <= _MAX_CELL_LENGTH // 2:  # a character is at most two units
         return legal
-    return legal.encode("utf-16-le")[: 2 * _LONGEST_CELL].decode("utf-16-le", "ignore")
+    return legal.encode("utf-16-le")[: 2 * _MAX_CELL_LENGTH].decode("utf-16-le", "ignore")
 
 
 def _escaped(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from tasks.counts import counted
 from tasks.crm.import_report import ImportReport
-from tasks.crm.worker_protocol import AskedBy
+from tasks.crm.worker_protocol import Interface
 from tasks.markdown import escape
 
 _UNPROVEN = 'if accented letters look wrong, save it as "CSV UTF-8" and import that.'
@@ -21,13 +21,13 @@ def summary(report: ImportReport) -> str:
     )
 
 
-def remarks(report: ImportReport, asked_by: AskedBy) -> list[str]:
+def remarks(report: ImportReport, interface: Interface) -> list[str]:
     """Clauses for the line about what was assumed and what was not read."""
     clauses = list(report.assumptions)
     alike = [sheet for sheet in report.not_read if sheet.same_headings]
     if alike:
         named = ", ".join(f'"{sheet.sheet}"' for sheet in alike)
-        option = '--sheet "*"' if asked_by == "command line" else 'sheet="*"'
+        option = '--sheet "*"' if interface == "command line" else 'sheet="*"'
         clauses.append(f"not read although the headings are the same: sheet {named} ({option} reads all)")
     if report.above:
         clauses.append(f"left out above the headings: {counted(report.above, 'row')}")

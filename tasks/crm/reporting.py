@@ -14,7 +14,7 @@ from db.task_run_status import failed_in
 from db.task_runs import idempotent_once
 from tasks.crm.download import Copy
 from tasks.crm.import_report import ImportReport
-from tasks.crm.progress import asked_by
+from tasks.crm.progress import interface
 from tasks.crm.report import markdown, remarks, summary
 from tasks.crm.steps import JOB, subject
 from tasks.markdown import unescape
@@ -47,7 +47,7 @@ def report_import(result: dict[str, Any]) -> Outcome:
     report = ImportReport(**result)
     create_markdown_artifact(markdown(report), key="import-report", description=summary(report))
     message = f"{'preview of ' if report.preview else ''}{PurePosixPath(report.workbook).name}: {summary(report)}"
-    message += "".join(f"; {remark}" for remark in remarks(report, asked_by.get()))
+    message += "".join(f"; {remark}" for remark in remarks(report, interface.get()))
     if report.rejected:
         message += f"; the rejected rows: python -m tasks.crm.rejects {report.import_id} rejects.xlsx"
     if report.refusal:
@@ -60,7 +60,7 @@ def report_import(result: dict[str, Any]) -> Outcome:
     return Outcome(result, message)
 
 
-def report_failure(address: str | None, sentence: str, *, in_work: bool) -> None:
+def report_failure(address: str | None, sentence: str, *, unit_started: bool) -> None:
     """Report that the import of this workbook fails, once for each incident.
 
     Nothing is reported for a run that another run overtook or does the work of. An address that cannot be used is
@@ -69,12 +69,12 @@ def report_failure(address: str | None, sentence: str, *, in_work: bool) -> None
     Args:
         address: of the workbook; empty: CRM_WORKBOOK.
         sentence: the reason.
-        in_work: whether the unit of work was reached.
+        unit_started: whether the unit of work was reached.
     """
     failure = Failure(JOB, subject({"workbook": address}), sentence, flow_run.id, run_page())
 
     def begins(connection: Connection) -> bool:
-        fails = failed_in(connection, JOB, failure.subject, failure.run) if in_work else slot() is not None
+        fails = failed_in(connection, JOB, failure.subject, failure.run) if unit_started else slot() is not None
         return fails and notify.report_failure(connection, failure)
 
     if try_to_report(begins):

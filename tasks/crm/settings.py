@@ -17,12 +17,13 @@ class ImportSettings(ProjectSettings):
     reject_limit: float = Field(0.2, ge=0, le=1, description="Refuse a workbook of which more than this is rejected")
     import_batch_rows: int = Field(20_000, ge=1, le=1_000_000, description="Rows of a batch")
     import_memory_mb: int = Field(2048, ge=256, description="Memory the process that reads a workbook may take")
-    import_cpu_seconds: int = Field(1800, ge=1, description="Time of the processor that reading a workbook may take")
+    import_cpu_seconds: int = Field(1800, ge=1, description="CPU seconds that reading a workbook may take")
     import_read_seconds: int = Field(3600, ge=1, description="Seconds that reading and staging a workbook may take")
     import_written_mb: int = Field(
         WRITTEN_MB,
         ge=1,
-        description="What a workbook may become on disk, unpacked and in batches; staged as much again",
+        description="Megabytes that one import may write to disk (unpacked file and batches); the database needs the "
+        "same space again",
     )
     import_filled_cells: int = Field(
         FILLED_CELLS, ge=0, description="Cells of a sheet that exist only because others are merged or repeated"

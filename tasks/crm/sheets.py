@@ -247,7 +247,7 @@ def _all_sheets(workbook: Workbook, request: ReadRequest) -> list[MatchedSheet]:
         try:
             sheet = _matched(workbook, _top_of(workbook, name, request), request)
         except HeadingsError as error:
-            raise WorkbookError(f"{request.name}: sheet {name!r}: {error.message(request.asked_by)}") from error
+            raise WorkbookError(f"{request.name}: sheet {name!r}: {error.message(request.interface)}") from error
         if sheet is None:
             continue
         # Opened again when it is read, so that only one sheet is in memory.

@@ -34,7 +34,7 @@ from tasks.crm.contact import RULES_VERSION
 from tasks.crm.download import Copy
 from tasks.crm.evaluation import StagedWorkbook, fill_counts, find_refusal, make_report
 from tasks.crm.import_report import ImportReport
-from tasks.crm.progress import Progress, asked_by
+from tasks.crm.progress import Progress, interface
 from tasks.crm.readers.budget import REASONS
 from tasks.crm.readers.workbook import WorkbookError
 from tasks.crm.report import summary
@@ -42,7 +42,7 @@ from tasks.crm.run_page import ProgressBar
 from tasks.crm.settings import import_settings
 from tasks.crm.worker_client import ReadingProcess
 from tasks.crm.worker_protocol import Batch, End, Headings, ReadOptions, ReadRequest
-from tasks.slot import asked_for
+from tasks.slot import is_manual
 from tasks.step import RESULTS, run, step
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def unit_of_work(copy: Copy, options: ReadOptions, key: str | None, preview: boo
             subject=copy.address,
             fingerprint=copy.sha256,
             flow_run_id=flow_run.id,
-            resume_cancelled=asked_for(),
+            resume_cancelled=is_manual(),
         )
     except ValueError as error:  # the key is too long for its column
         raise UserError(str(error)) from None
@@ -162,7 +162,7 @@ def _request(copy: Copy, options: ReadOptions, directory: str) -> ReadRequest:
         written_mb=settings.import_written_mb,
         filled_cells=settings.import_filled_cells,
         reasons=settings.import_reasons,
-        asked_by=asked_by.get(),
+        interface=interface.get(),
     )
 
 
@@ -268,7 +268,7 @@ def evaluate_and_commit(staged: StagedWorkbook, claim: Claim, preview: bool) -> 
     """
     _stage_missing_batches(staged, claim)  # part of this step, so that a retry after a crash of the database repeats it
     with _disk_not_left_full(claim), transaction() as connection:
-        contacts.serialize_imports(connection)
+        contacts.lock_imports(connection)
         if earlier := committed(connection, claim):  # this is a retry: the answer to the commit was lost
             return dict(earlier["result"])
         check_owner(connection, claim)
@@ -287,24 +287,24 @@ def _evaluate(connection: Connection, staged: StagedWorkbook, claim: Claim, prev
     """Give every staged row its verdict; returns the report."""
     end, headings = staged.end, staged.headings
     rejected = _reject_section_titles(connection, claim, end)
-    rejected.append(staging.settle_dates(connection, claim.id, end.day_first, headings.days))
+    rejected.append(staging.resolve_ambiguous_dates(connection, claim.id, end.day_first, headings.date_columns))
     evaluation = matching.evaluate(connection, claim.id, headings.fields)
     rejected.append(evaluation.rejected)
     counts = {**evaluation.counts, **evaluation.details, **fill_counts(end, rejected)}
     report = make_report(staged, claim.id, preview=preview, counts=counts)
     _check_counts(report, end.rows)
     settings = import_settings()
-    refusal = find_refusal(report, evaluation.distinguishing, settings.reject_limit, asked_by.get())
+    refusal = find_refusal(report, evaluation.distinguishing, settings.reject_limit, interface.get())
     not_kept = max(report.rejected - settings.import_rejects, 0)
     return report.model_copy(update={"refusal": refusal, "not_kept": not_kept})
 
 
 def _reject_section_titles(connection: Connection, claim: Claim, end: End) -> list[staging.LateRejects]:
     rejected = []
-    if end.lone_names_are_remarks:
-        rejected.append(staging.reject_lone_names(connection, claim.id))
-    if end.lone_organizations_are_sections:
-        rejected.append(staging.reject_lone_organizations(connection, claim.id))
+    if end.reject_name_only_rows:
+        rejected.append(staging.reject_name_only_rows(connection, claim.id))
+    if end.reject_organization_only_rows:
+        rejected.append(staging.reject_organization_only_rows(connection, claim.id))
     return rejected
 
 

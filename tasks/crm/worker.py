@@ -44,13 +44,14 @@ def answer(request: ReadRequest) -> None:
         for event in read(request):
             _write(_KINDS[type(event)], asdict(event))
     except HeadingsError as error:
-        _write("refused", f"{request.name}: {error.message(request.asked_by)}")
+        _write("refused", f"{request.name}: {error.message(request.interface)}")
     except (WorkbookError, BudgetError) as error:
         _write("refused", str(error))
     except MemoryError:
         _write(
             "refused",
-            f"{request.name} needs more than {request.memory_mb} MB to be read: divide it, or raise IMPORT_MEMORY_MB",
+            f"{request.name} needs more than {request.memory_mb} MB to be read: split the workbook, or raise "
+            "IMPORT_MEMORY_MB",
         )
     except BrokenPipeError:
         pass  # the parent process has ended

@@ -115,10 +115,12 @@ class ReadingProcess:
         self._log.seek(0)
         logger.debug("the reading process ended with %s; its log: %s", how, self._log.read()[-2000:])
         if self._late:
-            return f"it takes longer than {request.seconds:,} seconds (IMPORT_READ_SECONDS): divide it, or raise that"
+            return f"it takes longer than {request.seconds:,} seconds: split the workbook, or raise IMPORT_READ_SECONDS"
         if how == -signal.SIGXCPU:
-            used = f"more than {request.cpu_seconds:,} seconds of the processor (IMPORT_CPU_SECONDS)"
-            return f"it takes {used}: divide it, or raise that"
+            return (
+                f"it takes more than {request.cpu_seconds:,} CPU seconds: split the workbook, or raise "
+                "IMPORT_CPU_SECONDS"
+            )
         return (
             f"the process that read it was stopped ({_ended(how)}). This happens when a workbook needs more than "
             f"{request.memory_mb} MB: open it in Excel or LibreOffice, delete empty rows and columns, save it as .xlsx "

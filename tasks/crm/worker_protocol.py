@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tasks.crm.readers.budget import FILLED_CELLS, REASONS, WRITTEN_MB
 
-AskedBy = Literal["ui", "command line"]
+Interface = Literal["ui", "command line"]
 ALL_SHEETS = "*"  # all visible sheets, which need the same headings; no sheet can have this name
 
 
@@ -58,7 +58,7 @@ class ReadRequest:
     reasons: int = REASONS  # of a rejected row that are kept
     cpu_seconds: int = 1800  # that the process may use
     seconds: int = 3600  # that it may take
-    asked_by: AskedBy = "ui"  # messages name the parameters of the UI or the options of the command line
+    interface: Interface = "ui"  # messages name the parameters of the UI or the options of the command line
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Headings:
     unused_ids: list[str]  # names in extra of columns that are called an id; empty if one is external_id
     above: int  # rows above the headings that are not blank
     not_read: list["SheetNotRead"]  # visible sheets, in the order of the workbook
-    days: dict[str, int]  # sheet -> index of the cell of last_contacted in a reject's row
+    date_columns: dict[str, int]  # sheet -> index of the cell of last_contacted in a reject's row
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class End:
     day_first: bool | None  # order of day and month in the dates of the file; None: unknown, or both occur
     filled: dict[str, int]  # field -> accepted rows that fill it
     filled_extra: dict[str, int]  # heading in extra -> the same
-    lone_names_are_remarks: bool  # whether rows with nothing but a name are section titles
-    lone_organizations_are_sections: bool  # the same of rows with nothing but an organisation that no other row has
+    reject_name_only_rows: bool  # whether rows with nothing but a name are section titles
+    reject_organization_only_rows: bool  # the same of rows with nothing but an organisation that no other row has
     hidden_rows: int  # that were read like the others
     hidden_columns: int
     assumptions: list[str]  # what was assumed about the file, one clause each

@@ -49,7 +49,7 @@ class Addresses:
         if request_url.scheme in {"http", "https"} and not is_valid(request_url):
             raise FetchRefusedError(f"{url!r} is no valid address: check the source")
         if request_url.scheme not in {"http", "https"} or not host or (host not in self._hosts and not any_host):
-            raise FetchRefusedError(f"{url} leads out of the source's hosts ({', '.join(sorted(self._hosts))})")
+            raise FetchRefusedError(f"{url} is not on a host of this source ({', '.join(sorted(self._hosts))})")
         if self._base:
             request_url = request_url.copy_with(scheme=self._base.scheme, netloc=self._base.netloc)
         return request_url

@@ -1,8 +1,8 @@
-"""Pages that are made by JavaScript, as a browser shows them: Chromium without a window, through our own requests.
+"""Pages rendered by JavaScript, read with headless Chromium; every request goes through the Fetcher.
 
-Every request of such a page goes through the Fetcher, so robots.txt, delays, limits of size and time, and the hosts of
-the source are the same as for any other page. Chromium itself has no network. Pictures, fonts, style sheets and other
-hosts are left out. It needs the extra `javascript` and a Chromium of the system.
+So robots.txt, delays, limits of size and time, and the hosts of the source are the same as for any other page. Chromium
+itself has no network. Pictures, fonts, style sheets and other hosts are left out. It needs the extra `javascript` and a
+Chromium of the system.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def fetcher_for(source: Source, settings: FetchingSettings, base_url: str | None
 
 
 class BrowserFetcher:
-    """Like a Fetcher, but each page is what a browser shows of it: `with BrowserFetcher(…) as fetcher`.
+    """Like a Fetcher, but each page is rendered with headless Chromium: `with BrowserFetcher(…) as fetcher`.
 
     One page at a time; `fetch` may be called from several threads. The validators of an earlier page are of no use: the
     page is made anew each time.
@@ -122,12 +122,12 @@ class BrowserFetcher:
             tab.route("**/*", made.answer)
             with suppress(Error):  # why is known from the requests
                 tab.goto(request.url, wait_until="load")
-            text = self._settled(tab)
+            text = self._html_when_idle(tab)
         finally:
             context.close()
         return made.page(url, text, self._settings.max_bytes)
 
-    def _settled(self, tab: "Tab") -> str:
+    def _html_when_idle(self, tab: "Tab") -> str:
         """The HTML of the page once it requests nothing more; after MOFA_READ_TIMEOUT, as it is then."""
         from playwright.sync_api import Error  # noqa: PLC0415 - an extra
 
@@ -174,16 +174,16 @@ class _Requests:
             return None if isinstance(page, NotModified) else page
         return None
 
-    def page(self, url: str, text: str, most: int) -> Page:
+    def page(self, url: str, text: str, max_bytes: int) -> Page:
         """The page with this HTML. Raises FetchError if a request of it failed."""
         if self._error:
             raise self._error
         if self._document is None or not text:
             raise FetchFailedError(f"{url}: the browser could not show the page: try again")
         body = text.encode("utf-8", "replace")
-        if len(body) > most:
+        if len(body) > max_bytes:
             raise FetchRefusedError(
-                f"{url} has more than {most / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES"
+                f"{url} has more than {max_bytes / 2**20:,.1f} MB: if that is right, raise MOFA_MAX_BYTES"
             )
         digest = hashlib.sha256(body).hexdigest()
         return replace(self._document, url=url, text=text, sha256=digest, etag=None, last_modified=None)

@@ -9,7 +9,7 @@ from tasks.mofa.crawl import Crawl
 from tasks.mofa.embassy import Embassy, Entry, Unreadable, merge_by_key, to_json
 from tasks.mofa.reading import ENCODED_TWICE
 
-Unread: TypeAlias = list[tuple[Unreadable, int]]  # missions that could not be read, each with its snapshot
+UnreadableRows: TypeAlias = list[tuple[Unreadable, int]]  # missions that could not be read, each with its snapshot
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Candidate:
 
     missions: dict[str, Embassy]  # by key
     proof: dict[str, int]  # key -> snapshot
-    unreadable: Unread
-    proven: bool  # the parser has read saved real pages
+    unreadable: UnreadableRows
+    verified: bool  # the parser has read saved real pages
     pages: int
     unchanged: int
     retried: int
@@ -42,7 +42,7 @@ def candidate_of(crawl: Crawl) -> Candidate:
         missions=missions,
         proof=proof,
         unreadable=unreadable,
-        proven=crawl.proven,
+        verified=crawl.verified,
         pages=len(crawl.read),
         unchanged=len(crawl.unchanged),
         retried=crawl.retried,
@@ -63,14 +63,14 @@ def _assumed_of(missions: Collection[Embassy]) -> list[str]:
     return [f"{len(found):,} missions {what}. The first: {found[0]}" for what, found in kinds if found]
 
 
-def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], Unread]:
+def merged(found: Iterable[tuple[Entry, int]]) -> tuple[dict[str, Embassy], dict[str, int], UnreadableRows]:
     """Missions by key, the snapshot that proves each of them, and what could not be read with its snapshot.
 
     A mission whose key is known is unreadable once, however many countries list it; rows without a key count each.
     """
     records: list[Embassy] = []
     proof: dict[str, int] = {}
-    unreadable: Unread = []
+    unreadable: UnreadableRows = []
     for entry, snapshot in found:
         if isinstance(entry, Unreadable):
             if entry.key is None or all(entry.key != each.key for each, _ in unreadable):

@@ -1,6 +1,6 @@
 """Reads all pages of a source: follows links, resumes after a failure, parses only what has changed.
 
-Pure but for what it is given: a fetcher, an archive of the pages read before, clocks. Half a crawl is never a set.
+The fetcher, the archive of earlier pages and the clocks are arguments. An incomplete crawl never becomes a set.
 """
 
 import threading
@@ -19,7 +19,7 @@ from tasks.mofa.page import Page, PageError, Source
 from tasks.mofa.reading import Attempt, Reading, try_to_read
 
 PAUSE_AFTER_FAILURE = 5.0  # seconds between a failed request and the next one, while pages are read in between
-BELIEVE_UNCHANGED = timedelta(days=7)  # as long a 304 is believed; then the whole page is requested once
+MAX_304_AGE = timedelta(days=7)  # then the whole page is requested once
 _AT_ONCE = 50  # pages requested before the first of them is parsed, so that answers never pile up in memory
 _NOT_FOUND = 404
 
@@ -117,15 +117,15 @@ class Crawl:
         self.unchanged: set[int] = set()  # snapshots
         self.route = 0
         self.retried = 0
-        self.unread: Page | None = None  # the page that could not be read
+        self.unparsed_page: Page | None = None  # the page that could not be read
         self._not_before = 0.0  # on the clock
         self._requested_again: set[str] = set()  # pages that could not be parsed the first time
         self._cut_short: dict[str, Reading] = {}  # what was read from pages without an end
 
     @property
-    def proven(self) -> bool:
-        """Whether saved real pages have proven the parser of the route that was taken."""
-        return self.source.routes[self.route].proven
+    def verified(self) -> bool:
+        """Whether the parser of the route that was taken is tested with saved real pages."""
+        return self.source.routes[self.route].verified
 
     def attempt(self, fetcher: PageFetcher) -> None:
         """Read what is not read yet; a page is kept as soon as it is read.
@@ -193,8 +193,8 @@ class Crawl:
     def _spend(self, page: Page | NotModified) -> None:
         """Count a page. Raises FetchRefusedError if the crawl costs more than it may."""
         if self._clock() > self._end:
-            most = f"{self._limits.seconds:,.0f} seconds (MOFA_CRAWL_SECONDS)"
-            raise FetchRefusedError(f"{self._name} takes more than {most}: the next run reads what is missing")
+            limit = f"{self._limits.seconds:,.0f} seconds (MOFA_CRAWL_SECONDS)"
+            raise FetchRefusedError(f"{self._name} takes more than {limit}: the next run reads what is missing")
         if isinstance(page, Page):
             self._bytes += len(page.text.encode("utf-8", "replace"))
         if self._bytes > self._limits.total_mb << 20:
@@ -205,13 +205,13 @@ class Crawl:
         if fetcher.mirrored:
             page = fetcher.fetch(url)
             return replace(page, etag=None, last_modified=None)
-        if known is None or self._needs_proof(known):
+        if known is None or self._needs_full_request(known):
             return fetcher.fetch(url)
         return fetcher.fetch(url, Validators(known.etag, known.last_modified))
 
-    def _needs_proof(self, known: StoredPage) -> bool:
+    def _needs_full_request(self, known: StoredPage) -> bool:
         """Whether a week has passed since the page was last sent whole; weeks are counted from the first time."""
-        weeks = [(time - known.fetched_at) // BELIEVE_UNCHANGED for time in (known.verified_at, self._now())]
+        weeks = [(time - known.fetched_at) // MAX_304_AGE for time in (known.verified_at, self._now())]
         return weeks[0] != weeks[1]
 
     def _read(self, page: Page | NotModified, known: StoredPage | None) -> ReadPage:
@@ -237,7 +237,7 @@ class Crawl:
 
     def _parse(self, page: Page) -> Reading:
         """What is on the page. Raises FetchFailedError if another request may give a better one, else PageError."""
-        self.unread = page
+        self.unparsed_page = page
         attempt = self.read_page(page)
         if problem := attempt.refusal:
             because = f" ({attempt.problem})" if attempt.problem not in ("", problem) else ""
@@ -251,7 +251,7 @@ class Crawl:
             raise FetchFailedError(f"{error}: it is requested once more") from error
         if len(reading.links) > self._limits.links:
             raise FetchRefusedError(f"{page.url} has more than {self._limits.links:,} links (MOFA_MAX_LINKS)")
-        self.unread = None
+        self.unparsed_page = None
         if page.is_cut_short and self._cut_short.get(page.url) != reading:
             self._cut_short[page.url] = reading
             raise FetchFailedError(f"{page.url}: the page ends before its end (</html>): it is requested once more")

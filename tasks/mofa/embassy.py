@@ -35,7 +35,7 @@ COMPARED = (
 )
 _LINES = frozenset({"address", "phone", "fax", "email", "opening_hours"})  # may have several lines
 _NOTHING = frozenset({"-", "--", "n/a", "na", "none", "null", "tbc", "нет", "なし"})  # how pages write a blank
-_LONGEST = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
+_MAX_LENGTHS = {"opening_hours": 100_000, "address": 2_000, "phone": 4_000, "fax": 2_000, "email": 2_000}
 _LONG = 1_000  # characters of any other field; more is a page that slipped
 _BLANKS_AND_SIGNS = re.compile(r"[\W_]+")
 
@@ -67,7 +67,7 @@ class Embassy(BaseModel):
         if not isinstance(value, str):
             return value
         text = tidy(value) if info.field_name in _LINES else " ".join(tidy(value).split())
-        limit = _LONGEST.get(info.field_name, _LONG)
+        limit = _MAX_LENGTHS.get(info.field_name, _LONG)
         if len(text) > limit:
             raise ValueError(f"has {len(text):,} characters, at most {limit:,} fit: the page was misread")
         return None if is_blank(text) else text

@@ -6,8 +6,8 @@ import ssl
 import httpx
 
 from db.errors import JobError, TransientError, UserError
+from tasks.http_status import RETRYABLE_STATUS_CODES
 
-MAY_HEAL = {408, 425, 429}  # of the 4xx; every 5xx may
 _PROXY_AUTHENTICATION_REQUIRED = 407
 
 
@@ -36,7 +36,7 @@ def status_problem(shown: str, response: httpx.Response, wait: float | None, pro
         return proxy_problem(shown, proxy, "it asks for a user name and a password")
     if status < httpx.codes.BAD_REQUEST:
         return FetchFailedError(f"{answers}, not the page: try again later", status)
-    if status in MAY_HEAL or response.is_server_error:
+    if status in RETRYABLE_STATUS_CODES or response.is_server_error:
         then = "later" if wait is None else f"in {wait:.0f} seconds, as it asks"
         through = f" (through the proxy {proxy}, which may have answered in its place)" if proxy else ""
         return FetchFailedError(f"{answers}{through}: try again {then}", status, wait)

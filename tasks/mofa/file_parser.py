@@ -21,14 +21,14 @@ from tasks.mofa.page import Page, PageError, Route, Source, html
 from tasks.mofa.plausibility import same_on_all
 from tasks.mofa.request import Request
 from tasks.mofa.rows import Row, count, numbers, table_rows
-from tasks.mofa.source_file import MOST_PAGES, PAGE, FieldRule, Links, Pages, SourceFile
+from tasks.mofa.source_file import MAX_PAGES, PAGE, FieldRule, Links, Pages, SourceFile
 
 ENGINE_VERSION = 1  # raise it when the same page and the same file would give other records
 _ABOUT = 80  # characters by which a mission is found on its page
 _NUMBER = "\0"  # stands for the number of a page while a pattern is made
 
 
-def source_of(name: str, file: SourceFile, *, proven: bool = False) -> Source:
+def source_of(name: str, file: SourceFile, *, verified: bool = False) -> Source:
     """The source that this file describes."""
     reads = file.model_dump(include={"format", "script", "after", "same", "pages", "links", "missions", "fields"})
     urls = [file.home, *file.start.url]
@@ -38,7 +38,7 @@ def source_of(name: str, file: SourceFile, *, proven: bool = False) -> Source:
         home=file.home,
         hosts=frozenset([*(urlsplit(url).netloc.lower() for url in urls), *map(str.lower, file.hosts)]),
         parser_version=zlib.crc32(f"{ENGINE_VERSION} {reads}".encode()),
-        routes=(Route(start=tuple(_starts(file)), proven=proven),),
+        routes=(Route(start=tuple(_starts(file)), verified=verified),),
         follow=lambda page: follow(file, page),
         parse=lambda page: parse(file, page),
         direction=file.direction,
@@ -100,8 +100,8 @@ def _next(file: SourceFile, pages: Pages, page: Page, number: int) -> list[int]:
     else:
         full = len(rows_of(file, page)) >= (pages.per_page or 1)
         last = number + pages.step if full else number
-    if last > pages.first + MOST_PAGES * pages.step:
-        raise PageError(page.url, f"the list has no end: page {last} would follow, at most {MOST_PAGES} are read")
+    if last > pages.first + MAX_PAGES * pages.step:
+        raise PageError(page.url, f"the list has no end: page {last} would follow, at most {MAX_PAGES} are read")
     return list(range(number + pages.step, last + 1, pages.step))
 
 

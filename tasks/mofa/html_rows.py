@@ -17,7 +17,7 @@ from tasks.mofa.source_file import FieldRule, Missions, Pairs, SourceFile
 
 _CELLS = ("th", "td")
 _WIDEST = 1_000  # columns or rows that a cell may span
-_MOST_SPANNED = 1 << 20  # cells of a table that exist only because others span them
+_MAX_SPANNED_CELLS = 1 << 20  # cells of a table that exist only because others span them
 
 
 @dataclass
@@ -254,8 +254,8 @@ def _table(table: Tag) -> _Table:
             spanning.update(dict.fromkeys(range(len(line), len(line) + width), (height - 1, text)))
             line += [text] * width
             made += width - 1
-            if made > _MOST_SPANNED:
-                raise ValueError(f"cells that span rows or columns make more than {_MOST_SPANNED:,} cells")
+            if made > _MAX_SPANNED_CELLS:
+                raise ValueError(f"cells that span rows or columns make more than {_MAX_SPANNED_CELLS:,} cells")
         texts[id(row)] = line
     head = next((row for row in rows if row.find("th", recursive=False)), rows[0] if rows else None)
     names = [name or "" for name in texts[id(head)]] if head is not None else []

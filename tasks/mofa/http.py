@@ -23,11 +23,11 @@ import anyio
 import anyio.from_thread
 import httpx
 
+from tasks.http_status import RETRYABLE_STATUS_CODES
 from tasks.mofa.addresses import Addresses, refuse_private
 from tasks.mofa.charset import Decoded, decode
-from tasks.mofa.content_encoding import PACKED, read_body
+from tasks.mofa.content_encoding import CONTENT_CODINGS, read_body
 from tasks.mofa.fetch_errors import (
-    MAY_HEAL,
     FetchFailedError,
     FetchRefusedError,
     connection_problem,
@@ -43,7 +43,7 @@ from tasks.mofa.table_file import as_text
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SAME_METHOD = {307, 308}  # of these; after the others a browser requests by GET
 _END_UNKNOWN = "the server did not say how long the page is, so a missing end would not be noticed"
-_MOST_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
+_MAX_REDIRECTS = 5  # also what RFC 9309, 2.3.1.2 asks for robots.txt
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,11 @@ class _Answer:
     body: bytes
 
     @property
-    def says_its_end(self) -> bool:
+    def length_is_known(self) -> bool:
         """Whether a missing end would have been noticed."""
-        packed = PACKED.keys() & {each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")}
+        packed = CONTENT_CODINGS.keys() & {
+            each.strip() for each in self.headers.get("content-encoding", "").lower().split(",")
+        }
         chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
         return bool(packed) or chunked or "content-length" in self.headers
 
@@ -208,7 +210,7 @@ class Fetcher:
         after 307 and 308 only.
         """
         url = at = request.url
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             try:
                 request_url = self._addresses.resolve(at, any_host=robots)
                 server = self._server(request_url)
@@ -228,7 +230,7 @@ class Fetcher:
             if answer.status not in _SAME_METHOD:
                 request = Request(at)
             conditions = {}  # they are about the page that was redirected, and could match another by chance
-        raise FetchRefusedError(f"{url}: more than {_MOST_REDIRECTS} redirects, the last to {at}: check the address")
+        raise FetchRefusedError(f"{url}: more than {_MAX_REDIRECTS} redirects, the last to {at}: check the address")
 
     def _server(self, request_url: httpx.URL) -> _Server:
         key = (request_url.scheme, request_url.host, request_url.port)
@@ -275,10 +277,10 @@ class Fetcher:
                     ) as response:
                         self._refuse_private_peer(url, request_url, response)
                         self._check_status(shown, server, response, proxy)
-                        most = MAX_BYTES if robots else self._settings.max_bytes
+                        max_bytes = MAX_BYTES if robots else self._settings.max_bytes
                         # A redirect's body is of no use; the empty one of a 304 must be read to keep the connection.
                         redirect = response.status_code in _REDIRECTS
-                        body = b"" if redirect else await read_body(response, shown, most, cut=robots)
+                        body = b"" if redirect else await read_body(response, shown, max_bytes, cut=robots)
                         return _Answer(url, response.status_code, response.headers, body)
             except (TimeoutError, httpx.TimeoutException) as error:
                 raise FetchFailedError(f"{shown}: the server does not answer in time: try again later") from error
@@ -306,7 +308,7 @@ class Fetcher:
         if status in {httpx.codes.OK, httpx.codes.NOT_MODIFIED} | _REDIRECTS:
             return
         wait = None
-        if status in MAY_HEAL or response.is_server_error:
+        if status in RETRYABLE_STATUS_CODES or response.is_server_error:
             wait = _retry_after(response.headers, self._now())
             server.not_before = max(server.not_before, self._clock() + (wait or 0))
         raise status_problem(shown, response, wait, proxy)
@@ -334,7 +336,7 @@ def _assumed(answer: _Answer, decoded: Decoded) -> Iterator[str]:
     """What is a guess about an answer: its charset, and its end if neither the server nor HTML or JSON says it."""
     if decoded.assumed:
         yield decoded.assumed
-    if not answer.says_its_end and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
+    if not answer.length_is_known and not decoded.text[-100:].rstrip().lower().endswith(("</html>", "}", "]")):
         yield _END_UNKNOWN
 
 

@@ -9,7 +9,7 @@ import re
 _SEPARATOR = re.compile(r" ?([/,;、~〜|]|\bor\b|\band\b) ?")
 _SHORT = re.compile(r"\d{1,4}")  # the last digits of a further number
 _RANGE = "~〜"
-_LONGEST_RANGE = 100  # numbers; more is no range of telephone numbers
+_MAX_RANGE_LENGTH = 100  # numbers; more is no range of telephone numbers
 _AREA = re.compile(r"\+?\d{1,4}")  # too short for a number: a slash after it separates an area code
 _LABEL = re.compile(  # says only that a number follows
     r"^\W*(?:tele?phones?|tel|phones?|ph|tlf|tfn|fon|telefax|tele?facsimile|fax|f|t|tél|téléphone|tel[eé]fono|telefon"
@@ -54,6 +54,6 @@ def _meant(before: str, separator: str, part: str) -> list[str]:
     if not _SHORT.fullmatch(part) or len(part) >= len(before) or not before[-len(part) :].isdigit():
         return []
     stem, first, last = before[: -len(part)], int(before[-len(part) :]), int(part)
-    if separator in _RANGE and first < last < first + _LONGEST_RANGE:
+    if separator in _RANGE and first < last < first + _MAX_RANGE_LENGTH:
         return [f"{stem}{number:0{len(part)}}" for number in range(first, last + 1)]
     return [stem + part]

@@ -85,7 +85,7 @@ class Route:
     """One way to the missions of a ministry."""
 
     start: tuple[str, ...]  # addresses (Request.address); when one answers 404, the source's next route is tried
-    proven: bool = False  # whether its parser has read a saved real page, or one in the layout of it
+    verified: bool = False  # whether its parser has read a saved real page, or one in the layout of it
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class PageProcess:
     Args:
         source: one without an origin, made in code, is read in this process.
         memory_mb: address space that the process may use.
-        seconds: of the processor that a page may take.
+        seconds: CPU seconds that a page may take.
     """
 
     def __init__(self, source: Source, memory_mb: int, seconds: int) -> None:

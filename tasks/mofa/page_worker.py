@@ -1,7 +1,7 @@
 """The process that parses pages: `python -m tasks.mofa.page_worker ORIGIN MEMORY_MB SECONDS` (see page_process.py).
 
 A page made to keep a parser busy can take all memory and hours. So pages are parsed in a process of its own, without
-secrets, with a limit of memory, and of time of the processor for each page. Each line of its input is a page and each
+secrets, with limits of memory, and of CPU seconds for each page. Each line of its input is a page and each
 line of its output the answer, both as JSON.
 """
 
@@ -26,12 +26,12 @@ def main() -> None:
     watched = _source(origin)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "darwin":  # macOS has no limit of this kind that works
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, most))
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, hard_limit))
     for line in sys.stdin:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (ceil(used.ru_utime + used.ru_stime) + seconds, most))
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (ceil(used.ru_utime + used.ru_stime) + seconds, hard_limit))
         _answer(watched, line)
 
 

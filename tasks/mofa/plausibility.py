@@ -20,7 +20,7 @@ WATCHED_FIELDS = tuple(field for field in COMPARED if field not in {"website", "
 
 OWN_VALUES = ("name", "address", "phone", "fax", "email", "website", "head_of_mission")  # that differ between missions
 MANY = 10  # missions that cannot all have one value by chance
-_FEWEST_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
+_MIN_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
 _ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
 
 
@@ -37,7 +37,7 @@ class Thresholds(BaseModel):
         "at GOV.UK, a reorganisation among them, kept 80.75 %",
     )
     filled: float = Field(
-        0.2, ge=0, le=1, description="Watch a field that is filled on at least this share: below, a few edits are much"
+        0.2, ge=0, le=1, description="Check the fill rate only of fields that at least this share of the missions fills"
     )
     emptied: float = Field(
         0.5, ge=0, le=1, description="Hold a set in which a watched field's share falls to this part of it or lower"
@@ -62,7 +62,7 @@ def find_anomalies(
     candidate: Mapping[str, Embassy],
     *,
     highest: int,
-    proven: bool,
+    verified: bool,
     thresholds: Thresholds | None = None,
     unreadable: Sequence[str] = (),
     may_be_same: Collection[str] = (),
@@ -74,7 +74,7 @@ def find_anomalies(
         candidate: the set in question by key; missions that could not be read are as last known.
         highest: the highest number of missions in a set accepted in the last 30 days, so that a slow drain of 5 % a
             day is measured against where it began; 0: none was.
-        proven: whether a saved real page has proven the parser that made the set.
+        verified: whether the parser that made the set is tested with a saved real page.
         thresholds: None for the defaults.
         unreadable: every mission that could not be read, with the reason.
         may_be_same: fields that may have one value on all missions.
@@ -90,8 +90,11 @@ def find_anomalies(
     accepted = {*may_be_same, *_same_fields(before.values(), may_be_same)}
     reasons += same_on_all(candidate.values(), accepted)
     if not known:
-        reason = f"This is the first set ({len(candidate):,} missions) of a parser that no saved real page has proven."
-        return reasons if proven else [reason, *reasons]
+        reason = (
+            f"This is the first set ({len(candidate):,} missions) of a parser that has not been tested with a saved "
+            "page of the ministry."
+        )
+        return reasons if verified else [reason, *reasons]
     from tasks.mofa.tables import compared  # noqa: PLC0415 - see there
 
     sets = compared(before, candidate)
@@ -135,7 +138,7 @@ def _own_value(mission: Embassy, field: str) -> object:
 def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:
     """`readable`: missions of the set, some of which may be kept as last known."""
     whole = max(readable, len(rows))
-    if len(rows) < _FEWEST_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
+    if len(rows) < _MIN_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
         return []
     share = f"{_percent(len(rows), whole)} of {whole:,}"
     limit = f"at most {limits.unreadable:.0%} are accepted"
@@ -149,7 +152,7 @@ def _no_addresses(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy
         for missions in (candidate, before)
     )
     filled = sum(each.email is not None for each in candidate.values())
-    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _FEWEST_UNREADABLE - 1):
+    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _MIN_UNREADABLE - 1):
         return []
     return [f"The e-mail has no @ on {len(found):,} of {filled:,} missions that fill it, for example {found[0]!r}."]
 

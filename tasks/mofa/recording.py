@@ -122,7 +122,7 @@ def _text(file: Path) -> str:
 
 
 def replay(source: Source, fixture: Fixture) -> list[str]:
-    """A sentence for each page of which the source reads something else than recorded; none: the source is proven."""
+    """A sentence for each page of which the source reads something else than recorded; none: the source is verified."""
     problems = []
     for page, expected in zip(fixture.pages, fixture.expected, strict=True):
         found = result_of(source, page).as_json()

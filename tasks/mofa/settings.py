@@ -28,11 +28,13 @@ class FetchingSettings(ProjectSettings):
     read_timeout: float = Field(30, gt=0, description="Seconds a server may send nothing")
     total_timeout: float = Field(120, gt=0, description="Seconds a page may take")
     max_bytes: int = Field(20 * 2**20, gt=0, description="Bytes a page may have once unpacked")
-    max_total_mb: int = Field(DEFAULT.total_mb, ge=1, description="What the pages of a crawl may have together")
+    max_total_mb: int = Field(
+        DEFAULT.total_mb, ge=1, description="Megabytes that all pages of one crawl may have together"
+    )
     max_pages: int = Field(DEFAULT.pages, ge=1, description="Pages that a crawl may read")
     max_links: int = Field(DEFAULT.links, ge=1, description="Links of a page that a crawl may follow")
     crawl_seconds: int = Field(DEFAULT.seconds, ge=1, description="Seconds that a crawl may take, with all waiting")
-    parse_seconds: int = Field(60, ge=1, description="Seconds of the processor that parsing a page may take")
+    parse_seconds: int = Field(60, ge=1, description="CPU seconds that parsing a page may take")
     parse_memory_mb: int = Field(1024, ge=256, description="Memory that parsing a page may take")
 
     def limits(self) -> Limits:

@@ -32,8 +32,8 @@ def read_snapshot(number: int) -> RowMapping:
 
 def describe(snapshot: Any) -> str:
     """One line about a snapshot."""
-    unread = snapshot["version"] == table.UNREAD
-    content = "could not be read" if unread else f"{len(snapshot['records']):,} missions"
+    unparsed = snapshot["version"] == table.UNPARSED
+    content = "could not be read" if unparsed else f"{len(snapshot['records']):,} missions"
     return f"{snapshot['source']}: {snapshot['url']}, fetched {time_text(snapshot['fetched_at'])}, {content}"
 
 

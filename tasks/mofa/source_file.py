@@ -21,7 +21,7 @@ from tasks.mofa.embassy import COMPARED
 from tasks.private_network import is_valid
 
 PAGE = "{page}"  # in an address or a form: the number of the page
-MOST_PAGES = 1_000  # of one list; more is a list that never ends
+MAX_PAGES = 1_000  # of one list; more is a list that never ends
 
 
 class SourceFileError(UserError, ValueError):

@@ -43,15 +43,15 @@ def shared_values(
     old: Mapping[str, Embassy],
     new: Mapping[str, Embassy],
     fields: Sequence[str],
-    most: int,
+    limit: int,
     others: Iterable[Embassy] = (),
 ) -> pd.DataFrame:
     """Pairs of missions, one of each set, that share values: old, new (keys) and agreed (fields with the same value).
 
-    A value that more than `most` missions of one set have counts for none of them, nor does one that any of `others`
+    A value that more than `limit` missions of one set have counts for none of them, nor does one that any of `others`
     has.
     """
-    values = [_values(missions, fields, side, most) for missions, side in ((old, "old"), (new, "new"))]
+    values = [_values(missions, fields, side, limit) for missions, side in ((old, "old"), (new, "new"))]
     pairs = values[0].merge(values[1], on=["field", "value"])
     held = {(field, comparable(field, getattr(each, field))) for each in others for field in fields}
     free = [(field, value) not in held for field, value in zip(pairs["field"], pairs["value"], strict=True)]
@@ -59,13 +59,13 @@ def shared_values(
     return pairs.groupby(["old", "new"], as_index=False).size().rename(columns={"size": "agreed"})
 
 
-def _values(missions: Mapping[str, Embassy], fields: Sequence[str], name: str, most: int) -> pd.DataFrame:
+def _values(missions: Mapping[str, Embassy], fields: Sequence[str], name: str, limit: int) -> pd.DataFrame:
     """The values that tell missions apart, compared: field, value and the key of the mission as `name`."""
     table = _table(missions, fields)
     values = table.apply(lambda texts: _comparable(texts, texts.name)).rename_axis(name).reset_index()
     values = values.melt(id_vars=name, var_name="field")
     values = values[values["value"] != ""]
-    return values[values.groupby(["field", "value"])[name].transform("size") <= most]
+    return values[values.groupby(["field", "value"])[name].transform("size") <= limit]
 
 
 def _table(missions: Mapping[str, Embassy], fields: Sequence[str]) -> pd.DataFrame:

@@ -84,15 +84,15 @@ def for_plugin(plugin: Any, kind: str, title: str, plain: str, markdown: str) ->
     _correct(plugin, kind)
     if 0 < plugin.title_maxlen < len(title):
         title = title[: plugin.title_maxlen - 1] + "…"
-    most = _BLOCK_OF_SLACK if getattr(plugin, "use_blocks", False) else plugin.body_maxlen
-    room = max(most - len(title) - _FRAME, most // 2)
+    limit = _BLOCK_OF_SLACK if getattr(plugin, "use_blocks", False) else plugin.body_maxlen
+    max_length = max(limit - len(title) - _FRAME, limit // 2)
     data, adapted = (kind.removesuffix("s") in kinds for kinds in (_AS_THEY_ARE, _ADAPTED))
     if plugin.notify_format == "html":
-        return {"title": title, "body": _cut(markdown, room, as_html), "body_format": "html"}
+        return {"title": title, "body": _cut(markdown, max_length, as_html), "body_format": "html"}
     if plugin.notify_format == "text":
         text = plain if data else in_dialect(markdown, TEXT)
-        return {"title": title, "body": _cut(text, room), "body_format": "text"}
-    body = _cut(in_dialect(markdown, ADAPTED if adapted else COMMONMARK), room)
+        return {"title": title, "body": _cut(text, max_length), "body_format": "text"}
+    body = _cut(in_dialect(markdown, ADAPTED if adapted else COMMONMARK), max_length)
     if plugin.title_maxlen <= 0:  # in a paragraph of its own
         title, body = "", f"**{title}**\n\n{body}"
     return {"title": title, "body": body, "body_format": "html" if adapted else "markdown"}
@@ -107,15 +107,15 @@ def _correct(plugin: Any, kind: str) -> None:
         plugin.ping_payload = lambda _body, *asked: mentions(*asked)
 
 
-def fitted(body: str, most: int) -> str:
-    """The body in at most `most` characters: whole lines from its start, and its last paragraph (the links)."""
-    if len(body) <= most:
+def fitted(body: str, max_length: int) -> str:
+    """The body in at most `max_length` characters: whole lines from its start, and its last paragraph (the links)."""
+    if len(body) <= max_length:
         return body
     start, _, end = body.rpartition("\n\n")
     note = "… shortened: the rest is on the run's page"
-    left = most - len(end) - len(note) - 4
+    left = max_length - len(end) - len(note) - 4
     if not start or left <= 0:
-        return body[: most - 1] + "…"
+        return body[: max_length - 1] + "…"
     lines, length = [], 0
     for line in start.split("\n"):
         length += len(line) + 1
@@ -128,9 +128,9 @@ def fitted(body: str, most: int) -> str:
     return f"{kept.rstrip()}\n\n{note}\n\n{end}"
 
 
-def _cut(text: str, room: int, render: Callable[[str], str] = str) -> str:
+def _cut(text: str, max_length: int, render: Callable[[str], str] = str) -> str:
     """What `render` makes of the text, cut so that this fits, also if each & becomes &amp;."""
-    most = room
-    while (over := len(shown := render(fitted(text, most))) + 4 * shown.count("&") - room) > 0 and most > 1:
-        most = max(most - over, 1)
+    length = max_length
+    while (over := len(shown := render(fitted(text, length))) + 4 * shown.count("&") - max_length) > 0 and length > 1:
+        length = max(length - over, 1)
     return shown

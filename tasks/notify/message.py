@@ -41,9 +41,9 @@ _FIELDS = {
     "kind": "Kind",
     "opening_hours": "Opening hours",
 }
-_MOST_LINES = 50  # of a digest; the others are counted, and are on the run's page
+_MAX_LINES = 50  # of a digest; the others are counted, and are on the run's page
 _LINES_OF_EACH = 3  # of every section at least
-_MOST_CHARACTERS = 160  # of a value; a longer one is cut around the difference
+_MAX_CHARACTERS = 160  # of a value; a longer one is cut around the difference
 _CONTEXT = 30  # characters before a difference
 
 
@@ -162,7 +162,7 @@ def _shares(lengths: Sequence[int]) -> list[int]:
     """How many lines each section shows: a few of each section, so that none is hidden, then more in their order."""
     shares = [min(length, _LINES_OF_EACH) for length in lengths]
     for i, length in enumerate(lengths):
-        shares[i] += max(min(length - shares[i], _MOST_LINES - sum(shares)), 0)
+        shares[i] += max(min(length - shares[i], _MAX_LINES - sum(shares)), 0)
     return shares
 
 
@@ -183,9 +183,9 @@ def baseline_summary(
     )
 
 
-def held_candidate(
+def held_set(
     source: str,
-    candidate: int,
+    number: int,
     reasons: Sequence[str],
     *,
     found: int,
@@ -205,7 +205,7 @@ def held_candidate(
         f"The ministry's pages show {counted(found, 'mission')}, {known:,} are known. This set is not plausible:",
         (Section("", tuple(Line(text=reason) for reason in reasons)),),
         "If the ministry is right, this applies exactly that set:",
-        accept_command(source, candidate, base_url),
+        accept_command(source, number, base_url),
         _links(("Run", run)),
     )
 
@@ -247,7 +247,7 @@ def _difference(news: News) -> str:
         return ""
     old, new = one_line(news.old or "", 5000), one_line(news.new or "", 5000)
     start = 0
-    if max(len(old), len(new)) > _MOST_CHARACTERS:
+    if max(len(old), len(new)) > _MAX_CHARACTERS:
         same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
         start = max(same - _CONTEXT, 0)
     return f"{_part(old, start)} → {_part(new, start)}"
@@ -255,7 +255,7 @@ def _difference(news: News) -> str:
 
 def _part(value: str, start: int) -> str:
     shown = f"…{value[start:]}" if start else value
-    return (shown if len(shown) <= _MOST_CHARACTERS else shown[: _MOST_CHARACTERS - 1] + "…") or "(blank)"
+    return (shown if len(shown) <= _MAX_CHARACTERS else shown[: _MAX_CHARACTERS - 1] + "…") or "(blank)"
 
 
 def _more(section: Section) -> list[str]:

@@ -121,18 +121,18 @@ def try_to_report(report: Callable[[Connection], bool]) -> bool:
 def deliver_outbox() -> Delivered:
     """Send the messages that are due to the channels of NOTIFY_URLS; a failing channel waits for the next delivery."""
     usable = {channel.id: channel for channel in channels().usable}
-    doubtful: set[str] = set()
+    suspect_channels: set[str] = set()
     sent = failed = 0
     while usable:
         with transaction() as connection:
-            due = notifications.lease(connection, list(usable), doubtful)
+            due = notifications.lease(connection, list(usable), suspect_channels)
         if due is None:
             break
         try:
             send(usable[due.channel], due.title, due.body["plain"], due.body["markdown"])
         except ChannelError as failure:
             failed += 1
-            _record_failure(due, str(failure), usable, doubtful)
+            _record_failure(due, str(failure), usable, suspect_channels)
         else:
             sent += 1
             with transaction() as connection:
@@ -146,14 +146,16 @@ def deliver_outbox() -> Delivered:
     return Delivered(sent, failed)
 
 
-def _record_failure(due: notifications.Due, why: str, usable: dict[str, Any], doubtful: set[str]) -> None:
-    """Record why a message was not sent; its channel becomes doubtful, or is left out of this delivery."""
+def _record_failure(
+    due: notifications.LeasedMessage, why: str, usable: dict[str, Any], suspect_channels: set[str]
+) -> None:
+    """Record why a message was not sent; its channel becomes suspect, or is left out of this delivery."""
     _warn(f"{why} (attempt {due.attempts})")
-    try_next = due.attempts >= notifications.ATTEMPTS_BEFORE_NEXT and due.channel not in doubtful
+    try_next = due.attempts >= notifications.ATTEMPTS_BEFORE_NEXT and due.channel not in suspect_channels
     with transaction() as connection:
-        notifications.mark_failed(connection, due, why, others_wait=not try_next)
+        notifications.mark_failed(connection, due, why, delay_channel=not try_next)
     if try_next:
-        doubtful.add(due.channel)
+        suspect_channels.add(due.channel)
     else:
         del usable[due.channel]
 

@@ -1,1 +1,1 @@
-"""The watchdog: backfills lost slots, resumes abandoned imports, and notices silent jobs."""
+"""The watchdog: backfills lost slots, resumes abandoned imports, and reports overdue jobs."""

@@ -12,13 +12,22 @@ from db.times import time_text
 from tasks.admission_settings import admission_settings
 from tasks.crm import steps as crm
 from tasks.notify.steps import Failure, report_failure
+from tasks.watch.overdue import done_in_foreground
 from tasks.watch.prefect_runs import Job, backfills_of, flow_run, page_of, run_of, runs_of, start_backfill
-from tasks.watch.silence import done_in_foreground
-from tasks.watch.slots import IN_WORK, MOST_ATTEMPTS, Lost, Run, Trouble, lost_again, lost_slot, trouble
+from tasks.watch.slots import (
+    MAX_ATTEMPTS,
+    UNFINISHED_STATES,
+    LossReason,
+    LostRun,
+    Run,
+    latest_loss,
+    loss_reason,
+    lost_slot,
+)
 
 REPORTED_WITHIN = timedelta(days=1)  # of their start, lost runs that a person started are reported
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_SENTENCES: Mapping[Trouble, str] = {
+_SENTENCES: Mapping[LossReason, str] = {
     "crashed": "crashed: its process died",
     "missed": "was missed: it could not start in time",
     "stuck": "is stuck before its start",
@@ -36,23 +45,24 @@ def backfill_job(job: Job, now: datetime) -> int:
         with transaction() as connection:
             succeeded = task_run_status.succeeded_since(connection, job.name, subject, each.run.id, each.run.expected)
         if not succeeded:
-            _report_lost(job, each, _LATE if each.trouble == "late" else "start it again, if it is still wanted")
+            _report_lost(job, each, _LATE if each.reason == "late" else "start it again, if it is still wanted")
     lost = None if job.paused else lost_slot(runs, now, grace)
     if lost is None or done_in_foreground(job, job.subject_of(lost.run.parameters), lost.run.slot):
         return 0
     return _backfill(job, lost)
 
 
-def _lost_runs_of_people(job: Job, runs: list[Run], now: datetime, grace: timedelta) -> list[Lost]:
+def _lost_runs_of_people(job: Job, runs: list[Run], now: datetime, grace: timedelta) -> list[LostRun]:
     """Runs that a person started within a day, that were lost, and after which none for their subject succeeded."""
     started = [
         run for run in runs if not run.scheduled and not run.is_backfill and now - run.expected < REPORTED_WITHIN
     ]
     succeeded = {job.subject_of(run.parameters): run.expected for run in reversed(runs) if run.succeeded}
     return [
-        Lost(run, what)
+        LostRun(run, reason)
         for run in started
-        if (what := trouble(run, now, grace)) and run.expected > succeeded.get(job.subject_of(run.parameters), _NEVER)
+        if (reason := loss_reason(run, now, grace))
+        and run.expected > succeeded.get(job.subject_of(run.parameters), _NEVER)
     ]
 
 
@@ -79,10 +89,10 @@ def resume_import(unit: RowMapping, watched: Mapping[UUID, Job], now: datetime) 
         return 0
     backfills = backfills_of(job, run.slot)
     # No process holds the lock of the import: its process is gone, whatever Prefect's server says of the run.
-    lost: Lost | None = Lost(run, "crashed", len(backfills))
+    lost: LostRun | None = LostRun(run, "crashed", len(backfills))
     if backfills and max(backfills, key=lambda each: each.expected).id != run.id:
-        lost = lost_again(run, backfills, now, admission_settings().grace)
-    elif run.state in IN_WORK - {"RUNNING"}:
+        lost = latest_loss(run, backfills, now, admission_settings().grace)
+    elif run.state in UNFINISHED_STATES - {"RUNNING"}:
         return 0
     if (lost is None or not lost.can_be_backfilled) and _overtaken(unit["id"]):
         return 0
@@ -107,22 +117,22 @@ def _report_not_resumable(unit: RowMapping) -> None:
         report_failure(connection, Failure(crm.JOB, unit["subject"], sentence, unit["flow_run_id"]))
 
 
-def _backfill(job: Job, lost: Lost) -> int:
+def _backfill(job: Job, lost: LostRun) -> int:
     """Start the backfill run of a lost one, and report it; returns how many runs were started."""
-    if lost.trouble == "late":
+    if lost.reason == "late":
         _report_lost(job, lost, _LATE)
         return 0
     if not lost.can_be_backfilled:
-        advice = f"it was restarted {MOST_ATTEMPTS} times without success: read its log, then start it by hand"
+        advice = f"it was restarted {MAX_ATTEMPTS} times without success: read its log, then start it by hand"
         _report_lost(job, lost, advice, "given-up")  # an event of its own: that it fails was reported before
         return 0
     start_backfill(job, lost)
-    _report_lost(job, lost, f"it is restarted automatically, up to {MOST_ATTEMPTS} times")
+    _report_lost(job, lost, f"it is restarted automatically, up to {MAX_ATTEMPTS} times")
     return 1
 
 
-def _report_lost(job: Job, lost: Lost, advice: str, event: str = "failing") -> None:
-    sentence = f"The run of {time_text(lost.run.slot)} {_SENTENCES[lost.trouble]}; {advice}."
+def _report_lost(job: Job, lost: LostRun, advice: str, event: str = "failing") -> None:
+    sentence = f"The run of {time_text(lost.run.slot)} {_SENTENCES[lost.reason]}; {advice}."
     failure = Failure(job.name, job.subject_of(lost.run.parameters), sentence, lost.run.id, page_of(lost.run.id))
     with transaction() as connection:
         report_failure(connection, failure, event=event)

@@ -37,7 +37,7 @@ from tasks.crm import steps as crm
 from tasks.mofa import steps as mofa
 from tasks.mofa.steps.digest import JOB as MONITOR
 from tasks.slot import SCHEDULED, slot_of, tag
-from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run
+from tasks.watch.slots import MAX_ATTEMPTS, LostRun, Run
 
 WATCHDOG = "watchdog"
 NEWEST_RUNS = 100  # of a deployment that are read; more than a day of a job that runs every quarter of an hour
@@ -162,7 +162,7 @@ def page_of(run_id: str) -> str | None:
     return page and redacted(page)
 
 
-def start_backfill(job: Job, lost: Lost) -> None:
+def start_backfill(job: Job, lost: LostRun) -> None:
     """Start a new run in place of a lost one: the same parameters, and a tag with the slot.
 
     Not by rescheduling the lost run: Prefect would submit it twice. The idempotency key of slot and attempt ensures
@@ -170,7 +170,7 @@ def start_backfill(job: Job, lost: Lost) -> None:
     """
     attempt = lost.attempts + 1
     with _prefect() as client:
-        if lost.trouble == "stuck":
+        if lost.reason == "stuck":
             ended: State[Any] = Crashed(
                 message="Stuck before its start; the watchdog started another run in its place."
             )
@@ -185,10 +185,10 @@ def start_backfill(job: Job, lost: Lost) -> None:
         "%s: the run of %s is lost (%s); started %s in its place (attempt %s of %s)",
         job.deployment,
         time_text(lost.run.slot),
-        lost.trouble,
+        lost.reason,
         started.name,
         attempt,
-        MOST_ATTEMPTS,
+        MAX_ATTEMPTS,
     )
 
 

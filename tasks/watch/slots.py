@@ -1,4 +1,4 @@
-"""What became of the slots of a job: which run was lost, and since when the job is silent.
+"""What became of the slots of a job: which run was lost, and since when the job is overdue.
 
 Only the last slot counts: a job that missed three nights runs once. A run is lost if its process died, if it was missed
 (it could not start in time), or if it is stuck before its start. A late run is not lost: it waits for a worker, and a
@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from tasks.state_names import MISSED, SKIPPED
 
-MOST_ATTEMPTS = 3  # backfill runs of one lost slot
-Trouble = Literal["crashed", "missed", "stuck", "late"]
+MAX_ATTEMPTS = 3  # backfill runs of one lost slot
+LossReason = Literal["crashed", "missed", "stuck", "late"]
 NO_SUCCESS = {MISSED, SKIPPED}  # names of states in which nothing was done, whatever their type
-IN_WORK = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"}
+UNFINISHED_STATES = {"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"}
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,21 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostRun:
     """A run that did not do its work."""
 
     run: Run
-    trouble: Trouble
+    reason: LossReason
     attempts: int = 0  # backfill runs that were started for it
 
     @property
     def can_be_backfilled(self) -> bool:
         """Whether another run is to be started in its place."""
-        return self.trouble != "late" and self.attempts < MOST_ATTEMPTS
+        return self.reason != "late" and self.attempts < MAX_ATTEMPTS
 
 
-def trouble(run: Run, now: datetime, grace: timedelta) -> Trouble | None:
-    """What is wrong with a run; None if nothing is, or if a person stopped it."""
+def loss_reason(run: Run, now: datetime, grace: timedelta) -> LossReason | None:
+    """Why a run is lost; None if it is not, or if a person stopped it."""
     if run.name == MISSED:
         return "missed"
     if run.state == "CRASHED":
@@ -66,7 +66,7 @@ def trouble(run: Run, now: datetime, grace: timedelta) -> Trouble | None:
     return None
 
 
-def lost_slot(runs: Iterable[Run], now: datetime, grace: timedelta) -> Lost | None:
+def lost_slot(runs: Iterable[Run], now: datetime, grace: timedelta) -> LostRun | None:
     """The last slot of a deployment, if it was lost and no run has succeeded since; `runs` are those due by now."""
     newest_first = sorted(runs, key=lambda run: run.expected, reverse=True)
     last = next((run for run in newest_first if run.scheduled), None)
@@ -75,24 +75,24 @@ def lost_slot(runs: Iterable[Run], now: datetime, grace: timedelta) -> Lost | No
     later = [run for run in newest_first if run.expected >= last.expected and run.parameters == last.parameters]
     if any(run.succeeded for run in later):
         return None
-    return lost_again(last, [run for run in later if run.is_backfill and run.slot == last.slot], now, grace)
+    return latest_loss(last, [run for run in later if run.is_backfill and run.slot == last.slot], now, grace)
 
 
-def lost_again(first: Run, backfills: Sequence[Run], now: datetime, grace: timedelta) -> Lost | None:
-    """What is wrong with the last backfill run of a lost run, or with the lost run itself if there is none."""
+def latest_loss(first: Run, backfills: Sequence[Run], now: datetime, grace: timedelta) -> LostRun | None:
+    """The last backfill run of a lost run, or the lost run itself if there is none; None if that is not lost."""
     last = max(backfills, key=lambda run: run.expected, default=first)
-    what = trouble(last, now, grace)
-    return Lost(last, what, len(backfills)) if what else None
+    reason = loss_reason(last, now, grace)
+    return LostRun(last, reason, len(backfills)) if reason else None
 
 
-def silent_since(due: Sequence[datetime], now: datetime, grace: timedelta, *, in_work: bool) -> datetime | None:
-    """The first slot after the last success that should have succeeded by now; None if the job is not late.
+def overdue_since(due: Sequence[datetime], now: datetime, grace: timedelta, *, unfinished: bool) -> datetime | None:
+    """The first slot after the last success that should have succeeded by now; None if the job is not overdue.
 
     Args:
         due: the next slots after the last success; at most two are looked at.
         now: the time.
         grace: how late a run may be.
-        in_work: a run has not ended yet: it has time until the slot after.
+        unfinished: a run has not ended yet: it has time until the slot after.
     """
-    allowed = due[1:2] if in_work else due[:1]
+    allowed = due[1:2] if unfinished else due[:1]
     return due[0] if allowed and now - allowed[0] > grace else None

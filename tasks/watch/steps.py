@@ -18,7 +18,7 @@ from tasks.mofa.steps import digest as mofa
 from tasks.notify import message
 from tasks.notify.steps import channel_ids, enqueue
 from tasks.step import RESULTS, step
-from tasks.watch import silence
+from tasks.watch import overdue
 from tasks.watch.backfill import backfill_job, resume_import
 from tasks.watch.prefect_runs import Job
 from tasks.watch.settings import watch_settings
@@ -45,9 +45,9 @@ def backfill_missed_runs(watched: list[Job], now: datetime) -> int:
 
 
 @_step(task_run_name="check-for-silence")
-def check_for_silence(watched: list[Job], now: datetime) -> int:
-    """Report which jobs should have succeeded by now, fail, or work again; returns how many are silent."""
-    return sum(_for_each(watched, _deployment, lambda job: silence.check_for_silence(job, now)))
+def check_overdue(watched: list[Job], now: datetime) -> int:
+    """Report which jobs should have succeeded by now, fail, or work again; returns how many are overdue."""
+    return sum(_for_each(watched, _deployment, lambda job: overdue.check_overdue(job, now)))
 
 
 @_step(task_run_name="remind-of-held-sets")
@@ -56,7 +56,7 @@ def remind_of_held_sets(now: datetime) -> int:
     with transaction() as connection:
         held = embassies.held_since(connection, mofa.JOB, now - REMIND_AFTER)
         for each in held:
-            reminder = message.held_candidate(
+            reminder = message.held_set(
                 each["source"],
                 each["id"],
                 each["why"],

@@ -33,7 +33,7 @@ PURE = {  # package -> its modules, and their tests below tests/unit
         "claims column_mapping data_above heading_row sheet_row table text",
         "crm/test_head*.py crm/test_which_sheet.py crm/test_fresh_inputs.py",
     ),
-    "tasks/crm": ("collapse columns contact non_records", "crm"),
+    "tasks/crm": ("columns contact non_records overmerging", "crm"),
     "tasks/crm/readers": (
         "number_formats csv_conventions csv_dialect csv_records csv_shape csv_survey vcard_fields vcard_text vcards",
         "crm/readers/test_[nv]*.py crm/readers/test_[cde]*.py crm/readers/test_xlsx.py",

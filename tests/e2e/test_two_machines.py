@@ -69,7 +69,7 @@ def machines(database: str, api: Api, tmp_path: Path) -> Iterator[list[WorkerMac
 
 
 def staged(database: Database) -> int:
-    """How many rows of the import in work are in the database."""
+    """How many rows of the import in progress are in the database."""
     [partition, *_] = database.staging() or [None]
     return database.query(f"SELECT count(*) AS rows FROM {partition}")[0]["rows"] if partition else 0
 

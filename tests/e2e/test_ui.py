@@ -24,7 +24,7 @@ from support.make_up import Started, environment, new_data_dir, start
 from support.project import ROOT
 from support.waiting import until
 
-from tasks.notify.message import held_candidate
+from tasks.notify.message import held_set
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -181,7 +181,7 @@ def test_the_demo_prints_the_digest_of_each_day_and_the_address_of_its_run(runni
     assert [re.findall(r"^    demo: (.*)", day, re.MULTILINE) for day in days] == [
         ["36 missions, nothing changed"],
         ["1 missing, 2 changed"],
-        [held_candidate("demo", 1, [], found=0, known=0).title.removeprefix("demo: ")],
+        [held_set("demo", 1, [], found=0, known=0).title.removeprefix("demo: ")],
         ["1 closed"],
     ]
     assert len({re.findall(r"/flow-run/(\S+)", day)[0] for day in days}) == len(days)
@@ -205,7 +205,7 @@ def test_the_monitors_report_shows_what_changed_with_old_and_new(running: Starte
 def test_a_held_set_shows_why_and_how_it_is_accepted(running: Started, page: Page, demo: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 620})
     page.goto(report_of_day(3, demo, running))
-    expect(page.get_by_text("candidate 1").first).to_be_visible()
+    expect(page.get_by_text("held set 1").first).to_be_visible()
     expect(page.get_by_text("python -m flows.mofa_monitoring demo").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     keep(page, "held-set.png")

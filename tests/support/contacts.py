@@ -68,14 +68,14 @@ def imported_file(request: ReadRequest) -> dict[str, Any]:
 def applied(import_id: int, headings: Headings, end: End) -> dict[str, Any]:
     """Apply a staged import; returns how many rows have each verdict, and the details of the report."""
     with transaction() as connection:
-        if end.lone_names_are_remarks:
-            staging.reject_lone_names(connection, import_id)
-        if end.lone_organizations_are_sections:
-            staging.reject_lone_organizations(connection, import_id)
-        staging.settle_dates(connection, import_id, end.day_first, headings.days)
+        if end.reject_name_only_rows:
+            staging.reject_name_only_rows(connection, import_id)
+        if end.reject_organization_only_rows:
+            staging.reject_organization_only_rows(connection, import_id)
+        staging.resolve_ambiguous_dates(connection, import_id, end.day_first, headings.date_columns)
         evaluation = matching.evaluate(connection, import_id, headings.fields)
         contacts.merge(connection, import_id)
-        contacts.keep_rejects(connection, import_id, most=10_000)
+        contacts.keep_rejects(connection, import_id, limit=10_000)
         connection.execute(text("UPDATE task_runs SET status = 'completed' WHERE id = :id"), {"id": import_id})
         staging.drop_staging(connection, import_id)
     counts = evaluation.counts

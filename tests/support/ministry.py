@@ -225,14 +225,14 @@ def _mission(shown: Page, row: Tag) -> Entry:
 def a_ministry(
     version: int = 1,
     *,
-    proven: bool = True,
+    verified: bool = True,
     parse: Callable[[Page], list[Entry]] = _parse,
 ) -> Source:
-    return _source("testland", "/list", version, proven, _follow, parse)
+    return _source("testland", "/list", version, verified, _follow, parse)
 
 
 def _source(
-    name: str, start: str, version: int, proven: bool, follow: Callable[[Page], list[str]], parse: Any
+    name: str, start: str, version: int, verified: bool, follow: Callable[[Page], list[str]], parse: Any
 ) -> Source:
     return Source(
         name=name,
@@ -240,7 +240,7 @@ def _source(
         home=HOST,
         hosts=frozenset({"www.mofa.example"}),
         parser_version=version,
-        routes=(Route(start=(f"{HOST}{start}",), proven=proven),),
+        routes=(Route(start=(f"{HOST}{start}",), verified=verified),),
         follow=follow,
         parse=parse,
     )

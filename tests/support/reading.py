@@ -84,8 +84,8 @@ def result_of(answers: str) -> ReadResult:
             elif kind == "end":
                 result.filled = [content.pop(name) for name in ("filled", "filled_extra")]
                 result.assumptions = content.pop("assumptions")
-                result.sections = content.pop("lone_names_are_remarks")
-                result.organizations_are_sections = content.pop("lone_organizations_are_sections")
+                result.sections = content.pop("reject_name_only_rows")
+                result.organizations_are_sections = content.pop("reject_organization_only_rows")
                 result.hidden = [content.pop(name) for name in ("hidden_rows", "hidden_columns")]
                 result.end = content
             else:

@@ -20,7 +20,7 @@ from tasks.mofa.page import Source
 from tasks.mofa.settings import fetching_settings, monitor_settings
 from tasks.mofa.sources import source as shipped
 from tasks.notify.channels import notify_settings
-from tasks.notify.message import baseline_summary, held_candidate
+from tasks.notify.message import baseline_summary, held_set
 
 DAY = timedelta(days=1)
 
@@ -142,7 +142,7 @@ def title_of_baseline(missions: int, source: str = "testland") -> str:
 
 def title_of_held_set(source: str = "testland") -> str:
     """The title of the message about a held set."""
-    return held_candidate(source, 1, [], found=0, known=0).title
+    return held_set(source, 1, [], found=0, known=0).title
 
 
 def edited(rows: Rows, key: str, **fields: str) -> Rows:

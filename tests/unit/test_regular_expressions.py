@@ -176,7 +176,7 @@ def test_no_regular_expression_takes_more_than_linear_time(module: str) -> None:
     loaded = importlib.import_module(module)
     assert loaded.__spec__
     source = getattr(loaded.__spec__.loader, "get_source")(module)  # noqa: B009 - a loader of files has it
-    longest = next((most for prefix, most in _LONGEST.items() if module.startswith(prefix)), _LONG)
+    longest = next((limit for prefix, limit in _LONGEST.items() if module.startswith(prefix)), _LONG)
     handler = signal.signal(signal.SIGVTALRM, _too_slow)
     slow = {}
     try:

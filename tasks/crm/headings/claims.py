@@ -102,7 +102,7 @@ def find_claims(
         if name not in {EXTRA, IGNORE}:
             columns[column] = Claim(Alias(name, 0, "columns"), headings[column])
     keys = {heading.key for heading in headings}
-    columns = _settled(columns, keys, texts, table, problems)
+    columns = _resolve_name_columns(columns, keys, texts, table, problems)
     named = known_system(system)
     system = named or _detected_system(headings, table)
     unused_ids: list[int] = []
@@ -198,7 +198,7 @@ def _evidence(alias: Alias, count: Counter[str]) -> int:
     return max((count[language] for language in languages(alias.source)), default=0)
 
 
-def _settled(
+def _resolve_name_columns(
     columns: dict[int, Claim],
     keys: set[str],
     texts: Sequence[str],
@@ -208,9 +208,9 @@ def _settled(
     """The claims after the rules for names that depend on the other headings."""
     present = Counter(claim.alias.field for claim in columns.values())
     makes_last = any(MAKES_NAME_LAST in claim.alias.rules for claim in columns.values())
-    settled: dict[int, Claim] = {}
+    resolved: dict[int, Claim] = {}
     for column, claim in columns.items():
-        name = _settled_name(claim.alias, present, makes_last=makes_last, keys=keys, table=table)
+        name = _resolved_field(claim.alias, present, makes_last=makes_last, keys=keys, table=table)
         if name == "unclear":
             clause = (
                 f"{quoted(texts[column])} beside a first name can be the full or the last name: map it to one of them"
@@ -218,16 +218,16 @@ def _settled(
             problems.append(Problem("name_or_last_name", clause))
             name = claim.alias.field
         if name is not None:
-            settled[column] = claim._replace(alias=claim.alias._replace(field=name))
-    fields = {claim.alias.field for claim in settled.values()}
+            resolved[column] = claim._replace(alias=claim.alias._replace(field=name))
+    fields = {claim.alias.field for claim in resolved.values()}
     if "full_name" in fields:
         # Two parts are better than a whole name that must be split; a first name alone is worse.
         spare = "full_name" if "last_name" in fields else "first_name"
-        settled = {i: claim for i, claim in settled.items() if claim.alias.field != spare or claim.alias.rank == 0}
-    return settled
+        resolved = {i: claim for i, claim in resolved.items() if claim.alias.field != spare or claim.alias.rank == 0}
+    return resolved
 
 
-def _settled_name(
+def _resolved_field(
     alias: Alias, present: Counter[str], *, makes_last: bool, keys: set[str], table: HeadingTable
 ) -> str | None:
     """The field of a heading beside these fields: "Name", "Nom" and "Nombre" depend on them, others do not."""

@@ -12,7 +12,7 @@ from tasks.crm.headings.text import column_letter, is_known, quoted
 
 EXTRA = "extra"  # a user maps a column to it to keep it out of all fields
 IGNORE = "ignore"  # a user maps a column to it to leave it out of the import
-AskedBy = Literal["ui", "command line"]
+Interface = Literal["ui", "command line"]
 _LISTED = 500  # headings in an error; a sheet may have 16,384 columns
 _ENOUGH_KNOWN = 2  # known headings that show that a row has no data of a person
 
@@ -33,7 +33,7 @@ ProblemCode = Literal[
     "not_headings",  # the likeliest row is not good enough
     "not_split",  # column A holds whole rows
     "nothing_identifies",  # no column identifies a row
-    "on_its_side",  # the headings are below each other
+    "transposed",  # the headings are below each other
     "personal_row",  # the given row holds data of a person
     "searched_rows",  # no problem, but the advice to give the heading row
     "two_columns",  # two columns for one field
@@ -49,9 +49,9 @@ class Problem(NamedTuple):
     option: str = ""  # "columns", "system", "heading_row", or none
     after: str = ""
 
-    def text(self, asked_by: AskedBy) -> str:
+    def text(self, interface: Interface) -> str:
         """The clause with the option of the command line or the parameter of the UI."""
-        option = self.option if asked_by == "ui" else _SWITCHES.get(self.option, "")
+        option = self.option if interface == "ui" else _SWITCHES.get(self.option, "")
         return f"{self.before}{option}{self.after}"
 
 
@@ -77,9 +77,9 @@ class HeadingsError(ValueError):
         """The codes of the problems, in the order of the message."""
         return tuple(problem.code for problem in self.problems)
 
-    def message(self, asked_by: AskedBy = "ui") -> str:
-        """The message, with the parameters or options of `asked_by`."""
-        problems = "; ".join(problem.text(asked_by) for problem in self.problems)
+    def message(self, interface: Interface = "ui") -> str:
+        """The message, with the parameters of the UI or the options of the command line."""
+        problems = "; ".join(problem.text(interface) for problem in self.problems)
         if not self._advise:
             return f"The headings cannot be used: {problems}."
         listed = [f"{column_letter(i)} {quoted(heading)}" for i, heading in enumerate(self.headings[:_LISTED])]
@@ -87,7 +87,7 @@ class HeadingsError(ValueError):
         found += f" and {len(self.headings) - _LISTED} more" if len(self.headings) > _LISTED else ""
         if self._hidden:
             found = self._hidden
-        example = 'columns={"heading": "field"}' if asked_by == "ui" else "--column HEADING=FIELD"
+        example = 'columns={"heading": "field"}' if interface == "ui" else "--column HEADING=FIELD"
         return (
             f"The headings cannot be used: {problems}. Headings found: {found}. "
             f"Map the columns to fields with {example}. Fields: "
@@ -113,8 +113,8 @@ def is_shown(cells: Sequence[str]) -> bool:
     return known >= _ENOUGH_KNOWN or known * 2 >= len(filled)
 
 
-def column_option(heading: str, field: str, asked_by: AskedBy) -> str:
+def column_option(heading: str, field: str, interface: Interface) -> str:
     """The option or parameter that maps a heading to a field."""
-    if asked_by == "command line":
+    if interface == "command line":
         return f"--column {shlex.quote(f'{heading}={field}')}"
     return f"columns={json.dumps({heading: field}, ensure_ascii=False)}"

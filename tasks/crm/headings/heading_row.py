@@ -17,7 +17,7 @@ from tasks.crm.headings.table import heading_table
 from tasks.crm.headings.text import clean_heading, is_known
 
 _WIDE = 3  # cells of a row that is more than a label and its value
-_FEWEST_LABELS = 2  # known headings below each other: a single one is in every row of headings
+_MIN_LABELS = 2  # known headings below each other: a single one is in every row of headings
 
 
 def find_headings(
@@ -48,7 +48,7 @@ def find_headings(
     if heading_row is not None:
         return _given_row(rows, heading_row)
     filled = filled_rows(rows, overrides or {}, system)
-    if is_on_its_side(filled, overrides or {}, system):
+    if is_transposed(filled, overrides or {}, system):
         return None
     best = _best_row(filled)
     if best is None and not must_identify:
@@ -82,13 +82,13 @@ def likeliest_row(filled: Sequence[SheetRow]) -> SheetRow | None:
     return next((filled[index] for index in ranked if not is_below_data(index, filled, None)), None)
 
 
-def is_on_its_side(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
+def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
     """Whether the headings are below each other: most cells of the first column are, and name several fields."""
     wide = [row for row in filled if len(row.kinds) > 1]
     first = min((min(row.kinds) for row in wide), default=0)
     labels = [clean_heading(row.cells[first]) for row in wide if first in row.kinds]
     known = sum(is_known(label, heading_table()) for label in labels)
-    if known < _FEWEST_LABELS or known * 2 < len(labels):
+    if known < _MIN_LABELS or known * 2 < len(labels):
         return False
     fields = find_claims(list(dict.fromkeys(labels)), overrides, system, [], letters=False).fields
     return identifies(fields) and len(fields) > max(1, *(len(row.named) for row in wide))

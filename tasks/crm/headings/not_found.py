@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tasks.crm.headings.column_mapping import identifies, map_columns
 from tasks.crm.headings.data_above import is_below_data
 from tasks.crm.headings.error import HeadingsError, Problem
-from tasks.crm.headings.heading_row import is_on_its_side, likeliest_row
+from tasks.crm.headings.heading_row import is_transposed, likeliest_row
 from tasks.crm.headings.sheet_row import HEADING_ROWS, NumberedRow, SheetRow, filled_rows
 from tasks.crm.headings.text import clean_heading, shown_headings
 
@@ -56,9 +56,9 @@ def _fault_of_sheet(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str]
         name = {"\t": "tabs"}.get(delimiter, f'"{delimiter}"')
         clause = f"the sheet is not split into columns: column A holds whole rows, separated by {name}: "
         return Problem("not_split", f"{clause}use Data > Text to Columns in Excel, or save the sheet as .csv")
-    if is_on_its_side(filled, overrides, system):
+    if is_transposed(filled, overrides, system):
         clause = "the headings are below each other in the first column, but each record needs a row of its own"
-        return Problem("on_its_side", f"{clause}: turn the table with Paste Special > Transpose in Excel")
+        return Problem("transposed", f"{clause}: turn the table with Paste Special > Transpose in Excel")
     if below := _headings_below_data(filled):
         clause = f"row {below.number} holds headings, but the rows above it look like data and would be left out"
         advice = "move the headings to the top, or confirm them with "

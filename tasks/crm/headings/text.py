@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tasks.crm.headings.table import ANOTHER_THING, DECORATION, FIRST_CHOICE, NOT_A_FIELD, WORD, HeadingTable, key
 
-LONGEST = 200  # characters of a heading that are kept
+MAX_LENGTH = 200  # characters of a heading that are kept
 _SHOWN = 60  # characters of a heading in a list
 _MARKS = " *＊∗:：?？!！†‡#•·-–—_>\"'“”„«»"
 _OPENING, _CLOSING = "([{<【〔〈《「『", ")]}>】〕〉》」』"
@@ -35,17 +35,17 @@ class Heading(NamedTuple):
 
 
 def clean_heading(cell: object) -> str:
-    """A heading as one line of at most LONGEST characters that PostgreSQL, JSON and XML accept; "" for a blank cell."""
+    """A heading as one line, up to MAX_LENGTH characters that PostgreSQL, JSON and XML accept; "" for a blank cell."""
     if cell is None or cell == "":
         return ""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a heading 2024 is read as 2024.0
-    text = str(getattr(cell, "text", cell))[: 4 * LONGEST]
+    text = str(getattr(cell, "text", cell))[: 4 * MAX_LENGTH]
     if not (text.isascii() and text.isprintable()):
         safe = "".join("\ufffd" if unicodedata.category(c) == "Cs" else " " if ord(c) < ord(" ") else c for c in text)
         text = unicodedata.normalize("NFC", safe).removeprefix("\ufeff")
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1] + "…"
 
 
 def column_letter(column: int) -> str:

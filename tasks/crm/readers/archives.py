@@ -16,14 +16,14 @@ _LISTED = 10
 _DAMAGED = "is a compressed file that is damaged or incomplete: fetch it again"
 
 
-def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int, budget: Budget) -> tuple[Path, str]:
+def unpacked_zip(path: Path, archive: zipfile.ZipFile, max_bytes: int, budget: Budget) -> tuple[Path, str]:
     """The only file of the archive, unpacked beside `path`, and its name.
 
     Folders, hidden files and the files that macOS adds do not count.
 
     Raises:
         BudgetError: more bytes would be written than the setting allows.
-        UnreadableError: there is none or several, it has a password, is damaged, or has more than `most` bytes.
+        UnreadableError: there is none or several, it has a password, is damaged, or has more than `max_bytes` bytes.
         OSError: the disk is full.
     """
     members = [member for member in archive.infolist() if _counts(member.filename) and not member.is_dir()]
@@ -39,16 +39,16 @@ def unpacked_zip(path: Path, archive: zipfile.ZipFile, most: int, budget: Budget
     member = members[0]
     if member.flag_bits & 1:
         raise UnreadableError("is a compressed file with a password: unpack it and import what is inside")
-    if member.file_size > most:
+    if member.file_size > max_bytes:
         raise UnreadableError(_too_large(member.file_size))
     with _as_unreadable(), archive.open(member) as stream:
-        return _copied(stream, path, most, budget), names[0]
+        return _copied(stream, path, max_bytes, budget), names[0]
 
 
-def unpacked_gzip(path: Path, name: str, most: int, budget: Budget) -> tuple[Path, str]:
+def unpacked_gzip(path: Path, name: str, max_bytes: int, budget: Budget) -> tuple[Path, str]:
     """The file in a .gz, as `unpacked_zip`; its name is that of the .gz without the ending."""
     with _as_unreadable(), gzip.open(path) as stream:
-        inside = _copied(stream, path, most, budget)
+        inside = _copied(stream, path, max_bytes, budget)
     return inside, name[:-3] if name.lower().endswith(".gz") else name
 
 
@@ -61,12 +61,12 @@ def _counts(name: str) -> bool:
     return bool(parts) and "__MACOSX" not in parts and not any(part.startswith((".", "~$")) for part in parts)
 
 
-def _copied(stream: _Readable, path: Path, most: int, budget: Budget) -> Path:
+def _copied(stream: _Readable, path: Path, max_bytes: int, budget: Budget) -> Path:
     into, size = path.with_name(f"{path.name}-unpacked"), 0
     with into.open("wb") as file:
         while piece := stream.read(_PIECE):
             size += len(piece)
-            if size > most:
+            if size > max_bytes:
                 raise UnreadableError(_too_large(size))
             budget.write(len(piece))
             file.write(piece)
@@ -74,7 +74,7 @@ def _copied(stream: _Readable, path: Path, most: int, budget: Budget) -> Path:
 
 
 def _too_large(size: int) -> str:
-    return f"would unpack to more than {size / 1e9:,.1f} GB: divide it, or ask the person who made it what it is"
+    return f"would unpack to more than {size / 1e9:,.1f} GB: split the file, or ask the person who made it what it is"
 
 
 @contextmanager

@@ -42,6 +42,6 @@ class Budget:
         self.written += size
         if self.written > self.written_mb << 20:
             raise BudgetError(
-                f"{self.name} becomes more than {self.written_mb:,} MB (IMPORT_WRITTEN_MB): divide it, leave columns "
-                "out, or raise the setting if the disk has room for twice as much"
+                f"{self.name} becomes more than {self.written_mb:,} MB: split the file, leave columns out, or raise "
+                "IMPORT_WRITTEN_MB if the disk has space for twice as much"
             )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-_MOST_LINES = 1_000  # of a cell in such a text; a longer one counts as never closed
+_MAX_LINES = 1_000  # of a cell in such a text; a longer one counts as never closed
 NEVER_CLOSES = "has a quotation mark that opens a cell and does not close it: close it, or double those inside a cell"
 STRAY = "has a quotation mark inside a cell that is not in quotation marks: put the cell in them and double it"
 
@@ -52,9 +52,9 @@ def is_formula_text(cell: str) -> bool:
 
 
 def recovered(
-    lines: Iterable[str], delimiter: str, quote: str, swallows: Callable[[list[str]], bool]
+    lines: Iterable[str], delimiter: str, quote: str, contains_rows: Callable[[list[str]], bool]
 ) -> Iterator[Record]:
-    """The records. `swallows` returns whether the cells of a record contain whole rows: then it is broken."""
+    """The records. `contains_rows` returns whether the cells of a record contain whole rows: then it is broken."""
     waiting, source = deque[str](), iter(lines)
 
     def line(number: int) -> str | None:
@@ -66,7 +66,7 @@ def recovered(
 
     while (first := line(0)) is not None:
         record, used = _record(line, delimiter, quote)
-        if record and used > 1 and swallows(record.cells):
+        if record and used > 1 and contains_rows(record.cells):
             record = None
         if record is None:
             waiting.popleft()
@@ -107,7 +107,7 @@ def _over_lines(
 ) -> tuple[str, int, int] | None:
     """A cell of several lines, the line in which it closes, and the place after it; None if it does not close."""
     parts = [(line(number) or "")[at:]]
-    for further in range(number + 1, number + _MOST_LINES):
+    for further in range(number + 1, number + _MAX_LINES):
         if (text := line(further)) is None:
             return None
         if found := pattern.rest.match(text):

@@ -43,7 +43,7 @@ class Shape:
     width: int  # cells of a row
     first: int  # the first row of this width, most likely the headings; 0: there is none
     ragged: bool  # blank cells at the end are left out
-    torn: frozenset[int]  # rows that together have the cells of one
+    split_rows: frozenset[int]  # rows that together have the cells of one
     kinds: Sequence[str | None]  # of the columns
 
     def is_row(self, cells: Sequence[str]) -> bool:
@@ -56,20 +56,20 @@ class Shape:
             return None
         if len(cells) > self.width:
             return _SURPLUS.format(f"{len(cells):,}", f"{self.width:,}") if any(cells[self.width :]) else None
-        if self.ragged and number not in self.torn:
+        if self.ragged and number not in self.split_rows:
             return None
         if self.is_row(cells):
             return None
         return _SHORT.format(f"{len(cells):,}", f"{self.width:,}").replace("has 1 cells", "has 1 cell")
 
 
-def without_slipped(blocks: Iterable[Block], width: int) -> Iterator[Block]:
+def with_surplus_faults(blocks: Iterable[Block], width: int) -> Iterator[Block]:
     """The blocks, with a fault for each row with a filled cell to the right of the `width` headings."""
     for block in blocks:
         known = {fault.row for fault in block.faults if fault.column is None}
         beyond = {row for column in block.columns[width:] for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
-        slipped = [Fault(row, None, _BEYOND.format(width)) for row in beyond - known]
-        yield Block(block.numbers, block.columns, sorted([*block.faults, *slipped], key=_place)) if slipped else block
+        surplus = [Fault(row, None, _BEYOND.format(width)) for row in beyond - known]
+        yield Block(block.numbers, block.columns, sorted([*block.faults, *surplus], key=_place)) if surplus else block
 
 
 def _place(fault: Fault) -> tuple[int, int]:
@@ -92,10 +92,10 @@ def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> S
     width = widths[first - 1] if first else 0
     kinds = kinds_of([cells for number, cells in sample if number > first and len(cells) == width], width)
     if len(counts) == 1:
-        return Shape(width, first, ragged=False, torn=frozenset(), kinds=kinds)
+        return Shape(width, first, ragged=False, split_rows=frozenset(), kinds=kinds)
     short = sum(number for cells, number in counts.items() if 1 < cells < width)
     ragged = usual < width or short >= max(_AT_LEAST, _MANY * counts.total())
-    return Shape(width, first, ragged, frozenset() if ragged else _torn(widths, first, width), kinds)
+    return Shape(width, first, ragged, frozenset() if ragged else _split_rows(widths, first, width), kinds)
 
 
 def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
@@ -108,9 +108,9 @@ def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
     return found
 
 
-def _torn(widths: "array[int]", first: int, width: int) -> frozenset[int]:
+def _split_rows(widths: "array[int]", first: int, width: int) -> frozenset[int]:
     """Consecutive short rows that together have the cells of one row."""
-    torn, run, cells = set[int](), list[int](), 0
+    split_rows, run, cells = set[int](), list[int](), 0
     for number, own in enumerate(widths[first:], first + 1):
         if not own:
             continue
@@ -120,6 +120,6 @@ def _torn(widths: "array[int]", first: int, width: int) -> frozenset[int]:
         run.append(number)
         cells += own - 1
         if cells == width - 1 and len(run) > 1:
-            torn.update(run)
+            split_rows.update(run)
             run, cells = [], 0
-    return frozenset(torn)
+    return frozenset(split_rows)

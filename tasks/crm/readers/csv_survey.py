@@ -11,11 +11,11 @@ from tasks.crm.readers.csv_shape import Shape, fits, kinds_of, shape_of
 from tasks.crm.readers.refused import UnreadableError
 
 LINES = 10_000  # of a chunk
-_MOST_CHARACTERS = 8 << 20
-_MOST_COLUMNS = 16_384  # of a sheet of Excel
+_MAX_CHARACTERS = 8 << 20
+_MAX_COLUMNS = 16_384  # of a sheet of Excel
 _ADDRESS_WIDTH = 2  # columns; the last line of an address in the second column often has one comma
 _SAMPLE = 200  # rows whose cells are stored
-_LONGEST_CELL = 16 << 20  # characters; Excel allows 32,767, so a longer cell has a quotation mark that never closes
+_MAX_CELL_LENGTH = 16 << 20  # characters; Excel allows 32,767, so a longer cell has a quotation mark that never closes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Survey:
     surplus: bool = False  # some row has more cells than the table
     kinds: list[str | None] = field(default_factory=list)  # of the columns, from the sample when it was last needed
     kinds_from: int = 0  # rows of the sample
-    swallowing: int = 0  # rows with a cell that holds whole rows
+    rows_with_embedded_rows: int = 0  # rows with a cell that holds whole rows
     several_lines: int = 0  # other rows with a line break in a cell
 
     @property
@@ -54,13 +54,13 @@ class Survey:
     @property
     def trusts_line_breaks(self) -> bool:
         """Whether a cell with line breaks that looks like whole rows is accepted as a cell."""
-        return self.swallowing <= self.several_lines
+        return self.rows_with_embedded_rows <= self.several_lines
 
 
 def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
     """The first pass through the lines; it stops at the first malformed record."""
     found, source = Survey(), iter(lines)
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_MAX_CELL_LENGTH)
     while chunk := _chunk(source):
         try:
             _add(found, chunk, source, delimiter, quote)
@@ -70,14 +70,14 @@ def survey(lines: Iterable[str], delimiter: str, quote: str) -> Survey:
     _check_widths(found)
     found.shape = shape_of(found.widths, found.sample)
     found.surplus = any(width > found.shape.width for width in set(found.widths[found.shape.first :]))
-    found.broken = found.swallowing > found.several_lines
+    found.broken = found.rows_with_embedded_rows > found.several_lines
     return found
 
 
 def _chunk(source: Iterator[str]) -> list[str]:
     """The next lines, fewer if they are long: they are in memory together."""
     chunk, size = list[str](), 0
-    while len(chunk) < LINES and size < _MOST_CHARACTERS and (some := list(islice(source, LINES // 20))):
+    while len(chunk) < LINES and size < _MAX_CHARACTERS and (some := list(islice(source, LINES // 20))):
         chunk += some
         size += sum(map(len, some))
     return chunk
@@ -86,7 +86,7 @@ def _chunk(source: Iterator[str]) -> list[str]:
 def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Survey) -> Survey:
     """The first pass through lines with broken quotation marks; `before` is the result up to the first of them."""
     found = Survey(broken=True, quoted=before.quoted, kinds=before.kinds)
-    found.swallowing, found.several_lines = before.swallowing, before.several_lines
+    found.rows_with_embedded_rows, found.several_lines = before.rows_with_embedded_rows, before.several_lines
     for number, record in enumerate(records(lines, delimiter, quote, found), 1):
         found.widths.append(0 if record.fault else len(record.cells))
         if record.fault:
@@ -101,7 +101,7 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
 
 
 def _check_widths(found: Survey) -> None:
-    if (widest := max(found.widths, default=0)) > _MOST_COLUMNS:
+    if (widest := max(found.widths, default=0)) > _MAX_COLUMNS:
         row = found.widths.index(widest) + 1
         raise UnreadableError(
             f"has {widest:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
@@ -112,8 +112,8 @@ def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> 
     """The records of a text with broken quotation marks, the same in both passes."""
     quoted, trusted = patterns(delimiter, quote).quoted, found.trusts_line_breaks
 
-    def swallows(cells: list[str]) -> bool:
-        return not trusted and _swallows(cells, delimiter, found.kinds)
+    def contains_rows(cells: list[str]) -> bool:
+        return not trusted and _contains_rows(cells, delimiter, found.kinds)
 
     def watched() -> Iterator[str]:
         for line in lines:
@@ -121,7 +121,7 @@ def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> 
                 found.quoted = True
             yield line
 
-    return recovered(watched(), delimiter, quote, swallows)
+    return recovered(watched(), delimiter, quote, contains_rows)
 
 
 def _add(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str, quote: str) -> None:
@@ -195,13 +195,13 @@ def _look_at_record(found: Survey, number: int, row: list[str], text: str, delim
             found.kinds_from = len(found.sample)
             like_it = [cells for at, cells in found.sample[1:] if len(cells) == len(row) and at != number]
             found.kinds = kinds_of(like_it, len(row))
-        if _swallows(row, delimiter, found.kinds):
-            found.swallowing += 1
+        if _contains_rows(row, delimiter, found.kinds):
+            found.rows_with_embedded_rows += 1
         else:
             found.several_lines += 1
 
 
-def _swallows(cells: list[str], delimiter: str, kinds: list[str | None]) -> bool:
+def _contains_rows(cells: list[str], delimiter: str, kinds: list[str | None]) -> bool:
     """Whether the first and the last line of a record are rows of their own."""
     lines, width = delimiter.join(cells).splitlines(), len(cells)
     if len(lines) == 1 or width <= 1:

@@ -27,7 +27,7 @@ from tasks.crm.readers.encoding import find_encoding
 from tasks.crm.readers.refused import UnreadableError
 from tasks.crm.readers.table import Block, Fault
 
-_MOST_CELLS = 500_000  # as Python objects at the same time
+_MAX_CELLS = 500_000  # as Python objects at the same time
 _Row = tuple[int, list[str], str | None]  # number, cells, fault
 
 
@@ -148,7 +148,7 @@ class DelimitedText:
         found = self._survey
         read = records(lines, self._dialect.delimiter, self._dialect.quote, found)
         numbered = enumerate(read, 1)
-        at_once = min(LINES, max(_MOST_CELLS // max(found.shape.width, 1), 100))
+        at_once = min(LINES, max(_MAX_CELLS // max(found.shape.width, 1), 100))
         while some := list(islice(numbered, at_once)):
             rows: list[_Row] = []
             for number, record in some:

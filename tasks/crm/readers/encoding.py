@@ -43,7 +43,7 @@ _SAVE_AS = 'save it as "CSV UTF-8" and import that'
 _GIVE_ENCODING = f"give the right one (encoding={{0}}, on the command line --encoding {{0}}), or {_SAVE_AS}"
 _BEGINNING = 1 << 16  # bytes that decide whether the file is binary
 _PIECE = 1 << 20
-_MOST_TOKENS = 500_000  # different words beyond ASCII that are checked
+_MAX_TOKENS = 500_000  # different words beyond ASCII that are checked
 _SPARSE = 0.6  # of bytes that are 0: UTF-16 of Latin letters has half, UTF-32 three quarters
 _NEARLY = 0.9
 _BINARY_SHARE = 0.05  # of control characters; random bytes have 0.11, text with a stray NUL far less
@@ -196,7 +196,7 @@ def _tokens(path: Path) -> list[bytes]:
     """The different words with bytes beyond ASCII, as bytes."""
     tokens = set[bytes]()
     with path.open("rb") as file:
-        while (lines := file.readlines(_PIECE)) and len(tokens) < _MOST_TOKENS:
+        while (lines := file.readlines(_PIECE)) and len(tokens) < _MAX_TOKENS:
             found = set(b"".join(lines).translate(_SEPARATED).split())
             tokens.update(token for token in found if not token.isascii())
     return sorted(tokens)

@@ -40,15 +40,15 @@ _USUAL = {
 }
 _USUAL |= {"koi8-": 0.6, "mac-roman": 0.5, "cp850": 0.5, "mac-latin2": 0.3} | dict.fromkeys(FREQUENT, 1.0)
 _UNUSUAL = 0.4
-_MOST_CANDIDATES = 4
+_MAX_CANDIDATES = 4
 _SPELLED = list(dict.fromkeys(codec for language in LANGUAGES if language.letters for codec in language.codecs))
 # Natural logarithms of likelihoods:
 _CLEARLY = 6.0  # distance of the best to the next one with a different text, to be certain
 _OF_USE = 4.0  # weight of how common an encoding is
 _ODD_PLACE = 8.0  # penalty for one
-_MOST_OF_A_WORD = 5.0  # maximum for one word, so that a single unusual word does not decide
+_MAX_WORD_SCORE = 5.0  # maximum for one word, so that a single unusual word does not decide
 _MIXED_SHARE = 0.1  # of the words: if more are against the encoding of the others, the text is mixed
-_MOST_WORDS = 100  # that differ and are compared
+_MAX_WORDS = 100  # that differ and are compared
 _DOMAIN = re.compile(rb"@[A-Za-z0-9_.-]+\.([A-Za-z]{2})(?![A-Za-z0-9.-])")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -120,11 +120,11 @@ def candidates(lines: list[bytes], heading: bytes, tokens: list[bytes]) -> list[
     if ranked[0].codec in _SPELLED:
         others = [each for each in ranked if each.codec not in _SPELLED and each.score * _CLEAR > ranked[0].score]
         evidence = {codec: _heading_evidence(heading, codec) * _domain_evidence(domains, codec) for codec in _SPELLED}
-        return (_by_words(ranked[0].codec, tokens, evidence) + others)[:_MOST_CANDIDATES]
+        return (_by_words(ranked[0].codec, tokens, evidence) + others)[:_MAX_CANDIDATES]
     clear = _CLEAR if len(words_beyond_ascii(sample.decode(ranked[0].codec))) >= _FEW else _CLEAR_OF_FEW
     if len(ranked) == 1 or ranked[0].score >= clear * ranked[1].score:
         return ranked[:1]
-    return [candidate for candidate in ranked if candidate.score > _FAR_BEHIND * ranked[0].score][:_MOST_CANDIDATES]
+    return [candidate for candidate in ranked if candidate.score > _FAR_BEHIND * ranked[0].score][:_MAX_CANDIDATES]
 
 
 def _by_words(best: str, tokens: list[bytes], evidence: Mapping[str, float]) -> list[Candidate]:
@@ -146,7 +146,7 @@ def _by_words(best: str, tokens: list[bytes], evidence: Mapping[str, float]) -> 
         return []
     best = usual[read[best]]
     texts = {codec: text.split("\n") for text, codec in usual.items()}
-    likely = {codec: Likelihood(each[:: len(each) // _MOST_WORDS + 1]) for codec, each in texts.items()}
+    likely = {codec: Likelihood(each[:: len(each) // _MAX_WORDS + 1]) for codec, each in texts.items()}
     before = {codec: _OF_USE * log(_usual(codec)) + log(evidence[codec]) for codec in texts}
     rivals, close = set(texts) - {best}, dict[str, float]()
     while rivals:
@@ -170,11 +170,11 @@ def _difference(texts: list[str], others: list[str], likely: Likelihood, other_l
     """
     different = [(text, other) for text, other in zip(texts, others, strict=True) if text != other]
     gaps = [
-        max(-_MOST_OF_A_WORD, min(_MOST_OF_A_WORD, likely.of(text) - other_likely.of(other)))
+        max(-_MAX_WORD_SCORE, min(_MAX_WORD_SCORE, likely.of(text) - other_likely.of(other)))
         + _ODD_PLACE * (odd_places([other]) - odd_places([text]))
-        for text, other in different[:: len(different) // _MOST_WORDS + 1]
+        for text, other in different[:: len(different) // _MAX_WORDS + 1]
     ]
-    either = min(sum(gap >= _MOST_OF_A_WORD for gap in gaps), sum(gap <= -_MOST_OF_A_WORD for gap in gaps))
+    either = min(sum(gap >= _MAX_WORD_SCORE for gap in gaps), sum(gap <= -_MAX_WORD_SCORE for gap in gaps))
     return 0.0 if either > max(1, _MIXED_SHARE * len(gaps)) else sum(gaps)
 
 

@@ -22,7 +22,7 @@ from tasks.crm.readers.table import Block, blocks_of
 
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*+[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _BEGINNING = 1 << 14  # bytes in which a page can declare its encoding
-_MOST_COLUMNS = 16_384  # of Excel
+_MAX_COLUMNS = 16_384  # of Excel
 _BLANKS = re.compile(r"[ \t\r\n\f\u00a0]+")
 _BREAKS = frozenset({"br", "p", "div", "li", "tr"})
 _CELLS = ("td", "th")
@@ -81,13 +81,13 @@ class HtmlTables:
                 if _is_hidden(cell):
                     hidden.add(left)
                 cells.append(_text(cell) or None)
-                spanned = max(min(width - 1, _MOST_COLUMNS - len(cells)), 0)
+                spanned = max(min(width - 1, _MAX_COLUMNS - len(cells)), 0)
                 self._budget.fill(spanned)
                 cells.extend([None] * spanned)
                 if width > 1 or height > 1:
                     self.merged.append((number, number + height - 1, left, left + width - 1))
                 if height > 1:
-                    covered.update(dict.fromkeys(range(left, min(left + width, _MOST_COLUMNS)), number + height - 1))
+                    covered.update(dict.fromkeys(range(left, min(left + width, _MAX_COLUMNS)), number + height - 1))
             if len(hidden) > len(self.hidden_columns):
                 self.hidden_columns = frozenset(hidden)
             if any(cell is not None for cell in cells):
@@ -193,8 +193,8 @@ def _asks_to_sign_in(lower: str) -> bool:
 
 def _span(cell: Any, name: str) -> int:
     stated = cell.get(name, "1").strip()
-    is_number = stated.isascii() and stated.isdigit() and len(stated) <= len(str(_MOST_COLUMNS))
-    return min(max(int(stated), 1), _MOST_COLUMNS) if is_number else 1
+    is_number = stated.isascii() and stated.isdigit() and len(stated) <= len(str(_MAX_COLUMNS))
+    return min(max(int(stated), 1), _MAX_COLUMNS) if is_number else 1
 
 
 def _text(cell: Any) -> str:

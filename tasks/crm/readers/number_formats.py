@@ -15,7 +15,7 @@ from typing import NamedTuple
 BUILT_IN = {9: "0%", 10: "0.00%"}
 BUILT_IN_DATES = dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47), "yyyy-mm-dd") | {46: "[h]:mm:ss"}
 _DIGITS = 15  # that Excel stores of a number
-_LONGEST = 255  # characters of a format that Excel accepts; a longer one changes nothing
+_MAX_LENGTH = 255  # characters of a format that Excel accepts; a longer one changes nothing
 _ZERO = 2  # index of the part of a format for zero
 _TOKEN = re.compile(
     r'"([^"]*)"|\\(.)|_.|\*.|\[([^\]]*)\]|([0#]|General)|(%)|([?.,])|([-+ ():!^&\'~{}<>=$1-9])|(.)',
@@ -86,7 +86,7 @@ def is_duration(code: str) -> bool:
 
 def _bare(code: str) -> str:
     """The first section of a format without literal text."""
-    return _LITERAL.sub("", code).partition(";")[0] if len(code) <= _LONGEST else ""
+    return _LITERAL.sub("", code).partition(";")[0] if len(code) <= _MAX_LENGTH else ""
 
 
 def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
@@ -102,7 +102,7 @@ def text_styles(codes: Mapping[int, str], styles: list[int]) -> dict[int, str]:
 
 @lru_cache(maxsize=1024)
 def _sections(code: str) -> tuple[_Section, ...]:
-    if len(code) > _LONGEST:
+    if len(code) > _MAX_LENGTH:
         return ()
     parts = re.findall(r'(?:^|;)((?:"[^"]*"|\\.|\[[^\]]*\]|[^;])*)', code, re.DOTALL)
     return tuple(_section(part) for part in parts[:4])

@@ -35,7 +35,7 @@ _COLUMNS_SPANNED, _ROWS_SPANNED = f"{_TABLE}number-columns-spanned", f"{_TABLE}n
 _UNSHOWN = {f"{_OFFICE}annotation", f"{_TEXT}ruby-text", f"{_TEXT}note"}  # within a paragraph
 
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # Excel's
-_LONGEST_NUMBER = 15  # digits that a number can store
+_MAX_DIGITS = 15  # digits that a number can store
 # The error of a formula, of any program. In other cells such a text was typed.
 _ERROR = re.compile(r"#(?:REF!|DIV/0!|N/A|NAME\?|NUM!|VALUE!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}")
 _MIDNIGHT = dt.datetime(1900, 1, 1)  # noqa: DTZ001 - of any day
@@ -180,7 +180,7 @@ def _number(number: float, text: str) -> Cell:
         return bool(number)
     if (_ZERO_LED.fullmatch(text) or _HYPHENED.fullmatch(text)) and number >= 0 and number.is_integer():
         digits = "".join(character for character in text if character.isdigit())
-        if len(digits) <= _LONGEST_NUMBER and int(digits) == number:
+        if len(digits) <= _MAX_DIGITS and int(digits) == number:
             return text
     return number
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from tasks.crm.readers.cell import Cell, ErrorCell, Row
 
 ROWS_IN_BLOCK = 10_000
-HALF_A_CHARACTER = "holds half a character (a lone surrogate): type it again"
+INVALID_CHARACTER = "contains an invalid character (a lone surrogate): type it again"
 _UNCHECKED = frozenset({"false", "0", "falsch", "faux"})  # values of an empty check box
 _INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*")
 _LOOKS_BLANK = r"^[\s\p{Z}\p{Cf}]*$|^(?i:" + "|".join(sorted(_UNCHECKED)) + ")$"  # for Arrow
@@ -165,7 +165,7 @@ def _text(cell: Cell) -> tuple[str | None, str | None]:
     if cell is None:
         return None, None
     if isinstance(cell, str):
-        return (cell, None) if is_storable(cell) else (cell.encode("utf-8", "replace").decode(), HALF_A_CHARACTER)
+        return (cell, None) if is_storable(cell) else (cell.encode("utf-8", "replace").decode(), INVALID_CHARACTER)
     if isinstance(cell, ErrorCell):
         return cell.text, f"shows {cell.text}"
     try:

@@ -75,7 +75,7 @@ def values_of(card: Sequence[Property], *, is_old: bool) -> dict[str, str]:
             _add_parts(values, each, words, is_old=is_old)
         elif text := _text(each, is_old=is_old):
             _add(values, each, words, text)
-    _settle_names(values, is_company=_is_company(card))
+    _normalize_names(values, is_company=_is_company(card))
     return {heading: text for heading, text in values.items() if text}
 
 
@@ -180,7 +180,7 @@ def _is_company(card: Iterable[Property]) -> bool:
     return "company" in shown_as or _kind(card) in {"org", "organization"}
 
 
-def _settle_names(values: dict[str, str], *, is_company: bool) -> None:
+def _normalize_names(values: dict[str, str], *, is_company: bool) -> None:
     """Move the name of a company to "Company", split a full name without parts, and remove one that repeats them."""
     full, first, last = (values.get(heading, "") for heading in ("Full Name", "First Name", "Last Name"))
     if is_company:

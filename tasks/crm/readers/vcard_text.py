@@ -23,7 +23,7 @@ _LINE = re.compile(rb'(?:([\w-]+)\.)?([\w-]+)((?:;(?:[^":]|"[^"]*")*)?):(.*)', r
 _PARAMETER = re.compile(r'(?:[^";]|"[^"]*")+')
 _CODECS = {"iso-8859-1": "cp1252"}  # stated -> meant
 _FOLDED_BY_WIDTH = 72  # bytes; 3.0 and 4.0 fold at 75, also inside a word
-_LONGEST_HEADER = 1 << 12  # bytes before the colon that are looked at again for each line of a folded value
+_MAX_HEADER_LENGTH = 1 << 12  # bytes before the colon that are looked at again for each line of a folded value
 _CHARACTER = re.compile(r"\\?.", re.DOTALL)
 _ESCAPE = re.compile(r"\\([\\;,:nN])")
 _OLD_ESCAPE = re.compile(r"\\([;,:])")  # in 2.1 a backslash is an ordinary character otherwise
@@ -140,13 +140,13 @@ def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | N
     if not line.strip():
         return b""
     before = parts[-1]
-    if before.endswith(b"=") and _QUOTED.match(parts[0], 0, _LONGEST_HEADER):
+    if before.endswith(b"=") and _QUOTED.match(parts[0], 0, _MAX_HEADER_LENGTH):
         return b"\n" + line
     if line[:1] in b" \t":
         # 2.1 folds at a blank, which is part of the text; but many programs write 2.1 and fold as in 3.0.
         stays = is_old and not before.endswith(b" ") and line[1:2] != b" " and len(before) <= _FOLDED_BY_WIDTH
         return line[0 if stays else 1 :]
-    return line if b":" not in line and _BASE64.match(parts[0], 0, _LONGEST_HEADER) else None
+    return line if b":" not in line and _BASE64.match(parts[0], 0, _MAX_HEADER_LENGTH) else None
 
 
 def _property(line: bytes, codec: str) -> Property:

@@ -19,7 +19,7 @@ from tasks.crm.readers.vcard_fields import LEFT_OUT, other_kind, values_of
 from tasks.crm.readers.vcard_text import Card, cards, letters_of_unknown_encoding, properties
 
 _FIRST = ("First Name", "Last Name", "Company", "Job Title", "Email", "Phone")
-_MOST_COLUMNS = 16_384  # of a sheet of Excel
+_MAX_COLUMNS = 16_384  # of a sheet of Excel
 _TEXT = "Card"  # the heading of the text of a card that is rejected
 _WIDE = (
     codecs.BOM_UTF16_LE,
@@ -57,9 +57,9 @@ class VCards:
             raise UnreadableError(f"holds no card that can be read: the first, in line {first.line:,}, {first.fault}")
         named = dict.fromkeys(heading for row in self._rows for heading in row.values)
         self._headings = [heading for heading in dict.fromkeys(_FIRST) | named if heading in named]
-        if len(self._headings) > _MOST_COLUMNS:
+        if len(self._headings) > _MAX_COLUMNS:
             raise UnreadableError(
-                f"has {len(self._headings):,} kinds of properties, more than a sheet can have columns: divide it"
+                f"has {len(self._headings):,} kinds of properties, more than a sheet can have columns: split the file"
             )
         pictures = sum(row.pictures for row in self._rows)
         self.assumptions = [f"read as {self.encoding}"] if self.encoding else []

@@ -65,7 +65,7 @@ class Workbook:
         raise NotImplementedError
 
     def width_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this
-        """How many cells the row has in a text file, if a row with more cells is torn; None for other formats."""
+        """How many cells the row has in a text file, if a row with more cells is faulty; None for other formats."""
         return None
 
     def line_of(self, row: int) -> int | None:  # noqa: ARG002 - formats that know it override this
@@ -211,7 +211,8 @@ def _why_zip_is_refused(archive: zipfile.ZipFile) -> str | None:  # noqa: PLR091
     for member in archive.infolist():
         if member.file_size > _LARGEST_MEMBER:
             return (
-                f"would unpack to {member.file_size / 1e9:,.0f} GB: divide it, or ask the person who made it what it is"
+                f"would unpack to {member.file_size / 1e9:,.0f} GB: split the file, or ask the person who made it what "
+                "it is"
             )
     if any(name.lower().startswith(("xl/", "xl\\", "_rels/")) for name in names):
         return DOCUMENT if any(name.startswith(("word/", "ppt/")) for name in names) else None

@@ -27,7 +27,7 @@ _VISIBLE = 0
 _SHORT_CELLS = range(12, 19)  # cells without a column number; calamine does not read them and Excel does not write them
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 _LAST_ROW = 1_048_576
-_LONGEST_RECORD = 1 << 24  # bytes
+_MAX_RECORD_LENGTH = 1 << 24  # bytes
 _MORE = 0x80  # the highest bit of a byte: another group of seven bits follows
 _ROWS_AT_ONCE = 20_000  # as Python objects
 
@@ -181,7 +181,7 @@ def _records(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             length |= (byte & 0x7F) << shift
             if byte < _MORE:
                 break
-        if length > _LONGEST_RECORD:
+        if length > _MAX_RECORD_LENGTH:
             raise BinaryCellsError(length)
         content = stream.read(length)
         if len(content) < length:

@@ -29,7 +29,7 @@ _MERGED = re.compile(rb"mergeCell\s+ref\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7}):([A-
 _ROW = re.compile(rb"row\s(?:[^<>]*?\s)?r=\"([0-9]{1,7})\"")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\s[^<>]*>")
 _ATTRIBUTE = re.compile(rb"(?<!\w)(\w+)=\"([^\"]*)\"")
-_LONGEST_TAG = 1 << 16
+_MAX_TAG_LENGTH = 1 << 16
 
 
 @dataclass
@@ -56,7 +56,7 @@ def survey(archive: zipfile.ZipFile, part: str) -> Survey:
             if b"mergeCell" in window:
                 found.merged += map(_merge, _MERGED.finditer(window))
             last = window.rfind(b"<")
-            rest = window[last:] if last >= 0 and len(window) - last < _LONGEST_TAG else b""
+            rest = window[last:] if last >= 0 and len(window) - last < _MAX_TAG_LENGTH else b""
     return found
 
 

@@ -12,8 +12,8 @@ from tasks.crm.readers.xlsx_strings import SharedStrings
 from tasks.crm.readers.xlsx_values import RawCell, Shown, Values
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_383  # from 1 and from 0
-_MOST_ROWS = 2 * ROWS_IN_BLOCK
-_MOST_CELLS = 1 << 22  # of a block, including blank cells in columns that are used
+_MAX_ROWS = 2 * ROWS_IN_BLOCK
+_MAX_CELLS = 1 << 22  # of a block, including blank cells in columns that are used
 
 
 class SheetError(ValueError):
@@ -56,7 +56,7 @@ def blocks_of_cells(cells: Cells, strings: SharedStrings) -> Iterator[Block]:
     is_next = np.diff(cells.rows, prepend=0) > 0
     numbers, row = cells.rows[is_next], np.cumsum(is_next) - 1
     used = int(np.count_nonzero(np.bincount(cells.columns)))
-    step = min(_MOST_ROWS, max(_MOST_CELLS // max(used, 1), 1))
+    step = min(_MAX_ROWS, max(_MAX_CELLS // max(used, 1), 1))
     for first in range(0, len(numbers), step):
         some = numbers[first : first + step]
         begin, end = np.searchsorted(row, [first, first + len(some)]).tolist()

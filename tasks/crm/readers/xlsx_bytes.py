@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 
 WINDOW = 1 << 20  # bytes, the first time
 _LARGEST_WINDOW = 1 << 24
-_LONGEST_ITEM = 64 << 20  # bytes of a row, or of a string
+_MAX_ITEM_LENGTH = 64 << 20  # bytes of a row, or of a string
 _TAGS_BEHIND = 8
 _NINE = 9
 _PADDING = b"<" * _TAGS_BEHIND + bytes(64)  # so that arrays can be read beyond the last tag
@@ -60,7 +60,7 @@ def windows(stream: IO[bytes], container: bytes, item: bytes, items_at_once: int
         if window and not size:
             size = len(window) * items_at_once // window.count(end_of_item)
         more = stream.read(min(max(size, WINDOW), _LARGEST_WINDOW))
-        if not more or len(rest) - cut > _LONGEST_ITEM:
+        if not more or len(rest) - cut > _MAX_ITEM_LENGTH:
             raise UnusualXmlError
         rest = rest[cut:] + more
 

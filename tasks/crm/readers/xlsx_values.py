@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET  # expat 2.4.1 and later stop XML bombs
 
 from tasks.crm.readers.cell import NOT_CALCULATED, Cell, ErrorCell
 from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, makes_text
-from tasks.crm.readers.table import HALF_A_CHARACTER, cell_text, is_storable
+from tasks.crm.readers.table import INVALID_CHARACTER, cell_text, is_storable
 from tasks.crm.readers.xlsx_package import local_name
 
 BLANKS = " \t\r\n"
@@ -65,7 +65,7 @@ def decoded(text: str) -> Shown:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # joins two halves
     if is_storable(text):
         return Shown(text or None)
-    return Shown(text.encode("utf-8", "replace").decode(), HALF_A_CHARACTER)
+    return Shown(text.encode("utf-8", "replace").decode(), INVALID_CHARACTER)
 
 
 def raw_cell(element: ET.Element) -> RawCell:

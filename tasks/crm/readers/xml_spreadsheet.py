@@ -22,7 +22,7 @@ _EXCEL = "{urn:schemas-microsoft-com:office:excel}"
 _WORKSHEET, _ROW, _CELL, _DATA = (f"{_NAMESPACE}{tag}" for tag in ("Worksheet", "Row", "Cell", "Data"))
 _COLUMN, _STYLE, _FORMAT = (f"{_NAMESPACE}{tag}" for tag in ("Column", "Style", "NumberFormat"))
 _VISIBLE = f"{_EXCEL}Visible"
-_MOST_COLUMNS, _MOST_ROWS = 16_384, 1_048_576
+_MAX_COLUMNS, _MAX_ROWS = 16_384, 1_048_576
 _NAMED_FORMATS = {"Percent": "0.00%", "General Number": "General"}
 _NO_DAY = dt.date(1899, 12, 31)  # the date of a time without a date
 _DAMAGED = "is damaged or incomplete XML: export it again, or open it in Excel, save it as .xlsx and import that"
@@ -81,32 +81,32 @@ class XmlSpreadsheet:
             if event == "start":
                 continue
             if element.tag == _COLUMN:
-                column = _number(element, "Index", column + 1, _MOST_COLUMNS)
-                last = column + _number(element, "Span", 0, _MOST_COLUMNS)
+                column = _number(element, "Index", column + 1, _MAX_COLUMNS)
+                last = column + _number(element, "Span", 0, _MAX_COLUMNS)
                 if _attribute(element, "Hidden") == "1":
-                    hidden.update(range(column - 1, min(last, _MOST_COLUMNS)))
+                    hidden.update(range(column - 1, min(last, _MAX_COLUMNS)))
                 column = last
                 continue
             if len(hidden) > len(self.hidden_columns):
                 self.hidden_columns = frozenset(hidden)
-            number = _number(element, "Index", number + 1, _MOST_ROWS)
+            number = _number(element, "Index", number + 1, _MAX_ROWS)
             self.hidden_rows += _attribute(element, "Hidden") == "1"
             cells = self._cells(element, number)
             if any(cell is not None for cell in cells):
                 yield number, cells
-            number += _number(element, "Span", 0, _MOST_ROWS)
+            number += _number(element, "Span", 0, _MAX_ROWS)
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
         for cell in row.iterchildren(_CELL):
-            index = _number(cell, "Index", len(cells) + 1, _MOST_COLUMNS) - 1
+            index = _number(cell, "Index", len(cells) + 1, _MAX_COLUMNS) - 1
             cells.extend([None] * (index - len(cells)))
             cells[index:] = [self._value(cell)]
-            across = _number(cell, "MergeAcross", 0, _MOST_COLUMNS)
-            down = _number(cell, "MergeDown", 0, _MOST_ROWS)
+            across = _number(cell, "MergeAcross", 0, _MAX_COLUMNS)
+            down = _number(cell, "MergeDown", 0, _MAX_ROWS)
             if across or down:
                 self.merged.append((number, number + down, index, index + across))
-                covered = max(min(across, _MOST_COLUMNS - len(cells)), 0)
+                covered = max(min(across, _MAX_COLUMNS - len(cells)), 0)
                 self._budget.fill(covered)
                 cells.extend([None] * covered)
         return cells
@@ -159,11 +159,11 @@ def _attribute(element: Any, name: str) -> str | None:
     return value
 
 
-def _number(element: Any, name: str, default: int, most: int) -> int:
+def _number(element: Any, name: str, default: int, limit: int) -> int:
     stated = _attribute(element, name)
     if stated is None or not stated.isascii() or not stated.isdigit():
         return default
-    if int(stated[:9]) > most:
+    if int(stated[:9]) > limit:
         raise UnreadableError(_DAMAGED)
     return int(stated)
 

@@ -1,4 +1,4 @@
-"""Splits whole names into first and last name."""
+"""Splits full names into first and last name."""
 
 import re
 
@@ -43,7 +43,7 @@ _CJK = re.compile(f"{_CJK_WORD} {_CJK_WORD}")
 
 
 def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | None, str | None]:
-    """First and last name of a whole name. Of "Last, First" they are known; else the last word is the last name.
+    """First and last name of a full name. Of "Last, First" they are known; else the last word is the last name.
 
     With `last_first` the first word is the last name.
 

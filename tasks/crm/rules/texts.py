@@ -36,7 +36,7 @@ def clean_name(text: str | None) -> str | None:
     return name and (name.strip(" ,") or None)
 
 
-def clean_whole_name(text: str | None) -> str | None:
+def clean_full_name(text: str | None) -> str | None:
     """The name of one person or organisation, with all of its parts."""
     name = _named(text)
     if name is not None and ";" in name:

@@ -73,7 +73,7 @@ def of_file(file: Path) -> Source:
     if not _NAME.fullmatch(file.stem):
         raise SourceFileError(f"{file.name}: name it with small letters, digits, - and _, for example france.toml")
     seen = recording.head(fixture_directory(file.stem, file))
-    found = source_of(file.stem, load(file), proven=seen is not None and seen[1] == "saved")
+    found = source_of(file.stem, load(file), verified=seen is not None and seen[1] == "saved")
     return replace(found, origin=str(file))
 
 

@@ -6,7 +6,7 @@ within JSON, telephone, fax and e-mail are told apart by what their labels say, 
 Two routes. Today: the search API lists the worldwide organisations, the content API has a page for each, with its
 offices and their contacts (https://content-api.publishing.service.gov.uk/; that the two together replace the older
 API is what GOV.UK's own gds-api-adapters do in lib/gds_api/worldwide.rb). Until 2023, and tried when that answers 404:
-a list of locations, and the organisations of each. The older route is proven by two full snapshots; of today's there
+a list of locations, and the organisations of each. The older route is tested with two full snapshots; of today's there
 are only the schemas' examples, so its first set is held.
 
 A mission is an office of an organisation. Its key is the two slugs of its address, which both routes share and which
@@ -279,8 +279,8 @@ SOURCE = Source(
     hosts=frozenset({"www.gov.uk"}),
     parser_version=1,
     routes=(
-        Route(start=(f"{_SEARCH}0",), proven=False),
-        Route(start=(f"{_HOME}/api/world-locations",), proven=True),
+        Route(start=(f"{_SEARCH}0",), verified=False),
+        Route(start=(f"{_HOME}/api/world-locations",), verified=True),
     ),
     follow=follow,
     parse=parse,

@@ -41,10 +41,10 @@ from tasks.mofa.steps.commit import Outcome
 from tasks.mofa.steps.digest import JOB
 from tasks.notify.steps import Failure, channel_ids, report_recovery, run_page, try_to_report
 from tasks.notify.steps import report_failure as report_job_failure
-from tasks.slot import asked_for, by_schedule, slot
+from tasks.slot import by_schedule, is_manual, slot
 from tasks.step import run, step
 
-RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of minutes must not cost the day until the next slot
+RETRY_DELAYS = (5, 30, 120, 300)  # seconds: an outage of a few minutes must not fail the daily run
 
 
 def new_fetcher(watched: Source, base_url: str | None) -> Fetcher | BrowserFetcher:
@@ -57,7 +57,7 @@ class Monitoring:
     """One run of the monitor: what it watches, when, and through what."""
 
     source: Source
-    at: datetime  # what the clock of the run says
+    at: datetime  # the slot of a scheduled run, otherwise the current time
     slot: datetime | None = None  # of the schedule; None: a person started the run
     base_url: str | None = None
     open_fetcher: Callable[[Source, str | None], Fetcher | BrowserFetcher] = new_fetcher
@@ -71,7 +71,7 @@ def this_run(watched: Source, base_url: str | None) -> Monitoring:
 
 
 def time_of_run(planned: datetime | None, now: datetime, *, scheduled: bool) -> datetime:
-    """What the clock of a run says: its slot if it was `scheduled`; a backfill run sees the pages of now."""
+    """The slot of a `scheduled` run, otherwise the current time: a backfill reads the pages of now."""
     return planned if planned and scheduled else now
 
 
@@ -93,7 +93,7 @@ def once(monitoring: Monitoring) -> idempotent_once:
     unit = f"{name}:{parent}" if parent else str(flow_run.id)
     if planned:
         unit = f"{name}:{planned.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return idempotent_once(JOB, unit, subject=name, flow_run_id=flow_run.id, resume_cancelled=asked_for())
+    return idempotent_once(JOB, unit, subject=name, flow_run_id=flow_run.id, resume_cancelled=is_manual())
 
 
 # ---------------------------------------------------------------------- crawl
@@ -125,9 +125,9 @@ def _crawled(crawl: Crawl, monitoring: Monitoring, archive: DatabaseArchive) -> 
     try:
         return run(crawl_pages, crawl, monitoring)
     except JobError as error:
-        if crawl.unread is None:
+        if crawl.unparsed_page is None:
             raise
-        number = archive.keep_unread(crawl.unread)
+        number = archive.keep_unparsed(crawl.unparsed_page)
         raise JobError(f"{error}. The page is kept: python -m tasks.mofa.snapshot {number} shows it") from error
 
 
@@ -176,7 +176,7 @@ def held_set(monitoring: Monitoring, number: int) -> Candidate:
         missions=missions,
         proof=proof,
         unreadable=unreadable,
-        proven=True,
+        verified=True,
         pages=len(pages),
         unchanged=0,
         retried=0,

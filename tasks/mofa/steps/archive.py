@@ -46,9 +46,9 @@ class DatabaseArchive:
         """Keep a page that was read; the id of its snapshot."""
         return self._keep(page, self._source.version, reading)
 
-    def keep_unread(self, page: Page) -> int:
+    def keep_unparsed(self, page: Page) -> int:
         """Keep a page that could not be read, for a person to look at; the id of its snapshot."""
-        return self._keep(page, table.UNREAD, Reading([], []))
+        return self._keep(page, table.UNPARSED, Reading([], []))
 
     def _keep(self, page: Page, version: str, reading: Reading) -> int:
         at = page.fetched_at or datetime.now(UTC)

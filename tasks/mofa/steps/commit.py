@@ -55,7 +55,7 @@ def evaluate_and_commit(request: Request) -> Outcome:
         SupersededError: another attempt took over.
     """
     with transaction() as connection:
-        table.serialize_source(connection, request.source.name)
+        table.lock_source(connection, request.source.name)
         if done := committed(connection, request.claim):  # the answer to an earlier commit was lost
             return Outcome(dict(done["result"]), [])
         check_owner(connection, request.claim)
@@ -92,8 +92,8 @@ class _Evaluated:
 
     def compared(self) -> dict[str, Known]:
         """What `now` is compared with: all but missing missions that could not be read, of which nothing is known."""
-        unread = {key for each in self.unreadable for key in each.keys} - self.now.keys()
-        return {key: each for key, each in self.known.items() if key not in unread}
+        unreadable_keys = {key for each in self.unreadable for key in each.keys} - self.now.keys()
+        return {key: each for key, each in self.known.items() if key not in unreadable_keys}
 
 
 def _evaluate(connection: Connection, request: Request, last: RowMapping | None) -> _Evaluated:
@@ -115,7 +115,7 @@ def _anomalies(connection: Connection, request: Request, evaluated: _Evaluated) 
         evaluated.known,
         evaluated.now,
         highest=table.most_missions(connection, JOB, request.source.name, since),
-        proven=request.candidate.proven,
+        verified=request.candidate.verified,
         thresholds=settings.thresholds().model_copy(update=dict(request.source.thresholds)),
         may_be_same=request.source.may_be_same,
         unreadable=[f"{each.row}: {each.reason}" for each in evaluated.unreadable],

@@ -41,7 +41,7 @@ def notify_held(
     `changes` are those that the set would make, `missions` is the set by key, `compared_with` the number of the set
     that was applied last, `known` the number of open missions.
     """
-    held = message.held_candidate(
+    held = message.held_set(
         report.source, report.held or 0, report.why, found=report.missions, known=known, base_url=base_url, run=run
     )
     examples = _would_change(connection, report.source, changes) if known else (_some_of(missions),)

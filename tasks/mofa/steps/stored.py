@@ -47,10 +47,12 @@ def reparse_last_set(connection: Connection, source: Source, last: RowMapping) -
     now, proof, unreadable = merged(found)
     known, at = known_missions(connection, source.name), last["updated_at"]
     rows = [(each, pages[snapshot]) for each, snapshot in unreadable]
-    unread = {key for each in locate(rows, known, now, table.last_pages(connection, source.name)) for key in each.keys}
+    unreadable_keys = {
+        key for each in locate(rows, known, now, table.last_pages(connection, source.name)) for key in each.keys
+    }
     # What a new parser reads differently is not a change at the ministry. Keys are updated to the new parser. Missions
     # that it does not see are closed here, or the next set would report them as missing. What it cannot read stays.
-    changes = diff({key: each for key, each in known.items() if key not in unread}, now, at=at)
+    changes = diff({key: each for key, each in known.items() if key not in unreadable_keys}, now, at=at)
     renamed = [change for change in changes if change.was]
     write_missions(connection, source.name, known, now, renamed, proof, at, news=False)
     unseen = [change.key for change in changes if change.kind == "missing"]

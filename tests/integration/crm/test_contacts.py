@@ -375,12 +375,12 @@ def test_what_rows_with_unsettled_dates_fill_is_returned_to_be_subtracted() -> N
     ]
     import_id, headings, end = staged(rows)
     with transaction() as connection:
-        unsettled = staging.settle_dates(connection, import_id, end.day_first, headings.days)
+        unsettled = staging.resolve_ambiguous_dates(connection, import_id, end.day_first, headings.date_columns)
     assert unsettled.rows == 2
     assert unsettled.filled == {"email": 2, "phone": 1, "last_contacted": 2}
     assert unsettled.filled_extra == {"Zip": 2, "Room": 1}
     with transaction() as connection:
-        assert staging.settle_dates(connection, import_id, True, headings.days).rows == 0
+        assert staging.resolve_ambiguous_dates(connection, import_id, True, headings.date_columns).rows == 0
 
 
 def test_a_rejected_row_proves_nothing_about_dates() -> None:
@@ -395,7 +395,7 @@ def test_each_faulty_cell_is_kept_with_its_row_and_keeping_again_replaces() -> N
     import_id, _, _ = staged([*some_rows(1), {"email": "at x", "last_name": "a\0b", "Zip": "-1+1"}])
     for _ in range(2):
         with transaction() as connection:
-            assert contacts.keep_rejects(connection, import_id, most=9) == 2
+            assert contacts.keep_rejects(connection, import_id, limit=9) == 2
     row = [["email", "at x"], ["last_name", "a␀b"], ["Zip", "-1+1"]]
     found = sorted(rejects(import_id), key=lambda reject: reject.column_name or "")
     assert [(r.sheet, r.row_number, r.column_name, r.value, r.row) for r in found] == [

@@ -102,7 +102,7 @@ def test_a_file_that_is_written_without_end_is_worth_another_try(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKBOOK_SETTLE_SECONDS", "0.2")
-    monkeypatch.setattr(download, "_LONGEST_SETTLING", 0.5)
+    monkeypatch.setattr(download, "_MAX_UNCHANGED_WAIT", 0.5)
     source, done = text_file(tmp_path / "log.csv", "a,b\n"), threading.Event()
 
     def append() -> None:

@@ -73,12 +73,12 @@ def found_in(name: str, into: Path, columns: Mapping[str, str] | None = None) ->
                 found.rows |= {int(row["row_number"]): row for row in rows_in(event.path)}
             else:
                 found.end = event
-        if found.end and found.end.lone_names_are_remarks:
+        if found.end and found.end.reject_name_only_rows:
             for row in found.rows.values():
                 if row["raw"] and not row["problems"] and not row["month_first"]:  # settled in the database
                     row["problems"] = [[None, None, "has nothing but a name"]]
     except HeadingsError as error:
-        found.refusal = f"{name}: {error.message(request.asked_by)}"
+        found.refusal = f"{name}: {error.message(request.interface)}"
     except WorkbookError as error:
         found.refusal = str(error)
     return found

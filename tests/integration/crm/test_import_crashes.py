@@ -347,7 +347,7 @@ def test_an_import_that_lost_its_lock_is_fenced_once_another_took_over(
 def test_an_import_that_lost_its_lock_cannot_apply_beside_the_one_that_finished(
     machine: ImportMachine, workbooks: Workbooks, undisturbed: Undisturbed
 ) -> None:
-    first = machine.start(workbooks.workbook, Stop("db.contacts:serialize_imports"))
+    first = machine.start(workbooks.workbook, Stop("db.contacts:lock_imports"))
     first.reach()
     cut(machine)
     succeeded(machine.run(workbooks.workbook))
@@ -483,7 +483,7 @@ def own_machine(
         BETWEEN,
         Stop("db.staging:stage", 3),
         Stop("tasks.crm.steps:_blocks", 3, after=True),
-        Stop("db.contacts:serialize_imports"),
+        Stop("db.contacts:lock_imports"),
         MERGING,
         COMMITTED,
     ],

@@ -325,7 +325,7 @@ def test_weak_rows_on_several_sheets_name_the_sheet() -> None:
     with transaction() as connection:
         connection.execute(text(f"UPDATE import_staging_{import_id} SET sheet = 'Old' WHERE row_number = 3"))
         counts = matching.evaluate(connection, import_id, headings.fields).counts
-        contacts.keep_rejects(connection, import_id, most=9)
+        contacts.keep_rejects(connection, import_id, limit=9)
     assert counts["rejected"] == 2
     assert rejects(import_id)[0].reason.startswith("is the same person as row 3 of sheet Old by")
 

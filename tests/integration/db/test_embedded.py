@@ -318,7 +318,7 @@ def test_locks_with_the_pid_of_another_program_are_recognised_and_the_program_is
 def test_the_pid_file_of_a_living_server_is_never_removed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded.start(data_dir)
     place = embedded._Server(Location(data_dir))
-    monkeypatch.setattr(embedded, "PATIENCE", 0.5)
+    monkeypatch.setattr(embedded, "SERVER_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(embedded._Server, "answers", lambda *_: False)
     postmaster(data_dir).suspend()
     try:
@@ -353,7 +353,7 @@ def test_stop_where_nothing_ever_was_makes_nothing(data_dir: Path) -> None:
 
 
 def test_a_foreground_run_stops_the_server_that_it_started(data_dir: Path) -> None:
-    with embedded.borrowed(data_dir) as url:
+    with embedded.temporary_server(data_dir) as url:
         assert query(url, "SELECT 1") == 1
     assert not processes(data_dir)
 
@@ -361,7 +361,7 @@ def test_a_foreground_run_stops_the_server_that_it_started(data_dir: Path) -> No
 @pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_that_it_found(data_dir: Path) -> None:
     embedded.start(data_dir)
-    with embedded.borrowed(data_dir):
+    with embedded.temporary_server(data_dir):
         pass
     assert embedded.is_running(data_dir)
 
@@ -369,7 +369,7 @@ def test_a_foreground_run_leaves_the_server_that_it_found(data_dir: Path) -> Non
 @pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_to_who_is_still_connected(data_dir: Path) -> None:
     with contextlib.ExitStack() as other:
-        with embedded.borrowed(data_dir) as url:
+        with embedded.temporary_server(data_dir) as url:
             other.enter_context(psycopg.connect(url))
         assert embedded.is_running(data_dir)
 
@@ -377,8 +377,8 @@ def test_a_foreground_run_leaves_the_server_to_who_is_still_connected(data_dir: 
 @pytest.mark.slow
 def test_a_foreground_run_leaves_the_server_to_another_that_is_not_connected_yet(data_dir: Path) -> None:
     with contextlib.ExitStack() as other:
-        with embedded.borrowed(data_dir):
-            other.enter_context(embedded.borrowed(data_dir))
+        with embedded.temporary_server(data_dir):
+            other.enter_context(embedded.temporary_server(data_dir))
         assert embedded.is_running(data_dir)
 
 

@@ -11,7 +11,7 @@ from tasks.state_names import HELD
 
 
 def test_an_unproven_source_holds_its_first_set_and_accept_applies_exactly_it(watch):
-    watch.sources["testland"] = a_ministry(proven=False)
+    watch.sources["testland"] = a_ministry(verified=False)
     watch.ministry.show(missions())
     state = watch()
     assert state.name == HELD
@@ -25,12 +25,12 @@ def test_an_unproven_source_holds_its_first_set_and_accept_applies_exactly_it(wa
     assert len(watch.ministry.asked) == asked
     assert watch.shown() == missions()
     assert watch.alerts() == [title_of_baseline(40)]
-    assert watch.applied() == {"added": 4}, "accepted once, it is proven"
+    assert watch.applied() == {"added": 4}, "accepted once, it is verified"
 
 
 @pytest.mark.slow
 def test_a_held_set_is_stale_once_another_was_applied_and_that_is_no_failure_of_the_ministry(watch):
-    watch.sources["testland"] = a_ministry(proven=False)
+    watch.sources["testland"] = a_ministry(verified=False)
     watch.ministry.show(missions())
     first, second = watch.report()["held"], watch.report()["held"]
     assert watch.alerts() == [title_of_held_set()], "one episode"
@@ -155,7 +155,7 @@ def test_a_held_set_comes_with_examples_of_what_it_would_change(watch):
 
 @pytest.mark.slow
 def test_a_first_set_that_is_held_comes_with_some_of_its_missions(watch):
-    watch.sources["testland"] = a_ministry(proven=False)
+    watch.sources["testland"] = a_ministry(verified=False)
     watch.ministry.show(missions())
     watch()
     assert "Embassy 0 大使館 (Country 0): 0 Rue de la Paix" in watch.ministry.messages[0]["message"]

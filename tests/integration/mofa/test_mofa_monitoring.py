@@ -133,7 +133,7 @@ def test_a_slot_is_done_once(watch):
 
 def test_a_slot_that_was_held_is_found_held(watch):
     watch.slot(datetime(2026, 1, 5, 3, tzinfo=UTC))
-    watch.sources["testland"] = a_ministry(proven=False)
+    watch.sources["testland"] = a_ministry(verified=False)
     watch.ministry.show(missions())
     assert [watch().name, watch().name] == [HELD, HELD]
 

@@ -134,7 +134,7 @@ SENT = {  # where it is killed -> what webhook and mailbox have received in the 
     Stop("db.embassies:newest_snapshots"): (1, 1),
     Stop("db.embassies:keep_page", 2, after=True): (1, 1),
     Stop("db.embassies:verify_pages", after=True): (1, 1),
-    Stop("db.embassies:serialize_source", after=True): (1, 1),
+    Stop("db.embassies:lock_source", after=True): (1, 1),
     Stop("db.embassies:record_changes", after=True): (1, 1),
     Stop("tasks.mofa.steps.commit:complete", after=True): (1, 1),
     Stop("tasks.mofa.steps:report_outcome"): (1, 1),
@@ -206,7 +206,7 @@ def test_a_run_beside_another_and_one_that_was_overtaken_alarm_nobody(
     watcher: MonitorMachine, undisturbed: tuple[Tables, float]
 ) -> None:
     """Neither is a failure of the job: the other run does the work."""
-    first = watcher.start(SECOND, Stop("db.embassies:serialize_source"))
+    first = watcher.start(SECOND, Stop("db.embassies:lock_source"))
     first.reach()
     assert "already running" in refused(watcher.run(SECOND))
     cut(watcher.database)

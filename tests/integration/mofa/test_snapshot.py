@@ -6,7 +6,7 @@ from collections import Counter
 from support import ministry as fake_ministry
 from support.ministry import HOST, missions
 
-from db.embassies import UNREAD
+from db.embassies import UNPARSED
 from tasks.mofa.progress import listener
 from tasks.mofa.snapshot import main
 
@@ -20,7 +20,7 @@ def test_a_page_that_could_not_be_read_is_kept_and_shown_by_the_command_in_the_m
     message = watch().message
     [number] = re.findall(r"python -m tasks\.mofa\.snapshot (\d+)", message)
     [kept] = watch.rows("SELECT * FROM page_snapshots WHERE id = %s", number)
-    assert (kept["url"], kept["body"], kept["version"], kept["records"]) == (f"{HOST}/region/1", page, UNREAD, [])
+    assert (kept["url"], kept["body"], kept["version"], kept["records"]) == (f"{HOST}/region/1", page, UNPARSED, [])
     assert main([number]) == 0
     shown = capsys.readouterr()
     assert shown.out == page.replace("\x1b", "") + "\n", "nothing that commands the terminal"

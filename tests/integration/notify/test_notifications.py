@@ -172,10 +172,10 @@ def test_rows_of_a_removed_channel_stay_and_harm_nothing_and_go_out_if_it_return
     assert webhook.got == []
     outbox.query("UPDATE notifications SET created_at = created_at - interval '2 hours'")
     with disable_run_logger(), transaction() as connection:
-        assert notifications.pending(connection, steps.channel_ids(), 60) == 0, "nobody expects it any more"
+        assert notifications.count_undelivered(connection, steps.channel_ids(), 60) == 0, "nobody expects it any more"
     set_channels(webhook.url, mailbox.url)
     with disable_run_logger(), transaction() as connection:
-        assert notifications.pending(connection, steps.channel_ids(), 60) == 1
+        assert notifications.count_undelivered(connection, steps.channel_ids(), 60) == 1
     assert deliver() == (1, 0)
     assert webhook.titles() == Counter(["a"])
     assert mailbox.titles() == Counter(["a", "b"])
@@ -439,7 +439,7 @@ def test_a_channel_that_never_works_again_is_given_up_and_the_others_still_recei
     webhook.status = 500
     enqueue("a")
     passes(outbox, 31 * 86_400)
-    outbox.query("UPDATE notifications SET attempts = %s", notifications.MOST_ATTEMPTS - 1)
+    outbox.query("UPDATE notifications SET attempts = %s", notifications.MAX_ATTEMPTS - 1)
     assert deliver() == (1, 1)
     passes(outbox, 10 * 86_400)
     assert deliver() == (0, 0)

@@ -189,7 +189,7 @@ def _keeping(got: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("url", "path", "most"),
+    ("url", "path", "max_length"),
     [
         (SLACK, ("attachments", 0, "text"), 35_000),
         (f"{SLACK}?blocks=yes", ("attachments", 0, "blocks", 1, "text", "text"), 3000),
@@ -201,12 +201,12 @@ def _keeping(got: list[Any]) -> Any:
         ("json://127.0.0.1:{port}/", ("message",), 32_768),
     ],
 )
-def test_a_long_message_is_cut_to_what_the_channel_takes_with_its_links(server, url, path, most):
+def test_a_long_message_is_cut_to_what_the_channel_takes_with_its_links(server, url, path, max_length):
     section = Section("Closed (2)", tuple(Line(f"Embassy <{n}> & *co*", "x " * 90, PAGE) for n in range(300)))
     long = Message("t" * 150, "lead", (section,), links=(("Run", RUN),))
     deliver(url.replace("{port}", str(server.port)), long)
     text = received(server, *path)
-    assert 0.75 * most < len(text) <= most
+    assert 0.75 * max_length < len(text) <= max_length
     assert "Embassy ‹1›" in text.replace("<1>", "‹1›")
     assert "shortened" in text
     assert RUN in text[-200:]

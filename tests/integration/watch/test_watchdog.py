@@ -388,14 +388,14 @@ def test_a_slot_of_the_monitor_that_was_backfilled_is_found_done_by_a_late_one(
     assert "mofa_monitoring testland works again" in site.titles()
 
 
-# ---------------------------------------------------------------------- silence
+# ---------------------------------------------------------------------- overdue jobs
 
 
 def later(site: DeployedJobs, days: float) -> tuple[int, list[str]]:
-    """How many jobs are silent after so many days, and the titles of the messages by then."""
+    """How many jobs are overdue after so many days, and the titles of the messages by then."""
     with disable_run_logger():
         watched = [job for job in jobs() if job.id in site.deployments]
-        late = steps.check_for_silence.fn(watched, datetime.now(UTC) + timedelta(days=days))
+        late = steps.check_overdue.fn(watched, datetime.now(UTC) + timedelta(days=days))
         deliver_outbox.fn()
     return late, site.titles()
 

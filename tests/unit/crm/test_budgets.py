@@ -73,14 +73,14 @@ def test_cells_that_others_make_are_counted_in_every_format(make, tmp_path):
 def test_bytes_that_are_written_for_a_workbook_are_counted(tmp_path):
     rows = "".join(f"a{row}@x.org,{'x' * 100}\n" for row in range(8000))
     path = text_file(tmp_path / "a.csv", f"E-mail,{'h' * 150}\n{rows}")
-    assert "(IMPORT_WRITTEN_MB)" in read(path, written_mb=1).refused
+    assert "raise IMPORT_WRITTEN_MB" in read(path, written_mb=1).refused
     assert read(path, written_mb=10).end["rows"] == 8000
 
 
 def test_bytes_that_are_unpacked_count_too(tmp_path):
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"E-mail,Last name\n" + b"a@x.org,Bell\n" * 100_000))
-    assert "(IMPORT_WRITTEN_MB)" in read(path, written_mb=1).refused
+    assert "raise IMPORT_WRITTEN_MB" in read(path, written_mb=1).refused
 
 
 def test_the_reasons_of_a_row_are_bounded_and_the_rest_is_counted(tmp_path):
@@ -103,11 +103,11 @@ def test_reading_for_too_long_is_stopped(tmp_path):
     path = text_file(tmp_path / "a.csv", "E-mail\na@x.org\n")
     with reading_process() as process:
         process._process.send_signal(signal.SIGSTOP)
-        with pytest.raises(WorkbookError, match=r"longer than 0\.05 seconds \(IMPORT_READ_SECONDS\)"):
+        with pytest.raises(WorkbookError, match=r"longer than 0\.05 seconds: .*IMPORT_READ_SECONDS"):
             list(process.read(request(path, seconds=0.05)))
 
 
 def test_the_time_of_the_processor_is_limited(tmp_path):
     path = text_file(tmp_path / "a.csv", "E-mail,Notes\n" + "a@x.org,Ada Lovelace\n" * 400_000)
-    with reading_process() as process, pytest.raises(WorkbookError, match=r"\(IMPORT_CPU_SECONDS\)"):
+    with reading_process() as process, pytest.raises(WorkbookError, match=r"CPU seconds: .*IMPORT_CPU_SECONDS"):
         list(process.read(request(path, cpu_seconds=1)))

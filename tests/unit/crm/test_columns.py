@@ -12,7 +12,7 @@ from tasks.crm.contact import Contact
 from tasks.crm.rules.dates import parse_date
 from tasks.crm.rules.email_address import clean_email
 from tasks.crm.rules.phone_number import clean_phone
-from tasks.crm.rules.texts import clean_line, clean_name, clean_note, clean_whole_name, fold
+from tasks.crm.rules.texts import clean_full_name, clean_line, clean_name, clean_note, fold
 
 TEXTS = [
     "",
@@ -114,7 +114,7 @@ def one_by_one(rule: Any, column: list[str | None]) -> tuple[list[Any], list[tup
     return values, faults
 
 
-@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_whole_name, clean_note, clean_email, clean_phone])
+@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_full_name, clean_note, clean_email, clean_phone])
 @given(column=cells | addresses)
 def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[str | None]) -> None:
     cleaned = clean(rule, texts(*column))

@@ -12,7 +12,7 @@ from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.rules.email_address import clean_email
 from tasks.crm.rules.names import split_name
 from tasks.crm.rules.phone_number import clean_phone
-from tasks.crm.rules.texts import clean_name, clean_whole_name
+from tasks.crm.rules.texts import clean_full_name, clean_name
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_lost_letters_control_characters_and_several_names_are_rejected() -> Non
         with pytest.raises(ValueError, match="control character"):
             clean_name(name)
     with pytest.raises(ValueError, match="several names"):
-        clean_whole_name("Lee, Ann; Ray, Bob")
+        clean_full_name("Lee, Ann; Ray, Bob")
     with pytest.raises(ValueError, match="e-mail"):
         clean_email("/o=Exchange/cn=ann@x.org")
     assert clean_name("Who? GmbH") == "Who? GmbH"

@@ -244,7 +244,7 @@ def test_a_table_on_its_side_is_refused_as_such(sheet):
     assert find_headings(sheet) is None
     assert find_headings(sheet, {"Name": "full_name"}, must_identify=False) is None
     error = headings_not_found(sheet)
-    assert error.codes == ("on_its_side",)
+    assert error.codes == ("transposed",)
     assert not any(name in str(error) for name in ("Ann", "Acme", "x.org"))
 
 

@@ -9,7 +9,6 @@ import pytest
 from support.reading import ADA, HEADINGS, csv, read, sheets, workbook
 from support.staged import problems
 
-from tasks.crm.collapse import find_collapse
 from tasks.crm.download import fetch
 from tasks.crm.evaluation import find_refusal
 from tasks.crm.headings.column_mapping import map_columns
@@ -17,9 +16,10 @@ from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.heading_row import find_headings
 from tasks.crm.headings.not_found import headings_not_found
 from tasks.crm.import_report import ImportReport
-from tasks.crm.readers.table import HALF_A_CHARACTER
+from tasks.crm.overmerging import find_overmerging
+from tasks.crm.readers.table import INVALID_CHARACTER
 from tasks.crm.readers.workbook import WorkbookError
-from tasks.crm.worker_protocol import AskedBy
+from tasks.crm.worker_protocol import Interface
 
 FIELDS = (
     "organization, first_name, last_name, full_name, title, email, phone, street, city, country, tags, notes, "
@@ -204,7 +204,7 @@ def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_by", "ids", "names"),
+    ("interface", "ids", "names"),
     [
         (
             "ui",
@@ -224,15 +224,15 @@ def test_the_message_about_an_uncertain_encoding(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_messages_about_a_collapse(asked_by: AskedBy, ids: str, names: str) -> None:
+def test_the_messages_about_overmerging(interface: Interface, ids: str, names: str) -> None:
     begin = "20 of 20 rows would be merged with other rows although they differ in "
     people = [
         f"{first} {last}" for first in ("Ann", "Bob", "Cid", "Dee") for last in ("Lee", "Ray", "Fox", "Poe", "Day")
     ]
     numbers = [str(number) for number in range(20)]
-    assert find_collapse([("Record ID", 20, numbers)], 20, 10, (), asked_by) == f"{begin}the column {ids}"
-    assert find_collapse([("Kvasir", 20, people)], 20, 10, (), asked_by) == f"{begin}the column {names}"
-    assert find_collapse([("Number", 20, numbers)], 20, 10, (), asked_by) == (
+    assert find_overmerging([("Record ID", 20, numbers)], 20, 10, (), interface) == f"{begin}the column {ids}"
+    assert find_overmerging([("Kvasir", 20, people)], 20, 10, (), interface) == f"{begin}the column {names}"
+    assert find_overmerging([("Number", 20, numbers)], 20, 10, (), interface) == (
         f'{begin}columns without a field: "Number"; none of them identifies a person: add a column with names, e-mail '
         "addresses or ids"
     )
@@ -269,7 +269,7 @@ def test_the_message_about_too_many_rejects() -> None:
             "last_contacted": "is a number, not a date: format the cell as a date",
         }),
         ({"email": "a@x.org", "city": "a\0b"}, {"city": "holds a NUL character: type it again"}),
-        ({"email": "a@x.org", "city": "a\ud800"}, {"city": HALF_A_CHARACTER}),
+        ({"email": "a@x.org", "city": "a\ud800"}, {"city": INVALID_CHARACTER}),
         ({"email": "a@x.org", "last_contacted": "soon"}, {"last_contacted": "is not a date: write it as YYYY-MM-DD"}),
         ({"email": "a@x.org", "city": "x" * 1_001}, {
             "city": "has 1,001 characters, at most 1,000 fit: check that it is in the right column",

@@ -43,7 +43,7 @@ def test_a_row_arrives_whole(tmp_path: Path) -> None:
         "fields": dict(zip(["organization", "first_name", "last_name", "email"], HEADINGS, strict=True)),
         "extra": ["Zip"],
         "rows": result.headings["rows"],
-        "days": {},
+        "date_columns": {},
         "system": None,
         "above": 0,
         "unused_ids": [],
@@ -510,7 +510,7 @@ def test_real_dates_need_no_evidence_and_their_clock_is_kept(tmp_path: Path) -> 
 def test_of_two_columns_with_one_heading_the_date_that_cannot_be_settled_is_named(tmp_path: Path) -> None:
     rows = [["Email", "Last Contacted", "Last Contacted"], ["a@x.org", "2020-01-01", "03/04/2024"]]
     result = read(workbook(tmp_path / "a.xlsx", rows), columns={"Column B": "extra"})
-    assert result.row()["raw"][result.headings["days"]["Contacts"]] == ["Last Contacted", "03/04/2024"]
+    assert result.row()["raw"][result.headings["date_columns"]["Contacts"]] == ["Last Contacted", "03/04/2024"]
 
 
 # --- merged and stray cells, and bytes that prove nothing

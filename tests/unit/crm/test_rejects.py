@@ -175,7 +175,7 @@ def test_more_rows_than_excel_has_go_on_another_sheet(out, monkeypatch):
 
 
 def test_too_many_comments_leave_the_fill(out, monkeypatch):
-    monkeypatch.setattr(rejects_workbook, "_MOST_COMMENTS", 1)
+    monkeypatch.setattr(rejects_workbook, "_MAX_COMMENTS", 1)
     write(out, [Reject(), Reject(row_number=8)])
     sheet = openpyxl.load_workbook(out).active
     assert sheet["B2"].comment

@@ -23,7 +23,7 @@ def test_a_sheet_of_people_without_headings_is_reported_with_its_rows(tmp_path: 
     ]
     [remark] = unread_sheets(path)
     assert '(rows: 40; sheet="People")' in remark
-    assert "--sheet People)" in unread_sheets(path, asked_by="command line")[0]
+    assert "--sheet People)" in unread_sheets(path, interface="command line")[0]
 
 
 def test_a_sheet_with_the_same_fields_in_other_words_or_some_of_the_headings_is_reported(tmp_path: Path) -> None:

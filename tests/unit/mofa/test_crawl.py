@@ -12,7 +12,7 @@ import pytest
 from support import ministry as testland
 from support.ministry import HOST, a_ministry, missions
 
-from tasks.mofa.crawl import BELIEVE_UNCHANGED, Crawl, StoredPage, fetched
+from tasks.mofa.crawl import MAX_304_AGE, Crawl, StoredPage, fetched
 from tasks.mofa.embassy import Embassy, Unreadable
 from tasks.mofa.fetch_errors import FetchFailedError
 from tasks.mofa.http import NotModified, Validators
@@ -121,7 +121,7 @@ def test_a_page_that_cannot_be_read_once_is_requested_again(bad):
     ministry, made = Ministry(**{"/region/1": [bad, PAGES[REGION]]}), crawl()
     made.attempt(ministry)
     assert (len(entries(made)), ministry.times(REGION), made.retried) == (40, 2, 1)
-    assert made.unread is None
+    assert made.unparsed_page is None
 
 
 def test_a_page_that_cannot_be_read_twice_fails_the_crawl_and_is_kept_for_a_person():
@@ -130,8 +130,8 @@ def test_a_page_that_cannot_be_read_twice_fails_the_crawl_and_is_kept_for_a_pers
     with pytest.raises(PageError, match="table#missions"):
         made.attempt(ministry)
     assert ministry.times(REGION) == 2
-    assert made.unread is not None
-    assert (made.unread.url, made.unread.text) == (REGION, bad)
+    assert made.unparsed_page is not None
+    assert (made.unparsed_page.url, made.unparsed_page.text) == (REGION, bad)
 
 
 def test_an_error_page_may_be_tried_again_as_often_as_the_caller_wants():
@@ -179,7 +179,7 @@ def test_an_error_page_of_which_the_parser_makes_nothing_is_no_empty_list():
         home=HOST,
         hosts=frozenset({"www.mofa.example"}),
         parser_version=1,
-        routes=(Route(start=(f"{HOST}/list",), proven=True),),
+        routes=(Route(start=(f"{HOST}/list",), verified=True),),
         follow=lambda _page: [],
         parse=lambda _page: [],
     )
@@ -231,7 +231,7 @@ def test_a_server_that_answers_304_endlessly_is_found_out_within_a_week():
         now = NOW + timedelta(days=day)
         crawl(archive, now=now).attempt(ministry)
         archive.pages = {url: replace(page, verified_at=now) for url, page in archive.pages.items()}
-    assert timedelta(days=day) == BELIEVE_UNCHANGED
+    assert timedelta(days=day) == MAX_304_AGE
 
 
 # --- what a parser returns

@@ -131,8 +131,8 @@ def test_countries_that_share_a_mission_of_govuk_are_all_kept():
 
 def test_fourteen_months_of_real_changes_at_once_are_accepted_and_a_reading_by_address_is_not():
     before = {key: Known(mission) for key, mission in missions("2016-04-08").items()}
-    assert find_anomalies(before, missions("2017-06-29"), highest=717, proven=True) == []
+    assert find_anomalies(before, missions("2017-06-29"), highest=717, verified=True) == []
     half = dict(list(missions("2017-06-29").items())[::2])
-    assert len(find_anomalies(before, half, highest=717, proven=True)) == 1
+    assert len(find_anomalies(before, half, highest=717, verified=True)) == 1
     by_address = {f"/world/{key}": mission for key, mission in missions("2017-06-29").items()}
-    assert find_anomalies(before, by_address, highest=717, proven=True)[0].startswith("Only 0 open missions")
+    assert find_anomalies(before, by_address, highest=717, verified=True)[0].startswith("Only 0 open missions")

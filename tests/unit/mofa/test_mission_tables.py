@@ -45,6 +45,6 @@ def test_two_empty_sets_have_no_row_and_every_column():
 def test_pairs_are_counted_by_the_fields_in_which_they_agree():
     old = by_key(mission("a", phone="1", email="x@y.org"), mission("b", phone="1"))
     new = by_key(mission("c", phone="1", email="X@y.org"), mission("d", phone="2"))
-    pairs = shared_values(old, new, ("phone", "email"), most=2)
+    pairs = shared_values(old, new, ("phone", "email"), limit=2)
     assert pairs.to_numpy().tolist() == [["a", "c", 2], ["b", "c", 1]]
-    assert shared_values(old, new, ("phone", "email"), most=1).to_numpy().tolist() == [["a", "c", 1]]
+    assert shared_values(old, new, ("phone", "email"), limit=1).to_numpy().tolist() == [["a", "c", 1]]

@@ -22,12 +22,12 @@ def known(records, status="open"):
     return {key: Known(each, status) for key, each in records.items()}
 
 
-def reasons(before, after, *, highest=None, proven=True, **thresholds):
+def reasons(before, after, *, highest=None, verified=True, **thresholds):
     return find_anomalies(
         known(before),
         after,
         highest=len(before) if highest is None else highest,
-        proven=proven,
+        verified=verified,
         thresholds=Thresholds(**thresholds),
     )
 
@@ -65,7 +65,7 @@ def test_a_slow_drain_is_a_drain():
 
 def test_missions_already_missing_or_closed_are_not_expected():
     before = {**known(missions(10)), **{f"x{key}": each for key, each in known(missions(90), "closed").items()}}
-    assert find_anomalies(before, missions(10), highest=10, proven=True) == []
+    assert find_anomalies(before, missions(10), highest=10, verified=True) == []
 
 
 def test_a_field_that_falls_by_half_is_held():
@@ -115,11 +115,11 @@ def test_cosmetic_changes_of_every_phone_are_none():
 
 
 def test_the_first_set_of_an_unproven_parser_is_held_and_its_second_is_not():
-    assert reasons({}, missions(150), proven=False) == [
-        "This is the first set (150 missions) of a parser that no saved real page has proven."
+    assert reasons({}, missions(150), verified=False) == [
+        "This is the first set (150 missions) of a parser that has not been tested with a saved page of the ministry."
     ]
-    assert reasons({}, missions(150), proven=True) == []
-    assert reasons(missions(150), missions(150), proven=False) == []
+    assert reasons({}, missions(150), verified=True) == []
+    assert reasons(missions(150), missions(150), verified=False) == []
 
 
 def test_every_reason_is_given():
@@ -137,12 +137,12 @@ def test_one_value_on_all_missions_holds_the_set_unless_it_was_accepted_before_o
     assert reason in reasons(before, same)
     assert reasons({}, same) == [reason]
     assert reasons({}, missions(9, email="all@a.example")) == []
-    assert find_anomalies({}, same, highest=0, proven=True, may_be_same={"email"}) == []
+    assert find_anomalies({}, same, highest=0, verified=True, may_be_same={"email"}) == []
     assert reasons(same, same) == []
 
 
 def held_for(found, before=None, **given):
-    return find_anomalies(known(before or found), found, highest=len(found), proven=True, **given)
+    return find_anomalies(known(before or found), found, highest=len(found), verified=True, **given)
 
 
 @pytest.mark.parametrize(("count", "held"), [(2, False), (3, True)])
@@ -167,9 +167,9 @@ def test_emails_without_an_at_sign_on_many_missions_hold_a_set_unless_they_were_
 
 def test_one_name_in_ten_towns_is_no_anomaly_and_one_telephone_number_is():
     consuls = missions(10, name="Honorary Consul", city=lambda n: f"Town {n}", country="France")
-    assert find_anomalies({}, consuls, highest=0, proven=True) == []
-    assert len(find_anomalies({}, missions(10, name="Honorary Consul"), highest=0, proven=True)) == 1
-    assert len(find_anomalies({}, missions(10, phone="+43 1"), highest=0, proven=True)) == 1
+    assert find_anomalies({}, consuls, highest=0, verified=True) == []
+    assert len(find_anomalies({}, missions(10, name="Honorary Consul"), highest=0, verified=True)) == 1
+    assert len(find_anomalies({}, missions(10, phone="+43 1"), highest=0, verified=True)) == 1
 
 
 def test_hidden_emails_are_a_share_of_the_missions_that_have_one():

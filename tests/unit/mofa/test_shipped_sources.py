@@ -57,7 +57,7 @@ def test_a_source_that_reads_something_else_than_recorded_is_not_proven():
 
 def test_the_first_set_of_a_source_is_held_unless_its_layout_was_saved():
     assert {
-        name: sources.source(name).routes[0].proven for name in ("japan", "korea", "ireland", "russia", "demo")
+        name: sources.source(name).routes[0].verified for name in ("japan", "korea", "ireland", "russia", "demo")
     } == {
         "japan": False,
         "korea": False,

@@ -332,10 +332,10 @@ def test_a_file_of_the_user_is_a_source_and_takes_the_place_of_a_shipped_one(own
 
 def test_a_recorded_fixture_beside_the_file_proves_the_source(own):
     (own / "example.toml").write_text(TABLE)
-    assert not sources.source("example").routes[0].proven
+    assert not sources.source("example").routes[0].verified
     result = recording.result_of(sources.source("example"), table(ROW))
     assert recording.write(sources.fixture_directory("example"), [result], date(2026, 11, 2)) == 1
-    assert sources.source("example").routes[0].proven
+    assert sources.source("example").routes[0].verified
     assert sources.fixture_date("example") == date(2026, 11, 2)
     assert recording.replay(sources.source("example"), recording.read(sources.fixture_directory("example"))) == []
 

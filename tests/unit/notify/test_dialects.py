@@ -8,7 +8,7 @@ from apprise.conversion import html_to_text, markdown_to_html
 from bs4 import BeautifulSoup
 
 from tasks.notify.dialects import ADAPTED, COMMONMARK, TEXT, as_html, fitted, for_plugin, in_dialect
-from tasks.notify.message import News, changes_digest, held_candidate
+from tasks.notify.message import News, changes_digest, held_set
 
 RUN = "http://127.0.0.1:4200/runs/flow-run/1"
 PAGES = "https://x.example/a_b/1", "https://x.example/_c?d=1&e=2"
@@ -62,7 +62,7 @@ def test_each_dialect_writes_headings_and_links_in_its_way(dialect, lines):
 
 
 def test_a_command_stays_a_command():
-    held = held_candidate("x_y", 7, ["*a*"], found=1, known=2, base_url="http://h/_a_*b*", run=RUN)
+    held = held_set("x_y", 7, ["*a*"], found=1, known=2, base_url="http://h/_a_*b*", run=RUN)
     code = "python -m flows.mofa_monitoring x_y --base-url 'http://h/_a_*b*' --accept 7"
     assert f"exactly that set:\n\n```\n{code}\n```\n\n" in in_dialect(held.markdown(), COMMONMARK)
     assert f"exactly that set:\n\n    {code}\n\nRun: {RUN}" in in_dialect(held.markdown(), TEXT)
@@ -144,22 +144,22 @@ def test_html_shows_the_address_of_each_link_so_that_text_made_of_it_has_them_al
 
 def test_a_message_that_is_cut_leaves_no_command_open():
     body = f"lead\n\n- x\n\nadvice\n\n```\n{'c' * 50}\n{'d' * 50}\n```\n\n[Run]({RUN})"
-    for most in range(120, len(body)):
-        assert fitted(body, most).count("```") in {0, 2}
-        assert len(fitted(body, most)) <= most
+    for max_length in range(120, len(body)):
+        assert fitted(body, max_length).count("```") in {0, 2}
+        assert len(fitted(body, max_length)) <= max_length
 
 
-@pytest.mark.parametrize("room", [40, 80, 1000])
-def test_a_short_message_stays_short_if_each_ampersand_is_escaped(room):
-    plugin = SimpleNamespace(notify_format="text", body_maxlen=room + 34, title_maxlen=0)
+@pytest.mark.parametrize("max_length", [40, 80, 1000])
+def test_a_short_message_stays_short_if_each_ampersand_is_escaped(max_length):
+    plugin = SimpleNamespace(notify_format="text", body_maxlen=max_length + 34, title_maxlen=0)
     body = for_plugin(plugin, "sms", "s: 1", "", "& " * 2000)["body"]
-    assert len(body.replace("&", "&amp;")) <= room
+    assert len(body.replace("&", "&amp;")) <= max_length
 
 
-@pytest.mark.parametrize("most", [1, 10, 60, 80, 100, 150, 1000])
-def test_a_message_fits_into_any_length(most):
+@pytest.mark.parametrize("max_length", [1, 10, 60, 80, 100, 150, 1000])
+def test_a_message_fits_into_any_length(max_length):
     body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
-    assert len(fitted(body, most)) <= most
+    assert len(fitted(body, max_length)) <= max_length
     assert fitted("short", 5) == "short"
 
 
@@ -169,9 +169,9 @@ def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
     whole = f"{body}\n\n{end}"
     assert fitted(whole, len(whole)) == whole
     note = "… shortened: the rest is on the run's page"
-    for most in range(len(note) + len(end) + 5, len(whole)):
-        cut = fitted(whole, most)
+    for max_length in range(len(note) + len(end) + 5, len(whole)):
+        cut = fitted(whole, max_length)
         kept = [line for line in cut.splitlines() if line.startswith("- ")]
         assert kept == lines[: len(kept)]
         assert cut.endswith(end)
-        assert len(cut) <= most <= len(cut) + len(lines[len(kept)]) + 1
+        assert len(cut) <= max_length <= len(cut) + len(lines[len(kept)]) + 1

@@ -12,7 +12,7 @@ from tasks.notify.message import (
     baseline_summary,
     changes_digest,
     failure,
-    held_candidate,
+    held_set,
     recovery,
 )
 
@@ -164,7 +164,7 @@ def test_the_baseline_is_one_summary():
 
 
 def test_a_held_set_says_why_and_which_command_accepts_it():
-    message = held_candidate(
+    message = held_set(
         "govuk", 42, ["578 of 717 found again (80.6 %)", "phone fell from 90 % to 3 %"], found=800, known=717, run=RUN
     )
     assert message.title == "govuk: held for review, nothing was changed"
@@ -179,7 +179,7 @@ def test_a_held_set_says_why_and_which_command_accepts_it():
 
 
 def test_the_command_of_a_set_from_a_mirror_names_it_and_cannot_be_bent():
-    message = held_candidate("a b", 1, [], found=0, known=0, base_url="http://127.0.0.1:8000/;rm")
+    message = held_set("a b", 1, [], found=0, known=0, base_url="http://127.0.0.1:8000/;rm")
     assert message.command == "python -m flows.mofa_monitoring 'a b' --base-url 'http://127.0.0.1:8000/;***' --accept 1"
 
 
@@ -246,7 +246,7 @@ def test_no_value_of_a_page_becomes_markup_or_a_line_of_its_own(value):
     ]
     for message in (
         changes_digest("govuk", news, missions=1, run=RUN),
-        held_candidate("govuk", 1, [value, "x"], found=1, known=1, run=RUN),
+        held_set("govuk", 1, [value, "x"], found=1, known=1, run=RUN),
         failure("job", value, since=datetime(2026, 1, 1, tzinfo=UTC), run=RUN),
         failure(value, "x", since=datetime(2026, 1, 1, tzinfo=UTC), run=RUN),
     ):

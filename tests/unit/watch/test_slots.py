@@ -1,11 +1,11 @@
-"""Which slots are lost, and since when a job is silent: pure decisions about what a server says of runs."""
+"""Which slots are lost, and since when a job is overdue: pure decisions about what a server says of runs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tasks.watch.slots import MOST_ATTEMPTS, Lost, Run, lost_slot, silent_since, trouble
+from tasks.watch.slots import MAX_ATTEMPTS, LostRun, Run, loss_reason, lost_slot, overdue_since
 
 SLOT = datetime(2026, 1, 5, 2, tzinfo=UTC)
 GRACE = timedelta(seconds=300)
@@ -46,7 +46,7 @@ def instead(state: str, name: str | None = None, *, at: timedelta) -> Run:
     ids=lambda found: found and (found.name if isinstance(found, Run) else found),
 )
 def test_what_is_wrong_with_a_run_an_hour_after_its_slot(found: Run, what: str | None) -> None:
-    assert trouble(found, SLOT + timedelta(hours=1), GRACE) == what
+    assert loss_reason(found, SLOT + timedelta(hours=1), GRACE) == what
 
 
 def test_a_preview_is_no_success() -> None:
@@ -56,17 +56,17 @@ def test_a_preview_is_no_success() -> None:
 
 @pytest.mark.parametrize("state", ["PENDING", "SCHEDULED"])
 def test_a_run_may_be_late_by_the_grace_and_not_by_a_second_more(state: str) -> None:
-    assert trouble(run(state, state.capitalize()), SLOT + GRACE, GRACE) is None
-    assert trouble(run(state, state.capitalize()), SLOT + GRACE + timedelta(seconds=1), GRACE)
+    assert loss_reason(run(state, state.capitalize()), SLOT + GRACE, GRACE) is None
+    assert loss_reason(run(state, state.capitalize()), SLOT + GRACE + timedelta(seconds=1), GRACE)
 
 
-def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> Lost | None:
+def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> LostRun | None:
     return lost_slot(runs, SLOT + after, GRACE)
 
 
 def test_a_crashed_slot_is_backfilled_three_times_at_most() -> None:
     runs = [run("CRASHED")]
-    for attempts in range(MOST_ATTEMPTS):
+    for attempts in range(MAX_ATTEMPTS):
         found = lost(*runs)
         assert found is not None
         assert found.can_be_backfilled
@@ -85,7 +85,7 @@ def test_nothing_more_is_started_while_one_is_backfill_or_once_it_ended(state: s
 def test_a_backfill_that_waits_for_a_worker_is_late_and_not_doubled() -> None:
     found = lost(run("CRASHED"), instead("SCHEDULED", "Late", at=MINUTE))
     assert found is not None
-    assert found.trouble == "late"
+    assert found.reason == "late"
     assert not found.can_be_backfilled
 
 
@@ -108,18 +108,18 @@ def test_a_job_without_a_slot_yet_has_lost_nothing() -> None:
     assert lost(run("CRASHED", scheduled=False)) is None
 
 
-def test_a_job_is_silent_once_its_slot_and_the_grace_are_over() -> None:
+def test_a_job_is_overdue_once_its_slot_and_the_grace_are_over() -> None:
     due = [SLOT, SLOT + DAY]
-    assert silent_since(due, SLOT + GRACE, GRACE, in_work=False) is None
-    assert silent_since(due, SLOT + GRACE + MINUTE, GRACE, in_work=False) == SLOT
+    assert overdue_since(due, SLOT + GRACE, GRACE, unfinished=False) is None
+    assert overdue_since(due, SLOT + GRACE + MINUTE, GRACE, unfinished=False) == SLOT
 
 
 def test_a_running_job_has_until_the_slot_after() -> None:
     due = [SLOT, SLOT + DAY]
-    assert silent_since(due, SLOT + DAY, GRACE, in_work=True) is None
-    assert silent_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, in_work=True) == SLOT
-    assert silent_since([SLOT], SLOT + 9 * DAY, GRACE, in_work=True) is None
+    assert overdue_since(due, SLOT + DAY, GRACE, unfinished=True) is None
+    assert overdue_since(due, SLOT + DAY + GRACE + MINUTE, GRACE, unfinished=True) == SLOT
+    assert overdue_since([SLOT], SLOT + 9 * DAY, GRACE, unfinished=True) is None
 
 
 def test_a_job_that_is_never_due_is_never_late() -> None:
-    assert silent_since([], SLOT, GRACE, in_work=False) is None
+    assert overdue_since([], SLOT, GRACE, unfinished=False) is None

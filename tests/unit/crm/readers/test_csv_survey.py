@@ -15,14 +15,14 @@ ADDRESS = 'Ann,"ann@x.org\nor by telephone"\n'
 def test_a_cell_that_holds_whole_rows_is_not_trusted() -> None:
     for text in (f"Name,Email\n{PEOPLE}{SWALLOWED}", 'Name,City,Land\nAnn,Bonn,"DE\nBob,Ulm,DE\nCid,Kiel,DE"\n'):
         found = survey_of(text)
-        assert (found.swallowing, found.several_lines) == (1, 0)
+        assert (found.rows_with_embedded_rows, found.several_lines) == (1, 0)
         assert found.trusts_line_breaks is False
         assert found.broken is True
 
 
 def test_an_address_of_several_lines_is_trusted() -> None:
     found = survey_of('Name,Address\nAnn,"Main St 1\nBonn"\nBob,Ulm\n')
-    assert (found.swallowing, found.several_lines) == (0, 1)
+    assert (found.rows_with_embedded_rows, found.several_lines) == (0, 1)
     assert found.trusts_line_breaks is True
     assert found.broken is False
 

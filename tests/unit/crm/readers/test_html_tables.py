@@ -206,7 +206,7 @@ def test_one_heading_of_a_name_over_two_filled_columns_is_asked_about(tmp_path: 
         book.save(path)
         return path
 
-    refused = read_staged(write("Ann", "Lee"), asked_by="command line").refused
+    refused = read_staged(write("Ann", "Lee"), interface="command line").refused
     assert '"Name" is merged over several columns' in refused
     assert 'map with --column this heading (column A), and "Column B"' in refused
     assert "Ann" not in refused

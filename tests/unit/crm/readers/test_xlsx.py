@@ -19,7 +19,7 @@ from support.xlsx import MAIN, OFFICE, workbook_with_rows_xml
 
 from tasks.crm.readers import xlsx_bytes, xlsx_parser, xlsx_strings
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
-from tasks.crm.readers.table import HALF_A_CHARACTER, Block
+from tasks.crm.readers.table import INVALID_CHARACTER, Block
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 from tasks.crm.readers.xlsx_bytes import UnusualXmlError, windows
 from tasks.crm.readers.xlsx_cells import Search
@@ -28,7 +28,7 @@ from tasks.crm.readers.xlsx_strings import SharedStrings, shared_strings
 from tasks.crm.readers.xlsx_values import Values
 
 FORMATS = ["", "yyyy-mm-dd", "00000", "0%", "[h]:mm", "hh:mm"]
-STRINGS = SharedStrings(pa.array(["Zoë", None, "b\ufffdd"]), {2: HALF_A_CHARACTER})
+STRINGS = SharedStrings(pa.array(["Zoë", None, "b\ufffdd"]), {2: INVALID_CHARACTER})
 CELL_FORMS = [
     "<c r='{}'/>",
     "<c r='{}' t='e'><v>#N/A</v></c>",
@@ -189,8 +189,8 @@ def test_faults_have_their_place_and_the_text_stays() -> None:
     assert faults[0][:2] == (2, 0)
     assert "digits" in faults[0][2]
     assert faults[1:] == [
-        (2, 1, HALF_A_CHARACTER),
-        (2, 2, HALF_A_CHARACTER),
+        (2, 1, INVALID_CHARACTER),
+        (2, 2, INVALID_CHARACTER),
         (2, 3, "shows #VALUE!"),
         (2, 4, f"shows {NOT_CALCULATED}"),
     ]
@@ -463,7 +463,7 @@ def test_a_string_with_runs_at_the_end_needs_no_parser_for_the_others(
 
 def test_half_a_character_among_shared_strings_is_a_fault_of_each_cell(tmp_path: Path) -> None:
     found = strings_of(tmp_path, f'<sst xmlns="{MAIN}"><si><t>a</t></si><si><t>_xDE00_</t></si></sst>')
-    assert found == SharedStrings(pa.array(["a", "?"]), {1: HALF_A_CHARACTER})
+    assert found == SharedStrings(pa.array(["a", "?"]), {1: INVALID_CHARACTER})
 
 
 # --- rich values

@@ -1,4 +1,4 @@
-"""Recognises a collapse: many rows would be merged although they differ in a column that is not mapped to a field.
+"""Recognises overmerging: many rows would be merged although they differ in a column that is not mapped to a field.
 
 The message names the column to map: as a name if its values look like names, as an external id if it is called an id.
 Columns of dates or numbers, and columns with a known meaning, are never proposed as names. If no column is proposed,
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 
 from tasks.crm.cell_kind import cell_kind
-from tasks.crm.headings.error import AskedBy, column_option
+from tasks.crm.headings.error import Interface, column_option
 from tasks.crm.headings.table import ANY_SYSTEM, heading_table, key
 from tasks.crm.headings.text import is_known, quoted
 
@@ -22,8 +22,8 @@ _NAMES_OF_TEN = 8  # of ten values of a column of names, at least so many look l
 _FEW = 0.5  # different values for each row; a column with fewer is a classification
 
 
-def find_collapse(
-    columns: Sequence[DistinguishingColumn], rows: int, allowed: float, fields: Collection[str], asked_by: AskedBy
+def find_overmerging(
+    columns: Sequence[DistinguishingColumn], rows: int, allowed: float, fields: Collection[str], interface: Interface
 ) -> str | None:
     """Why the workbook is refused, as the rest of a sentence; None if not more than `allowed` rows would be merged.
 
@@ -32,12 +32,12 @@ def find_collapse(
         rows: of the workbook.
         allowed: how many rows may differ only in such a column.
         fields: that the columns of the workbook are mapped to.
-        asked_by: whose parameters the message names.
+        interface: whose parameters or options the message names.
     """
     distinguishing = list(takewhile(lambda column: column[1] > allowed, columns))
     if not distinguishing:
         return None
-    proposed, advice = _proposal(distinguishing, fields, asked_by)
+    proposed, advice = _proposal(distinguishing, fields, interface)
     differing = next((count for heading, count, _ in distinguishing if heading == proposed), distinguishing[0][1])
     if proposed:
         listed = f"the column {quoted(proposed)}, which has no field"
@@ -47,17 +47,17 @@ def find_collapse(
 
 
 def _proposal(
-    columns: Sequence[DistinguishingColumn], fields: Collection[str], asked_by: AskedBy
+    columns: Sequence[DistinguishingColumn], fields: Collection[str], interface: Interface
 ) -> tuple[str | None, str]:
     """The heading of the column to map, if there is one, and the advice for the message."""
     name = _missing_name(fields)
     for heading, rows, values in columns:
         if name is not None and _holds_names(heading, rows, values):
-            return heading, f": map it, for example {column_option(heading, name, asked_by)}"
+            return heading, f": map it, for example {column_option(heading, name, interface)}"
     for heading, _, _ in columns:
         if ANY_SYSTEM in heading_table().ids.get(key(heading), {}):
-            system = "--system NAME" if asked_by == "command line" else 'system="name"'
-            option = column_option(heading, "external_id", asked_by)
+            system = "--system NAME" if interface == "command line" else 'system="name"'
+            option = column_option(heading, "external_id", interface)
             return heading, f": if it is an id, map it and name its system: {option} {system}"
     return None, "; none of them identifies a person: add a column with names, e-mail addresses or ids"
 

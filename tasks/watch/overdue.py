@@ -1,4 +1,4 @@
-"""Whether a job is silent: it should have succeeded by now, and has not."""
+"""Whether a job is overdue: it should have succeeded by now, and has not."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,23 +20,23 @@ from tasks.watch.prefect_runs import (
     runs_of,
     slots_after,
 )
-from tasks.watch.slots import IN_WORK, Run, silent_since
+from tasks.watch.slots import UNFINISHED_STATES, Run, overdue_since
 
 
-def silence(job: Job, runs: Iterable[Run], now: datetime) -> tuple[datetime | None, datetime] | None:
-    """The last success, if any, and the slot that should have succeeded; None if the job is not silent.
+def overdue(job: Job, runs: Iterable[Run], now: datetime) -> tuple[datetime | None, datetime] | None:
+    """The last success, if any, and the slot that should have succeeded; None if the job is not overdue.
 
     Slots before the last change of the schedule do not count. If a run in the foreground does the work of a paused
     deployment, it has time until the slot after: it may run at other times than the schedule.
     """
     grace = admission_settings().grace
-    in_work = any(run.state in IN_WORK for run in runs)
+    unfinished = any(run.state in UNFINISHED_STATES for run in runs)
     success = last_success(job, now)
     due = slots_after(job, max(filter(None, (success, job.since))))  # none without a schedule
-    since = silent_since(due, now, grace, in_work=in_work)
+    since = overdue_since(due, now, grace, unfinished=unfinished)
     if since and (done := done_in_foreground(job, job.subject, since)):
         success = done
-        since = silent_since(slots_after(job, done), now, grace, in_work=in_work or job.paused)
+        since = overdue_since(slots_after(job, done), now, grace, unfinished=unfinished or job.paused)
     return (success, since) if since else None
 
 
@@ -53,17 +53,17 @@ def done_in_foreground(job: Job, subject: str, since: datetime) -> datetime | No
     return None
 
 
-def check_for_silence(job: Job, now: datetime) -> bool:
-    """Report that a job is silent, fails, or works again; returns whether it is silent."""
+def check_overdue(job: Job, now: datetime) -> bool:
+    """Report that a job is overdue, fails, or works again; returns whether it is overdue."""
     runs = runs_of(job, now)
     _report_state(job, runs)
-    if (silent := silence(job, runs, now)) is None:
+    if (found := overdue(job, runs, now)) is None:
         return False
-    _report_silence(job, *silent)
+    _report_overdue(job, *found)
     return True
 
 
-def _report_silence(job: Job, success: datetime | None, since: datetime) -> None:
+def _report_overdue(job: Job, success: datetime | None, since: datetime) -> None:
     last = f"its last success was that of {time_text(success)}" if success else "it has never succeeded"
     advice = (
         "Its deployment is paused, or has no active schedule: resume it, if it is to run"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.crm.collapse import find_collapse
+from tasks.crm.overmerging import find_overmerging
 
 NAMES = [f"Ann{n} Lee" for n in range(20)]
 DATES = [f"{n:02} May 2024" for n in range(1, 21)]
@@ -11,7 +11,7 @@ NUMBERS = [str(1000 + n) for n in range(20)]
 
 def refusal(*columns: tuple[str, list[str]], fields: tuple[str, ...] = ("organization",)) -> str:
     given = [(heading, 20, values) for heading, values in columns]
-    return find_collapse(given, 20, 10, fields, "ui") or ""
+    return find_overmerging(given, 20, 10, fields, "ui") or ""
 
 
 @pytest.mark.parametrize("dates", [DATES, ["2024-05-01"], ["May 5, 2024"], NUMBERS, ["https://x.org/1"], ["50 %"]])
@@ -35,7 +35,7 @@ def test_where_names_are_whole_no_column_is_taken_for_one() -> None:
 def test_an_id_is_an_external_id_of_a_system() -> None:
     message = refusal(("Account ID", NUMBERS))
     assert 'columns={"Account ID": "external_id"} system="name"' in message
-    command = find_collapse([("Account ID", 20, NUMBERS)], 20, 10, (), "command line") or ""
+    command = find_overmerging([("Account ID", 20, NUMBERS)], 20, 10, (), "command line") or ""
     assert "--column 'Account ID=external_id' --system NAME" in command
 
 
@@ -49,7 +49,7 @@ def test_a_few_different_values_are_no_names() -> None:
 
 
 def test_rows_up_to_the_limit_are_left_to_the_rejects() -> None:
-    assert find_collapse([("Kvasir", 10, NAMES)], 20, 10, (), "ui") is None
+    assert find_overmerging([("Kvasir", 10, NAMES)], 20, 10, (), "ui") is None
 
 
 @pytest.mark.parametrize("name", ["O'Neil{}", "J. Smith{}", "Ł{}"])
