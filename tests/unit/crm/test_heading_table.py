@@ -231,6 +231,7 @@ def test_remarks_and_marks_do_not_matter(heading, field):
         "Phone (Fax)",
         "氏名（フリガナ）",
         "Email (Status)",
+        "Phone (City)",
         "Company (ID)",
     ],
 )

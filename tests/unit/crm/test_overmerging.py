@@ -44,6 +44,12 @@ def test_a_column_with_another_meaning_holds_no_names(heading: str) -> None:
     assert "columns=" not in refusal((heading, NAMES))
 
 
+@pytest.mark.parametrize(("others", "named"), [(4, True), (5, False)])
+def test_eight_of_ten_values_of_names_look_like_names(others: int, named: bool) -> None:
+    values = NAMES[others:] + NUMBERS[:others]
+    assert ("columns=" in refusal(("Kvasir", values))) is named
+
+
 def test_a_few_different_values_are_no_names() -> None:
     assert "columns=" not in refusal(("Tisch", ["Bonn", "Ulm"]))
 

@@ -7,7 +7,8 @@ import xlsxwriter
 from support.reading import csv, read, workbook
 from support.staged import problems, stage, stage_cells
 
-from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.email_address import clean_email, other_emails
+from tasks.crm.rules.external_ids import whole_salesforce_id
 from tasks.crm.rules.names import split_name
 from tasks.crm.rules.phone_number import clean_phone, other_phones
 
@@ -305,3 +306,30 @@ def test_a_name_with_a_legal_form_is_that_of_a_company(company: str) -> None:
 @pytest.mark.parametrize("person", ["Bin Ag", "Ann Co", "ANN CO", "Ab Oy"])
 def test_a_name_that_only_looks_like_a_legal_form_is_a_persons(person: str) -> None:
     assert split_name(person) == tuple(person.split())
+
+
+# --- bounds
+
+
+def test_full_width_letters_of_ascii_and_no_others_are_narrowed() -> None:
+    assert clean_email("ａｎｎ～＠ｘ．ｏｒｇ") == "ann~@x.org"
+    assert clean_email("ann\uff5f@x.org") == "ann\uff5f@x.org"
+
+
+@pytest.mark.parametrize("cell", [None, "", " "])
+def test_a_blank_cell_holds_no_address(cell: str | None) -> None:
+    assert clean_email(cell) is None
+    assert other_emails(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("001A0000006Vm9r", "001A0000006Vm9rIAC"),
+        ("001A0000006Vm9rIAC", "001A0000006Vm9rIAC"),
+        ("17", "17"),
+        (None, None),
+    ],
+)
+def test_a_salesforce_id_of_15_characters_gets_its_checksum(text: str | None, whole: str | None) -> None:
+    assert whole_salesforce_id(text) == whole

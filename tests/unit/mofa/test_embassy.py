@@ -141,3 +141,10 @@ def test_an_unreadable_mission_survives_being_stored_as_json():
 
 def test_a_blank_compares_as_nothing():
     assert {comparable(field, None) for field in COMPARED} == {""}
+
+
+@pytest.mark.parametrize(("field", "limit"), [("name", 1_000), ("website", 1_000), ("address", 2_000)])
+def test_a_field_holds_as_many_characters_as_its_limit_says(field, limit):
+    assert len(getattr(mission(**{field: "x" * limit}), field)) == limit
+    with pytest.raises(ValidationError):
+        mission(**{field: "x" * (limit + 1)})

@@ -163,6 +163,17 @@ def test_a_message_fits_into_any_length(max_length):
     assert fitted("short", 5) == "short"
 
 
+def test_a_message_that_fits_with_each_ampersand_escaped_is_whole():
+    plugin = SimpleNamespace(notify_format="text", body_maxlen=80 + 34, title_maxlen=0)
+    text = "&" * 10 + "x" * 30
+    assert for_plugin(plugin, "sms", "s: 1", text, text)["body"] == text
+
+
+def test_a_channel_of_markdown_gets_markdown():
+    plugin = SimpleNamespace(notify_format="markdown", body_maxlen=1000, title_maxlen=100)
+    assert for_plugin(plugin, "custom", "s: 1", "plain", "**bold**")["body_format"] == "markdown"
+
+
 def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
     lines = [f"- line {n}" for n in range(40)]
     body, end = "\n".join(lines), f"[Run]({RUN})"

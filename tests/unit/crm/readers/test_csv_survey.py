@@ -1,5 +1,8 @@
 """The first pass through delimited text: what it counts, and when it trusts a cell with line breaks."""
 
+from array import array
+
+from tasks.crm.readers.csv_shape import shape_of
 from tasks.crm.readers.csv_survey import Survey, survey
 
 
@@ -50,3 +53,12 @@ def test_a_file_with_one_bad_quotation_mark_keeps_what_was_found_before_it() -> 
     found = survey_of('Name,City\n"Ann"x,Bonn\nBob,Ulm\n')
     assert found.broken is True
     assert found.is_plain is False
+
+
+def test_the_pieces_of_a_row_are_numbered_as_the_rows_are():
+    assert shape_of(array("I", [3] * 10 + [2, 2] + [3] * 10), []).split_rows == {11, 12}
+
+
+def test_a_footer_that_is_longer_than_its_table_does_not_give_its_width():
+    shape = shape_of(array("I", [2, 2, 1, 1, 1]), [])
+    assert (shape.width, shape.ragged) == (2, False)
