@@ -17,7 +17,7 @@ from openpyxl.worksheet.table import Table, TableColumn
 from support.cells import refusal, rows_of, shown_rows
 from support.xlsx import MAIN, OFFICE, workbook_with_rows_xml
 
-from tasks.crm.readers import xlsx_bytes, xlsx_parser, xlsx_strings
+from tasks.crm.readers import xlsx, xlsx_bytes, xlsx_parser, xlsx_strings
 from tasks.crm.readers.cell import NOT_CALCULATED, ErrorCell
 from tasks.crm.readers.table import INVALID_CHARACTER, Block
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
@@ -459,6 +459,26 @@ def test_a_string_with_runs_at_the_end_needs_no_parser_for_the_others(
     monkeypatch.setattr(xlsx_strings, "_parsed", None)
     xml = f'<sst xmlns="{MAIN}"><si><t>a</t></si><si><r><t>b</t></r><r><t>c</t></r></si></sst>'
     assert strings_of(tmp_path, xml).texts.to_pylist() == ["a", "bc"]
+
+
+def test_two_threads_do_not_read_one_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZipFile of Python 3.13 is not safe for that: it seeks relative to where the other one has read."""
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        book.add_worksheet().write(0, 0, "a")
+    read_by: dict[str, zipfile.ZipFile] = {}
+
+    def recorded(name: str) -> None:
+        function = getattr(xlsx, name)
+        monkeypatch.setattr(
+            xlsx, name, lambda archive, *rest: read_by.update({name: archive}) or function(archive, *rest)
+        )
+
+    recorded("survey")
+    recorded("shared_strings")
+    with open_workbook(path, path.name) as opened:
+        assert len(list(opened.blocks("Sheet1"))) == 1
+    assert read_by["survey"] is not read_by["shared_strings"]
 
 
 def test_half_a_character_among_shared_strings_is_a_fault_of_each_cell(tmp_path: Path) -> None:
