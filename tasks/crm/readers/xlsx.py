@@ -109,8 +109,8 @@ class Sheets:
     def survey(self, sheet: str) -> Survey:
         """The properties of a sheet. Also reads the shared strings if this was not done yet.
 
-        Each thread has a ZipFile of its own: `ZipFile.open` of Python 3.13 skips the extra field of a member relative to
-        where another thread has just read, so that an intact member seems damaged.
+        Each thread has a ZipFile of its own: `ZipFile.open` of Python 3.13 skips the extra field of a member relative
+        to where another thread has just read, so that an intact member seems damaged.
         """
         with zipfile.ZipFile(str(self._archive.filename)) as own, ThreadPoolExecutor(1) as other_core:
             surveyed = other_core.submit(survey, own, self._package.parts[sheet])
