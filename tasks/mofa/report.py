@@ -46,9 +46,7 @@ def summary(report: MonitorReport) -> str:
 
 def _summary(report: MonitorReport) -> str:
     if report.held is not None:
-        return (
-            f"{report.source}: held for review as held set {report.held}, nothing was changed: {' '.join(report.why)}"
-        )
+        return f"{report.source}: held for review, nothing was changed (held set {report.held}): {' '.join(report.why)}"
     if report.baseline:
         return f"{report.source}: {report.missions:,} missions watched from now on"
     changed = (
@@ -77,7 +75,7 @@ def markdown(
         missions: some of a first set that is held.
         seen: the day of the source's fixture, if it has one.
     """
-    held = f"{report.source}: held for review as held set {report.held}, nothing was changed"
+    held = f"{report.source}: held for review, nothing was changed (held set {report.held})"
     parts = [
         f"# {escape(held if report.held is not None else summary(report))}",
         f"Pages requested: {report.pages:,}; unchanged: {report.unchanged:,}; repeated requests: {report.retried:,}.",
