@@ -333,3 +333,13 @@ def test_a_blank_cell_holds_no_address(cell: str | None) -> None:
 )
 def test_a_salesforce_id_of_15_characters_gets_its_checksum(text: str | None, whole: str | None) -> None:
     assert whole_salesforce_id(text) == whole
+
+
+@pytest.mark.parametrize(("year", "is_date"), [(1899, False), (1900, True), (2099, True), (2100, False)])
+def test_only_a_date_of_these_two_centuries_is_no_telephone_number(year: int, is_date: bool) -> None:
+    cell = f"12.11.{year}"
+    if is_date:
+        with pytest.raises(ValueError, match="is a date"):
+            clean_phone(cell)
+    else:
+        assert clean_phone(cell) == cell
