@@ -62,7 +62,7 @@ def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | Non
         raise ValueError("holds a slash: write the name of one person")
     if _BRACKET.search(_REMARK.sub("", name)):
         raise ValueError("has a bracket without its counterpart: complete it, or remove it")
-    parts = [part.strip() for part in name.split(",")]
+    parts = [part.strip() for part in _split_at_commas(name)]
     last, *others = filter(None, parts) if any(parts) else [""]
     titles = [part for part in others if _is_title(part)]
     suffixes = [part for part in others if _is_suffix(part)]
@@ -78,6 +78,12 @@ def split_name(name: str | None, *, last_first: bool = False) -> tuple[str | Non
     else:
         first, last = _split_words(_WORD.findall(last), suffixes, last_first=last_first or bool(_CJK.fullmatch(last)))
     return " ".join(filter(None, [*titles, first, *suffixes])) or None, last or None
+
+
+def _split_at_commas(name: str) -> list[str]:
+    """The parts of a name between its commas; a comma in a remark divides nothing."""
+    masked = _REMARK.sub(lambda remark: remark[0].replace(",", "\0"), name)  # no text that can be stored has a NUL
+    return [part.replace("\0", ",") for part in masked.split(",")]
 
 
 def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> tuple[str, str]:

@@ -288,6 +288,8 @@ def test_a_blank_cell_holds_no_telephone_number(cell: str | None) -> None:
         ("Ann Lee (née Ray)", "Ann", "Lee (née Ray)"),
         ("Ann Lee (geb. von Berg)", "Ann", "Lee (geb. von Berg)"),
         ("Ann (Annie Jane) Lee", "Ann (Annie Jane)", "Lee"),
+        ("Ann Lee (Bonn, Germany)", "Ann", "Lee (Bonn, Germany)"),
+        ("Lee (Bonn, Germany), Ann", "Ann", "Lee (Bonn, Germany)"),
         ("Ann Lee [née Ray]", "Ann", "Lee [née Ray]"),
         ("Ann Lee （旧姓 Ray）", "Ann", "Lee （旧姓 Ray）"),
     ],
