@@ -20,6 +20,7 @@ pytest.register_assert_rewrite("support")  # before any of it is imported
 from hypothesis import HealthCheck, settings
 from support.databases import clone
 from support.memory_disk import use_memory
+from support.owners import ORDERS_OF_A_SEED
 from support.project import ROOT
 from support.roles import separate_roles
 from support.settings import forget_settings
@@ -198,7 +199,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if seed in metafunc.fixturenames:
             metafunc.parametrize(seed, range(metafunc.config.getoption("--kills") // 2 // kills))
     if "seed_of_orders" in metafunc.fixturenames:
-        metafunc.parametrize("seed_of_orders", range(-(-metafunc.config.getoption("--orders") // 100)))
+        metafunc.parametrize("seed_of_orders", range(-(-metafunc.config.getoption("--orders") // ORDERS_OF_A_SEED)))
 
 
 @pytest.fixture

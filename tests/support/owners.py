@@ -19,6 +19,7 @@ from db.engine import DatabaseError, engine, explain
 from db.task_runs import check_owner, committed, complete, idempotent_once
 
 JOB = "interleaved"
+ORDERS_OF_A_SEED = 100
 PATIENCE = 60  # seconds for an answer
 
 

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from support.owners import JOB, Handle, forking
+from support.owners import JOB, ORDERS_OF_A_SEED, Handle, forking
 
 OWNERS = 3
 SEED = 20261129
-ORDERS_OF_A_SEED = 100
 NUMBER = st.integers(0, 5)
 
 
