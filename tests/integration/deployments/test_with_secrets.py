@@ -11,6 +11,7 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from support.project import ROOT
+from support.waiting import until
 
 from deployments.doctor.__main__ import inherit_settings
 
@@ -45,6 +46,7 @@ def test_doctor_takes_from_make_up_no_second_form_of_what_it_has(
         ["sleep", "60"], env={"DATABASE_URL": "postgresql://u@h/of-make-up", "NOTIFY_URLS_FILE": "/of-make-up"}
     )
     try:
+        until(lambda: psutil.Process(child.pid).environ(), "its environment can be read")  # empty for a moment
         described = {"pid": child.pid, "create_time": psutil.Process(child.pid).create_time()}
         monkeypatch.setattr(
             "deployments.inherited_settings.state_of_make_up", lambda _: {"children": {"worker": described}}
