@@ -59,7 +59,7 @@ def _lost_runs_of_people(job: Job, runs: list[Run], now: datetime, grace: timede
     ]
     succeeded = {job.subject_of(run.parameters): run.expected for run in reversed(runs) if run.succeeded}
     return [
-        LostRun(run, reason)
+        LostRun(run, reason, 0)
         for run in started
         if (reason := loss_reason(run, now, grace))
         and run.expected > succeeded.get(job.subject_of(run.parameters), _NEVER)

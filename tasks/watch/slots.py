@@ -45,7 +45,7 @@ class LostRun:
 
     run: Run
     reason: LossReason
-    attempts: int = 0  # backfill runs that were started for it
+    attempts: int  # backfill runs that were started for it
 
     @property
     def can_be_backfilled(self) -> bool:
@@ -94,5 +94,5 @@ def overdue_since(due: Sequence[datetime], now: datetime, grace: timedelta, *, u
         grace: how late a run may be.
         unfinished: a run has not ended yet: it has time until the slot after.
     """
-    allowed = due[1:2] if unfinished else due[:1]
-    return due[0] if allowed and now - allowed[0] > grace else None
+    deadline = 1 if unfinished else 0
+    return due[0] if len(due) > deadline and now - due[deadline] > grace else None

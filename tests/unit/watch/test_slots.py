@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.watch.slots import MAX_ATTEMPTS, LostRun, Run, loss_reason, lost_slot, overdue_since
+from tasks.watch.slots import LostRun, Run, loss_reason, lost_slot, overdue_since
 
 SLOT = datetime(2026, 1, 5, 2, tzinfo=UTC)
 GRACE = timedelta(seconds=300)
@@ -66,7 +66,7 @@ def lost(*runs: Run, after: timedelta = timedelta(hours=1)) -> LostRun | None:
 
 def test_a_crashed_slot_is_backfilled_three_times_at_most() -> None:
     runs = [run("CRASHED")]
-    for attempts in range(MAX_ATTEMPTS):
+    for attempts in range(3):
         found = lost(*runs)
         assert found is not None
         assert found.can_be_backfilled
@@ -99,6 +99,7 @@ def test_only_the_last_slot_counts() -> None:
 def test_a_success_by_hand_replaces_the_slot_if_it_did_the_same() -> None:
     manual = {"scheduled": False, "at": MINUTE}
     assert lost(run("CRASHED"), run("COMPLETED", **manual)) is None
+    assert lost(run("CRASHED"), run("COMPLETED", scheduled=False)) is None
     assert lost(run("CRASHED"), run("COMPLETED", parameters={"workbook": "another"}, **manual)) is not None
     assert lost(run("CRASHED"), run("COMPLETED", "Skipped", **manual)) is not None
 
