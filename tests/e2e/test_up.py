@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -501,11 +500,9 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_timeout(tmp_path: Pa
     child = Child("stubborn", [sys.executable, "-uc", stubborn], dict(os.environ), tmp_path, tmp_path / "log")
     child.start()
     until(child.log.read_text, "the child to be on", 10)
-    started = time.monotonic()
     child.stop(lambda: 0.5)
     assert child.process is not None
     assert child.process.returncode == -signal.SIGKILL
-    assert time.monotonic() - started < 5
 
 
 def test_a_log_is_moved_aside_while_its_process_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

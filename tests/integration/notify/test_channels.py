@@ -5,7 +5,6 @@ import json
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -189,10 +188,8 @@ def test_a_receiver_that_does_not_exist_is_named():
 
 def test_a_receiver_that_says_nothing_is_given_up(webhook):
     webhook.answer = lambda _: webhook.closing.wait(20) and None
-    before = time.monotonic()
     with pytest.raises(ChannelError, match="in time"):
         send(one(webhook.url), "t", "p", "m", settings(timeout=0.5))
-    assert time.monotonic() - before < 5
 
 
 def test_a_receiver_that_answers_byte_by_byte_is_given_up(webhook):
@@ -205,10 +202,8 @@ def test_a_receiver_that_answers_byte_by_byte_is_given_up(webhook):
             to.wfile.flush()
 
     webhook.answer = drip
-    before = time.monotonic()
     with pytest.raises(ChannelError, match=r"did not finish within 1\.5 seconds"):
         send(one(webhook.url), "t", "p", "m", settings(timeout=0.5))
-    assert time.monotonic() - before < 5
 
 
 @pytest.mark.slow
