@@ -5,8 +5,8 @@ python tests/bench/mutate.py [--mutants 110 --seed 1] [--jobs 2] [--only tasks/m
 Each mutant is the project with one change: a comparison, a condition, a number, a sign or a returned value. A run
 without a change records which tests reach which line. A mutant is killed if a test that reaches its line fails or
 does not end; where a line runs once for all tests, such as that of a constant, one that reaches its module. Tests of
-growth are left out. The survivors are printed: each is a missing test, or makes no difference. Without --mutants all
-mutants are tried.
+growth are left out, and so are the slowest of very many. The survivors are printed: each is a missing test, or makes
+no difference. Without --mutants all mutants are tried.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -33,6 +34,7 @@ import coverage
 import pytest
 
 ROOT = Path(__file__).parents[2]
+QUICK = 6.0  # seconds: of the tests that reach a mutant, the quickest that take as long together
 SECONDS_OF_A_TEST = 30  # no test takes a tenth of it: a mutant with which one takes longer hangs, and so is noticed
 SECONDS = 600  # the same for all its tests, if what hangs is compiled code
 PURE = {  # package -> its modules
@@ -81,7 +83,9 @@ class Recorded:
         tests = reaching
         if not mutant.reached_by or "" in reaching:
             tests = {test for tests in tests_of_line.values() for test in tests}
-        return sorted(tests - {""}, key=lambda test: (test not in reaching, self.seconds[test]))
+        in_order = sorted(tests - {""}, key=lambda test: (test not in reaching, self.seconds[test]))
+        together = accumulate(self.seconds[test] for test in in_order)
+        return [test for test, seconds in zip(in_order, together, strict=True) if seconds < QUICK]
 
 
 class _Recorder:
