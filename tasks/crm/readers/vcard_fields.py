@@ -158,7 +158,7 @@ def _text(each: Property, *, is_old: bool) -> str:
         return "; ".join(filter(None, (unescaped(part, is_old=False) for part in divided(value, ","))))
     text = unescaped(value, is_old=is_old)
     for year in each.parameters.get(_OMITTED_YEAR, ()):
-        text = text.replace(f"{year}-", "--", 1)
+        text = text.replace(f"{year}-", "--")
     return _URI.sub("", text, count=1) if each.name in {"tel", "email"} else text
 
 

@@ -151,6 +151,8 @@ def test_a_quotation_mark_is_a_letter_where_nobody_quotes(file: Path) -> None:
     ]  # fmt: skip
     # Whoever quotes cells would have quoted that one.
     assert list(read(file, 'Name,Item\n"Lee, Ann",x\nBob,5" pipe\n')[1]) == [3]
+    assert list(read(file, 'Name,Item\nBob,5" pipe\nCid,"x\nDora,y\n')[1]) == [3]
+    assert list(read(file, 'Name,Item\nBob,5" pipe\nCid,"x\n"Lee, Ann",y\n')[1]) == [2, 3]
 
 
 @pytest.mark.parametrize("name", ["", '"Acme', 'x"y'])
