@@ -6,7 +6,7 @@ from array import array
 import pytest
 
 from tasks.crm.readers.csv_records import NEVER_CLOSES
-from tasks.crm.readers.csv_shape import shape_of
+from tasks.crm.readers.csv_shape import kind, shape_of
 from tasks.crm.readers.csv_survey import Survey, survey, survey_broken
 from tasks.crm.readers.refused import UnreadableError
 
@@ -161,10 +161,48 @@ def test_beside_a_broken_row_only_trusted_cells_of_several_lines_are_accepted() 
     assert {8, 11} < untrusted.faults.keys()
 
 
-def test_the_pieces_of_a_row_are_numbered_as_the_rows_are():
-    assert shape_of(array("I", [3] * 10 + [2, 2] + [3] * 10), []).split_rows == {11, 12}
+@pytest.mark.parametrize(
+    ("widths", "shape"),
+    [
+        ([], (0, 0, False)),
+        ([0, 0], (0, 0, False)),
+        ([1, 0, 2, 2], (2, 3, False)),
+        ([1, 1, 1, 2], (1, 1, False)),
+        ([2, 2, 1, 1, 1], (2, 1, False)),  # a footer that is longer than its table does not give its width
+        ([3, 2, 2], (3, 1, True)),
+        ([3, 3, 3, 2, 2], (3, 1, False)),
+        ([3, 3, 3, 2, 2, 2], (3, 1, True)),
+        ([3, 3, 3, 1, 1, 1], (3, 1, False)),
+        ([3] * 27 + [2] * 3, (3, 1, True)),
+        ([3] * 28 + [2] * 3, (3, 1, False)),
+    ],
+)
+def test_most_rows_have_the_width_of_the_table_and_a_tenth_of_shorter_ones_is_a_habit(
+    widths: list[int], shape: tuple[int, int, bool]
+) -> None:
+    found = shape_of(array("I", widths), [])
+    assert (found.width, found.first, found.ragged) == shape
 
 
-def test_a_footer_that_is_longer_than_its_table_does_not_give_its_width():
-    shape = shape_of(array("I", [2, 2, 1, 1, 1]), [])
-    assert (shape.width, shape.ragged) == (2, False)
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("ann@x.org", "mail"), ("12 ab", "number"), ("12 abc", None), ("+49 30", "number"), ("-", None), ("Ann", None)],
+)
+def test_half_of_a_number_is_digits(cell: str, expected: str | None) -> None:
+    assert kind(cell) == expected
+
+
+def test_four_of_five_cells_give_the_kind_of_a_column() -> None:
+    rows = [
+        ["Name", "Phone"],
+        ["Ann", "1"],
+        ["Bob", "2"],
+        ["Cid", "3"],
+        ["Dora", "none"],
+        ["1", "2", "3"],
+        ["Eva", "4"],
+    ]
+    sample = list(enumerate(rows, 1))
+    assert list(shape_of(array("I", map(len, rows)), sample).kinds) == [None, "number"]
+    assert list(shape_of(array("I", map(len, rows)), sample[:-1]).kinds) == [None, None]
+    assert list(shape_of(array("I", map(len, rows)), []).kinds) == [None, None]
