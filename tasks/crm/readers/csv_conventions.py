@@ -72,7 +72,7 @@ _TRIGGERED = {
     "formula": ("formula", "text"),
     "apostrophe": ("apostrophe", "elision", "guarded", "''"),
     "entity": ("entity",),
-    "typographic": tuple(f"{begin}{end}" for begin, end in _QUOTED[:3] + _QUOTED[4:5]),
+    "typographic": ("“”", "„“", "„”", "‘’"),
     "guillemets": ("«»",),
 }
 

@@ -101,11 +101,11 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
 
 
 def _check_widths(found: Survey) -> None:
-    if (widest := max(found.widths, default=0)) > _MAX_COLUMNS:
-        row = found.widths.index(widest) + 1
-        raise UnreadableError(
-            f"has {widest:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
-        )
+    for row, width in enumerate(found.widths, 1):
+        if width > _MAX_COLUMNS:
+            raise UnreadableError(
+                f"has {width:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
+            )
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:

@@ -8,6 +8,7 @@ left out.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from tasks.crm.headings.table import heading_table
 from tasks.crm.headings.text import is_known
@@ -45,7 +46,6 @@ _AS_SPOKEN = ("Prefix", "First Name", "Middle Name", "Last Name", "Suffix")
 _URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
 _OMITTED_YEAR = "X-APPLE-OMIT-YEAR"
 _NO_CONTACTS = frozenset({"group", "location", "application", "device", "thing"})
-_NOT_PREFERRED = 101  # preferences go from 1 to 100
 
 
 class _Values(dict[str, str]):
@@ -162,13 +162,13 @@ def _text(each: Property, *, is_old: bool) -> str:
     return _URI.sub("", text, count=1) if each.name in {"tel", "email"} else text
 
 
-def _preference(each: Property) -> int:
+def _preference(each: Property) -> float:
     """The preference: 1 is preferred (4.0). TYPE=PREF (3.0) and PREF (2.1) mean the same."""
     numbers = [word for word in each.parameters.get("PREF", ()) if word.isdecimal()]
     if numbers:
-        return int(numbers[0][:3])
+        return float(numbers[0])
     preferred = "pref" in map(str.lower, each.parameters.get("TYPE", ()))
-    return 1 if preferred or "PREF" in each.parameters else _NOT_PREFERRED
+    return 1 if preferred or "PREF" in each.parameters else inf
 
 
 def _kind(card: Iterable[Property]) -> str:

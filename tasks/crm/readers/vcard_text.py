@@ -56,24 +56,23 @@ class Property(NamedTuple):
 
 def cards(content: bytes) -> Iterator[Card]:
     """The cards of a file, and the texts between them."""
-    card, begin, depth, before = list[bytes](), 0, 0, b""
+    card, depth, before = list[bytes](), 0, b""
     for number, line in enumerate(content.splitlines(), 1):
         begins = _BEGIN.fullmatch(line if depth else line.lstrip())
         is_nested = depth and begins and (begins[1] or before.lower().startswith(b"agent"))
         if begins and not is_nested and card:
-            yield Card(begin, card, CUT if depth else OUTSIDE)
+            yield Card(number - len(card), card, CUT if depth else OUTSIDE)
             card, depth = [], 0
         if card or line.strip(b" \t\0\x1a"):
-            begin = begin if card else number
             card.append(line)
         if begins or (depth and _END.fullmatch(line)):
             depth += 1 if begins else -1
             if not depth:
-                yield Card(begin, card, None)
+                yield Card(number - len(card) + 1, card, None)
                 card = []
         before = line
     if card:
-        yield Card(begin, card, CUT if depth else OUTSIDE)
+        yield Card(number - len(card) + 1, card, CUT if depth else OUTSIDE)
 
 
 def properties(card: Card, codec: str) -> list[Property]:
@@ -116,21 +115,19 @@ def unescaped(value: str, *, is_old: bool) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _unfolded(card: Card) -> Iterator[tuple[int, bytes]]:
+def _unfolded(card: Card) -> list[tuple[int, bytes]]:
     """The lines of a card without BEGIN and END, each with the number of its first one in the file."""
-    parts, begin, depth, is_old = list[bytes](), 0, 0, card.is_old
+    lines, depth, is_old = list[tuple[int, list[bytes]]](), 0, card.is_old
     for number, line in enumerate(card.lines[1 : None if card.fault else -1], card.line + 1):
+        parts = lines[-1][1] if lines else []
         depth += bool(nested := _BEGIN.fullmatch(line))
         more = b"\n" + line if depth and not (nested and nested[1]) else _continuation(parts, line, is_old=is_old)
         depth -= bool(_END.fullmatch(line))
-        if more is not None:
+        if parts and more is not None:
             parts.append(more)
-            continue
-        if parts:
-            yield begin, b"".join(parts)
-        parts, begin = [line] if line.strip() else [], number
-    if parts:
-        yield begin, b"".join(parts)
+        elif line.strip():
+            lines.append((number, [line]))
+    return [(number, b"".join(parts)) for number, parts in lines]
 
 
 def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | None:

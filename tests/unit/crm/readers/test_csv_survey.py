@@ -152,6 +152,14 @@ def test_a_broken_row_has_no_cells_and_the_others_are_counted_and_sampled() -> N
         survey_of_broken('Name,City\n"Ann,Bonn\n' + "," * 16_384 + "\n")
 
 
+def test_beside_a_broken_row_a_cell_has_at_most_a_thousand_lines() -> None:
+    for lines, broken in ((1000, []), (1001, [2])):
+        cell = "\n".join(["x"] * lines)
+        found = survey_of_broken(f'Name,Notes\nAnn,"{cell}"\n"Bob,y\n')
+        assert [row for row in found.faults if row < 3] == broken
+        assert found.sample[1][1] == (["x"] if broken else ["Ann", cell])
+
+
 def test_beside_a_broken_row_only_trusted_cells_of_several_lines_are_accepted() -> None:
     broken = 'Zoe,"zoe@x.org\n'
     trusted = survey_of_broken(f"Name,Email\n{PEOPLE}{ADDRESS}{SWALLOWED}{broken}")

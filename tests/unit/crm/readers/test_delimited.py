@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tasks.crm.readers.csv_conventions import listed_columns
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 Rows = list[tuple[int, list[str | None]]]
@@ -280,6 +281,7 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["'90s Club", "O'Brien"], ["'90s Club", "O'Brien"]),
         ([r"\N", "x"], [None, "x"]),
         (["NULL", "NULL", "x"], [None, None, "x"]),
+        (["NULL", "x"], ["NULL", "x"]),
         (["Null", "x"], ["Null", "x"]),
         (["O&#039;Brien", "M&amp;M", "J&uuml;rgen", "&lt;x&gt;"], ["O'Brien", "M&M", "Jürgen", "<x>"]),
         (["AT&T", "M&amp;M"], ["AT&T", "M&M"]),
@@ -290,6 +292,10 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["1067.0", "12.5"], ["1067.0", "12.5"]),
         (["1.0", "x"], ["1.0", "x"]),
         (["“Acme”", "“Beta”"], ["Acme", "Beta"]),
+        (["‘Acme’", "‘Beta’"], ["Acme", "Beta"]),
+        (["„Acme“"], ["Acme"]),
+        (["'Acme'"], ["'Acme'"]),
+        (["'Ann"], ["'Ann"]),
         (["„Acme“", "Beta"], ["„Acme“", "Beta"]),
         (["-", "+49 30 1", "@ann", "- none -"], ["-", "+49 30 1", "@ann", "- none -"]),
     ],
@@ -302,6 +308,12 @@ def test_conventions_are_undone_where_a_column_follows_them(
     assert not faults
     assert bool(assumed) == (found != [cell or None for cell in cells])
     assert all(sentence.endswith("in column B") for sentence in assumed)
+
+
+def test_of_the_columns_of_an_assumption_six_are_listed() -> None:
+    assert listed_columns([0]) == "column A"
+    assert listed_columns([25, 26, 51, 52, 701, 702]) == "columns Z, AA, AZ, BA, ZZ, AAA"
+    assert listed_columns(range(7)) == "columns A, B, C, D, E, F and 1 more"
 
 
 @pytest.mark.parametrize("cells", [["'Ann Lee'", "'Bob Ray'"], ["“Acme”", "“Beta”"], ["«Acme»", "«Beta»"]])
