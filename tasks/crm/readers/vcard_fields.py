@@ -43,7 +43,7 @@ _BUILT_IN = re.compile(r"_\$!<(.*)>!\$_")  # a label that Apple translates
 _LIST = re.compile(r"(?<!\\),(?=\S)")  # separates values of a part (from 3.0 on); in a text a blank follows
 _KINDS = frozenset({"kind", "x-addressbookserver-kind"})
 _AS_SPOKEN = ("Prefix", "First Name", "Middle Name", "Last Name", "Suffix")
-_URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
+_SCHEME = re.compile(r"\A(?:tel|mailto):", re.IGNORECASE)
 _OMITTED_YEAR = "X-APPLE-OMIT-YEAR"
 _NO_CONTACTS = frozenset({"group", "location", "application", "device", "thing"})
 
@@ -159,7 +159,7 @@ def _text(each: Property, *, is_old: bool) -> str:
     text = unescaped(value, is_old=is_old)
     for year in each.parameters.get(_OMITTED_YEAR, ()):
         text = text.replace(f"{year}-", "--")
-    return _URI.sub("", text, count=1) if each.name in {"tel", "email"} else text
+    return _SCHEME.sub("", text) if each.name in {"tel", "email"} else text
 
 
 def _preference(each: Property) -> float:

@@ -208,7 +208,7 @@ def test_the_preferred_number_and_address_come_first(file: Path) -> None:
     [contact], _ = read(
         file,
         card(
-            "N:Lee;Ann", "EMAIL;PREF=100:second@x.org", "EMAIL;PREF=1:first@x.org", "EMAIL:third@x.org",
+            "N:Lee;Ann", "EMAIL;PREF=2:second@x.org", "EMAIL;TYPE=PREF:first@x.org", "EMAIL:third@x.org",
             "TEL;PREF=50;VALUE=uri:tel:+49-30-2", "TEL;PREF=1;VALUE=uri:tel:+49-30-1", "TEL:3", "TEL;PREF=1000:4",
             version="4.0",
         ),
@@ -218,6 +218,11 @@ def test_the_preferred_number_and_address_come_first(file: Path) -> None:
         "Email 3": "third@x.org", "Phone": "+49-30-1", "Phone 2": "+49-30-2",
         "Phone 3": "4", "Phone 4": "3",
     }  # fmt: skip
+
+
+def test_only_at_the_beginning_of_a_number_is_its_scheme_left_out(file: Path) -> None:
+    [contact], _ = read(file, card("N:Lee;Ann", "TEL:Hotel:030 1", "TEL:TEL:030 2", "EMAIL:mailto:ann@x.org"))
+    assert (contact["Phone"], contact["Phone 2"], contact["Email"]) == ("Hotel:030 1", "030 2", "ann@x.org")
 
 
 def test_groups_are_rejected_and_companies_are_organizations(file: Path) -> None:
