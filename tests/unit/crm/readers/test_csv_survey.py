@@ -48,13 +48,26 @@ def test_an_address_of_several_lines_is_trusted() -> None:
         ('Ann,"ann@x.org\n"', (0, 1)),
         ('Ann,"Acme ""A"""', (0, 0)),
         ('Ann,Acme,"Sales\nBob,Beta,Sales"', (1, 0)),
-        ('"a@x.org\nb@x.org"', (0, 1)),
     ],
 )
 def test_a_cell_of_several_lines_holds_rows_if_its_first_and_last_line_are_rows(
     record: str, counts: tuple[int, int]
 ) -> None:
     found = survey_of(f"{record}\nx\n")
+    assert (found.rows_with_embedded_rows, found.several_lines) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ('Name,Email\nAnn,ann@x.org\nBob,"bob@x.org\nCid,cid@x.org"\n', (1, 0)),
+        ('Name,Email\nAnn,ann@x.org\nBob,"by mail\nCid,cid@x.org\nDora,dora@x.org"\n', (0, 1)),
+        ('Name,Email\nAnn,"ann@x.org\nor by mail"\nBob,bob@x.org\nCid,"cid@x.org\nDora,dora@x.org"\n', (1, 1)),
+        ('Email\nann@x.org\n"bob@x.org\ncid@x.org"\n', (0, 1)),
+    ],
+)
+def test_lines_of_a_cell_are_rows_if_they_are_like_the_rows_above(text: str, counts: tuple[int, int]) -> None:
+    found = survey_of(text)
     assert (found.rows_with_embedded_rows, found.several_lines) == counts
 
 
@@ -141,6 +154,7 @@ def test_a_file_with_one_bad_quotation_mark_keeps_what_was_found_before_it() -> 
         found = survey_of(f"Name,City\n{row}")
         assert found.is_plain is False
     assert survey_of(',City\nAnn,"Bonn').broken is True
+    assert survey_of('Item,City\nx"y",Bonn\nCid,"z"\n').stray == {2}
 
 
 def test_a_broken_row_has_no_cells_and_the_others_are_counted_and_sampled() -> None:

@@ -156,6 +156,14 @@ def test_a_quotation_mark_is_a_letter_where_nobody_quotes(file: Path) -> None:
     assert list(read(file, 'Name,Item\nBob,5" pipe\nCid,"x\n"Lee, Ann",y\n')[1]) == [2, 3]
 
 
+def test_an_unquoted_formula_that_is_a_text_has_no_stray_quotation_mark(file: Path) -> None:
+    text = 'Name,Phone\n"Lee, Ann",="0049 30"\n'
+    for broken in ("", 'Bob,"x\n'):
+        rows, faults, _ = read(file, text + broken)
+        assert rows[1:] == [(2, ["Lee, Ann", "0049 30"])]
+        assert list(faults) == [3] * bool(broken)
+
+
 @pytest.mark.parametrize("name", ["", '"Acme', 'x"y'])
 def test_headings_with_a_broken_quotation_mark_are_refused(file: Path, name: str) -> None:
     if name:
