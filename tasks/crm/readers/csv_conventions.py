@@ -98,7 +98,7 @@ class Conventions:
                 faults += [Fault(row, at, _FORMULA_FAULT) for row in _formulas(column)]
             if at in self.undo:
                 columns[at] = _mapped(column, self.undo[at])
-        faults.sort(key=lambda fault: (fault.row, -1 if fault.column is None else fault.column))
+        faults.sort(key=lambda fault: fault.row)
         return Block(block.numbers, columns, faults)
 
 

@@ -66,11 +66,8 @@ def with_surplus_faults(blocks: Iterable[Block], width: int) -> Iterator[Block]:
         known = {fault.row for fault in block.faults if fault.column is None}
         beyond = {row for column in block.columns[width:] for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
         surplus = [Fault(row, None, _BEYOND.format(width)) for row in beyond - known]
-        yield Block(block.numbers, block.columns, sorted([*block.faults, *surplus], key=_place)) if surplus else block
-
-
-def _place(fault: Fault) -> tuple[int, int]:
-    return fault.row, -1 if fault.column is None else fault.column
+        faults = sorted([*surplus, *block.faults], key=lambda fault: fault.row)
+        yield Block(block.numbers, block.columns, faults)
 
 
 def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> Shape:

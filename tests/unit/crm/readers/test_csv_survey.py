@@ -5,10 +5,12 @@ from array import array
 
 import pytest
 
+from tasks.crm.readers.arrow_columns import number_column, text_column
 from tasks.crm.readers.csv_records import NEVER_CLOSES
-from tasks.crm.readers.csv_shape import kind, shape_of
+from tasks.crm.readers.csv_shape import kind, shape_of, with_surplus_faults
 from tasks.crm.readers.csv_survey import Survey, survey, survey_broken
 from tasks.crm.readers.refused import UnreadableError
+from tasks.crm.readers.table import Block, Fault
 
 
 def survey_of(text: str) -> Survey:
@@ -228,3 +230,12 @@ def test_four_of_five_cells_give_the_kind_of_a_column() -> None:
     assert list(shape_of(array("I", map(len, rows)), sample).kinds) == [None, "number"]
     assert list(shape_of(array("I", map(len, rows)), sample[:-1]).kinds) == [None, None]
     assert list(shape_of(array("I", map(len, rows)), []).kinds) == [None, None]
+
+
+def test_a_row_with_a_cell_beyond_the_headings_has_one_fault_of_the_whole_row_before_those_of_its_cells() -> None:
+    columns = [text_column(["a", "b", "c", "d"]), text_column([None, "x", "y", "z"])]
+    block = Block(number_column(range(2, 6)), columns, [Fault(1, None, "broken"), Fault(2, 0, "a formula")])
+    [found] = with_surplus_faults([block], 1)
+    assert [(fault.row, fault.column, fault.reason[:6]) for fault in found.faults] == [
+        (1, None, "broken"), (2, None, "has mo"), (2, 0, "a form"), (3, None, "has mo")
+    ]  # fmt: skip
