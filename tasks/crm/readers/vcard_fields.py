@@ -99,7 +99,7 @@ def _add_parts(values: "_Values", each: Property, words: list[str], *, is_old: b
     parts = [unescaped(part, is_old=is_old) for part in divided(value, ";")]
     if each.name == "org":
         parts = [parts[0], ", ".join(filter(None, parts[1:]))]
-    headings += tuple(f"{name} Part {number}" for number in range(len(headings) + 1, len(parts) + 1))
+    headings += tuple(f"{name} Part {number}" for number, _ in enumerate(parts[len(headings) :], len(headings) + 1))
     found = {heading: part for heading, part in zip(headings, parts, strict=False) if part}
     if all(values.get(heading) == part for heading, part in found.items()):
         return

@@ -21,7 +21,7 @@ _BASE64 = re.compile(rb"[^:]*;\s*(?:encoding\s*=\s*)?(?:b|base64)\s*[;:]", re.IG
 _CHARSET = re.compile(rb"[^:]*;\s*charset\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 _LINE = re.compile(rb'(?:([\w-]+)\.)?([\w-]+)((?:;(?:[^":]|"[^"]*")*)?):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r'(?:[^";]|"[^"]*")+')
-_CODECS = {"iso-8859-1": "cp1252"}  # stated -> meant
+_CODECS: dict[str | None, str] = {"iso-8859-1": "cp1252"}  # stated -> meant
 _FOLDED_BY_WIDTH = 72  # bytes; 3.0 and 4.0 fold at 75, also inside a word
 _MAX_HEADER_LENGTH = 1 << 12  # bytes before the colon that are looked at again for each line of a folded value
 _CHARACTER = re.compile(r"\\?.", re.DOTALL)
@@ -88,7 +88,7 @@ def properties(card: Card, codec: str) -> list[Property]:
 
 def letters_of_unknown_encoding(content: bytes) -> bytes:
     """The lines whose encoding is not stated, for detecting it; the others, and pictures, are blank lines."""
-    lines = [b""] * (content.count(b"\n") + content.count(b"\r") + 1)
+    lines = [b""] * len(content.splitlines())
     for card in cards(content):
         for number, line in _unfolded(card):
             plain = line
@@ -137,13 +137,13 @@ def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | N
     if not line.strip():
         return b""
     before = parts[-1]
-    if before.endswith(b"=") and _QUOTED.match(parts[0], 0, _MAX_HEADER_LENGTH):
+    if before.endswith(b"=") and _QUOTED.match(parts[0][:_MAX_HEADER_LENGTH]):
         return b"\n" + line
     if line[:1] in b" \t":
         # 2.1 folds at a blank, which is part of the text; but many programs write 2.1 and fold as in 3.0.
-        stays = is_old and not before.endswith(b" ") and line[1:2] != b" " and len(before) <= _FOLDED_BY_WIDTH
+        stays = is_old and not before.endswith(b" ") and not line.startswith(b"  ") and len(before) <= _FOLDED_BY_WIDTH
         return line[0 if stays else 1 :]
-    return line if b":" not in line and _BASE64.match(parts[0], 0, _MAX_HEADER_LENGTH) else None
+    return line if b":" not in line and _BASE64.match(parts[0][:_MAX_HEADER_LENGTH]) else None
 
 
 def _property(line: bytes, codec: str) -> Property:
@@ -167,7 +167,7 @@ def _property(line: bytes, codec: str) -> Property:
 
 
 def _decoded(value: bytes, stated: str | None, codec: str) -> str:
-    for each in filter(None, (stated and _CODECS.get(stated, stated), codec)):
+    for each in filter(None, (_CODECS.get(stated, stated), codec)):
         with suppress(LookupError, UnicodeError):
             return value.decode(each)
     raise ValueError(value)

@@ -168,6 +168,11 @@ def test_a_broken_row_has_no_cells_and_the_others_are_counted_and_sampled() -> N
         survey_of_broken('Name,City\n"Ann,Bonn\n' + "," * 16_384 + "\n")
 
 
+def test_beside_a_broken_row_two_quotation_marks_in_a_quoted_cell_are_one() -> None:
+    found = survey_of_broken('Name,Notes\nAnn,"a ""b"" c"\n"d ""e""\nf ""g""",Bob\n"Cid,y\n')
+    assert found.sample[1:] == [(2, ["Ann", 'a "b" c']), (3, ['d "e"\nf "g"', "Bob"])]
+
+
 def test_beside_a_broken_row_a_cell_has_at_most_a_thousand_lines() -> None:
     for lines, broken in ((1000, []), (1001, [2])):
         cell = "\n".join(["x"] * lines)

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.crm.readers.csv_conventions import listed_columns
+from tasks.crm.readers.csv_dialect import delimiter_of
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 Rows = list[tuple[int, list[str | None]]]
@@ -99,6 +100,15 @@ def test_a_long_text_reads_the_same_by_both_ways(file: Path) -> None:
 def test_a_stated_delimiter_is_obeyed_and_not_a_row(file: Path) -> None:
     assert read(file, "sep=|\r\na,b|c\r\n1,2|3\r\n")[0] == [(1, ["a,b", "c"]), (2, ["1,2", "3"])]
     assert read(file, "\ufeffsep=;\na,b;c\n1,2;3\n")[0] == [(1, ["a,b", "c"]), (2, ["1,2", "3"])]
+
+
+def test_the_first_rows_decide_the_delimiter(file: Path) -> None:
+    assert delimiter_of("a\n" * 199 + "b;c\n") == ";"
+    assert delimiter_of("a\n" * 200 + "b;c\n") == ","
+    assert rows_of_text(file, "x" * 65_533 + "\nb;c" * 3)[1] == ["b", "c"]
+    assert rows_of_text(file, "x" * 65_534 + "\nb;c" * 3)[1] == ["b;c"]
+    # Less than a hundredth of the rows make no difference, but the number of cells does.
+    assert delimiter_of("a;b,c,d\n" * 133 + "a;b\n" + "a\n" * 66) == ","
 
 
 def test_one_column_titles_and_nul_are_kept(file: Path) -> None:
@@ -297,6 +307,7 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["R&DX; Ulm", "y"], ["R&DX; Ulm", "y"]),
         (["R&D;x", "y"], ["R&D;x", "y"]),
         (["1067.0", "", "12.0"], ["1067", None, "12"]),
+        (["", "1067.0"], [None, "1067"]),
         (["1067.0", "12.5"], ["1067.0", "12.5"]),
         (["1.0", "x"], ["1.0", "x"]),
         (["“Acme”", "“Beta”"], ["Acme", "Beta"]),
@@ -320,14 +331,16 @@ def test_conventions_are_undone_where_a_column_follows_them(
 
 def test_of_the_columns_of_an_assumption_six_are_listed() -> None:
     assert listed_columns([0]) == "column A"
+    assert listed_columns([0, 2]) == "columns A, C"
     assert listed_columns([25, 26, 51, 52, 701, 702]) == "columns Z, AA, AZ, BA, ZZ, AAA"
     assert listed_columns(range(7)) == "columns A, B, C, D, E, F and 1 more"
 
 
 @pytest.mark.parametrize("cells", [["'Ann Lee'", "'Bob Ray'"], ["“Acme”", "“Beta”"], ["«Acme»", "«Beta»"]])
 def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[str]) -> None:
-    text = "Name,City\n" + "".join(f"{cell},Bonn\n" for cell in cells)
-    assert rows_of_text(file, text) == [["Name", "City"], *[[cell[1:-1], "Bonn"] for cell in cells]]
+    for heading in ("Name", cells[0][0]):
+        text = f"City,{heading}\n" + "".join(f"Bonn,{cell}\n" for cell in cells)
+        assert rows_of_text(file, text) == [["City", heading], *[["Bonn", cell[1:-1]] for cell in cells]]
 
 
 @pytest.mark.parametrize(
@@ -343,8 +356,8 @@ def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[st
     ],
 )
 def test_a_formula_as_text_is_a_fault(file: Path, formula: str) -> None:
-    _, _, faults = column(file, ["x=y", formula])
-    assert faults == {3: "holds a formula that only Excel can calculate: replace it by its value"}
+    _, _, faults = column(file, ["x=y", "+49 30 1", "- none -", formula])
+    assert faults == {5: "holds a formula that only Excel can calculate: replace it by its value"}
 
 
 def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
@@ -352,6 +365,19 @@ def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
     rows, _, assumed = read(file, text)
     assert rows[-1] == (15_002, ["Bob", None, "2"])
     assert assumed == [r"\N taken for a blank cell in column B"]
+
+
+def test_conventions_are_found_in_any_encoding(file: Path) -> None:
+    text = "Name,City\nNULL,Bonn\nNULL,Ulm\n“Ann”,Kiel\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert [cells[0] for _, cells in read(file, text.encode(encoding))[0]] == ["Name", None, None, "“Ann”"]
+
+
+def test_a_rejected_row_does_not_say_what_conventions_a_column_follows(file: Path) -> None:
+    text = "Name,Zip,City\n" + "Ann,1067.0,Bonn\n" * 10_000 + "Acme, Inc,12,Ulm\n"
+    rows, faults, _ = read(file, text)
+    assert rows[-1] == (10_001, ["Ann", "1067", "Bonn", None])
+    assert list(faults) == [10_002]
 
 
 # --- limits

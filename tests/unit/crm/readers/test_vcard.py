@@ -281,6 +281,7 @@ def test_a_reject_keeps_the_text_of_its_card_and_its_line(file: Path) -> None:
     problems = [row["problems"] for row in read_staged(file).rows]
     assert problems[0] is None
     assert problems[1][0][2].endswith(" (from line 5 on)")
+    assert problems[2][0][2].endswith(" (from line 10 on)")
     [[heading, value, reason]] = problems[3]
     assert (heading, value) == ("Phone", "2024-01-02")
     assert reason.startswith("is a date")
@@ -304,8 +305,13 @@ def test_pictures_that_are_cut_or_badly_folded_take_nothing_with_them(file: Path
     assert not faults
     assert [(each["Last Name"], each.get("Phone")) for each in cards] == [("Lee", "1"), ("Ray", "2"), ("Fox", None)]
     assert cards[2]["Notes"] == "Köln, x"
+
+
+def test_what_is_left_out_is_reported(file: Path) -> None:
+    read(file, card("N:Lee;Ann", "PHOTO;ENCODING=b:AAAA", "KEY:x") + card("broken", "N:Ray;Bob"))
     with open_workbook(file, file.name) as book:
         assert book.assumptions == ["pictures, sounds and keys left out: 2"]
+        assert book.hidden_rows == 0
 
 
 # --- lines and letters
@@ -322,11 +328,12 @@ def test_lines_that_are_folded_in_a_letter_are_read(file: Path) -> None:
 
 
 def test_version_2_1_folds_at_a_blank_that_stays(file: Path) -> None:
-    long = "x" * 69
-    lines = ("NOTE:a very", " long line", f"TITLE:{long}", " yz")
+    short, long = "x" * 66, "x" * 67
+    lines = ("NOTE:a very", " long line", f"TITLE:{short}", " yz", f"ROLE:{long}x", " yz", "NICKNAME:A", "  B")
     old, new = read(file, card("N:Lee;Ann", *lines, version="2.1") + card("N:Lee;Ann", *lines))[0]
-    assert (old["Notes"], old["Job Title"]) == ("a very long line", f"{long}yz")
-    assert (new["Notes"], new["Job Title"]) == ("a verylong line", f"{long}yz")
+    names = ("Notes", "Job Title", "Role", "Nickname")
+    assert [old[name] for name in names] == ["a very long line", f"{short} yz", f"{long}xyz", "A B"]
+    assert [new[name] for name in names] == ["a verylong line", f"{short}yz", f"{long}xyz", "A B"]
 
 
 def test_quoted_printable_without_a_charset_is_in_the_encoding_of_the_file(file: Path) -> None:
@@ -361,8 +368,9 @@ def test_what_stands_before_the_colon_is_looked_at_up_to_four_thousand_bytes(
 
 
 def test_each_line_is_in_the_encoding_that_it_states(file: Path) -> None:
-    text = card("N;CHARSET=ISO-8859-1:Müller;Jürgen", version="2.1").encode("cp1252") + card("N:Größe;Zoë").encode()
-    assert [each["Last Name"] for each in read(file, text)[0]] == ["Müller", "Größe"]
+    text = card("N;CHARSET=ISO-8859-1:Müller € 5;Jürgen", version="2.1").encode("cp1252")  # the euro is not in 8859-1
+    text += card("N:Größe;Zoë").encode()
+    assert [each["Last Name"] for each in read(file, text)[0]] == ["Müller € 5", "Größe"]
     assert list(file.parent.iterdir()) == [file]  # nothing is left beside it
     assert read(file, card("N;CHARSET=UTF-8:Müller;Jürgen", "ORG:Größe").encode("cp1252"))[0] == [
         {"First Name": "Jürgen", "Last Name": "Müller", "Company": "Größe"}
