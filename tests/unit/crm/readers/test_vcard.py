@@ -308,10 +308,11 @@ def test_pictures_that_are_cut_or_badly_folded_take_nothing_with_them(file: Path
 
 
 def test_what_is_left_out_is_reported(file: Path) -> None:
-    read(file, card("N:Lee;Ann", "PHOTO;ENCODING=b:AAAA", "KEY:x") + card("broken", "N:Ray;Bob"))
+    read(file, card("N:Lee;Ann", "PHOTO;ENCODING=b:AA", "KEY:x", "SOUND:y") + card("broken", "N:Ray;Bob"))
     with open_workbook(file, file.name) as book:
-        assert book.assumptions == ["pictures, sounds and keys left out: 2"]
-        assert book.hidden_rows == 0
+        assert book.assumptions == ["pictures, sounds and keys left out: 3"]
+        assert len(list(book.blocks("contacts"))) == 2
+        assert book.hidden_rows == 0  # of those that were read
 
 
 # --- lines and letters
