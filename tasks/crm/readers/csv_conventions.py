@@ -8,6 +8,7 @@ calculate is a fault.
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,13 +45,13 @@ class _Column(NamedTuple):
     """Counts of the patterns in the cells of a column."""
 
     cells: int  # not blank
-    counts: dict[str, int]  # name of a pattern -> cells that have it
+    counts: Counter[str]  # name of a pattern -> cells that have it
 
     def all(self, name: str) -> bool:
-        return bool(self.cells) and self.counts.get(name, 0) == self.cells
+        return bool(self.cells) and self.counts[name] == self.cells
 
     def some(self, name: str) -> bool:
-        return bool(self.counts.get(name, 0))
+        return bool(self.counts[name])
 
 
 # Patterns that are counted in every column, in the syntax of RE2.
@@ -72,7 +73,7 @@ _TRIGGERED = {
     "formula": ("formula", "text"),
     "apostrophe": ("apostrophe", "elision", "guarded", "''"),
     "entity": ("entity",),
-    "typographic": tuple(f"{begin}{end}" for begin, end in _QUOTED[:3] + _QUOTED[4:5]),
+    "typographic": ("“”", "„“", "„”", "‘’"),
     "guillemets": ("«»",),
 }
 
@@ -86,7 +87,6 @@ class Conventions:
     undo: dict[int, list[Undo]] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)  # one clause each
     formulas: bool = False  # some cells may be formulas
-    first: int = 0  # row of the headings
 
     def undone(self, block: Block) -> Block:
         """The block without what the conventions add."""
@@ -98,7 +98,7 @@ class Conventions:
                 faults += [Fault(row, at, _FORMULA_FAULT) for row in _formulas(column)]
             if at in self.undo:
                 columns[at] = _mapped(column, self.undo[at])
-        faults.sort(key=lambda fault: (fault.row, -1 if fault.column is None else fault.column))
+        faults.sort(key=lambda fault: fault.row)
         return Block(block.numbers, columns, faults)
 
 
@@ -112,7 +112,7 @@ def find_conventions(blocks: Callable[[], Iterator[Block]], triggers: Iterable[s
     """
     wanted = {"float", "call"} | {name for trigger in triggers for name in _TRIGGERED.get(trigger, ())}
     columns = _counted(blocks(), wanted, first)
-    nulls = sum(column.counts.get("NULL", 0) for column in columns)
+    nulls = sum(column.counts["NULL"] for column in columns)
     undo, columns_of = dict[int, list[Undo]](), dict[str, list[int]]()
     for at, column in enumerate(columns):
         for does, what in _followed(column, is_null=nulls > 1):
@@ -120,7 +120,7 @@ def find_conventions(blocks: Callable[[], Iterator[Block]], triggers: Iterable[s
             columns_of.setdefault(what, []).append(at)
     formulas = any(column.some("formula") or column.some("call") for column in columns)
     assumptions = [f"{what} in {listed_columns(places)}" for what, places in columns_of.items()]
-    return Conventions(undo, assumptions, formulas, first)
+    return Conventions(undo, assumptions, formulas)
 
 
 def _followed(column: _Column, *, is_null: bool) -> Iterator[tuple[Undo, str]]:
@@ -152,7 +152,7 @@ def _without_formula(cell: str) -> str | None:
 
 def _without_quotes(begin: str, end: str) -> Undo:
     """A function that removes these quotation marks from a cell that has them. The heading may have none."""
-    return lambda cell: cell[1:-1] if cell.startswith(begin) and cell.endswith(end) and len(cell) > 1 else cell
+    return lambda cell: (cell[1:-1] or cell) if cell.startswith(begin) and cell.endswith(end) else cell
 
 
 def _without_guard(cell: str) -> str:
@@ -188,12 +188,12 @@ def _counted(blocks: Iterator[Block], wanted: Iterable[str], first: int) -> list
         data = _data(block, first)
         for at, column in enumerate(data):
             if at == len(columns):
-                columns.append(_Column(0, {}))
+                columns.append(_Column(0, Counter()))
             counts = columns[at].counts
             for name in names:
-                if name == "float" and counts.get(name, 0) < columns[at].cells:
+                if name == "float" and counts[name] < columns[at].cells:
                     continue  # one cell that is not such a number is enough
-                counts[name] = counts.get(name, 0) + _matches(column, _COUNTED[name])
+                counts[name] += _matches(column, _COUNTED[name])
             columns[at] = columns[at]._replace(cells=columns[at].cells + len(column) - column.null_count)
     return columns
 
@@ -201,7 +201,7 @@ def _counted(blocks: Iterator[Block], wanted: Iterable[str], first: int) -> list
 def _data(block: Block, first: int) -> list[pa.StringArray]:
     """The columns without the headings and without rows with a fault as a whole."""
     out = {fault.row for fault in block.faults if fault.column is None}
-    if not out and (not len(block) or block.numbers[0].as_py() > first):
+    if not out and block.numbers[0].as_py() > first:
         return block.columns
     rows = [row for row, number in enumerate(block.numbers.to_pylist()) if number > first and row not in out]
     return [column.take(number_column(rows)) for column in block.columns]
@@ -209,11 +209,7 @@ def _data(block: Block, first: int) -> list[pa.StringArray]:
 
 def may_hold_floats(block: Block, first: int) -> bool:
     """Whether a column of the first block may have numbers such as 12.0."""
-    for column in _data(block, first):
-        cells = column.drop_null()
-        if len(cells) and _FLOAT.fullmatch(cells[0].as_py()):
-            return True
-    return False
+    return any(_FLOAT.fullmatch(next(map(str, column.drop_null()), "")) for column in _data(block, first))
 
 
 def _matches(column: pa.StringArray, pattern: str) -> int:

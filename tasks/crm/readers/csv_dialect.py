@@ -171,16 +171,12 @@ def delimiter_of(sample: str, quote: str = '"') -> str:
 
     If none fits, the text has one column, and the delimiter is a comma.
     """
-    best, best_score = ",", (0.0, 0)
+    scores = dict[str, tuple[float, int]]()
     lines = sample.splitlines(keepends=True)
     for delimiter in DELIMITERS:
         records = islice(csv.reader(lines, delimiter=delimiter, quotechar=quote), _SAMPLE_ROWS)
         counts = Counter(len(record) for record in records if any(record))
-        several = [(number, cells) for cells, number in counts.items() if cells > 1]
-        if not several:
-            continue
-        number, cells = max(several)
-        score = (round(number / counts.total(), 2), cells)
-        if score > best_score:
-            best, best_score = delimiter, score
-    return best
+        if several := [(number, cells) for cells, number in counts.items() if cells > 1]:
+            number, cells = max(several)
+            scores[delimiter] = (round(number / counts.total(), 2), cells)
+    return max(scores, key=lambda each: scores[each], default=",")

@@ -65,19 +65,18 @@ def recovered(
         return waiting[number]
 
     while (first := line(0)) is not None:
-        record, used = _record(line, delimiter, quote)
-        if record and used > 1 and contains_rows(record.cells):
-            record = None
-        if record is None:
+        found = _record(line, delimiter, quote)
+        if found is None or (found[1] > 1 and contains_rows(found[0].cells)):
             waiting.popleft()
             yield Record(first.rstrip("\r\n").split(delimiter), fault=NEVER_CLOSES)
         else:
+            record, used = found
             for _ in range(used):
                 waiting.popleft()
             yield record
 
 
-def _record(line: Callable[[int], str | None], delimiter: str, quote: str) -> tuple[Record | None, int]:
+def _record(line: Callable[[int], str | None], delimiter: str, quote: str) -> tuple[Record, int] | None:
     """The record that begins with the first line, and how many lines it has; None if it is malformed."""
     pattern, cells, stray, number, at = patterns(delimiter, quote), list[str](), False, 0, 0
     text = line(0) or ""
@@ -89,13 +88,13 @@ def _record(line: Callable[[int], str | None], delimiter: str, quote: str) -> tu
             stray = stray or (found[1] is None and quote in cell and not is_formula_text(cell))
             end, at = found[3], found.end()
         elif pattern.closed.match(text, at) or (several := _over_lines(line, number, at + 1, pattern)) is None:
-            return None, 0
+            return None
         else:
             cell, number, at = several
             cell, text = cell.replace(quote * 2, quote), line(number) or ""
-            end = text[at : at + 1] if text[at : at + 1] == delimiter else ""
+            end = delimiter if text.startswith(delimiter, at) else ""
             if not end and text[at:].strip("\r\n"):
-                return None, 0
+                return None
             at += len(end)
         cells.append(cell)
         if end != delimiter:

@@ -43,7 +43,6 @@ class Shape:
     width: int  # cells of a row
     first: int  # the first row of this width, most likely the headings; 0: there is none
     ragged: bool  # blank cells at the end are left out
-    split_rows: frozenset[int]  # rows that together have the cells of one
     kinds: Sequence[str | None]  # of the columns
 
     def is_row(self, cells: Sequence[str]) -> bool:
@@ -52,13 +51,11 @@ class Shape:
 
     def fault(self, number: int, cells: Sequence[str]) -> str | None:
         """The fault of a row with a wrong number of cells; None for others. Blank cells at the end are ignored."""
-        if number <= self.first or len(cells) == self.width or not self.first:
+        if number <= self.first or len(cells) == self.width:
             return None
-        if len(cells) > self.width:
-            return _SURPLUS.format(f"{len(cells):,}", f"{self.width:,}") if any(cells[self.width :]) else None
-        if self.ragged and number not in self.split_rows:
-            return None
-        if self.is_row(cells):
+        if surplus := cells[self.width :]:
+            return _SURPLUS.format(f"{len(cells):,}", f"{self.width:,}") if any(surplus) else None
+        if self.ragged or self.is_row(cells):
             return None
         return _SHORT.format(f"{len(cells):,}", f"{self.width:,}").replace("has 1 cells", "has 1 cell")
 
@@ -69,11 +66,8 @@ def with_surplus_faults(blocks: Iterable[Block], width: int) -> Iterator[Block]:
         known = {fault.row for fault in block.faults if fault.column is None}
         beyond = {row for column in block.columns[width:] for row in pc.indices_nonzero(column.is_valid()).to_pylist()}
         surplus = [Fault(row, None, _BEYOND.format(width)) for row in beyond - known]
-        yield Block(block.numbers, block.columns, sorted([*block.faults, *surplus], key=_place)) if surplus else block
-
-
-def _place(fault: Fault) -> tuple[int, int]:
-    return fault.row, -1 if fault.column is None else fault.column
+        faults = sorted([*surplus, *block.faults], key=lambda fault: fault.row)
+        yield Block(block.numbers, block.columns, faults)
 
 
 def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> Shape:
@@ -86,16 +80,14 @@ def shape_of(widths: "array[int]", sample: Sequence[tuple[int, list[str]]]) -> S
     counts = Counter(widths)
     counts.pop(0, None)
     usual = max(counts, key=lambda width: counts[width], default=0)  # of several the first in the text
-    if usual == 1 and len(counts) > 1 and next(filter(None, widths)) > 1:  # a report's footer is longer than its table
+    if usual == 1 and next(filter(None, widths)) > 1:  # a report's footer is longer than its table
         usual = max(counts.keys() - {1}, key=lambda width: counts[width])
-    first = next((number for number, width in enumerate(widths, 1) if width >= usual), 0) if usual else 0
+    first = next(number for number, width in enumerate(widths, 1) if width >= usual) if usual else 0
     width = widths[first - 1] if first else 0
     kinds = kinds_of([cells for number, cells in sample if number > first and len(cells) == width], width)
-    if len(counts) == 1:
-        return Shape(width, first, ragged=False, split_rows=frozenset(), kinds=kinds)
     short = sum(number for cells, number in counts.items() if 1 < cells < width)
     ragged = usual < width or short >= max(_AT_LEAST, _MANY * counts.total())
-    return Shape(width, first, ragged, frozenset() if ragged else _split_rows(widths, first, width), kinds)
+    return Shape(width, first, ragged, kinds)
 
 
 def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
@@ -103,23 +95,6 @@ def kinds_of(rows: list[list[str]], width: int) -> list[str | None]:
     found: list[str | None] = []
     for column in range(width):
         counts = Counter(kind(row[column]) for row in rows if row[column])
-        best, number = counts.most_common(1)[0] if counts else (None, 0)
-        found.append(best if number >= _ONE_KIND * counts.total() else None)
+        best = max(counts, key=lambda each: counts[each], default=None)
+        found.append(best if counts[best] >= _ONE_KIND * counts.total() else None)
     return found
-
-
-def _split_rows(widths: "array[int]", first: int, width: int) -> frozenset[int]:
-    """Consecutive short rows that together have the cells of one row."""
-    split_rows, run, cells = set[int](), list[int](), 0
-    for number, own in enumerate(widths[first:], first + 1):
-        if not own:
-            continue
-        if own >= width or cells + own - 1 > width - 1:
-            run, cells = ([], 0) if own >= width else ([number], own - 1)
-            continue
-        run.append(number)
-        cells += own - 1
-        if cells == width - 1 and len(run) > 1:
-            split_rows.update(run)
-            run, cells = [], 0
-    return frozenset(split_rows)

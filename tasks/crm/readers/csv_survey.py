@@ -101,11 +101,11 @@ def survey_broken(lines: Iterable[str], delimiter: str, quote: str, before: Surv
 
 
 def _check_widths(found: Survey) -> None:
-    if (widest := max(found.widths, default=0)) > _MAX_COLUMNS:
-        row = found.widths.index(widest) + 1
-        raise UnreadableError(
-            f"has {widest:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
-        )
+    for row, width in enumerate(found.widths, 1):
+        if width > _MAX_COLUMNS:
+            raise UnreadableError(
+                f"has {width:,} cells in row {row:,}, more than a sheet can have: check that it is a table"
+            )
 
 
 def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> Iterator[Record]:
@@ -117,8 +117,7 @@ def records(lines: Iterable[str], delimiter: str, quote: str, found: Survey) -> 
 
     def watched() -> Iterator[str]:
         for line in lines:
-            if not found.quoted and quote in line and quoted.search(line):
-                found.quoted = True
+            found.quoted = found.quoted or bool(quoted.search(line))
             yield line
 
     return recovered(watched(), delimiter, quote, contains_rows)
@@ -135,9 +134,8 @@ def _add(found: Survey, chunk: list[str], source: Iterator[str], delimiter: str,
         _add_by_records(found, chunk, source, delimiter, quote)
         return
     found.quoted = found.quoted or bare is not text
-    if len(found.sample) < _SAMPLE:
-        rows = csv.reader(chunk, delimiter=delimiter, quotechar=quote)
-        found.sample += list(enumerate(islice(rows, _SAMPLE - len(found.sample)), len(found.widths) + 1))
+    rows = islice(csv.reader(chunk, delimiter=delimiter, quotechar=quote), _SAMPLE - len(found.sample))
+    found.sample += list(enumerate(rows, len(found.widths) + 1))
     found.widths.extend(array("I", widths) * len(chunk))
     found.parts.append(Part(len(chunk), len(chunk), len(text.encode()), uniform=True))
 
@@ -176,10 +174,11 @@ def _add_by_records(found: Survey, chunk: list[str], source: Iterator[str], deli
         found.widths.append(len(row))
         if row and len(found.sample) < _SAMPLE:
             found.sample.append((number, row))
-        if len(kept) > 1 or quote in kept[0]:
-            _look_at_record(found, number, row, "".join(kept), delimiter, quote)
-            found.quoted = found.quoted or len(kept) > 1 or bool(pattern.quoted.search(kept[0]))
-        size += len("".join(kept).encode())
+        text = "".join(kept)
+        if quote in text:
+            _look_at_record(found, number, row, text, delimiter, quote)
+            found.quoted = found.quoted or bool(pattern.quoted.search(text))
+        size += len(text.encode())
         kept.clear()
     found.parts.append(Part(reader.line_num, rows, size, uniform=False))
 

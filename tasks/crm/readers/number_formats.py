@@ -5,10 +5,12 @@ Only these formats are applied: those with nothing but zeros, # and literal text
 '"+"General'); and percentages. Formats for decimals, thousands and currencies are ignored: the number is more exact.
 """
 
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 # The formats that every workbook has, as far as they matter here. All date formats count as one.
@@ -25,12 +27,12 @@ _LITERAL = re.compile(r'"[^"]*"?|[\\_*].|\[(?!(?:h+|m+|s+)\])[^\]]*\]?|General',
 _DATE = re.compile(r"\[(?:h+|m+|s+)\]|[dmhys]|a[^;]*?[pm/]", re.IGNORECASE)
 _CONDITION = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
-    "<>": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-    "=": lambda a, b: a == b,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<>": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
 }
 
 
@@ -45,13 +47,13 @@ class _Section(NamedTuple):
 
 def makes_text(code: str) -> bool:
     """Whether the format changes the text of some number."""
-    return any(section.pieces or section.percent or section.text for section in _sections(code)[:3])
+    return any(section.pieces or section.percent or section.text for section in _sections(code))
 
 
 @lru_cache(maxsize=1 << 15)  # postcodes and percentages are often repeated
 def as_shown(number: float, code: str) -> str | None:
     """The text of the number in this format, with all its digits; None if the format does not change it."""
-    section = _section_of(number, _sections(code)[:3])
+    section = _section_of(number, _sections(code))
     if section is None:
         return None
     if section.percent:
@@ -105,7 +107,7 @@ def _sections(code: str) -> tuple[_Section, ...]:
     if len(code) > _MAX_LENGTH:
         return ()
     parts = re.findall(r'(?:^|;)((?:"[^"]*"|\\.|\[[^\]]*\]|[^;])*)', code, re.DOTALL)
-    return tuple(_section(part) for part in parts[:4])
+    return tuple(_section(part) for part in parts[:3])  # the fourth is for texts
 
 
 def _section(text: str) -> _Section:
@@ -122,7 +124,7 @@ def _section(text: str) -> _Section:
         percent = percent or bool(per_cent)
         plain = plain and not (other or rest or per_cent)
     digits = [piece for piece in pieces if piece in "0#"]
-    before = "".join(pieces[: next((at for at, piece in enumerate(pieces) if piece in "0#"), 0)])
+    before = "".join(takewhile(lambda piece: piece not in "0#", pieces))
     adds = any(character == "+" or character.isdigit() for character in before)
     is_text = plain and bool(digits) and (adds or (len(digits) > 1 and digits[0] == "0"))
     words = "".join(piece[1:] for piece in pieces) if plain and not digits else ""

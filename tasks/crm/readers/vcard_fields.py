@@ -8,6 +8,7 @@ left out.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from tasks.crm.headings.table import heading_table
 from tasks.crm.headings.text import is_known
@@ -42,10 +43,9 @@ _BUILT_IN = re.compile(r"_\$!<(.*)>!\$_")  # a label that Apple translates
 _LIST = re.compile(r"(?<!\\),(?=\S)")  # separates values of a part (from 3.0 on); in a text a blank follows
 _KINDS = frozenset({"kind", "x-addressbookserver-kind"})
 _AS_SPOKEN = ("Prefix", "First Name", "Middle Name", "Last Name", "Suffix")
-_URI = re.compile(r"(?:tel|mailto):", re.IGNORECASE)
+_SCHEME = re.compile(r"\A(?:tel|mailto):", re.IGNORECASE)
 _OMITTED_YEAR = "X-APPLE-OMIT-YEAR"
 _NO_CONTACTS = frozenset({"group", "location", "application", "device", "thing"})
-_NOT_PREFERRED = 101  # preferences go from 1 to 100
 
 
 class _Values(dict[str, str]):
@@ -99,7 +99,7 @@ def _add_parts(values: "_Values", each: Property, words: list[str], *, is_old: b
     parts = [unescaped(part, is_old=is_old) for part in divided(value, ";")]
     if each.name == "org":
         parts = [parts[0], ", ".join(filter(None, parts[1:]))]
-    headings += tuple(f"{name} Part {number}" for number in range(len(headings) + 1, len(parts) + 1))
+    headings += tuple(f"{name} Part {number}" for number, _ in enumerate(parts[len(headings) :], len(headings) + 1))
     found = {heading: part for heading, part in zip(headings, parts, strict=False) if part}
     if all(values.get(heading) == part for heading, part in found.items()):
         return
@@ -158,17 +158,17 @@ def _text(each: Property, *, is_old: bool) -> str:
         return "; ".join(filter(None, (unescaped(part, is_old=False) for part in divided(value, ","))))
     text = unescaped(value, is_old=is_old)
     for year in each.parameters.get(_OMITTED_YEAR, ()):
-        text = text.replace(f"{year}-", "--", 1)
-    return _URI.sub("", text, count=1) if each.name in {"tel", "email"} else text
+        text = text.replace(f"{year}-", "--")
+    return _SCHEME.sub("", text) if each.name in {"tel", "email"} else text
 
 
-def _preference(each: Property) -> int:
+def _preference(each: Property) -> float:
     """The preference: 1 is preferred (4.0). TYPE=PREF (3.0) and PREF (2.1) mean the same."""
     numbers = [word for word in each.parameters.get("PREF", ()) if word.isdecimal()]
     if numbers:
-        return int(numbers[0][:3])
+        return float(numbers[0])
     preferred = "pref" in map(str.lower, each.parameters.get("TYPE", ()))
-    return 1 if preferred or "PREF" in each.parameters else _NOT_PREFERRED
+    return 1 if preferred or "PREF" in each.parameters else inf
 
 
 def _kind(card: Iterable[Property]) -> str:

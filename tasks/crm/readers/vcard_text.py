@@ -21,7 +21,7 @@ _BASE64 = re.compile(rb"[^:]*;\s*(?:encoding\s*=\s*)?(?:b|base64)\s*[;:]", re.IG
 _CHARSET = re.compile(rb"[^:]*;\s*charset\s*=\s*\"?([\w.-]+)", re.IGNORECASE)
 _LINE = re.compile(rb'(?:([\w-]+)\.)?([\w-]+)((?:;(?:[^":]|"[^"]*")*)?):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r'(?:[^";]|"[^"]*")+')
-_CODECS = {"iso-8859-1": "cp1252"}  # stated -> meant
+_CODECS: dict[str | None, str] = {"iso-8859-1": "cp1252"}  # stated -> meant
 _FOLDED_BY_WIDTH = 72  # bytes; 3.0 and 4.0 fold at 75, also inside a word
 _MAX_HEADER_LENGTH = 1 << 12  # bytes before the colon that are looked at again for each line of a folded value
 _CHARACTER = re.compile(r"\\?.", re.DOTALL)
@@ -56,24 +56,23 @@ class Property(NamedTuple):
 
 def cards(content: bytes) -> Iterator[Card]:
     """The cards of a file, and the texts between them."""
-    card, begin, depth, before = list[bytes](), 0, 0, b""
+    card, depth, before = list[bytes](), 0, b""
     for number, line in enumerate(content.splitlines(), 1):
         begins = _BEGIN.fullmatch(line if depth else line.lstrip())
         is_nested = depth and begins and (begins[1] or before.lower().startswith(b"agent"))
         if begins and not is_nested and card:
-            yield Card(begin, card, CUT if depth else OUTSIDE)
+            yield Card(number - len(card), card, CUT if depth else OUTSIDE)
             card, depth = [], 0
         if card or line.strip(b" \t\0\x1a"):
-            begin = begin if card else number
             card.append(line)
         if begins or (depth and _END.fullmatch(line)):
             depth += 1 if begins else -1
             if not depth:
-                yield Card(begin, card, None)
+                yield Card(number - len(card) + 1, card, None)
                 card = []
         before = line
     if card:
-        yield Card(begin, card, CUT if depth else OUTSIDE)
+        yield Card(number - len(card) + 1, card, CUT if depth else OUTSIDE)
 
 
 def properties(card: Card, codec: str) -> list[Property]:
@@ -89,7 +88,7 @@ def properties(card: Card, codec: str) -> list[Property]:
 
 def letters_of_unknown_encoding(content: bytes) -> bytes:
     """The lines whose encoding is not stated, for detecting it; the others, and pictures, are blank lines."""
-    lines = [b""] * (content.count(b"\n") + content.count(b"\r") + 1)
+    lines = [b""] * len(content.splitlines())
     for card in cards(content):
         for number, line in _unfolded(card):
             plain = line
@@ -116,21 +115,19 @@ def unescaped(value: str, *, is_old: bool) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _unfolded(card: Card) -> Iterator[tuple[int, bytes]]:
+def _unfolded(card: Card) -> list[tuple[int, bytes]]:
     """The lines of a card without BEGIN and END, each with the number of its first one in the file."""
-    parts, begin, depth, is_old = list[bytes](), 0, 0, card.is_old
+    lines, depth, is_old = list[tuple[int, list[bytes]]](), 0, card.is_old
     for number, line in enumerate(card.lines[1 : None if card.fault else -1], card.line + 1):
+        parts = lines[-1][1] if lines else []
         depth += bool(nested := _BEGIN.fullmatch(line))
         more = b"\n" + line if depth and not (nested and nested[1]) else _continuation(parts, line, is_old=is_old)
         depth -= bool(_END.fullmatch(line))
-        if more is not None:
+        if parts and more is not None:
             parts.append(more)
-            continue
-        if parts:
-            yield begin, b"".join(parts)
-        parts, begin = [line] if line.strip() else [], number
-    if parts:
-        yield begin, b"".join(parts)
+        elif line.strip():
+            lines.append((number, [line]))
+    return [(number, b"".join(parts)) for number, parts in lines]
 
 
 def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | None:
@@ -140,13 +137,13 @@ def _continuation(parts: list[bytes], line: bytes, *, is_old: bool) -> bytes | N
     if not line.strip():
         return b""
     before = parts[-1]
-    if before.endswith(b"=") and _QUOTED.match(parts[0], 0, _MAX_HEADER_LENGTH):
+    if before.endswith(b"=") and _QUOTED.match(parts[0][:_MAX_HEADER_LENGTH]):
         return b"\n" + line
     if line[:1] in b" \t":
         # 2.1 folds at a blank, which is part of the text; but many programs write 2.1 and fold as in 3.0.
-        stays = is_old and not before.endswith(b" ") and line[1:2] != b" " and len(before) <= _FOLDED_BY_WIDTH
+        stays = is_old and not before.endswith(b" ") and not line.startswith(b"  ") and len(before) <= _FOLDED_BY_WIDTH
         return line[0 if stays else 1 :]
-    return line if b":" not in line and _BASE64.match(parts[0], 0, _MAX_HEADER_LENGTH) else None
+    return line if b":" not in line and _BASE64.match(parts[0][:_MAX_HEADER_LENGTH]) else None
 
 
 def _property(line: bytes, codec: str) -> Property:
@@ -170,7 +167,7 @@ def _property(line: bytes, codec: str) -> Property:
 
 
 def _decoded(value: bytes, stated: str | None, codec: str) -> str:
-    for each in filter(None, (stated and _CODECS.get(stated, stated), codec)):
+    for each in filter(None, (_CODECS.get(stated, stated), codec)):
         with suppress(LookupError, UnicodeError):
             return value.decode(each)
     raise ValueError(value)

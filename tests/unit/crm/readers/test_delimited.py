@@ -10,6 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tasks.crm.readers.csv_conventions import listed_columns
+from tasks.crm.readers.csv_dialect import delimiter_of
 from tasks.crm.readers.workbook import WorkbookError, open_workbook
 
 Rows = list[tuple[int, list[str | None]]]
@@ -100,6 +102,15 @@ def test_a_stated_delimiter_is_obeyed_and_not_a_row(file: Path) -> None:
     assert read(file, "\ufeffsep=;\na,b;c\n1,2;3\n")[0] == [(1, ["a,b", "c"]), (2, ["1,2", "3"])]
 
 
+def test_the_first_rows_decide_the_delimiter(file: Path) -> None:
+    assert delimiter_of("a\n" * 199 + "b;c\n") == ";"
+    assert delimiter_of("a\n" * 200 + "b;c\n") == ","
+    assert rows_of_text(file, "x" * 65_533 + "\nb;c" * 3)[1] == ["b", "c"]
+    assert rows_of_text(file, "x" * 65_534 + "\nb;c" * 3)[1] == ["b;c"]
+    # Less than a hundredth of the rows make no difference, but the number of cells does.
+    assert delimiter_of("a;b,c,d\n" * 133 + "a;b\n" + "a\n" * 66) == ","
+
+
 def test_one_column_titles_and_nul_are_kept(file: Path) -> None:
     assert read(file, "Name\nAda\nBob\n")[0] == [(1, ["Name"]), (2, ["Ada"]), (3, ["Bob"])]
     assert read(file, b"Name,Mail\nA\x00da,a@b.c\n")[0][1] == (2, ["A\x00da", "a@b.c"])
@@ -151,6 +162,16 @@ def test_a_quotation_mark_is_a_letter_where_nobody_quotes(file: Path) -> None:
     ]  # fmt: skip
     # Whoever quotes cells would have quoted that one.
     assert list(read(file, 'Name,Item\n"Lee, Ann",x\nBob,5" pipe\n')[1]) == [3]
+    assert list(read(file, 'Name,Item\nBob,5" pipe\nCid,"x\nDora,y\n')[1]) == [3]
+    assert list(read(file, 'Name,Item\nBob,5" pipe\nCid,"x\n"Lee, Ann",y\n')[1]) == [2, 3]
+
+
+def test_an_unquoted_formula_that_is_a_text_has_no_stray_quotation_mark(file: Path) -> None:
+    text = 'Name,Phone\n"Lee, Ann",="0049 30"\n'
+    for broken in ("", 'Bob,"x\n'):
+        rows, faults, _ = read(file, text + broken)
+        assert rows[1:] == [(2, ["Lee, Ann", "0049 30"])]
+        assert list(faults) == [3] * bool(broken)
 
 
 @pytest.mark.parametrize("name", ["", '"Acme', 'x"y'])
@@ -278,6 +299,7 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["'90s Club", "O'Brien"], ["'90s Club", "O'Brien"]),
         ([r"\N", "x"], [None, "x"]),
         (["NULL", "NULL", "x"], [None, None, "x"]),
+        (["NULL", "x"], ["NULL", "x"]),
         (["Null", "x"], ["Null", "x"]),
         (["O&#039;Brien", "M&amp;M", "J&uuml;rgen", "&lt;x&gt;"], ["O'Brien", "M&M", "Jürgen", "<x>"]),
         (["AT&T", "M&amp;M"], ["AT&T", "M&M"]),
@@ -285,9 +307,14 @@ def column(file: Path, cells: list[str], heading: str = "X") -> tuple[list[str |
         (["R&DX; Ulm", "y"], ["R&DX; Ulm", "y"]),
         (["R&D;x", "y"], ["R&D;x", "y"]),
         (["1067.0", "", "12.0"], ["1067", None, "12"]),
+        (["", "1067.0"], [None, "1067"]),
         (["1067.0", "12.5"], ["1067.0", "12.5"]),
         (["1.0", "x"], ["1.0", "x"]),
         (["“Acme”", "“Beta”"], ["Acme", "Beta"]),
+        (["‘Acme’", "‘Beta’"], ["Acme", "Beta"]),
+        (["„Acme“"], ["Acme"]),
+        (["'Acme'"], ["'Acme'"]),
+        (["'Ann"], ["'Ann"]),
         (["„Acme“", "Beta"], ["„Acme“", "Beta"]),
         (["-", "+49 30 1", "@ann", "- none -"], ["-", "+49 30 1", "@ann", "- none -"]),
     ],
@@ -302,10 +329,18 @@ def test_conventions_are_undone_where_a_column_follows_them(
     assert all(sentence.endswith("in column B") for sentence in assumed)
 
 
+def test_of_the_columns_of_an_assumption_six_are_listed() -> None:
+    assert listed_columns([0]) == "column A"
+    assert listed_columns([0, 2]) == "columns A, C"
+    assert listed_columns([25, 26, 51, 52, 701, 702]) == "columns Z, AA, AZ, BA, ZZ, AAA"
+    assert listed_columns(range(7)) == "columns A, B, C, D, E, F and 1 more"
+
+
 @pytest.mark.parametrize("cells", [["'Ann Lee'", "'Bob Ray'"], ["“Acme”", "“Beta”"], ["«Acme»", "«Beta»"]])
 def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[str]) -> None:
-    text = "Name,City\n" + "".join(f"{cell},Bonn\n" for cell in cells)
-    assert rows_of_text(file, text) == [["Name", "City"], *[[cell[1:-1], "Bonn"] for cell in cells]]
+    for heading in ("Name", cells[0][0], f"{cells[0][0]}Name"):
+        text = f"City,{heading}\n" + "".join(f"Bonn,{cell}\n" for cell in cells)
+        assert rows_of_text(file, text) == [["City", heading], *[["Bonn", cell[1:-1]] for cell in cells]]
 
 
 @pytest.mark.parametrize(
@@ -321,8 +356,8 @@ def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[st
     ],
 )
 def test_a_formula_as_text_is_a_fault(file: Path, formula: str) -> None:
-    _, _, faults = column(file, ["x=y", formula])
-    assert faults == {3: "holds a formula that only Excel can calculate: replace it by its value"}
+    _, _, faults = column(file, ["x=y", "+49 30 1", "- none -", formula])
+    assert faults == {5: "holds a formula that only Excel can calculate: replace it by its value"}
 
 
 def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
@@ -330,6 +365,19 @@ def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
     rows, _, assumed = read(file, text)
     assert rows[-1] == (15_002, ["Bob", None, "2"])
     assert assumed == [r"\N taken for a blank cell in column B"]
+
+
+def test_conventions_are_found_in_any_encoding(file: Path) -> None:
+    text = "Name,City\nNULL,Bonn\nNULL,Ulm\n“Ann”,Kiel\n"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        assert [cells[0] for _, cells in read(file, text.encode(encoding))[0]] == ["Name", None, None, "“Ann”"]
+
+
+def test_a_rejected_row_does_not_say_what_conventions_a_column_follows(file: Path) -> None:
+    text = "Name,Zip,City\n" + "Ann,1067.0,Bonn\n" * 10_000 + "Acme, Inc,12,Ulm\n"
+    rows, faults, _ = read(file, text)
+    assert rows[-1] == (10_001, ["Ann", "1067", "Bonn", None])
+    assert list(faults) == [10_002]
 
 
 # --- limits

@@ -12,6 +12,7 @@ from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, mak
     [
         (1067, "00000", "01067"),
         (0, "000", "000"),
+        (7, "00", "07"),
         (1234567, "000", "1234567"),
         (12345678, r"00000\-0000", "01234-5678"),
         (1067, '"D-"00000', "D-01067"),
@@ -19,6 +20,16 @@ from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, mak
         (1067, "[Red]00000;[Blue]-00000", "01067"),
         (123456789, '0#" "##" "##" "##" "##', "01 23 45 67 89"),
         (94523, r"[<=99999]00000;00000\-0000", "94523"),
+        (99999, r"[<=99999]00000;00000\-0000", "99999"),
+        (100000, r"[<=99999]00000;00000\-0000", "00010-0000"),
+        (99999, r"[<100000]00000;00000\-0000", "99999"),
+        (100000, r"[<100000]00000;00000\-0000", "00010-0000"),
+        (99999, r"[>99999]00000\-0000;00000", "99999"),
+        (100000, r"[>99999]00000\-0000;00000", "00010-0000"),
+        (99999, r"[>=100000]00000\-0000;00000", "99999"),
+        (100000, r"[>=100000]00000\-0000;00000", "00010-0000"),
+        (0, '[<>0]"+49 "0;"none"', "none"),
+        (7, '[<>0]"+49 "0;"none"', "+49 7"),
         (945231234, r"[<=99999]00000;00000\-0000", "94523-1234"),
         (5, "_-* 000_-", "005"),
         (491701234567, r"\+0;", "+491701234567"),
@@ -42,6 +53,8 @@ from tasks.crm.readers.number_formats import as_shown, is_date, is_duration, mak
         (0, '[=0]"none";"+49 "0', "none"),
         (7, '[=0]"none";"+49 "0', "+49 7"),
         (1, '[=1]"Ja";[=0]"Nein"', "Ja"),
+        (999_999_999_999_999, '"+"0', "+999999999999999"),
+        (7, '"+"' + "0" * 252, "+" + "7".zfill(252)),
     ],
 )
 def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code: str, shown: str) -> None:
@@ -73,6 +86,8 @@ def test_a_number_that_its_format_makes_text_of_is_that_text(number: float, code
         (1.5, "000"),
         (-5, "000"),
         (1e20, "000"),
+        (1_000_000_000_000_000, '"+"0'),
+        (7, '"+"' + "0" * 253),  # Excel accepts no longer format than 255 characters
         (float("nan"), "000"),
         (5, "@"),
         (5, '"'),
@@ -99,6 +114,7 @@ def test_of_any_other_format_the_number_itself_says_more(number: float, code: st
         "mm:ss.0",
         "a/p",
         "MMM",
+        "d" * 255,
     ],
 )
 def test_a_format_of_days_or_times_is_reported(code: str) -> None:
@@ -113,7 +129,23 @@ def test_a_format_of_spans_of_time_is_reported(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["", "General", "0.00", '0 "days"', r"\d0", "_d0", "[Red]0", "[$USD] 0", "0;yyyy", "@", "#,##0", '"d', "[d"]
+    "code",
+    [
+        "",
+        "General",
+        "0.00",
+        '0 "days"',
+        r"\d0",
+        "_d0",
+        "[Red]0",
+        "[$USD] 0",
+        "0;yyyy",
+        "@",
+        "#,##0",
+        '"d',
+        "[d",
+        "d" * 256,
+    ],
 )
 def test_a_format_of_numbers_is_no_date(code: str) -> None:
     assert not is_date(code)
@@ -122,6 +154,8 @@ def test_a_format_of_numbers_is_no_date(code: str) -> None:
 
 def test_only_styles_whose_format_makes_text_are_looked_for() -> None:
     assert text_styles({164: "00000", 165: "#,##0"}, [0, 164, 9, 165, 14, 10]) == {1: "00000", 2: "0%", 5: "0.00%"}
+    assert text_styles({164: '0;-0;0;"none"'}, [164]) == {}  # the last section is for texts
+    assert text_styles({164: "0" * 255, 165: "0" * 256}, [164, 165]) == {0: "0" * 255}
     assert text_styles({9: "General"}, [9]) == {}  # a workbook may say what its built-in formats are
 
 

@@ -165,7 +165,7 @@ def test_properties_without_a_field_stand_under_a_heading_of_their_own(file: Pat
             "item5.TEL:030 2222", "item5.X-ABLabel:Notfall", "AGENT:", "BEGIN:VCARD", "N:Fox;Cid", "END:VCARD",
             "ADR;TYPE=HOME:;;Main 1;Bonn;;53111;DE", "ADR;TYPE=WORK:;Floor 2;Side 2, left;Ulm;;89073;DE",
             "ORG:Acme", "ORG:Beta;Sales", "X-SOCIALPROFILE;type=other:https://y.org/ann", "MOBILE:0171 1",
-            "BDAY;X-APPLE-OMIT-YEAR=1604:1604-03-02", "N:Other;Name",
+            "BDAY;X-APPLE-OMIT-YEAR=1604:1604-03-02", "N:Other;Name", "X-SKYPE;TYPE=HOME:ann",
         ),
     )  # fmt: skip
     assert not faults
@@ -176,10 +176,18 @@ def test_properties_without_a_field_stand_under_a_heading_of_their_own(file: Pat
         "Street": "Main 1", "City": "Bonn", "Zip": "53111", "Country": "DE",
         "Address 2 (work)": "Floor 2, Side 2, left, Ulm, 89073, DE", "Organization 2": "Beta, Sales",
         "X-Socialprofile": "https://y.org/ann", "vCard Mobile": "0171 1", "Birthday": "--03-02",
-        "Name 2": "Other, Name",
+        "Name 2": "Other, Name", "X-Skype (home)": "ann",
     }  # fmt: skip
     assert set(map_columns(list(contact)).fields.values()) == {
         "first_name", "last_name", "organization", "phone", "street", "city", "country"
+    }  # fmt: skip
+
+
+def test_parts_beyond_the_known_ones_have_headings_of_their_own(file: Path) -> None:
+    [contact], _ = read(file, card("N:Lee;Ann;;;;Zu;Xi", "ADR:;;Main 1;Bonn;;53111;DE;Floor 2"))
+    assert contact == {
+        "First Name": "Ann", "Last Name": "Lee", "Name Part 6": "Zu", "Name Part 7": "Xi", "Street": "Main 1",
+        "City": "Bonn", "Zip": "53111", "Country": "DE", "Address Part 8": "Floor 2",
     }  # fmt: skip
 
 
@@ -200,14 +208,21 @@ def test_the_preferred_number_and_address_come_first(file: Path) -> None:
     [contact], _ = read(
         file,
         card(
-            "N:Lee;Ann", "EMAIL;PREF=100:second@x.org", "EMAIL;PREF=1:first@x.org", "EMAIL:third@x.org",
-            "TEL;PREF=50;VALUE=uri:tel:+49-30-2", "TEL;PREF=1;VALUE=uri:tel:+49-30-1", version="4.0",
+            "N:Lee;Ann", "EMAIL;PREF=2:second@x.org", "EMAIL;TYPE=PREF:first@x.org", "EMAIL:third@x.org",
+            "TEL;PREF=50;VALUE=uri:tel:+49-30-2", "TEL;PREF=1;VALUE=uri:tel:+49-30-1", "TEL:3", "TEL;PREF=1000:4",
+            version="4.0",
         ),
     )  # fmt: skip
     assert contact == {
         "First Name": "Ann", "Last Name": "Lee", "Email": "first@x.org", "Email 2": "second@x.org",
         "Email 3": "third@x.org", "Phone": "+49-30-1", "Phone 2": "+49-30-2",
+        "Phone 3": "4", "Phone 4": "3",
     }  # fmt: skip
+
+
+def test_only_at_the_beginning_of_a_number_is_its_scheme_left_out(file: Path) -> None:
+    [contact], _ = read(file, card("N:Lee;Ann", "TEL:Hotel:030 1", "TEL:TEL:030 2", "EMAIL:mailto:ann@x.org"))
+    assert (contact["Phone"], contact["Phone 2"], contact["Email"]) == ("Hotel:030 1", "030 2", "ann@x.org")
 
 
 def test_groups_are_rejected_and_companies_are_organizations(file: Path) -> None:
@@ -266,10 +281,18 @@ def test_a_reject_keeps_the_text_of_its_card_and_its_line(file: Path) -> None:
     problems = [row["problems"] for row in read_staged(file).rows]
     assert problems[0] is None
     assert problems[1][0][2].endswith(" (from line 5 on)")
+    assert problems[2][0][2].endswith(" (from line 10 on)")
     [[heading, value, reason]] = problems[3]
     assert (heading, value) == ("Phone", "2024-01-02")
     assert reason.startswith("is a date")
     assert reason.endswith(" (from line 11 on)")
+
+
+def test_more_kinds_of_properties_than_a_sheet_has_columns_are_refused(file: Path) -> None:
+    most = ["N:Lee;Ann", *(f"X-{number}:a" for number in range(16_382))]
+    assert len(read(file, card(*most))[0][0]) == 16_384
+    with pytest.raises(WorkbookError, match="has 16,385 kinds of properties, more than a sheet can have columns"):
+        read(file, card(*most, "TEL:1"))
 
 
 def test_pictures_that_are_cut_or_badly_folded_take_nothing_with_them(file: Path) -> None:
@@ -282,8 +305,14 @@ def test_pictures_that_are_cut_or_badly_folded_take_nothing_with_them(file: Path
     assert not faults
     assert [(each["Last Name"], each.get("Phone")) for each in cards] == [("Lee", "1"), ("Ray", "2"), ("Fox", None)]
     assert cards[2]["Notes"] == "Köln, x"
+
+
+def test_what_is_left_out_is_reported(file: Path) -> None:
+    read(file, card("N:Lee;Ann", "PHOTO;ENCODING=b:AA", "KEY:x", "SOUND:y") + card("broken", "N:Ray;Bob"))
     with open_workbook(file, file.name) as book:
-        assert book.assumptions == ["pictures, sounds and keys left out: 2"]
+        assert book.assumptions == ["pictures, sounds and keys left out: 3"]
+        assert len(list(book.blocks("contacts"))) == 2
+        assert book.hidden_rows == 0  # of those that were read
 
 
 # --- lines and letters
@@ -300,11 +329,12 @@ def test_lines_that_are_folded_in_a_letter_are_read(file: Path) -> None:
 
 
 def test_version_2_1_folds_at_a_blank_that_stays(file: Path) -> None:
-    long = "x" * 69
-    lines = ("NOTE:a very", " long line", f"TITLE:{long}", " yz")
+    short, long = "x" * 66, "x" * 67
+    lines = ("NOTE:a very", " long line", f"TITLE:{short}", " yz", f"ROLE:{long}x", " yz", "NICKNAME:A", "  B")
     old, new = read(file, card("N:Lee;Ann", *lines, version="2.1") + card("N:Lee;Ann", *lines))[0]
-    assert (old["Notes"], old["Job Title"]) == ("a very long line", f"{long}yz")
-    assert (new["Notes"], new["Job Title"]) == ("a verylong line", f"{long}yz")
+    names = ("Notes", "Job Title", "Role", "Nickname")
+    assert [old[name] for name in names] == ["a very long line", f"{short} yz", f"{long}xyz", "A B"]
+    assert [new[name] for name in names] == ["a verylong line", f"{short}yz", f"{long}xyz", "A B"]
 
 
 def test_quoted_printable_without_a_charset_is_in_the_encoding_of_the_file(file: Path) -> None:
@@ -326,9 +356,22 @@ def test_quoted_printable_without_a_charset_is_in_the_encoding_of_the_file(file:
         assert book.encoding == "Windows-1252"
 
 
+@pytest.mark.parametrize(("length", "faults"), [(4096, []), (4097, [2])])
+def test_what_stands_before_the_colon_is_looked_at_up_to_four_thousand_bytes(
+    file: Path, length: int, faults: list[int]
+) -> None:
+    header = "NOTE;X=;ENCODING=QUOTED-PRINTABLE:"
+    header = header.replace("=;", f"={'x' * (length - len(header))};")
+    text = card("N:Lee;Ann", f"{header}one=0D=0A=", "two", version="2.1") + card("N:Ray;Bob")
+    cards, found = read(file, text)
+    assert list(found) == faults
+    assert faults or cards[0]["Notes"] == "one\ntwo"
+
+
 def test_each_line_is_in_the_encoding_that_it_states(file: Path) -> None:
-    text = card("N;CHARSET=ISO-8859-1:Müller;Jürgen", version="2.1").encode("cp1252") + card("N:Größe;Zoë").encode()
-    assert [each["Last Name"] for each in read(file, text)[0]] == ["Müller", "Größe"]
+    text = card("N;CHARSET=ISO-8859-1:Müller € 5;Jürgen", version="2.1").encode("cp1252")  # the euro is not in 8859-1
+    text += card("N:Größe;Zoë").encode()
+    assert [each["Last Name"] for each in read(file, text)[0]] == ["Müller € 5", "Größe"]
     assert list(file.parent.iterdir()) == [file]  # nothing is left beside it
     assert read(file, card("N;CHARSET=UTF-8:Müller;Jürgen", "ORG:Größe").encode("cp1252"))[0] == [
         {"First Name": "Jürgen", "Last Name": "Müller", "Company": "Größe"}

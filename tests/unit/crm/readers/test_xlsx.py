@@ -337,6 +337,19 @@ def test_a_day_that_is_none_is_a_fault_and_the_first_one_is_a_day(value: str, si
     assert fault == ("shows ########" if "#" in shown else None)
 
 
+def test_numbers_in_a_built_in_format_of_days_or_times_are_shown_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number in range(50):  # of a format
+            sheet.write_number(number, 0, 45351.5, book.add_format({"num_format": number}))
+    shown = {row - 1: str(cells[0]) for row, cells in rows_of(path)}
+    assert {number for number, text in shown.items() if text == "2024-02-29 12:00:00"} == {
+        *(14, 15, 16, 17, 18, 19, 20, 21, 22, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 45, 47)
+    }
+    assert (shown[44], shown[46], shown[48]) == ("45351.5", "1088436:00:00", "45351.5")
+
+
 # --- what is known before the first row
 
 
