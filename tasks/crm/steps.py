@@ -48,7 +48,7 @@ from tasks.step import RESULTS, run, step
 T = TypeVar("T")
 JOB = "import_crm_data"
 PREVIEW = f"{JOB}.preview"
-READING_VERSION = 6  # raise it when rows are read differently, or get other batches or positions
+READING_VERSION = 7  # raise it when rows are read differently, or get other batches or positions
 _BLOCK = 1 << 18  # bytes
 
 

@@ -25,19 +25,25 @@ _BACKSLASH = re.compile(r'\\(["\\])')
 _PIECE = 1 << 20
 # Name -> one byte of a pattern, and the pattern. The byte is searched for first, which is forty times faster.
 _LOOKED_FOR = {
-    "quotes": (b'"', b'"'),
-    "marks": (b"\xef", codecs.BOM_UTF8),
-    "end": (b"\x1a", b"\x1a"),
-    "nul": (b"\0", b"\0"),
-    # patterns of the conventions of csv_conventions.py
-    "null": (b"\\", b"\\N"),
-    "NULL": (b"U", b"NULL"),
-    "formula": (b"=", b"="),
-    "apostrophe": (b"'", b"'"),
-    "entity": (b"&", b"&"),
-    "typographic": (b"\xe2", b"\xe2\x80"),
-    "guillemets": (b"\xc2", b"\xc2\xab"),
+    name: (rare, re.compile(pattern))
+    for name, rare, pattern in (
+        ("quotes", b'"', b'"'),
+        ("marks", b"\xef", codecs.BOM_UTF8),
+        ("end", b"\x1a", b"\x1a"),
+        ("nul", b"\0", b"\0"),
+        # patterns of the conventions of csv_conventions.py
+        ("null", b"\\", rb"\\N"),
+        ("NULL", b"U", b"NULL"),
+        ("formula", b"=", b"="),
+        ("call", b"(", rb"(?i)[+@-][A-Z][A-Z0-9_.]{0,30}\("),
+        ("command", b"|", rb"(?i)[+@-]\s{0,9}cmd\s{0,9}\|"),
+        ("apostrophe", b"'", b"'"),
+        ("entity", b"&", b"&"),
+        ("typographic", b"\xe2", b"\xe2\x80"),
+        ("guillemets", b"\xc2", b"\xc2\xab"),
+    )
 }
+_LONGEST = 64  # bytes of a pattern; it may begin in one piece and end in the next
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,9 @@ def traits_of(path: Path, codec: str) -> Traits:
     found, before = set[str](), b""
     for piece in _utf8(path, codec):
         text = before + piece
-        found |= {
-            name for name, (rare, mark) in _LOOKED_FOR.items() if name not in found and rare in text and mark in text
-        }
-        before = piece[-3:]
+        missing = [(name, rare, pattern) for name, (rare, pattern) in _LOOKED_FOR.items() if name not in found]
+        found |= {name for name, rare, pattern in missing if rare in text and pattern.search(text)}
+        before = text[-_LONGEST:]
     return Traits(
         quotes="quotes" in found,
         marks="marks" in found,

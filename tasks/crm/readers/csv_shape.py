@@ -2,9 +2,11 @@
 
 A row with too many cells has an unquoted delimiter, so its values are in the wrong columns. A row with too few cells
 may be part of a row with an unquoted line break. Both are faults. Some programs leave out blank cells at the end of a
-row: a short row is accepted if its cells have the kinds of their columns.
+row: a short row is accepted if its cells have the kinds of their columns, or if many rows are short. Even then one is
+a fault whose e-mail address is in another column.
 """
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +19,7 @@ from tasks.crm.readers.table import Block, Fault
 _MANY = 0.1  # of the rows: a writer that leaves out blank cells at the end
 _AT_LEAST = 3
 _ONE_KIND = 0.8  # of the cells of a column
+_ADDRESS = re.compile(r"\s*[^\s@]+@[^\s@]+\s*")
 _SURPLUS = "has {} cells, the other rows have {}: put quotation marks around a cell that holds the delimiter"
 _BEYOND = "has more cells than the {:,} headings: put quotation marks around a cell that holds the delimiter"
 _SHORT = "has {} cells, the other rows have {}: put quotation marks around a cell that holds a line break"
@@ -55,9 +58,14 @@ class Shape:
             return None
         if surplus := cells[self.width :]:
             return _SURPLUS.format(f"{len(cells):,}", f"{self.width:,}") if any(surplus) else None
-        if self.ragged or self.is_row(cells):
+        if (self.ragged or self.is_row(cells)) and not self._has_misplaced_address(cells):
             return None
         return _SHORT.format(f"{len(cells):,}", f"{self.width:,}").replace("has 1 cells", "has 1 cell")
+
+    def _has_misplaced_address(self, cells: Sequence[str]) -> bool:
+        """Whether an e-mail address is in another column than the others are: the beginning of the row is missing."""
+        kinds = {kind for kind, cell in zip(self.kinds, cells, strict=False) if _ADDRESS.fullmatch(cell)}
+        return "mail" in self.kinds and bool(kinds) and "mail" not in kinds
 
 
 def with_surplus_faults(blocks: Iterable[Block], width: int) -> Iterator[Block]:

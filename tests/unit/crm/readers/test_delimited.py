@@ -240,6 +240,28 @@ def test_rows_of_a_footer_are_faults_and_make_no_columns(file: Path) -> None:
     assert ([n for n, _ in rows], list(faults)) == ([1, 2, 3], [5, 7, 8, 9])
 
 
+@pytest.mark.parametrize(
+    ("end", "faulty"),
+    [
+        ("Apt 2,Bonn,ann@x.org", True),
+        ("030 2,,ann@x.org", True),
+        ("ann@x.org", True),
+        ("Apt 2,Bonn,ann at x.org", False),
+        ("Ann,Bonn,call @ 5", False),
+        ("Ann,Bonn,@ann", False),
+        ("Ann,030 7,Bonn", False),
+        ("ann@x.org,030 7,Bonn,ann@x.org", False),
+    ],
+)
+def test_where_many_rows_are_short_one_with_an_address_in_another_column_is_the_rest_of_a_row(
+    file: Path, end: str, faulty: bool
+) -> None:
+    full = "".join(f"P{n},030 {n},Bonn,p{n}@x.org,x\n" for n in range(20))
+    short = "".join(f"P{n},030 {n}\n" for n in range(20, 26))
+    _, faults, _ = read(file, f"Name,Phone,City,Email,Note\n{full}{short}Ann,Main St 1\n{end}\n")
+    assert list(faults) == [29] * faulty
+
+
 def test_ragged_rows_lose_no_cell(file: Path) -> None:
     wide = ",".join(map(str, range(3000)))
     file.write_text("a,b\n1\n" + "x,y\n" * 25_000 + "1,2,3,4,5\n" + wide + "\n,,\n8,,9,\n")
@@ -351,13 +373,16 @@ def test_a_heading_above_quoted_cells_loses_no_letter(file: Path, cells: list[st
         "=1+1",
         "=cmd|' /C calc'!A0",
         "@SUM(A1)",
+        "+Sum(A1)",
+        "-cmd|' /C calc'!A0",
         "=Sheet1!B2",
         '="030" & "1234"',
     ],
 )
 def test_a_formula_as_text_is_a_fault(file: Path, formula: str) -> None:
-    _, _, faults = column(file, ["x=y", "+49 30 1", "- none -", formula])
-    assert faults == {5: "holds a formula that only Excel can calculate: replace it by its value"}
+    for others in (["x=y", "+49 30 1", "- none -"], ["x y", "+49 30 1", "- none -"]):  # with and without a sign of one
+        _, _, faults = column(file, [*others, formula])
+        assert faults == {5: "holds a formula that only Excel can calculate: replace it by its value"}
 
 
 def test_a_convention_that_begins_far_below_is_found(file: Path) -> None:
