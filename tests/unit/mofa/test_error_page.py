@@ -17,7 +17,7 @@ LOGIN = (
     '<form><input name="u"><input type="PASSWORD"></form>Welcome</body></html>'
 )
 ERROR_PAGES = {
-    "a login page": [LOGIN, '<form>User <input type="password"></form>'],
+    "a login page": [LOGIN, '<form>User <input type="password"></form>', '<form><input type="password"></form>'],
     "a maintenance page": [
         "<html><title>MOFA</title><body>This site is under scheduled maintenance until 06:00.</body></html>",
         "<html><title>メンテナンスのお知らせ</title><body>ただいまメンテナンス中です。</body></html>",
