@@ -140,7 +140,7 @@ def test_an_unreadable_mission_survives_being_stored_as_json():
 
 
 def test_a_blank_compares_as_nothing():
-    assert {comparable(field, None) for field in COMPARED} == {""}
+    assert {comparable(field, blank) for field in COMPARED for blank in (None, "", " ")} == {""}
 
 
 @pytest.mark.parametrize(
