@@ -190,10 +190,10 @@ def test_the_first_set_may_have_one_mission_or_none(missions, share):
 
 
 def test_the_baseline_is_one_summary():
-    message = baseline_summary("govuk", missions=717, filled={"opening_hours": 400, "address": 700}, pages=224, run=RUN)
+    message = baseline_summary("govuk", missions=717, filled={"email": 400, "phone": 700}, pages=224, run=RUN)
     assert message.title == "govuk: 717 missions watched from now on"
     lead = "This is the first set of this source, read from 224 pages. Later changes will be reported."
-    filled = "- Address: 700 of 717 (98 %)\n- Opening hours: 400 of 717 (56 %)"
+    filled = "- Phone: 700 of 717 (98 %)\n- E-mail: 400 of 717 (56 %)"
     assert message.plain() == f"{lead}\n\nFilled fields\n{filled}\n\nRun: {RUN}"
     assert message.markdown() == f"{lead}\n\n**Filled fields**\n\n{filled}\n\n[Run]({RUN})"
 
