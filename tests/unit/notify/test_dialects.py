@@ -208,9 +208,32 @@ def test_a_body_has_what_the_title_leaves_and_half_at_least(channel, title, leng
     assert for_plugin(plugin, "sms", title, "", "y" * (length + 1))["body"] == "y" * (length - 1) + "…"
 
 
-def test_a_channel_of_markdown_gets_markdown():
-    plugin = SimpleNamespace(notify_format="markdown", body_maxlen=1000, title_maxlen=100)
-    assert for_plugin(plugin, "custom", "s: 1", "plain", "**bold**")["body_format"] == "markdown"
+@pytest.mark.parametrize(
+    ("title_maxlen", "title", "body"), [(100, "s: 1", "**bold**"), (0, "", "**s: 1**\n\n**bold**")]
+)
+def test_a_channel_of_markdown_gets_markdown_and_in_it_the_title_that_it_has_no_place_for(title_maxlen, title, body):
+    plugin = SimpleNamespace(notify_format="markdown", body_maxlen=1000, title_maxlen=title_maxlen)
+    assert for_plugin(plugin, "custom", "s: 1", "plain", "**bold**") == {
+        "title": title,
+        "body": body,
+        "body_format": "markdown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "sent"),
+    [("tgram", "markdown", "html"), ("tgram", "text", "text"), ("custom", "markdown", "markdown")],
+)
+def test_telegram_gets_html_in_place_of_its_own_markdown(kind, asked, sent):
+    plugin = SimpleNamespace(notify_format=asked, body_maxlen=1000, title_maxlen=100)
+    assert for_plugin(plugin, kind, "s: 1", "plain", "text")["body_format"] == sent
+
+
+@pytest.mark.parametrize(("asked", "notified"), [("markdown", ("@you",)), ("text", ("a@x.example", "@you"))])
+def test_discord_notifies_nobody_whom_the_markdown_names(asked, notified):
+    plugin = SimpleNamespace(notify_format=asked, body_maxlen=1000, title_maxlen=100, ping_payload=lambda *texts: texts)
+    for_plugin(plugin, "discord", "s: 1", "plain", "text")
+    assert plugin.ping_payload("a@x.example", "@you") == notified
 
 
 def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
