@@ -229,11 +229,11 @@ def test_telegram_gets_html_in_place_of_its_own_markdown(kind, asked, sent):
     assert for_plugin(plugin, kind, "s: 1", "plain", "text")["body_format"] == sent
 
 
-@pytest.mark.parametrize(("asked", "notified"), [("markdown", ("@you",)), ("text", ("a@x.example", "@you"))])
-def test_discord_notifies_nobody_whom_the_markdown_names(asked, notified):
-    plugin = SimpleNamespace(notify_format=asked, body_maxlen=1000, title_maxlen=100, ping_payload=lambda *texts: texts)
+@pytest.mark.parametrize(("form", "texts"), [("markdown", ("the body of a@x.example", "@you")), ("text", ("@you",))])
+def test_discord_notifies_only_whom_its_address_names(form, texts):
+    plugin = SimpleNamespace(notify_format=form, body_maxlen=1000, title_maxlen=100, ping_payload=lambda *given: given)
     for_plugin(plugin, "discord", "s: 1", "plain", "text")
-    assert plugin.ping_payload("a@x.example", "@you") == notified
+    assert plugin.ping_payload(*texts) == ("@you",)
 
 
 def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
