@@ -68,10 +68,15 @@ def escape_for_channels(text: str, max_length: int = 200) -> str:
 
 def one_line(text: str, max_length: int = 200) -> str:
     """The text on one line of at most `max_length` characters, without invisible characters and mentions."""
-    lines = (" ".join(line.split()) for line in text[: 20 * max_length].splitlines())
-    flat = ", ".join(filter(None, (line.rstrip(",; ") if line else "" for line in lines)))
-    flat = _MENTION.sub("@\u200b", printable(flat))
+    flat = whole_line(text[: 20 * max_length])
     return flat if len(flat) <= max_length else flat[: max_length - 1] + "…"
+
+
+def whole_line(text: str) -> str:
+    """`one_line` of any length."""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    flat = ", ".join(filter(None, (line.rstrip(",; ") for line in lines)))
+    return _MENTION.sub("@\u200b", printable(flat))
 
 
 def safe_link(url: str | None) -> str | None:

@@ -183,13 +183,13 @@ def merge_by_key(records: Iterable[Embassy]) -> tuple[dict[str, Embassy], list[U
 def _united(extras: Sequence[Mapping[str, str | tuple[str, ...]]]) -> dict[str, str | tuple[str, ...]]:
     """All values by name, the first one of each; of sets all values that are in sets."""
     united: dict[str, str | tuple[str, ...]] = {}
-    sets: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+    sets: defaultdict[str, set[str]] = defaultdict(set)
     for extra in extras:
         for name, value in extra.items():
             united.setdefault(name, value)
             if isinstance(value, tuple):
-                sets[name].append(value)
-    for name, value in united.items():
-        if isinstance(value, tuple) and len(sets[name]) > 1:
-            united[name] = tuple(sorted(set().union(*sets[name])))
+                sets[name].update(value)
+    for name, values in sets.items():
+        if isinstance(united[name], tuple):
+            united[name] = tuple(sorted(values))
     return united

@@ -42,8 +42,6 @@ def detect_error_page(tree: BeautifulSoup) -> str | None:
     """What the server sent in place of the page ("a login page"), or None if nothing says so; `tree` is not changed."""
     titles = _visible(tree.select("title, h1"))[:_TITLE]
     text = _visible([tree], without=_UNSEEN)
-    if not text and not titles:
-        return "nothing"
     about = f"{titles} {text}" if len(text) < _SHORT else titles
     for name, phrases in _COMPILED.items():
         if phrases.search(about):

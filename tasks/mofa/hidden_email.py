@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from bs4.element import NavigableString
 
 _ATTRIBUTE = "data-cfemail"
-_LINK = "/cdn-cgi/l/email-protection#"
+_LINK = "/cdn-cgi/l/email-protection"  # with # and the code, unless the code is in the attribute
 _AT = re.compile(r"[\[({<]\s*+(?:at|ät|arroba|arobase|собака|@)\s*+[\])}>]", re.IGNORECASE)
 _DOT = re.compile(r"[\[({<]\s*+(?:dot|punkt|punto|point|\.)\s*+[\])}>]", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@<>;,:()\[\]]@[^\s@<>;,:()\[\]]+\.[^\s@<>;,:()\[\]]")  # a part of one
@@ -31,7 +31,7 @@ def reveal(tree: BeautifulSoup) -> None:
             if _LINK in str(tag.get("href", "")):
                 tag["href"] = f"mailto:{address}"
     for tag in tree.select(f'a[href*="{_LINK}"]'):
-        if address := decoded(str(tag["href"]).partition(_LINK)[2]):
+        if address := decoded(str(tag["href"]).partition("#")[2]):
             tag["href"] = f"mailto:{address}"
 
 

@@ -8,7 +8,8 @@ import re
 
 _SEPARATOR = re.compile(r" ?([/,;、~〜|]|\bor\b|\band\b) ?")
 _SHORT = re.compile(r"\d{1,4}")  # the last digits of a further number
-_RANGE = "~〜"
+_RANGE = frozenset("~〜")
+_BEFORE_SHORT = frozenset("/,、") | _RANGE
 _MAX_RANGE_LENGTH = 100  # numbers; more is no range of telephone numbers
 _AREA = re.compile(r"\+?\d{1,4}")  # too short for a number: a slash after it separates an area code
 _LABEL = re.compile(  # says only that a number follows
@@ -32,8 +33,10 @@ def comparable_numbers(text: str) -> str:
                 if separator == "/" and _AREA.fullmatch(before) and len(number) > len(before):
                     found.discard(before)
                     numbers = [_international(before + number)]
+                elif _is_short(before, separator, part):
+                    numbers = _meant(before, separator, part)
                 else:
-                    numbers = _meant(before, separator, part.strip()) or [_international(number)]
+                    numbers = [_international(number)]
                 found.update(numbers)
                 before = numbers[-1]
     return " ".join(sorted(found))
@@ -47,13 +50,16 @@ def _international(number: str) -> str:
     return _PREFIX.sub("", number)
 
 
+def _is_short(before: str, separator: str, part: str) -> bool:
+    """Whether only the last digits of a further number stand after the number before it."""
+    if separator not in _BEFORE_SHORT or not _SHORT.fullmatch(part) or len(part) > len(before):
+        return False
+    return before[-len(part) :].isdigit()
+
+
 def _meant(before: str, separator: str, part: str) -> list[str]:
-    """The numbers that a short notation means after the number before it; none: it is a number of its own."""
-    if separator not in {*"/,、", *_RANGE}:
-        return []
-    if not _SHORT.fullmatch(part) or len(part) >= len(before) or not before[-len(part) :].isdigit():
-        return []
+    """The numbers that a short notation means."""
     stem, first, last = before[: -len(part)], int(before[-len(part) :]), int(part)
-    if separator in _RANGE and first < last < first + _MAX_RANGE_LENGTH:
+    if separator in _RANGE and last - first in range(_MAX_RANGE_LENGTH):
         return [f"{stem}{number:0{len(part)}}" for number in range(first, last + 1)]
     return [stem + part]

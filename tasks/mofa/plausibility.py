@@ -21,11 +21,13 @@ WATCHED_FIELDS = tuple(field for field in COMPARED if field not in {"website", "
 OWN_VALUES = ("name", "address", "phone", "fax", "email", "website", "head_of_mission")  # that differ between missions
 MANY = 10  # missions that cannot all have one value by chance
 _MIN_UNREADABLE = 3  # missions that cannot be read; fewer never hold a set
-_ROUNDING = 1e-6  # 0.8 of 35 is 28, whatever a float says
 
 
 class Thresholds(BaseModel):
-    """When a set is held; each is a share from 0 to 1."""
+    """When a set is held; each is a share from 0 to 1.
+
+    Numbers of missions are divided to be compared with one: 57 / 100 is 0.57, but 0.57 * 100 is less than 57.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -100,7 +102,7 @@ def find_anomalies(
     sets = compared(before, candidate)
     again = sets[sets["_merge"] == "both"]
     expected = max(highest, len(before))
-    if len(again) + _ROUNDING < limits.found_again * expected:
+    if expected and len(again) / expected < limits.found_again:
         reasons.append(
             f"Only {len(again):,} open missions are found again, {_percent(len(again), expected)} of {expected:,}, "
             f"the largest recent set; at least {limits.found_again:.0%} are expected."
@@ -138,7 +140,7 @@ def _own_value(mission: Embassy, field: str) -> object:
 def _unreadable(rows: Sequence[str], readable: int, limits: Thresholds) -> list[str]:
     """`readable`: missions of the set, some of which may be kept as last known."""
     whole = max(readable, len(rows))
-    if len(rows) < _MIN_UNREADABLE or len(rows) <= limits.unreadable * whole + _ROUNDING:
+    if len(rows) < _MIN_UNREADABLE or len(rows) / whole <= limits.unreadable:
         return []
     share = f"{_percent(len(rows), whole)} of {whole:,}"
     limit = f"at most {limits.unreadable:.0%} are accepted"
@@ -152,7 +154,7 @@ def _no_addresses(before: Mapping[str, Embassy], candidate: Mapping[str, Embassy
         for missions in (candidate, before)
     )
     filled = sum(each.email is not None for each in candidate.values())
-    if len(found) <= max(len(known), limits.unreadable * filled + _ROUNDING, _MIN_UNREADABLE - 1):
+    if len(found) < _MIN_UNREADABLE or len(found) <= len(known) or len(found) / filled <= limits.unreadable:
         return []
     return [f"The e-mail has no @ on {len(found):,} of {filled:,} missions that fill it, for example {found[0]!r}."]
 
@@ -163,7 +165,7 @@ def _emptied(sets: "pd.DataFrame", before: int, after: int, limits: Thresholds) 
     reasons = []
     for field in COMPARED:
         old, new = int(filled[f"{field}_old"]), int(filled[f"{field}_new"])
-        if old >= limits.filled * before and new * before <= limits.emptied * old * after:
+        if old and old / before >= limits.filled and new * before / (old * after) <= limits.emptied:
             reasons.append(
                 f"The field {field} is filled on {_percent(new, after)} of the missions "
                 f"({new:,} of {after:,}), it was on {_percent(old, before)} ({old:,} of {before:,})."
@@ -181,7 +183,7 @@ def _changed(again: "pd.DataFrame", limits: Thresholds) -> list[str]:
     for field in WATCHED_FIELDS:
         count = int(again[field].sum())
         filled = int(again[[f"{field}_old", f"{field}_new"]].notna().any(axis="columns").sum())
-        if count > limits.changed * filled and filled >= limits.filled * len(again):
+        if count and count / filled > limits.changed and filled / len(again) >= limits.filled:
             reasons.append(
                 f"The field {field} changed on {count:,} of {filled:,} missions that fill it "
                 f"({_percent(count, filled)}); at most {limits.changed:.0%} are accepted."

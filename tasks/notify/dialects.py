@@ -82,7 +82,7 @@ def for_plugin(plugin: Any, kind: str, title: str, plain: str, markdown: str) ->
         markdown: its body as Markdown.
     """
     _correct(plugin, kind)
-    if 0 < plugin.title_maxlen < len(title):
+    if plugin.title_maxlen and len(title) > plugin.title_maxlen:
         title = title[: plugin.title_maxlen - 1] + "…"
     limit = _BLOCK_OF_SLACK if getattr(plugin, "use_blocks", False) else plugin.body_maxlen
     max_length = max(limit - len(title) - _FRAME, limit // 2)
@@ -93,7 +93,7 @@ def for_plugin(plugin: Any, kind: str, title: str, plain: str, markdown: str) ->
         text = plain if data else in_dialect(markdown, TEXT)
         return {"title": title, "body": _cut(text, max_length), "body_format": "text"}
     body = _cut(in_dialect(markdown, ADAPTED if adapted else COMMONMARK), max_length)
-    if plugin.title_maxlen <= 0:  # in a paragraph of its own
+    if not plugin.title_maxlen:  # in a paragraph of its own
         title, body = "", f"**{title}**\n\n{body}"
     return {"title": title, "body": body, "body_format": "html" if adapted else "markdown"}
 
@@ -112,20 +112,13 @@ def fitted(body: str, max_length: int) -> str:
     if len(body) <= max_length:
         return body
     start, _, end = body.rpartition("\n\n")
-    note = "… shortened: the rest is on the run's page"
-    left = max_length - len(end) - len(note) - 4
-    if not start or left <= 0:
+    rest = f"… shortened: the rest is on the run's page\n\n{end}"
+    if len(rest) >= max_length:
         return body[: max_length - 1] + "…"
-    lines, length = [], 0
-    for line in start.split("\n"):
-        length += len(line) + 1
-        if length > left:
-            break
-        lines.append(line)
-    kept = "\n".join(lines)
+    kept = start[: max_length - len(rest) - 1].rpartition("\n")[0]
     if kept.count("```") % 2:  # a command without its end
         kept = kept[: kept.rindex("```")]
-    return f"{kept.rstrip()}\n\n{note}\n\n{end}"
+    return "\n\n".join(filter(None, [kept.rstrip(), rest]))
 
 
 def _cut(text: str, max_length: int, render: Callable[[str], str] = str) -> str:

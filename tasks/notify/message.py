@@ -14,7 +14,7 @@ from typing import Literal
 from db.times import time_text
 from tasks.commands import accept_command
 from tasks.counts import counted
-from tasks.markdown import escape_for_channels, one_line, safe_link
+from tasks.markdown import escape_for_channels, one_line, safe_link, whole_line
 
 Kind = Literal["added", "changed", "missing", "closed", "reopened", "renamed", "moved"]
 
@@ -92,7 +92,7 @@ class Message:
 
     def plain(self) -> str:
         """The body as text. If there are links, they are the last paragraph."""
-        parts = [one_line(self.lead, 2000)] if self.lead else []
+        parts = [one_line(self.lead)] if self.lead else []
         for section in self.sections:
             lines = [section.heading] if section.heading else []
             for line in section.lines:
@@ -106,7 +106,7 @@ class Message:
 
     def markdown(self) -> str:
         """The body as Markdown that e-mail, chats and Prefect's UI show in the same way."""
-        parts = [escape_for_channels(self.lead, 2000)] if self.lead else []
+        parts = [escape_for_channels(self.lead)] if self.lead else []
         for section in self.sections:
             if section.heading:
                 parts.append(f"**{section.heading}**")
@@ -136,17 +136,17 @@ def changes_digest(source: str, news: Sequence[News], *, missions: int, run: str
     counts = ", ".join(f"{missions_by_kind[kind]:,} {kind}" for kind in order if kind in missions_by_kind)
     pages = {each.page for each in news}
     page = pages.pop() if len(pages) == 1 else None  # one for all changes: shown once
-    groups: dict[tuple[int, int, str], list[Line]] = {}
+    groups: dict[tuple[tuple[int, ...], str], list[Line]] = {}
     names = list(_FIELDS)
     for each in news:
-        heading, rank = _KINDS[each.kind], 0
+        heading, rank = _KINDS[each.kind], [order.index(each.kind)]
         if each.kind == "changed":
             changed = each.field or "details"
             heading = _FIELDS.get(changed) or one_line(changed.replace("_", " ")).capitalize()
-            rank = names.index(changed) if changed in _FIELDS else len(names)
+            rank.append(names.index(changed) if changed in _FIELDS else len(names))
         line = Line(_mission(each), _difference(each), None if page else each.page)
-        groups.setdefault((order.index(each.kind), rank, heading), []).append(line)
-    ordered = [(heading, lines) for (_, _, heading), lines in sorted(groups.items(), key=lambda group: group[0])]
+        groups.setdefault((tuple(rank), heading), []).append(line)
+    ordered = [(heading, lines) for (_, heading), lines in sorted(groups.items(), key=lambda group: group[0])]
     shares = _shares([len(lines) for _, lines in ordered])
     sections = [
         Section(f"{heading} ({len(lines):,})", tuple(lines[:share]), len(lines) - share)
@@ -172,7 +172,7 @@ def baseline_summary(
     """The first accepted set of a source. `filled`: field -> number of missions that have it."""
     ordered = sorted(filled, key=lambda each: (list(_FIELDS).index(each) if each in _FIELDS else len(_FIELDS), each))
     shares = {
-        each: f"{filled[each]:,} of {missions:,} ({100 * filled[each] / (missions or 1):.0f} %)" for each in ordered
+        each: f"{filled[each]:,} of {missions:,} ({100 * filled[each] / max(missions, 1):.0f} %)" for each in ordered
     }
     lines = tuple(Line(text=f"{_FIELDS.get(each, each)}: {share}") for each, share in shares.items())
     return Message(
@@ -245,7 +245,7 @@ def _difference(news: News) -> str:
     """The old and the new value; of long values the part that differs."""
     if news.kind not in {"changed", "renamed", "moved"}:
         return ""
-    old, new = one_line(news.old or "", 5000), one_line(news.new or "", 5000)
+    old, new = whole_line(news.old or ""), whole_line(news.new or "")
     start = 0
     if max(len(old), len(new)) > _MAX_CHARACTERS:
         same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))

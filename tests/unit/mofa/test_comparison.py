@@ -18,6 +18,17 @@ from tasks.mofa.comparison import comparable, without_invisible
         ("phone", "030 1234567", "030/1234567"),
         ("phone", "+43 1 11 22 33; +43 1 11 22 44", "+43 1 11 22 44\n+43 1 11 22 33"),
         ("phone", "+43 1 11 22 33 / +43 1 11 22 44", "+43 1 11 22 33, +43 1 11 22 44"),
+        ("phone", "700-3814/5/6", "700-3814; 700-3815; 700-3816"),
+        ("phone", "700-3814 / 5 、 6", "700-3814; 700-3815; 700-3816"),
+        ("phone", "700-3814~6", "700-3814; 700-3815; 700-3816"),
+        ("phone", "700-3814/6", "700-3814; 700-3816"),
+        ("phone", "700-3898〜901", "700-3898; 700-3899; 700-3900; 700-3901"),
+        ("phone", "700-3808~10", "700-3808; 700-3809; 700-3810"),
+        ("phone", "700-3814~2", "700-3814; 700-3812"),
+        ("phone", "700-3814~4", "700-3814"),
+        ("phone", "3814~3816", "3814/3815/3816"),
+        ("phone", "3814/3815", "3814; 3815"),
+        ("phone", "700-3814 desk/5", "5; 700-3814 desk"),
         ("phone", "+43 1 712", "+٤٣ ١ ٧١٢"),
         ("phone", "+43 1 712", "＋４３ １ ７１２"),
         ("fax", "+43 1 712", "Fax: +43 1 712"),
@@ -53,6 +64,9 @@ def test_a_cosmetic_difference_is_no_change(field, one, other):
         ("phone", "+43 1 7121229", "+44 1 7121229"),
         ("phone", "+43 1 7121229", "+43 1 7121229 ext. 5"),
         ("phone", "+43 1 11 22 33", "+43 1 11 22 33; +43 1 11 22 44"),
+        ("phone", "700-3814~6", "700-3814/6"),
+        ("phone", "700-3814/5", "700-3814; 5"),
+        ("phone", "3814~3816", "3814/3816"),
         ("phone", "emergency: +43 1 11", "visa: +43 1 11"),
         ("phone", "+39 06 1234567", "+39 6 1234567"),
         ("email", "a.b@x.example", "ab@x.example"),
@@ -66,6 +80,11 @@ def test_a_cosmetic_difference_is_no_change(field, one, other):
 )
 def test_a_real_difference_is_a_change(field, one, other):
     assert comparable(field, one) != comparable(field, other)
+
+
+def test_a_range_has_at_most_a_hundred_numbers():
+    assert comparable("phone", "700-3800~3899").split() == [f"700{number}" for number in range(3800, 3900)]
+    assert comparable("phone", "700-3800~3900").split() == ["7003800", "7003900"]
 
 
 def test_joiners_stay_where_they_are_part_of_the_spelling():

@@ -98,9 +98,10 @@ def test_a_closed_mission_stays_closed_in_silence():
     assert diff(known(mission(), status="closed"), {}, at=NIGHT + timedelta(days=99)) == []
 
 
+@pytest.mark.parametrize("country", [None, "Ruritania"])
 @pytest.mark.parametrize("field", ["address", "phone", "email"])
-def test_a_new_key_with_address_phone_or_email_of_one_that_vanished_is_no_new_mission(field):
-    before, now = mission("old", **{field: "x@1"}), mission("new", **{field: "X@1"})
+def test_a_new_key_with_address_phone_or_email_of_one_that_vanished_is_no_new_mission(field, country):
+    before, now = (mission(key, country=country, **{field: text}) for key, text in (("old", "x@1"), ("new", "X@1")))
     changes = diff(known(before), by_key(now), at=NIGHT)
     assert changes == [Change("renamed", "new", "Embassy new", "name", "Embassy old", "Embassy new", was="old")]
 
@@ -147,6 +148,26 @@ def test_what_cannot_be_decided_is_not_guessed():
 def test_the_switchboard_of_the_whole_ministry_is_no_evidence():
     gone = by_key(*(mission(f"a{n}", phone="1") for n in range(1_500)))
     new = by_key(*(mission(f"b{n}", phone="1") for n in range(1_500)))
+    assert match_renamed(gone, new) == {}
+
+
+@pytest.mark.parametrize(("sharing", "matched"), [(20, {"new": "a0"}), (21, {})])
+def test_a_value_that_twenty_missions_share_is_evidence_and_one_of_more_is_the_ministrys(sharing, matched):
+    gone = by_key(*(mission(f"a{n}", name=f"Office {n}" if n else "Embassy", phone="1") for n in range(sharing)))
+    assert match_renamed(gone, by_key(mission("new", name="Embassy", phone="1"))) == matched
+
+
+@pytest.mark.parametrize(("same", "matched"), [(299, {"c": "a"}), (300, {})])
+def test_the_first_300_characters_of_key_and_name_tell_missions_apart(same, matched):
+    start = "n" * (same - len("a "))
+    gone = by_key(mission("a", name=f"{start}x", phone="1"), mission("b", name=f"{start}y", phone="1"))
+    assert match_renamed(gone, by_key(mission("c", name=f"{start}x", phone="1"))) == matched
+
+
+def test_a_name_that_is_a_letter_longer_and_one_that_is_a_letter_shorter_are_equally_like():
+    name = "Consulate General of Ruritania for the Provinces of Zenda and Strelsau"
+    gone = by_key(mission("old", name=name, phone="1"))
+    new = by_key(mission("one", name=f"{name}s", phone="1"), mission("two", name=name[:-1], phone="1"))
     assert match_renamed(gone, new) == {}
 
 

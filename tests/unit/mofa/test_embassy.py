@@ -100,8 +100,8 @@ def test_texts_are_stored_as_written_but_for_blanks_and_what_no_database_holds()
     assert mission(city="\ud800x").city == "?x"
 
 
-@pytest.mark.parametrize("fields", [{"name": " "}, {"key": ""}, {"phone": "1" * 4_001}, {"unknown": "x"}])
-def test_an_embassy_without_a_name_or_with_a_whole_page_in_a_field_is_refused(fields):
+@pytest.mark.parametrize("fields", [{"name": " "}, {"key": ""}, {"phone": 43_1}, {"unknown": "x"}])
+def test_an_embassy_without_a_name_or_with_what_is_no_text_is_refused(fields):
     with pytest.raises(ValidationError):
         mission(**fields)
 
@@ -111,7 +111,7 @@ def test_an_organisation_under_several_countries_is_one_mission():
         [
             mission("b"),
             mission("a", address="1 High St", extra={"countries": ("x",), "note": "n"}),
-            mission("a", address="1 high st.", extra={"countries": ("w",)}),
+            mission("a", address="1 high st.", extra={"countries": ("w",), "note": "another"}),
         ]
     )
     assert list(missions) == ["a", "b"]
@@ -140,10 +140,22 @@ def test_an_unreadable_mission_survives_being_stored_as_json():
 
 
 def test_a_blank_compares_as_nothing():
-    assert {comparable(field, None) for field in COMPARED} == {""}
+    assert {comparable(field, blank) for field in COMPARED for blank in (None, "", " ")} == {""}
 
 
-@pytest.mark.parametrize(("field", "limit"), [("name", 1_000), ("website", 1_000), ("address", 2_000)])
+@pytest.mark.parametrize(
+    ("field", "limit"),
+    [
+        ("key", 500),
+        ("name", 1_000),
+        ("website", 1_000),
+        ("address", 2_000),
+        ("phone", 4_000),
+        ("fax", 2_000),
+        ("email", 2_000),
+        ("opening_hours", 100_000),
+    ],
+)
 def test_a_field_holds_as_many_characters_as_its_limit_says(field, limit):
     assert len(getattr(mission(**{field: "x" * limit}), field)) == limit
     with pytest.raises(ValidationError):

@@ -17,7 +17,7 @@ LOGIN = (
     '<form><input name="u"><input type="PASSWORD"></form>Welcome</body></html>'
 )
 ERROR_PAGES = {
-    "a login page": [LOGIN, '<form>User <input type="password"></form>'],
+    "a login page": [LOGIN, '<form>User <input type="password"></form>', '<form><input type="password"></form>'],
     "a maintenance page": [
         "<html><title>MOFA</title><body>This site is under scheduled maintenance until 06:00.</body></html>",
         "<html><title>メンテナンスのお知らせ</title><body>ただいまメンテナンス中です。</body></html>",
@@ -47,7 +47,13 @@ ERROR_PAGES = {
         "<html><body><h1>Service Unavailable</h1></body></html>",
         "<p>Error establishing a database connection</p>",
     ],
-    "nothing": ["", " \n\t", "<html></html>", "<html><body><script>app()</script><noscript>JavaScript!</noscript>"],
+    "nothing": [
+        "",
+        " \n\t",
+        "<html></html>",
+        "<html><head><title>MOFA</title></head><body></body></html>",
+        "<html><body><script>app()</script><noscript>JavaScript!</noscript>",
+    ],
 }
 
 
@@ -88,3 +94,16 @@ def test_the_whole_text_of_a_short_page_is_looked_at_and_only_titles_of_a_longer
         assert refusal(Page("https://mofa.example/", f"<title></title><p>{text}</p>")) == (
             found and refusal(Page("https://mofa.example/", f"<p>{words}</p>"))
         )
+
+
+@pytest.mark.parametrize(("length", "refused"), [(599, True), (600, False)])
+def test_a_password_is_asked_for_by_a_short_page_and_beside_the_text_of_a_longer_one(length, refused):
+    page = Page("https://mofa.example/", f"<form><input type='password'></form><p>{'x' * length}</p>")
+    assert bool(refusal(page)) is refused
+
+
+@pytest.mark.parametrize(("length", "refused"), [(300, True), (301, False)])
+def test_the_first_300_characters_of_titles_are_looked_at(length, refused):
+    words = "page not found"
+    title = "x" * (length - len(words)) + words
+    assert bool(refusal(Page("https://mofa.example/", f"<title>{title}</title><p>{'x' * 600}</p>"))) is refused

@@ -147,6 +147,9 @@ def test_a_message_that_is_cut_leaves_no_command_open():
     for max_length in range(120, len(body)):
         assert fitted(body, max_length).count("```") in {0, 2}
         assert len(fitted(body, max_length)) <= max_length
+    assert fitted(f"lead\n\n```\ncommand\n```\n\n{'x' * 100}\n\nRun: {RUN}", 150) == (
+        f"lead\n\n```\ncommand\n```\n\n… shortened: the rest is on the run's page\n\nRun: {RUN}"
+    )
 
 
 @pytest.mark.parametrize("max_length", [40, 80, 1000])
@@ -156,22 +159,81 @@ def test_a_short_message_stays_short_if_each_ampersand_is_escaped(max_length):
     assert len(body.replace("&", "&amp;")) <= max_length
 
 
-@pytest.mark.parametrize("max_length", [1, 10, 60, 80, 100, 150, 1000])
-def test_a_message_fits_into_any_length(max_length):
+def test_a_message_fits_into_any_length_and_is_cut_within_a_line_where_its_links_do_not_fit():
     body = "lead\n\n- one\n- two\n- three " + "x" * 200 + "\n\nRun: http://x"
-    assert len(fitted(body, max_length)) <= max_length
+    end = "… shortened: the rest is on the run's page\n\nRun: http://x"
+    for max_length in range(1, len(end) + 1):
+        assert fitted(body, max_length) == body[: max_length - 1] + "…"
+    for max_length in range(len(end) + 1, len(body)):
+        assert len(fitted(body, max_length)) <= max_length
+        assert fitted(body, max_length).endswith(end)
+    assert fitted(body, len(end) + 1) == end
     assert fitted("short", 5) == "short"
+    assert fitted("short", 4) == "sho…"
 
 
-def test_a_message_that_fits_with_each_ampersand_escaped_is_whole():
+@pytest.mark.parametrize(("length", "shown"), [(30, "&" * 10 + "x" * 30), (31, "&" * 10 + "x" * 29 + "…")])
+def test_a_message_that_fits_with_each_ampersand_escaped_is_whole(length, shown):
     plugin = SimpleNamespace(notify_format="text", body_maxlen=80 + 34, title_maxlen=0)
-    text = "&" * 10 + "x" * 30
-    assert for_plugin(plugin, "sms", "s: 1", text, text)["body"] == text
+    text = "&" * 10 + "x" * length
+    assert for_plugin(plugin, "sms", "s: 1", text, text)["body"] == shown
 
 
-def test_a_channel_of_markdown_gets_markdown():
-    plugin = SimpleNamespace(notify_format="markdown", body_maxlen=1000, title_maxlen=100)
-    assert for_plugin(plugin, "custom", "s: 1", "plain", "**bold**")["body_format"] == "markdown"
+def test_where_no_html_fits_it_is_as_short_as_can_be():
+    plugin = SimpleNamespace(notify_format="html", body_maxlen=4, title_maxlen=0)
+    assert for_plugin(plugin, "custom", "s: 1", "", "text")["body"] == "<p>…</p>"
+
+
+@pytest.mark.parametrize(
+    ("title_maxlen", "title", "shown"),
+    [(0, "x" * 300, "x" * 300), (100, "x" * 100, "x" * 100), (100, "x" * 101, "x" * 99 + "…")],
+)
+def test_a_title_is_as_long_as_the_channel_allows_if_it_has_any(title_maxlen, title, shown):
+    plugin = SimpleNamespace(notify_format="text", body_maxlen=1000, title_maxlen=title_maxlen)
+    assert for_plugin(plugin, "sms", title, "", "text") == {"title": shown, "body": "text", "body_format": "text"}
+
+
+@pytest.mark.parametrize(
+    ("channel", "title", "length"),
+    [
+        ({"body_maxlen": 1000}, "x" * 10, 960),
+        ({"body_maxlen": 100}, "x" * 60, 50),
+        ({"body_maxlen": 35_000, "use_blocks": True}, "x" * 10, 2_960),
+        ({"body_maxlen": 35_000, "use_blocks": False}, "x" * 10, 34_960),
+    ],
+)
+def test_a_body_has_what_the_title_leaves_and_half_at_least(channel, title, length):
+    plugin = SimpleNamespace(notify_format="text", title_maxlen=0, **channel)
+    assert for_plugin(plugin, "sms", title, "", "y" * length)["body"] == "y" * length
+    assert for_plugin(plugin, "sms", title, "", "y" * (length + 1))["body"] == "y" * (length - 1) + "…"
+
+
+@pytest.mark.parametrize(
+    ("title_maxlen", "title", "body"), [(100, "s: 1", "**bold**"), (0, "", "**s: 1**\n\n**bold**")]
+)
+def test_a_channel_of_markdown_gets_markdown_and_in_it_the_title_that_it_has_no_place_for(title_maxlen, title, body):
+    plugin = SimpleNamespace(notify_format="markdown", body_maxlen=1000, title_maxlen=title_maxlen)
+    assert for_plugin(plugin, "custom", "s: 1", "plain", "**bold**") == {
+        "title": title,
+        "body": body,
+        "body_format": "markdown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "sent"),
+    [("tgram", "markdown", "html"), ("tgram", "text", "text"), ("custom", "markdown", "markdown")],
+)
+def test_telegram_gets_html_in_place_of_its_own_markdown(kind, asked, sent):
+    plugin = SimpleNamespace(notify_format=asked, body_maxlen=1000, title_maxlen=100)
+    assert for_plugin(plugin, kind, "s: 1", "plain", "text")["body_format"] == sent
+
+
+@pytest.mark.parametrize(("form", "texts"), [("markdown", ("the body of a@x.example", "@you")), ("text", ("@you",))])
+def test_discord_notifies_only_whom_its_address_names(form, texts):
+    plugin = SimpleNamespace(notify_format=form, body_maxlen=1000, title_maxlen=100, ping_payload=lambda *given: given)
+    for_plugin(plugin, "discord", "s: 1", "plain", "text")
+    assert plugin.ping_payload(*texts) == ("@you",)
 
 
 def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
@@ -180,9 +242,9 @@ def test_a_message_that_is_cut_keeps_as_many_whole_lines_as_fit():
     whole = f"{body}\n\n{end}"
     assert fitted(whole, len(whole)) == whole
     note = "… shortened: the rest is on the run's page"
-    for max_length in range(len(note) + len(end) + 5, len(whole)):
+    for max_length in range(len(f"{lines[0]}\n\n{note}\n\n{end}"), len(whole)):
         cut = fitted(whole, max_length)
         kept = [line for line in cut.splitlines() if line.startswith("- ")]
         assert kept == lines[: len(kept)]
         assert cut.endswith(end)
-        assert len(cut) <= max_length <= len(cut) + len(lines[len(kept)]) + 1
+        assert len(cut) <= max_length < len(cut) + len(f"\n{lines[len(kept)]}")

@@ -144,8 +144,9 @@ def test_a_storm_of_one_kind_hides_no_other():
     assert [(len(section.lines), section.more) for section in message.sections] == [(47, 13), (3, 37)]
 
 
-def test_of_a_long_value_the_part_that_differs_is_shown():
-    same = "x" * 300 + " closed on the public holidays in 2026:"
+@pytest.mark.parametrize("length", [300, 50_000])
+def test_of_a_long_value_the_part_that_differs_is_shown(length):
+    same = "x" * length + " closed on the public holidays in 2026:"
     news = paris("changed", field="opening_hours", old=f"{same} 25 December", new=f"{same} 26 December" + "y" * 300)
     (line,) = changes_digest("s", [news], missions=1).sections[0].lines
     old, new = line.text.split(" → ")
@@ -154,11 +155,45 @@ def test_of_a_long_value_the_part_that_differs_is_shown():
     assert len(new) == 160
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("x" * 159, "", "x" * 159 + "{}"),
+        ("x" * 160, "", "…" + "x" * 30 + "{}"),
+        ("x" * 30, "y" * 160, "x" * 30 + "{}" + "y" * 128 + "…"),
+        ("x" * 31, "y" * 160, "…" + "x" * 30 + "{}" + "y" * 127 + "…"),
+    ],
+)
+def test_a_value_of_160_characters_is_whole_and_a_longer_one_is_cut_30_before_the_difference(before, after, shown):
+    news = paris("changed", field="opening_hours", old=f"{before}1{after}", new=f"{before}2{after}")
+    (line,) = changes_digest("s", [news], missions=1).sections[0].lines
+    assert line.text == f"{shown.format(1)} → {shown.format(2)}"
+
+
+@pytest.mark.parametrize(("length", "end"), [(144, " fails"), (145, " fai…")])
+def test_a_title_has_150_characters_at_most(length, end):
+    message = failure("x" * length, "why", since=datetime(2026, 1, 1, tzinfo=UTC))
+    assert message.title == "x" * length + end
+
+
+@pytest.mark.parametrize(("length", "shown"), [(1_000, "x" * 1_000), (1_001, "x" * 999 + "…")])
+def test_a_reason_has_1000_characters_at_most(length, shown):
+    message = held_set("govuk", 1, ["x" * length], found=1, known=1)
+    for text in (message.plain(), message.markdown()):
+        assert f"- {shown}" in text.splitlines()
+
+
+@pytest.mark.parametrize(("missions", "share"), [(0, "0 of 0 (0 %)"), (1, "1 of 1 (100 %)")])
+def test_the_first_set_may_have_one_mission_or_none(missions, share):
+    message = baseline_summary("govuk", missions=missions, filled={"phone": missions}, pages=1)
+    assert f"- Phone: {share}" in message.plain().splitlines()
+
+
 def test_the_baseline_is_one_summary():
-    message = baseline_summary("govuk", missions=717, filled={"opening_hours": 400, "address": 700}, pages=224, run=RUN)
+    message = baseline_summary("govuk", missions=717, filled={"email": 400, "phone": 700}, pages=224, run=RUN)
     assert message.title == "govuk: 717 missions watched from now on"
     lead = "This is the first set of this source, read from 224 pages. Later changes will be reported."
-    filled = "- Address: 700 of 717 (98 %)\n- Opening hours: 400 of 717 (56 %)"
+    filled = "- Phone: 700 of 717 (98 %)\n- E-mail: 400 of 717 (56 %)"
     assert message.plain() == f"{lead}\n\nFilled fields\n{filled}\n\nRun: {RUN}"
     assert message.markdown() == f"{lead}\n\n**Filled fields**\n\n{filled}\n\n[Run]({RUN})"
 
