@@ -251,9 +251,10 @@ def test_one_error_has_all_problems():
 
 
 def test_two_overrides_for_one_field_or_one_column_are_errors():
-    with pytest.raises(HeadingsError, match="organization") as error:
-        map_columns(["A1", "B1"], {"A1": "organization", "B1": "organization"})
-    assert error.value.codes == ("two_columns",)
+    for headings in (["A1", "B1"], ["A1*", "B1*"]):
+        with pytest.raises(HeadingsError, match="organization") as error:
+            map_columns(headings, {"A1": "organization", "B1": "organization"})
+        assert error.value.codes == ("two_columns",)
     with pytest.raises(HeadingsError, match='"A1"') as error:
         map_columns(["A1", "Email"], {"A1": "organization", "a1": "notes"})
     assert error.value.codes == ("mapped_twice",)
@@ -386,6 +387,10 @@ def test_without_usable_headings_the_likeliest_row_is_what_the_error_lists():
     assert find_headings(rows) is None
     assert find_headings(rows, must_identify=False) == 2
     assert find_headings([(1, [None])], must_identify=False) is None
+    words = [(1, ["List"]), (2, ["of friends"]), (3, ["Kunde"])]
+    assert find_headings(words, {"Kunde": "city"}, must_identify=False) == 3
+    people = [(1, ["Mia", "Maro"]), (2, ["Bo", "Bao"]), (3, ["City", "Cruz"])]
+    assert find_headings(people, must_identify=False) == 1
 
 
 @pytest.mark.parametrize(
