@@ -60,7 +60,7 @@ def _best_row(filled: Sequence[SheetRow]) -> SheetRow | None:
     """The row that names most fields; if none does, the only column's first cell that names a field."""
     best: SheetRow | None = None
     single: SheetRow | None = None
-    widest = 0  # cells of the widest row so far
+    widest = 1  # cells of the widest row so far
     for index, row in enumerate(filled):
         width = len(row.kinds)
         if identifies(row.named):
@@ -96,13 +96,11 @@ def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], 
 
 def _given_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
     """The number of the row that the user gave. Raises HeadingsError."""
-    fault = Problem("blank_row", "", "heading_row", f": row {heading_row} is blank, or the sheet has no such row")
-    for number, cells in rows:
-        if number == heading_row and any(map(clean_heading, cells)):
-            if not SheetRow(number, cells, frozenset()).is_personal:
-                return number
-            after = f": row {number} holds an e-mail address or a telephone number, so it is not a row of headings"
-            fault = Problem("personal_row", "", "heading_row", after)
-        if number >= heading_row:
-            break
-    raise HeadingsError([fault], [], advise=False)
+    cells = next((cells for number, cells in rows if number == heading_row), ())
+    if not any(map(clean_heading, cells)):
+        after = f": row {heading_row} is blank, or the sheet has no such row"
+        raise HeadingsError([Problem("blank_row", "", "heading_row", after)], [], advise=False)
+    if SheetRow(heading_row, cells, frozenset()).is_personal:
+        after = f": row {heading_row} holds an e-mail address or a telephone number, so it is not a row of headings"
+        raise HeadingsError([Problem("personal_row", "", "heading_row", after)], [], advise=False)
+    return heading_row

@@ -262,6 +262,7 @@ def test_filters_dates_and_contacts_above_the_headings_are_no_records(sheet, row
         rows(["Company", "Acme", "Beta"], ["Contact", "Ann Lee", "Bob Ray"], ["City", "Bonn", "Ulm"]),
         rows(["Name:", "Ann Lee"], ["Email:", "a@x.org"], [], ["Name:", "Bob Ray"], ["Email:", "b@x.org"]),
         rows(["Contacts"], [None, "Contact 1", "Contact 2"], ["Vorname", "Ann", "Bob"], ["Nachname", "Lee", "Ray"]),
+        rows(["Name", "Ann Lee"], ["Hobby", "Chess"], ["Email", "ann@x.org"], ["Pet", "Cat"]),
     ],
 )
 def test_a_table_on_its_side_is_refused_as_such(sheet):
@@ -270,6 +271,17 @@ def test_a_table_on_its_side_is_refused_as_such(sheet):
     error = headings_not_found(sheet)
     assert error.codes == ("transposed",)
     assert not any(name in str(error) for name in ("Ann", "Acme", "x.org"))
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        rows(["Name", "Use"], ["Letter", "rare"], ["Email", "often"], ["Visit", "rare"], ["Radio", "never"]),
+        rows(["Name", "City"], ["Company", "Ulm"], ["Bo", "Kiel"]),
+    ],
+)
+def test_a_list_with_some_words_of_headings_in_its_first_column_is_not_on_its_side(sheet):
+    assert find_headings(sheet) == 1
 
 
 def test_the_users_mapping_shows_that_a_table_is_on_its_side():

@@ -146,6 +146,7 @@ def test_a_list_in_a_language_is_understood_wholly(language):
         ("Jméno", False), ("Meno", False), ("Név", True), ("Teljes név", True), ("Ime i prezime", False),
         ("Nume", False), ("Име", False), ("Ονοματεπώνυμο", False), ("Ad Soyad", False), ("ФИО", True), ("ПІБ", True),
         ("الاسم", False), ("שם מלא", False), ("성명", True), ("이름", True), ("姓名", True), ("联系人", True),
+        ("Név / Full name", True), ("Full name / Név", False),
         ("Nachname, Vorname", True), ("Last Name, First Name", True), ("Nom Prénom", True), ("Prénom Nom", False),
 
         ("聯絡人", True), ("名字", True),
@@ -215,6 +216,7 @@ def test_a_bulgarian_middle_name_is_no_second_last_name():
         ("Phone (+49)", "phone"), ("Last Contacted (YYYY-MM-DD)", "last_contacted"), ("Notes (max. 255)", "notes"),
         ("Company（会社名）", "organization"), ("Vorname / First name", "first_name"), ("“Email”", "email"),
         ("Téléphone (bureau)", "phone"), ("имя (обязательно)", "full_name"), ("Email (required", "email"),
+        ("Required: Email", "email"), ("[Company]", "organization"),
     ],
 )  # fmt: skip
 def test_remarks_and_marks_do_not_matter(heading, field):
@@ -423,6 +425,7 @@ def test_a_sheet_of_people_scores_more_than_one_of_companies_and_more_fields_sco
     single = map_columns(["Name", "Colour", "Size", "Shape"])
     assert score(more) > score(people) > score(companies) > score(single)
     assert score(people) > score(map_columns(["First Name", "Last Name", "Email", "Company", "Colour"]))
+    assert score(map_columns(["Name", "Email", "Phone"])) > score(companies) > score(map_columns(["Name", "Email"]))
 
 
 def test_sheets_with_the_same_headings_are_reported_whatever_their_order():
