@@ -85,8 +85,8 @@ def likeliest_row(filled: Sequence[SheetRow]) -> SheetRow | None:
 def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
     """Whether the headings are below each other: most cells of the first column are, and name several fields."""
     wide = [row for row in filled if len(row.kinds) > 1]
-    first = min((min(row.kinds) for row in wide), default=0)
-    labels = [clean_heading(row.cells[first]) for row in wide if first in row.kinds]
+    starts = [min(row.kinds) for row in wide]
+    labels = [clean_heading(row.cells[start]) for row, start in zip(wide, starts, strict=True) if start == min(starts)]
     known = sum(is_known(label, heading_table()) for label in labels)
     if known < _MIN_LABELS or known * 2 < len(labels):
         return False

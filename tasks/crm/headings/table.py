@@ -214,7 +214,7 @@ def _wrong_rules(row: TableRow) -> str | None:
         return None if good else f"a row without a field needs one rule: {known}"
     if row.field == "external_id":
         systems = [rule for rule in row.rules if rule.startswith(_OF)]
-        good = len(systems) == 1 and row.rules - set(systems) <= _ID_RULES
+        good = len(systems) == 1 and _ID_RULES.issuperset(row.rules - set(systems))
         return None if good else f"an id needs the rule {_OF}SYSTEM"
     unknown = row.rules - _FIELD_RULES - (_WHOLE_NAME_RULES if row.field == "full_name" else set())
     if unknown:

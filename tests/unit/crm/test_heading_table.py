@@ -61,6 +61,8 @@ def test_a_table_that_a_spreadsheet_program_saved_is_read():
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
+    with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
+        read_table(["# a comment\n"])
 
 
 # --- languages
@@ -174,6 +176,7 @@ def test_a_word_that_is_two_things_goes_by_the_language_of_the_other_headings():
     )
     assert (polish["country"], slovene["city"]) == ("Kraj", "Kraj")
     assert fields_of(["Email", "By"]) == {"email": "Email"}
+    assert fields_of(["Virksomhed", "By"]) == {"organization": "Virksomhed", "city": "By"}
     assert fields_of(["Email", "Ad", "Not", "Gate", "Grad"]) == {"email": "Email"}
 
 
@@ -244,7 +247,7 @@ def test_a_remark_can_make_another_thing_of_a_heading(heading):
 
 
 @pytest.mark.parametrize(
-    ("headings", "email"),
+    ("headings", "taken"),
     [
         (["Email (private)", "Email"], "Email"),
         (["Email (private)", "Email (office)"], "Email (office)"),
@@ -252,12 +255,13 @@ def test_a_remark_can_make_another_thing_of_a_heading(heading):
         (["Email (private)", "Other Email Address"], "Other Email Address"),
         (["Other Email Address", "Email (required)"], "Email (required)"),
         (["Email*", "Email"], "Email"),
+        (["Job Title*", "Position*"], "Job Title*"),
     ],
 )
-def test_of_two_columns_the_one_without_a_remark_takes_the_field_then_the_first(headings, email):
+def test_of_two_columns_the_one_without_a_remark_takes_the_field_then_the_first(headings, taken):
     mapping = map_columns([*headings, "Last name"])
-    assert mapping.headings[next(iter(mapping.fields))] == email
-    assert list(mapping.extra.values()) == [heading for heading in headings if heading != email]
+    assert mapping.headings[next(iter(mapping.fields))] == taken
+    assert list(mapping.extra.values()) == [heading for heading in headings if heading != taken]
 
 
 def test_telephones_of_home_and_work_do_not_stop_an_import():
@@ -289,6 +293,7 @@ def test_telephones_of_home_and_work_do_not_stop_an_import():
         ("zoho", "CONTACTID", ["CONTACTID", "SMOWNERID", "Last Name", "Created Time"]),
         ("zoho", "Record Id", ["Record Id", "Account Owner.id", "Account Owner", "Account Name", "Billing City"]),
         ("zoho", "Record Id", ["Record Id", "Last Name", "Account Name", "Email"]),
+        ("zoho", "Record Id", ["Record Id", "Account Name"]),
         ("pipedrive companies", "Organization - ID", ["Organization - ID", "Organization - Name"]),
         ("pipedrive", "Person - ID", ["Person - ID", "Person - Name", "Organization - ID", "Organization - Name"]),
     ],
@@ -311,6 +316,20 @@ def test_headings_of_two_products_show_none():
     both = ["Last Name", "Lifecycle Stage", "Create Date", "SMOWNERID", "Created Time", "Record ID"]
     assert map_columns(both).system is None
     assert "Record ID" in map_columns(both).extra.values()
+
+
+@pytest.mark.parametrize(
+    ("headings", "system"),
+    [
+        (["IsDeleted", "MasterRecordId"], "salesforce"),
+        (["IsDeleted", "MasterRecordId", "Lifecycle Stage"], "salesforce"),
+        (["IsDeleted", "MasterRecordId", "SystemModstamp", "Lifecycle Stage", "Lead Status"], None),
+        (["IsDeleted", "Mailing Street", "Mailing City"], "salesforce"),
+        (["IsDeleted", "Mailing Street"], None),
+    ],
+)
+def test_headings_that_one_product_alone_has_show_it_if_there_are_enough(headings, system):
+    assert map_columns([*headings, "Last Name", "Email"]).system == system
 
 
 def test_the_user_says_the_system():

@@ -286,6 +286,10 @@ def test_an_override_beats_every_alias():
         "last_name": "Last Name",
     }
     assert fields_of(["Email", "E-mail (private)"], {"E-mail (private)": "email"}) == {"email": "E-mail (private)"}
+    billing = "Company (billing)"
+    assert fields_of(["Related Company", billing], {billing: "organization"}) == {"organization": billing}
+    names = {"full_name": "Full Name", "first_name": "Rufname"}
+    assert fields_of(["Full Name", "Rufname"], {"Rufname": "first_name"}) == names
     mapping = map_columns(["Email", "Title"], {"Title": "extra"})
     assert mapping.fields == {0: "email"}
     assert mapping.extra == {1: "Title"}
