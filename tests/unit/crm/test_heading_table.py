@@ -4,7 +4,14 @@ from contextlib import suppress
 
 import pytest
 
-from tasks.crm.headings.column_mapping import map_columns, names_fields, repeats_headings, same_headings, score
+from tasks.crm.headings.column_mapping import (
+    is_same_list,
+    map_columns,
+    names_fields,
+    repeats_headings,
+    same_headings,
+    score,
+)
 from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.table import HeadingTableError, read_table
 
@@ -452,6 +459,23 @@ def test_sheets_with_the_same_headings_are_reported_whatever_their_order():
     assert same_headings(one, map_columns(["score", "E-mail", "Score"]))
     assert not same_headings(one, map_columns(["Score", "Email"]))
     assert not same_headings(one, map_columns(["Email", "Score", "Score", "City"]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (["Last Name", "Email", "City", "Score"], ["Email", "Last Name"], True),
+        (["Email", "Last Name"], ["Last Name", "Email", "City", "Score"], True),
+        (["Email", "Last Name"], ["E-Mail-Adresse", "Nachname", "Score"], True),
+        (["Last Name", "Email", "City", "Score"], ["Email", "Score"], False),
+        (["Last Name", "Email", "City", "Score"], ["Name", "Phone"], False),
+        (["Company", "City"], ["Name", "Phone"], True),
+        (["Company", "City"], ["Company", "Room"], False),
+        (["Name", "Phone"], ["Company", "City"], False),
+    ],
+)
+def test_sheets_are_of_one_list_by_their_fields_their_headings_or_the_people_of_the_companies(one, other, same):
+    assert is_same_list(map_columns(one), map_columns(other)) == same
 
 
 def test_a_row_that_repeats_the_headings_is_reported():
