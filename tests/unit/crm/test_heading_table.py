@@ -226,7 +226,7 @@ def test_a_bulgarian_middle_name_is_no_second_last_name():
         ("Phone (+49)", "phone"), ("Last Contacted (YYYY-MM-DD)", "last_contacted"), ("Notes (max. 255)", "notes"),
         ("Company（会社名）", "organization"), ("Vorname / First name", "first_name"), ("“Email”", "email"),
         ("Téléphone (bureau)", "phone"), ("имя (обязательно)", "full_name"), ("Email (required", "email"),
-        ("Required: Email", "email"), ("[Company]", "organization"),
+        ("Required: Email", "email"), ("[Company required]", "organization"),
     ],
 )  # fmt: skip
 def test_remarks_and_marks_do_not_matter(heading, field):
