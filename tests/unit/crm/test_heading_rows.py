@@ -110,6 +110,8 @@ def test_two_rows_of_unknown_words_are_no_titles_of_a_row_with_another_unknown_w
         (rows(["Contact", None, "Address"], ["First name", "Last name", "Street"], ["Mia", "Maro", "Hauptstr. 1"]), 2),
         (rows(["Contact", "Address", "Numbers"], ["Name", "Street", "Phone"], ["Mia", "Hauptstr. 1", "123"]), 2),
         (rows(["Contact", "Value"], ["Owner", "Mia"], ["First name", "Last name", "City"], ["Bo", "Bao", "Ulm"]), 3),
+        (rows(["Contact", "Address", "Numbers"], ["Guests"], ["Name", "Street", "Phone"], ["Mia", "Via 1", "123"]), 3),
+        (rows(["Contact", "Value"], ["Owner", "Mia", "Ulm"], ["Name", "City"], ["Bo", "Kiel"]), 3),
         (rows(["Event", "Fair"], ["Host", "Mia"], ["Name", "City"], ["Bo", "Ulm"]), 3),
         (rows(["info@example.org"], ["fair@example.org"], ["Email", "Name"], ["mia@example.org", "Mia"]), 3),
         (
