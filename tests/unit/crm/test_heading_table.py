@@ -253,6 +253,11 @@ def test_a_remark_can_make_another_thing_of_a_heading(heading):
     assert mapping.extra == {0: heading}
 
 
+@pytest.mark.parametrize("heading", ["Email / Phone", "Email / Colour"])
+def test_a_heading_of_two_things_is_neither(heading):
+    assert map_columns([heading, "Last name"]).extra == {0: heading}
+
+
 @pytest.mark.parametrize(
     ("headings", "taken"),
     [
