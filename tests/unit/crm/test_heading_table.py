@@ -380,7 +380,7 @@ def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Kundennr", "Email"], {"Kundennr": "external_id"})
     assert error.value.codes == ("unknown_system",)
-    assert "give --system, " in error.value.message("command line")
+    assert '"Kundennr" is an id, but its system is not known: give --system, ' in error.value.message("command line")
     mapping = map_columns(["Kundennr", "Ort"], {"Kundennr": "external_id"}, system="SAP")
     assert mapping.fields == {0: "external_id", 1: "city"}
     assert mapping.system == "sap"
