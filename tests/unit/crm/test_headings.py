@@ -242,6 +242,7 @@ def test_headings_that_identify_nothing_are_listed_with_what_to_do():
     text = str(error.value)
     for part in ('A "Phone"', 'B "City"', 'C "Column C"', 'D "Kunde"', "columns={", *FIELDS, "organization"):
         assert part in text
+    assert "Fields: organization, first_name, last_name, full_name, title, " in text
     assert fields_of(["Phone", "City", None, "Kunde"], {"kunde ": "Organization"})["organization"] == "Kunde"
 
 
