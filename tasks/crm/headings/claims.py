@@ -195,7 +195,7 @@ def _aliases(headings: Sequence[Heading], table: HeadingTable) -> dict[int, Alia
 
 def _evidence(alias: Alias, count: Counter[str]) -> int:
     """How many other headings are in a language of the alias."""
-    return max((count[language] for language in languages(alias.source)), default=0)
+    return max([0, *(count[language] for language in languages(alias.source))])
 
 
 def _resolve_name_columns(
@@ -259,7 +259,7 @@ def _detected_system(headings: Iterable[Heading], table: HeadingTable) -> str | 
     of_several = Counter(found for export in table.exports.values() for found in export & keys)
     distinct = {system: sum(of_several[found] == 1 for found in found_keys) for system, found_keys in hints.items()}
     best = max(distinct, key=lambda system: (distinct[system], len(hints[system])))
-    others = max((count for system, count in distinct.items() if system != best), default=0)
+    others = max(count for system, count in distinct.items() if system != best)
     if distinct[best] >= max(_DISTINCT, 2 * others):
         return best
     if distinct[best] and not others and len(hints[best]) >= _HINTS:

@@ -158,7 +158,7 @@ def _fields(claims: Claims, shown: Sequence[str], problems: list[Problem]) -> di
         best = [column for column in claimed[name] if claims.columns[column].order == first]
         if len(best) == _PAIR and all(SECOND_OF_TWO in claims.columns[column].alias.rules for column in best):
             best = best[1:]
-        if len(best) > 1 and not claims.columns[best[0]].yields:
+        if len(best) > 1 and not all(claims.columns[column].yields for column in best):
             named = [f"{quoted(shown[column])} (column {column_letter(column)})" for column in best[:_LISTED]]
             more = f" and {len(best) - _LISTED} more" if len(best) > _LISTED else ""
             clause = f"two columns for one field: {name} is in {' and '.join(named)}{more}"
@@ -228,7 +228,7 @@ def is_same_list(one: Mapping, other: Mapping) -> bool:
     """
     first, second = set(one.fields.values()), set(other.fields.values())
     has_people = bool(second & _PEOPLE) and not first & _PEOPLE
-    part = one.keys <= other.keys or other.keys <= one.keys
+    part = not (one.keys - other.keys and other.keys - one.keys)
     return has_people or first == second or (part and len(second) > 1)
 
 

@@ -60,7 +60,7 @@ def _best_row(filled: Sequence[SheetRow]) -> SheetRow | None:
     """The row that names most fields; if none does, the only column's first cell that names a field."""
     best: SheetRow | None = None
     single: SheetRow | None = None
-    widest = 0  # cells of the widest row so far
+    widest = 1  # cells of the widest row so far
     for index, row in enumerate(filled):
         width = len(row.kinds)
         if identifies(row.named):
@@ -85,8 +85,8 @@ def likeliest_row(filled: Sequence[SheetRow]) -> SheetRow | None:
 def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], system: str | None) -> bool:
     """Whether the headings are below each other: most cells of the first column are, and name several fields."""
     wide = [row for row in filled if len(row.kinds) > 1]
-    first = min((min(row.kinds) for row in wide), default=0)
-    labels = [clean_heading(row.cells[first]) for row in wide if first in row.kinds]
+    starts = [min(row.kinds) for row in wide]
+    labels = [clean_heading(row.cells[start]) for row, start in zip(wide, starts, strict=True) if start == min(starts)]
     known = sum(is_known(label, heading_table()) for label in labels)
     if known < _MIN_LABELS or known * 2 < len(labels):
         return False
@@ -96,13 +96,11 @@ def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], 
 
 def _given_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
     """The number of the row that the user gave. Raises HeadingsError."""
-    fault = Problem("blank_row", "", "heading_row", f": row {heading_row} is blank, or the sheet has no such row")
-    for number, cells in rows:
-        if number == heading_row and any(map(clean_heading, cells)):
-            if not SheetRow(number, cells, frozenset()).is_personal:
-                return number
-            after = f": row {number} holds an e-mail address or a telephone number, so it is not a row of headings"
-            fault = Problem("personal_row", "", "heading_row", after)
-        if number >= heading_row:
-            break
-    raise HeadingsError([fault], [], advise=False)
+    cells = next((cells for number, cells in rows if number == heading_row), ())
+    if not any(map(clean_heading, cells)):
+        after = f": row {heading_row} is blank, or the sheet has no such row"
+        raise HeadingsError([Problem("blank_row", "", "heading_row", after)], [], advise=False)
+    if SheetRow(heading_row, cells, frozenset()).is_personal:
+        after = f": row {heading_row} holds an e-mail address or a telephone number, so it is not a row of headings"
+        raise HeadingsError([Problem("personal_row", "", "heading_row", after)], [], advise=False)
+    return heading_row

@@ -22,7 +22,7 @@ FIELDS = tuple(
 )
 NO_FIELD = "-"  # in the column "field" of the table
 PATH = Path(__file__).with_name("headings.csv")
-_RANKS = {"", *"123456789"}
+_RANKS = ["", *"123456789"]
 COLUMNS = ["field", "rank", "rule", "source", "headings"]
 
 LAST_NAME_FIRST = "last name first"
@@ -199,7 +199,7 @@ def _row(line: int, field_name: str, rank: str, rule: str, source: str, headings
         )
     if not source:
         raise HeadingTableError(f"line {line}: the source is missing")
-    row = TableRow(line, field_name, int(rank or 0), rules, source, tuple(h.strip() for h in headings.split("|")))
+    row = TableRow(line, field_name, _RANKS.index(rank), rules, source, tuple(h.strip() for h in headings.split("|")))
     if wrong := _wrong_rules(row):
         raise HeadingTableError(f"line {line}: {wrong}")
     return row
@@ -214,7 +214,7 @@ def _wrong_rules(row: TableRow) -> str | None:
         return None if good else f"a row without a field needs one rule: {known}"
     if row.field == "external_id":
         systems = [rule for rule in row.rules if rule.startswith(_OF)]
-        good = len(systems) == 1 and row.rules - set(systems) <= _ID_RULES
+        good = len(systems) == 1 and _ID_RULES.issuperset(row.rules - set(systems))
         return None if good else f"an id needs the rule {_OF}SYSTEM"
     unknown = row.rules - _FIELD_RULES - (_WHOLE_NAME_RULES if row.field == "full_name" else set())
     if unknown:

@@ -42,7 +42,7 @@ def clean_heading(cell: object) -> str:
         cell = int(cell)  # a heading 2024 is read as 2024.0
     text = str(getattr(cell, "text", cell))[: 4 * MAX_LENGTH]
     if not (text.isascii() and text.isprintable()):
-        safe = "".join("\ufffd" if unicodedata.category(c) == "Cs" else " " if ord(c) < ord(" ") else c for c in text)
+        safe = "".join("\ufffd" if unicodedata.category(c) == "Cs" else max(c, " ") for c in text)
         text = unicodedata.normalize("NFC", safe).removeprefix("\ufeff")
     line = " ".join(text.split())
     return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1] + "…"
@@ -88,8 +88,8 @@ def parse_heading(text: str, table: HeadingTable) -> Heading:
         words.pop(0)
     found = key("".join(words))
     if not table.knows(found):
-        found = _in_two_languages(normal, table) or ""
-        return Heading(found or exact, exact, marks=True) if found else Heading(exact, exact)
+        first = _in_two_languages(normal, table)
+        return Heading(first, exact, marks=True) if first else Heading(exact, exact)
     return _without_remarks(found, exact, remarks, table)
 
 
@@ -98,7 +98,7 @@ def _without_remarks(found: str, exact: str, remarks: list[str], table: HeadingT
     remark, second_choice = False, True
     for text in remarks:
         whole, words = key(text), set(map(key, _WORD.findall(text)))
-        if not whole or whole in groups[DECORATION] or words <= groups[DECORATION]:
+        if not whole or whole in groups[DECORATION] or words.issubset(groups[DECORATION]):
             continue
         keys = words | {whole}
         if _is_another_thing(found, text, keys, table):
@@ -123,7 +123,7 @@ def _in_two_languages(text: str, table: HeadingTable) -> str | None:
     """The key of the first part of a heading such as "Vorname / First name"; None if its parts have other meanings."""
     parts = [key(part) for part in re.split(r"[/|]", text)]
     fields = {table.aliases[part].field if part in table.aliases else None for part in parts}
-    return parts[0] if len(parts) > 1 and len(fields) == 1 and None not in fields else None
+    return parts[0] if len(fields) == 1 and None not in fields else None
 
 
 def is_known(text: str, table: HeadingTable) -> bool:

@@ -51,7 +51,8 @@ def test_a_row_of_data_that_names_more_fields_is_not_the_headings():
 
 
 def test_a_row_of_nothing_but_headings_below_data_is_not_the_headings():
-    assert find_headings(rows(["Name", "Street", "Town"], ["Mia", "Via", "Ulm"], ["Company", "City", "Phone"])) == 1
+    for data in (["Mia", "Via", "Ulm"], ["Mia", "Via"]):
+        assert find_headings(rows(["Name", "Street", "Town"], data, ["Company", "City", "Phone"])) == 1
 
 
 def test_a_row_of_data_is_not_the_headings_where_those_are_unknown():
@@ -75,9 +76,14 @@ def test_headings_in_the_midst_of_data_are_refused_and_no_row_is_lost(above):
     assert "Mia" not in str(headings_not_found(sheet))
 
 
-def test_two_rows_of_people_above_headings_of_two_columns_are_data():
+@pytest.mark.parametrize("headings", [["Name", "Email"], ["Name", "Email", "Phone", "City"]])
+def test_two_rows_of_people_above_headings_are_data_if_they_fill_half_of_the_columns(headings):
     people = [["Mia Maro", "mia@example.org"], ["Bo Bao", "bo@example.org"]]
-    assert find_headings(rows(*people, ["Name", "Email"], ["Cy Cruz", "cy@example.org"])) is None
+    assert find_headings(rows(*people, headings, ["Cy Cruz", "cy@example.org", "1", "Ulm"][: len(headings)])) is None
+
+
+def test_two_rows_of_unknown_words_are_no_titles_of_a_row_with_another_unknown_word():
+    assert find_headings(rows(["Mia", "Maro", "Acme"], ["Bo", "Bao", "Beta"], ["Cy", "Company", "City"])) is None
 
 
 @pytest.mark.parametrize(
@@ -102,6 +108,21 @@ def test_two_rows_of_people_above_headings_of_two_columns_are_data():
         ),
         (rows(["Wer", "Netz"], ["wer", "netz"], ["Name", "Email"], ["Mia", "mia@example.org"]), 3),
         (rows(["Contact", None, "Address"], ["First name", "Last name", "Street"], ["Mia", "Maro", "Hauptstr. 1"]), 2),
+        (rows(["Contact", "Address", "Numbers"], ["Name", "Street", "Phone"], ["Mia", "Hauptstr. 1", "123"]), 2),
+        (rows(["Contact", "Value"], ["Owner", "Mia"], ["First name", "Last name", "City"], ["Bo", "Bao", "Ulm"]), 3),
+        (rows(["Contact", "Address", "Numbers"], ["Guests"], ["Name", "Street", "Phone"], ["Mia", "Via 1", "123"]), 3),
+        (rows(["Contact", "Value"], ["Owner", "Mia", "Ulm"], ["Name", "City"], ["Bo", "Kiel"]), 3),
+        (rows(["Event", "Fair"], ["Host", "Mia"], ["Name", "City"], ["Bo", "Ulm"]), 3),
+        (rows(["info@example.org"], ["fair@example.org"], ["Email", "Name"], ["mia@example.org", "Mia"]), 3),
+        (
+            rows(
+                ["Questions?", "info@example.org"],
+                ["Tickets", "fair@example.org"],
+                ["Name", "Email", "Phone", "City", "Zip"],
+                ["Mia", "mia@example.org", "123", "Ulm", "89073"],
+            ),
+            3,
+        ),
     ],
 )
 def test_titles_and_notes_above_the_headings_are_no_data(sheet, row):
@@ -186,8 +207,11 @@ def test_headings_that_are_known_in_part_are_listed():
     "sheet",
     [
         rows(["Ann", "Lee", "ann@x.org"], ["Bob", "Ray", "b@x.org"], ["Company", "City", "Phone"], ["Acme", "Ulm"]),
+        rows(["Ann", "Lee", "ann@x.org"], ["Bob", "Ray", "b@x.org"], ["Company", "City", "Zip", "Street", "Country"]),
         rows(["Ann", "Lee", "ann@x.org"], ["Company", "City", "Phone"], ["Acme", "Ulm", "0228 1111111"]),
         rows(["Acme", "Ann Lee", "Bonn"], ["Company", "Name", "City"], ["Beta", "Bob Ray", "Ulm"]),
+        rows(["Acme", "Ann", "ann@x.org"], ["Company", "Name", "Email", "City"], ["Beta", "Bob Ray", None, "Ulm"]),
+        rows(["Acme", "Bonn", "2034-01-02"], [], ["Company", "City", "Last Contacted"], ["Beta", "Ulm", "2034-02-03"]),
     ],
 )  # fmt: skip
 def test_records_above_the_headings_are_not_left_out_but_refused_with_the_way_out(sheet):
@@ -225,6 +249,8 @@ def test_records_above_the_headings_are_not_left_out_but_refused_with_the_way_ou
             3,
         ),
         (rows(["Host", "Jane Doe", "jane@x.org"], [], ["Name", "Email", "Diet"], ["Ann", "ann@x.org", "vegan"]), 3),
+        (rows(["Host", "Jane Doe", "jane@x.org"], ["Name", "Email"], ["Ann", "ann@x.org"]), 2),
+        (rows(["Host", "Jane", "jane@x.org"], ["Name", "Email", "Diet", "Zip", "City"], ["Ann", "ann@x.org"]), 2),
     ],
 )
 def test_filters_dates_and_contacts_above_the_headings_are_no_records(sheet, row):
@@ -238,6 +264,7 @@ def test_filters_dates_and_contacts_above_the_headings_are_no_records(sheet, row
         rows(["Company", "Acme", "Beta"], ["Contact", "Ann Lee", "Bob Ray"], ["City", "Bonn", "Ulm"]),
         rows(["Name:", "Ann Lee"], ["Email:", "a@x.org"], [], ["Name:", "Bob Ray"], ["Email:", "b@x.org"]),
         rows(["Contacts"], [None, "Contact 1", "Contact 2"], ["Vorname", "Ann", "Bob"], ["Nachname", "Lee", "Ray"]),
+        rows(["Name", "Ann Lee"], ["Hobby", "Chess"], ["Email", "ann@x.org"], ["Pet", "Cat"]),
     ],
 )
 def test_a_table_on_its_side_is_refused_as_such(sheet):
@@ -246,6 +273,23 @@ def test_a_table_on_its_side_is_refused_as_such(sheet):
     error = headings_not_found(sheet)
     assert error.codes == ("transposed",)
     assert not any(name in str(error) for name in ("Ann", "Acme", "x.org"))
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        rows(["Name", "Use"], ["Letter", "rare"], ["Email", "often"], ["Visit", "rare"], ["Radio", "never"]),
+        rows(["Name", "City"], ["Company", "Ulm"], ["Bo", "Kiel"]),
+    ],
+)
+def test_a_list_with_some_words_of_headings_in_its_first_column_is_not_on_its_side(sheet):
+    assert find_headings(sheet) == 1
+
+
+def test_the_users_mapping_shows_that_a_table_is_on_its_side():
+    sheet = rows(["Kunde", "Acme", "Beta"], ["City", "Bonn", "Ulm"], ["Phone", "030 1", "030 2"])
+    assert find_headings(sheet, {"Kunde": "organization"}) is None
+    assert headings_not_found(sheet, {"Kunde": "organization"}).codes == ("transposed",)
 
 
 @pytest.mark.parametrize(

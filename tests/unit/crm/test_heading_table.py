@@ -4,7 +4,14 @@ from contextlib import suppress
 
 import pytest
 
-from tasks.crm.headings.column_mapping import map_columns, names_fields, repeats_headings, same_headings, score
+from tasks.crm.headings.column_mapping import (
+    is_same_list,
+    map_columns,
+    names_fields,
+    repeats_headings,
+    same_headings,
+    score,
+)
 from tasks.crm.headings.error import HeadingsError
 from tasks.crm.headings.table import HeadingTableError, read_table
 
@@ -61,6 +68,8 @@ def test_a_table_that_a_spreadsheet_program_saved_is_read():
 def test_another_table_has_other_columns():
     with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
         read_table(["heading,field\n"])
+    with pytest.raises(HeadingTableError, match="line 1: the columns are not field, rank"):
+        read_table(["# a comment\n"])
 
 
 # --- languages
@@ -146,6 +155,7 @@ def test_a_list_in_a_language_is_understood_wholly(language):
         ("Jméno", False), ("Meno", False), ("Név", True), ("Teljes név", True), ("Ime i prezime", False),
         ("Nume", False), ("Име", False), ("Ονοματεπώνυμο", False), ("Ad Soyad", False), ("ФИО", True), ("ПІБ", True),
         ("الاسم", False), ("שם מלא", False), ("성명", True), ("이름", True), ("姓名", True), ("联系人", True),
+        ("Név / Full name", True), ("Full name / Név", False),
         ("Nachname, Vorname", True), ("Last Name, First Name", True), ("Nom Prénom", True), ("Prénom Nom", False),
 
         ("聯絡人", True), ("名字", True),
@@ -173,6 +183,7 @@ def test_a_word_that_is_two_things_goes_by_the_language_of_the_other_headings():
     )
     assert (polish["country"], slovene["city"]) == ("Kraj", "Kraj")
     assert fields_of(["Email", "By"]) == {"email": "Email"}
+    assert fields_of(["Virksomhed", "By"]) == {"organization": "Virksomhed", "city": "By"}
     assert fields_of(["Email", "Ad", "Not", "Gate", "Grad"]) == {"email": "Email"}
 
 
@@ -215,6 +226,7 @@ def test_a_bulgarian_middle_name_is_no_second_last_name():
         ("Phone (+49)", "phone"), ("Last Contacted (YYYY-MM-DD)", "last_contacted"), ("Notes (max. 255)", "notes"),
         ("Company（会社名）", "organization"), ("Vorname / First name", "first_name"), ("“Email”", "email"),
         ("Téléphone (bureau)", "phone"), ("имя (обязательно)", "full_name"), ("Email (required", "email"),
+        ("Required: Email", "email"), ("[Company required]", "organization"),
     ],
 )  # fmt: skip
 def test_remarks_and_marks_do_not_matter(heading, field):
@@ -241,8 +253,13 @@ def test_a_remark_can_make_another_thing_of_a_heading(heading):
     assert mapping.extra == {0: heading}
 
 
+@pytest.mark.parametrize("heading", ["Email / Phone", "Email / Colour"])
+def test_a_heading_of_two_things_is_neither(heading):
+    assert map_columns([heading, "Last name"]).extra == {0: heading}
+
+
 @pytest.mark.parametrize(
-    ("headings", "email"),
+    ("headings", "taken"),
     [
         (["Email (private)", "Email"], "Email"),
         (["Email (private)", "Email (office)"], "Email (office)"),
@@ -250,12 +267,13 @@ def test_a_remark_can_make_another_thing_of_a_heading(heading):
         (["Email (private)", "Other Email Address"], "Other Email Address"),
         (["Other Email Address", "Email (required)"], "Email (required)"),
         (["Email*", "Email"], "Email"),
+        (["Job Title*", "Position*"], "Job Title*"),
     ],
 )
-def test_of_two_columns_the_one_without_a_remark_takes_the_field_then_the_first(headings, email):
+def test_of_two_columns_the_one_without_a_remark_takes_the_field_then_the_first(headings, taken):
     mapping = map_columns([*headings, "Last name"])
-    assert mapping.headings[next(iter(mapping.fields))] == email
-    assert list(mapping.extra.values()) == [heading for heading in headings if heading != email]
+    assert mapping.headings[next(iter(mapping.fields))] == taken
+    assert list(mapping.extra.values()) == [heading for heading in headings if heading != taken]
 
 
 def test_telephones_of_home_and_work_do_not_stop_an_import():
@@ -287,6 +305,7 @@ def test_telephones_of_home_and_work_do_not_stop_an_import():
         ("zoho", "CONTACTID", ["CONTACTID", "SMOWNERID", "Last Name", "Created Time"]),
         ("zoho", "Record Id", ["Record Id", "Account Owner.id", "Account Owner", "Account Name", "Billing City"]),
         ("zoho", "Record Id", ["Record Id", "Last Name", "Account Name", "Email"]),
+        ("zoho", "Record Id", ["Record Id", "Account Name"]),
         ("pipedrive companies", "Organization - ID", ["Organization - ID", "Organization - Name"]),
         ("pipedrive", "Person - ID", ["Person - ID", "Person - Name", "Organization - ID", "Organization - Name"]),
     ],
@@ -309,6 +328,20 @@ def test_headings_of_two_products_show_none():
     both = ["Last Name", "Lifecycle Stage", "Create Date", "SMOWNERID", "Created Time", "Record ID"]
     assert map_columns(both).system is None
     assert "Record ID" in map_columns(both).extra.values()
+
+
+@pytest.mark.parametrize(
+    ("headings", "system"),
+    [
+        (["IsDeleted", "MasterRecordId"], "salesforce"),
+        (["IsDeleted", "MasterRecordId", "Lifecycle Stage"], "salesforce"),
+        (["IsDeleted", "MasterRecordId", "SystemModstamp", "Lifecycle Stage", "Lead Status"], None),
+        (["IsDeleted", "Mailing Street", "Mailing City"], "salesforce"),
+        (["IsDeleted", "Mailing Street"], None),
+    ],
+)
+def test_headings_that_one_product_alone_has_show_it_if_there_are_enough(headings, system):
+    assert map_columns([*headings, "Last Name", "Email"]).system == system
 
 
 def test_the_user_says_the_system():
@@ -347,7 +380,7 @@ def test_any_column_is_the_id_if_the_user_says_so_and_of_which_system():
     with pytest.raises(HeadingsError) as error:
         map_columns(["Kundennr", "Email"], {"Kundennr": "external_id"})
     assert error.value.codes == ("unknown_system",)
-    assert "give --system, " in error.value.message("command line")
+    assert '"Kundennr" is an id, but its system is not known: give --system, ' in error.value.message("command line")
     mapping = map_columns(["Kundennr", "Ort"], {"Kundennr": "external_id"}, system="SAP")
     assert mapping.fields == {0: "external_id", 1: "city"}
     assert mapping.system == "sap"
@@ -423,6 +456,7 @@ def test_a_sheet_of_people_scores_more_than_one_of_companies_and_more_fields_sco
     single = map_columns(["Name", "Colour", "Size", "Shape"])
     assert score(more) > score(people) > score(companies) > score(single)
     assert score(people) > score(map_columns(["First Name", "Last Name", "Email", "Company", "Colour"]))
+    assert score(map_columns(["Name", "Email", "Phone"])) > score(companies) > score(map_columns(["Name", "Email"]))
 
 
 def test_sheets_with_the_same_headings_are_reported_whatever_their_order():
@@ -430,6 +464,23 @@ def test_sheets_with_the_same_headings_are_reported_whatever_their_order():
     assert same_headings(one, map_columns(["score", "E-mail", "Score"]))
     assert not same_headings(one, map_columns(["Score", "Email"]))
     assert not same_headings(one, map_columns(["Email", "Score", "Score", "City"]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (["Last Name", "Email", "City", "Score"], ["Email", "Last Name"], True),
+        (["Email", "Last Name"], ["Last Name", "Email", "City", "Score"], True),
+        (["Email", "Last Name"], ["E-Mail-Adresse", "Nachname", "Score"], True),
+        (["Last Name", "Email", "City", "Score"], ["Email", "Score"], False),
+        (["Last Name", "Email", "City", "Score"], ["Name", "Phone"], False),
+        (["Company", "City"], ["Name", "Phone"], True),
+        (["Company", "City"], ["Company", "Room"], False),
+        (["Name", "Phone"], ["Company", "City"], False),
+    ],
+)
+def test_sheets_are_of_one_list_by_their_fields_their_headings_or_the_people_of_the_companies(one, other, same):
+    assert is_same_list(map_columns(one), map_columns(other)) == same
 
 
 def test_a_row_that_repeats_the_headings_is_reported():

@@ -97,6 +97,8 @@ def test_an_alias_means_one_thing_and_names_who_writes_it():
 
 def test_accents_and_case_do_not_matter_but_japanese_voicing_marks_do():
     assert key("É-mail_ ADRESSE") == key("e mail adresse")
+    assert key("Località") == key("localita")
+    assert key("آدرس") == key("ادرس")
     assert key("Straße") == key("STRASSE")
     assert key("タグ") != key("タク")
 
@@ -145,7 +147,8 @@ def test_odoo_says_which_rows_are_companies():
     mapping = map_columns(EXPORTS["Odoo 12 import template"][0])
     assert mapping.company_flag == 1
     assert mapping.extra[1] == "Is a company"
-    assert map_columns(["Name", "Email"]).company_flag is None
+    assert map_columns(["Name", "Email", "Score"]).company_flag is None
+    assert map_columns(["Name", "Email", "Is a company"], {"Is a company": "extra"}).company_flag is None
 
 
 def test_outlook_in_french_heads_two_columns_alike_and_the_second_is_the_job():
@@ -171,6 +174,20 @@ def test_two_columns_for_one_field_are_named_with_their_letters():
     assert 'email is in "E-mail" (column B) and "Email" (column C)' in str(error.value)
     assert '"Email (C)"' in str(error.value), "the one to map"
     assert '"Shoe size"' in str(error.value)
+
+
+@pytest.mark.parametrize(("columns", "end"), [(10, "(column K): map"), (11, "(column K) and 1 more: map")])
+def test_ten_of_many_columns_for_one_field_are_named(columns, end):
+    with pytest.raises(HeadingsError) as error:
+        map_columns(["Name", *["Email"] * columns])
+    assert end in str(error.value)
+
+
+@pytest.mark.parametrize(("heading", "shown"), [("x" * 60, "x" * 60), ("x" * 61, "x" * 59 + "…")])
+def test_a_message_shows_sixty_characters_of_a_heading(heading, shown):
+    with pytest.raises(HeadingsError) as error:
+        map_columns(["Email"], {heading: "city"})
+    assert f'no heading "{shown}"' in str(error.value)
 
 
 @pytest.mark.parametrize("headings", [["Email", "Email"], ["Nombre", "Nombre", "Apellidos"], ["Titre"] * 3 + ["Nom"]])
@@ -225,6 +242,7 @@ def test_headings_that_identify_nothing_are_listed_with_what_to_do():
     text = str(error.value)
     for part in ('A "Phone"', 'B "City"', 'C "Column C"', 'D "Kunde"', "columns={", *FIELDS, "organization"):
         assert part in text
+    assert "Fields: organization, first_name, last_name, full_name, title, " in text
     assert fields_of(["Phone", "City", None, "Kunde"], {"kunde ": "Organization"})["organization"] == "Kunde"
 
 
@@ -251,9 +269,10 @@ def test_one_error_has_all_problems():
 
 
 def test_two_overrides_for_one_field_or_one_column_are_errors():
-    with pytest.raises(HeadingsError, match="organization") as error:
-        map_columns(["A1", "B1"], {"A1": "organization", "B1": "organization"})
-    assert error.value.codes == ("two_columns",)
+    for headings in (["A1", "B1"], ["Phone*", "City*"]):
+        with pytest.raises(HeadingsError, match="organization") as error:
+            map_columns(headings, dict.fromkeys(headings, "organization"))
+        assert error.value.codes == ("two_columns",)
     with pytest.raises(HeadingsError, match='"A1"') as error:
         map_columns(["A1", "Email"], {"A1": "organization", "a1": "notes"})
     assert error.value.codes == ("mapped_twice",)
@@ -268,6 +287,10 @@ def test_an_override_beats_every_alias():
         "last_name": "Last Name",
     }
     assert fields_of(["Email", "E-mail (private)"], {"E-mail (private)": "email"}) == {"email": "E-mail (private)"}
+    billing = "Company (billing)"
+    assert fields_of(["Related Company", billing], {billing: "organization"}) == {"organization": billing}
+    names = {"full_name": "Full Name", "first_name": "Rufname"}
+    assert fields_of(["Full Name", "Rufname"], {"Rufname": "first_name"}) == names
     mapping = map_columns(["Email", "Title"], {"Title": "extra"})
     assert mapping.fields == {0: "email"}
     assert mapping.extra == {1: "Title"}
@@ -302,11 +325,12 @@ def test_headings_of_any_kind_break_nothing():
     mapping = map_columns(["E-mail\x00", "a\ud800b", "x" * 40_000, 2024.0, "two\nlines", "\x00", True])
     assert mapping.fields == {0: "email"}
     assert mapping.extra[1] == "a\ufffdb"
-    assert len(mapping.extra[2]) == 200
+    assert mapping.extra[2] == "x" * 199 + "…"
     assert mapping.extra[3] == "2024"
     assert mapping.extra[4] == "two lines"
     assert mapping.extra[5] == "Column F"
     "".join([*mapping.headings, *mapping.extra.values()]).encode()
+    assert map_columns(["Email", "x" * 200]).extra[1] == "x" * 200
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(), st.text(), st.sampled_from(sorted(TABLE.aliases)))))
@@ -355,6 +379,8 @@ def test_a_list_with_a_single_known_column_is_found():
 def test_a_single_known_heading_below_notes_counts_where_it_is_much_wider_than_they_are():
     notes = [(1, ["A list of the dead", None]), (2, ["For the sake of it,", "these rows exist"])]
     assert find_headings([*notes, (5, ["Name", "Profession", "Age", "Born"])]) == 5
+    assert find_headings([*notes, (5, ["Name", "Profession", "Age"])]) is None
+    assert find_headings([(1, ["A list of the dead", None]), (5, ["Name", "Age"])]) == 5
     assert find_headings([*notes, (5, ["Name", "LAU, WAI KEUNG"])]) is None
 
 
@@ -386,6 +412,10 @@ def test_without_usable_headings_the_likeliest_row_is_what_the_error_lists():
     assert find_headings(rows) is None
     assert find_headings(rows, must_identify=False) == 2
     assert find_headings([(1, [None])], must_identify=False) is None
+    words = [(1, ["List"]), (2, ["of friends"]), (3, ["Kunde"])]
+    assert find_headings(words, {"Kunde": "city"}, must_identify=False) == 3
+    people = [(1, ["Mia", "Maro"]), (2, ["Bo", "Bao"]), (3, ["City", "Cruz"])]
+    assert find_headings(people, must_identify=False) == 1
 
 
 @pytest.mark.parametrize(
