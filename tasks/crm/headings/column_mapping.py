@@ -228,7 +228,7 @@ def is_same_list(one: Mapping, other: Mapping) -> bool:
     """
     first, second = set(one.fields.values()), set(other.fields.values())
     has_people = bool(second & _PEOPLE) and not first & _PEOPLE
-    part = not (one.keys - other.keys and other.keys - one.keys)
+    part = one.keys <= other.keys or other.keys <= one.keys
     return has_people or first == second or (part and len(second) > 1)
 
 

@@ -86,7 +86,8 @@ def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], 
     """Whether the headings are below each other: most cells of the first column are, and name several fields."""
     wide = [row for row in filled if len(row.kinds) > 1]
     starts = [min(row.kinds) for row in wide]
-    labels = [clean_heading(row.cells[start]) for row, start in zip(wide, starts, strict=True) if start == min(starts)]
+    first = min(starts, default=None)
+    labels = [clean_heading(row.cells[start]) for row, start in zip(wide, starts, strict=True) if start == first]
     known = sum(is_known(label, heading_table()) for label in labels)
     if known < _MIN_LABELS or known * 2 < len(labels):
         return False
@@ -96,8 +97,8 @@ def is_transposed(filled: Sequence[SheetRow], overrides: abc.Mapping[str, str], 
 
 def _given_row(rows: Iterable[NumberedRow], heading_row: int) -> int:
     """The number of the row that the user gave. Raises HeadingsError."""
-    cells = next((cells for number, cells in rows if number == heading_row), ())
-    if not any(map(clean_heading, cells)):
+    number, cells = next((row for row in rows if row[0] >= heading_row), (0, ()))
+    if number != heading_row or not any(map(clean_heading, cells)):
         after = f": row {heading_row} is blank, or the sheet has no such row"
         raise HeadingsError([Problem("blank_row", "", "heading_row", after)], [], advise=False)
     if SheetRow(heading_row, cells, frozenset()).is_personal:
