@@ -63,7 +63,7 @@ def _is_meant(run: str, codec: str) -> bool:
         meant = b"".join(_bytes(character, codec) for character in run).decode()
     except UnicodeError:
         return False
-    return len(meant) < len(run) and bool(_MEANT[codec].fullmatch(meant))
+    return bool(_MEANT[codec].fullmatch(meant))
 
 
 def _bytes(character: str, codec: str) -> bytes:

@@ -26,6 +26,8 @@ from tasks.crm.rules.phone_number import clean_phone, other_phones
         ("030 123456, 0171 2345678", "030 123456", "0171 2345678"),
         ("030 123456、0171 2345678", "030 123456", "0171 2345678"),
         ("0221 123456 / 0171 2345678", "0221 123456", "0171 2345678"),
+        ("123 4567, 765 4321", "123 4567", "765 4321"),
+        ("030 123\n040 456", "030 123", "040 456"),
         ("+49 30 123456/+49 171 2345678", "+49 30 123456", "+49 171 2345678"),
         ("Tel: 030 123456\nFax: 030 654321", "Tel: 030 123456", "Fax: 030 654321"),
         ("030 123456;\n030 123456", "030 123456", None),
@@ -34,6 +36,7 @@ from tasks.crm.rules.phone_number import clean_phone, other_phones
         ("030 / 12 34 56", "030 / 12 34 56", None),
         ("030/123456", "030/123456", None),
         ("030 1234567 / 68", "030 1234567 / 68", None),
+        ("030 456, 040 789", "030 456, 040 789", None),
         ("030 1234567, ext. 12", "030 1234567, ext. 12", None),
         ("+49 30 1234567,,123#", "+49 30 1234567,,123#", None),
         ("030 123456\n(mobile)", "030 123456 (mobile)", None),
@@ -46,7 +49,7 @@ def test_of_several_telephone_numbers_the_first_is_the_phone(cell: str, first: s
     assert clean_phone(first) == first
 
 
-@pytest.mark.parametrize("cell", ["+49 30\n123456", "110\n112", "030 123456\n112"])
+@pytest.mark.parametrize("cell", ["+49 30\n123456", "110\n112", "030 123456\n112", "12345\n67890"])
 def test_lines_that_may_be_one_number_or_two_are_rejected(cell: str) -> None:
     [(field, reason)] = problems({"last_name": "Lee", "phone": cell}).items()
     assert (field, "several lines" in reason) == ("phone", True)
@@ -329,6 +332,7 @@ def test_a_blank_cell_holds_no_address(cell: str | None) -> None:
     [
         ("001A0000006Vm9r", "001A0000006Vm9rIAC"),
         ("001A0000006Vm9rIAC", "001A0000006Vm9rIAC"),
+        ("ABCDEFGHIJKLMNO", "ABCDEFGHIJKLMNO555"),
         ("17", "17"),
         (None, None),
     ],
