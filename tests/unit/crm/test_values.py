@@ -115,6 +115,10 @@ def test_a_number_with_decimals_in_a_workbook_is_no_telephone_number(tmp_path: P
     assert "is a fraction" in result.problems[0][0][2]
 
 
+def test_a_whole_number_with_a_decimal_point_is_a_telephone_number_without_it() -> None:
+    assert clean_phone("491512345678.0") == "491512345678"
+
+
 # --- e-mail addresses
 
 
