@@ -69,13 +69,16 @@ def test_three_letters_number_the_columns_and_two_are_a_name() -> None:
     assert reasons(["Last Name", "First Name"], ["A", "B"]) == [""]
 
 
-@pytest.mark.parametrize(("above", "reason"), [(2, "numbers the columns"), (3, "")])
-def test_only_the_first_three_rows_below_the_headings_can_number_the_columns(above: int, reason: str) -> None:
-    rows = [ANN] * above + [["1", "2", "3", "4"]]
-    assert reasons(HEADINGS, *rows)[above] == reason
+@pytest.mark.parametrize("row", [["1", "2", "3", "4"], ["Text", "Given name", "Family name", "City of residence"]])
+@pytest.mark.parametrize(("above", "rejected"), [(2, True), (3, False)])
+def test_only_the_first_three_rows_below_the_headings_are_about_the_columns(
+    row: list[str], above: int, rejected: bool
+) -> None:
+    rows = [ANN] * above + [row]
+    assert [bool(reason) for reason in reasons(HEADINGS, *rows)[above:]] == [rejected]
     batches = SheetBatches("Contacts", map_columns(HEADINGS), before=0)
     [*_, last] = [batches.staged(block_of([(number, [*row])])) for number, row in enumerate(rows, 2)]
-    assert last.rejected == bool(reason)
+    assert last.rejected == rejected
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_a_remark_has_up_to_1000_characters(characters: int, reason: str) -> Non
 @pytest.mark.parametrize("headings", [HEADINGS, HEADINGS[:2]])
 @pytest.mark.parametrize("text", ["-----", "====="])
 def test_a_line_of_dashes_is_one_however_many_columns_there_are(headings: list[str], text: str) -> None:
-    assert reasons(headings, ["Acme"], [text]) == ["", "is a line of dashes or control characters"]
+    assert reasons(headings, ["Acme"], [text], [text, text]) == ["", *["is a line of dashes or control characters"] * 2]
 
 
 @pytest.mark.parametrize("word", ["المجموع", 'סה"כ', "Total"])
