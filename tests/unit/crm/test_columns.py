@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.staged import texts
 
@@ -116,6 +116,7 @@ def one_by_one(rule: Any, column: list[str | None]) -> tuple[list[Any], list[tup
 
 @pytest.mark.parametrize("rule", [clean_line, clean_name, clean_full_name, clean_note, clean_email, clean_phone])
 @given(column=cells | addresses)
+@example(column=[*TEXTS, None])
 def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[str | None]) -> None:
     cleaned = clean(rule, texts(*column))
     assert (cleaned.values.to_pylist(), cleaned.faults) == one_by_one(rule, column)
@@ -123,6 +124,7 @@ def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[st
 
 
 @given(column=cells)
+@example(column=[*TEXTS, None])
 def test_folding_a_column_is_folding_each_text(column: list[str | None]) -> None:
     assert folded(texts(*column)).to_pylist() == [fold(text) or "" for text in column]
 
