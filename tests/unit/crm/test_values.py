@@ -167,6 +167,11 @@ def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
         ("Lee, Ann, Mrs.", "Mrs. Ann", "Lee"),
         ("Ann Lee, Dr.", "Dr. Ann", "Lee"),
         ("Ann Lee, LCSW", "Ann LCSW", "Lee"),
+        ("Ann Lee MBA", "Ann MBA", "Lee"),
+        ("Ann Lee Jr. MBA", "Ann Jr. MBA", "Lee"),
+        ("Ann Esq", "Ann", "Esq"),
+        ("De Boer, AJ", "AJ", "De Boer"),
+        ("Herr, Hans", "Hans", "Herr"),
         ("Prof. Dr. Weiss, Karl", "Prof. Dr. Karl", "Weiss"),
         ("Lee,, Ann,", "Ann", "Lee"),
         (",Ann", "Ann", None),
@@ -177,6 +182,7 @@ def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
         ("Santiago Ramón y Cajal", "Santiago", "Ramón y Cajal"),
         ("de la Cruz", None, "de la Cruz"),
         ("van der Berg", None, "van der Berg"),
+        ("van der", None, "van der"),
         ("Jan van der Berg", "Jan", "van der Berg"),
         ("Anna von Berg", "Anna", "von Berg"),
         ("山田 太郎", "太郎", "山田"),
@@ -194,11 +200,14 @@ def test_titles_particles_and_scripts_tell_the_last_name(whole: str, first: str 
     ("whole", "first", "last"),
     [
         ("van der Berg Jan", "Jan", "van der Berg"),
-        ("Ortega y Gasset José", "José", "Ortega y Gasset"),
+        ("Ortega y Gasset José Luis", "José Luis", "Ortega y Gasset"),
+        ("Ortega y Gasset", None, "Ortega y Gasset"),
+        ("van der", None, "van der"),
+        ("Lee y", "y", "Lee"),
         ("Lovelace Ada", "Ada", "Lovelace"),
     ],
 )
-def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str, last: str) -> None:
+def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str | None, last: str) -> None:
     assert split_name(whole, last_first=True) == (first, last)
 
 
@@ -292,6 +301,8 @@ def test_a_blank_cell_holds_no_telephone_number(cell: str | None) -> None:
         ("Ann Lee (Paris)", "Ann", "Lee (Paris)"),
         ("Ann Lee (Paris) (retired)", "Ann", "Lee (Paris) (retired)"),
         ("Lee (Paris)", None, "Lee (Paris)"),
+        ("(Paris) (retired)", None, "(Paris) (retired)"),
+        ("e Silva (Bonn)", "e", "Silva (Bonn)"),
         ("Ann Lee (née Ray)", "Ann", "Lee (née Ray)"),
         ("Ann Lee (geb. von Berg)", "Ann", "Lee (geb. von Berg)"),
         ("Ann (Annie Jane) Lee", "Ann (Annie Jane)", "Lee"),
