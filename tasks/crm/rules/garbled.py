@@ -67,4 +67,7 @@ def _is_meant(run: str, codec: str) -> bool:
 
 
 def _bytes(character: str, codec: str) -> bytes:
-    return bytes([ord(character)]) if "\x80" <= character < "\xa0" else character.encode(codec)
+    try:
+        return character.encode(codec)
+    except UnicodeEncodeError:
+        return character.encode("latin-1")  # as `_character` decoded it
