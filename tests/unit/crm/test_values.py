@@ -8,7 +8,7 @@ from support.reading import csv, read, workbook
 from support.staged import problems, stage, stage_cells
 
 from tasks.crm.rules.email_address import clean_email, other_emails
-from tasks.crm.rules.external_ids import whole_salesforce_id
+from tasks.crm.rules.external_ids import clean_external_id, whole_salesforce_id
 from tasks.crm.rules.names import split_name
 from tasks.crm.rules.phone_number import clean_phone, other_phones
 
@@ -332,7 +332,8 @@ def test_a_name_that_only_looks_like_a_legal_form_is_a_persons(person: str) -> N
 
 
 def test_full_width_letters_of_ascii_and_no_others_are_narrowed() -> None:
-    assert clean_email("ａｎｎ～＠ｘ．ｏｒｇ") == "ann~@x.org"
+    assert clean_email("！ａｎｎ～＠ｘ．ｏｒｇ") == "!ann~@x.org"
+    assert [clean_email(f"ann@x{dot}org") for dot in "。｡"] == ["ann@x.org"] * 2
     assert clean_email("ann\uff5f@x.org") == "ann\uff5f@x.org"
 
 
@@ -340,6 +341,25 @@ def test_full_width_letters_of_ascii_and_no_others_are_narrowed() -> None:
 def test_a_blank_cell_holds_no_address(cell: str | None) -> None:
     assert clean_email(cell) is None
     assert other_emails(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "external_id"),
+    [
+        (" K-0017 ", "K-0017"),
+        ("0017", "0017"),
+        ("{6F9619FF-8B86-D011-B42D-00C04FC964FF}", "6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+        *((cell, None) for cell in (None, " ", "-", "0", "N/A", "00000000-0000-0000-0000-000000000000")),
+    ],
+)
+def test_an_id_stays_as_written_but_for_braces_and_placeholders(cell: str | None, external_id: str | None) -> None:
+    assert clean_external_id(cell) == external_id
+
+
+@pytest.mark.parametrize("cell", ["4.9E+11", "4,9e+11", "5E+11"])
+def test_an_id_that_lost_digits_is_rejected(cell: str) -> None:
+    with pytest.raises(ValueError, match="lost digits"):
+        clean_external_id(cell)
 
 
 @pytest.mark.parametrize(
