@@ -245,8 +245,10 @@ def test_the_name_of_a_company_may_hold_what_that_of_a_person_may_not() -> None:
 # --- errors and formats
 
 
-@pytest.mark.parametrize("error", ["#ERROR!", "#DĚLENÍ_NULOU!", "Loading...", "Loading…", "Wird geladen..."])
-def test_errors_of_google_sheets_and_czech_excel_are_errors(error: str) -> None:
+@pytest.mark.parametrize(
+    "error", ["#ERROR!", "#DĚLENÍ_NULOU!", "Loading...", "Loading…", "Wird geladen...", "####", "Err:502"]
+)
+def test_errors_of_google_sheets_excel_and_libreoffice_are_errors(error: str) -> None:
     assert problems({"last_name": "Lee", "organization": error}) == {"organization": f"shows {error}"}
 
 
