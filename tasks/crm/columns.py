@@ -85,9 +85,9 @@ def _results(rule: Rule, column: pa.StringArray) -> tuple[list[Any], pa.Int32Arr
 def _placed(faults: Mapping[int, str], distinct: pa.Int32Array, rows: np.ndarray[Any, Any]) -> list[tuple[int, str]]:
     if not faults:
         return []
-    indices = distinct.fill_null(-1).to_numpy()
-    where = np.flatnonzero(np.isin(indices, list(faults)))
-    return [(int(rows[place]), faults[int(indices[place])]) for place in where]
+    faulty = pc.is_in(distinct, value_set=pa.array(list(faults), distinct.type))
+    indices = distinct.filter(faulty).to_pylist()
+    return [(row, faults[index]) for row, index in zip(rows[faulty].tolist(), indices, strict=True)]
 
 
 # ---------------------------------------------------------------------- texts that a rule returns unchanged

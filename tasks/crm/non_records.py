@@ -114,7 +114,6 @@ class NonRecords:
         words = {heading.casefold() for heading in mapping.headings} | _TOTALS | _TEMPLATE | _PLACEHOLDERS
         words |= {f"({word})" for word in _TEMPLATE} | _known_headings()
         self._words = pa.array(sorted(words), pa.string())
-        self._phone = next((column for column, name in mapping.fields.items() if name == "phone"), None)
 
     def reasons(self, block: Block) -> Iterator[tuple[int, str]]:
         """Index and reason of each row that is not a record, ascending."""
@@ -164,8 +163,8 @@ class NonRecords:
         filled = [(column, text.strip()) for column, text in enumerate(cells) if text is not None]
         if len(filled) > 1:
             texts = [text.casefold() for _, text in filled]
-            phone = dict(filled).get(self._phone or -1, "")
-            reachable = sum(map(str.isdigit, phone)) >= _PHONE_DIGITS
+            phones = [text for column, text in filled[1:] if self._mapping.fields.get(column) == "phone"]
+            reachable = any(sum(map(str.isdigit, phone)) >= _PHONE_DIGITS for phone in phones)
             return _reason_of_several(texts, may_be_total=not reachable)
         return self._reason_of_one(filled[0][1]) if filled else None
 
@@ -234,7 +233,7 @@ def _reason_of_several(texts: Sequence[str], *, may_be_total: bool) -> str | Non
     names_total = texts[0].rstrip(":") in _TOTALS or _TOTAL_BEGINS.match(texts[0])
     if may_be_total and names_total and all(_NUMBER.fullmatch(text) or text in _SUMMED for text in texts[1:]):
         return "is a row of totals"
-    if len(set(texts)) == 1 and texts[0] in _PLACEHOLDERS:
+    if len(set(texts)) == 1 and _PLACEHOLDERS.issuperset(texts):
         return "holds nothing but placeholders"
     if all(map(_EXAMPLE_BEGINS.match, texts)):
         return "describes the columns of a template"

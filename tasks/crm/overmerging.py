@@ -19,7 +19,8 @@ _NAME_LENGTH = 60  # characters
 _NAME_WORDS = 5
 _LISTED = 3  # columns in the message
 _NAMES_OF_TEN = 8  # of ten values of a column of names, at least so many look like names
-_FEW = 0.5  # different values for each row; a column with fewer is a classification
+_FEW = 0.5  # different values for each row; a column with no more is a classification
+_MANY = 500  # different values are more than a classification has, whatever the rows; at most 1,000 are known
 
 
 def find_overmerging(
@@ -63,9 +64,9 @@ def _proposal(
 
 
 def _listed(headings: Iterable[str]) -> str:
-    first, *others = map(quoted, headings)
-    more = len(others) + 1 - _LISTED
-    return ", ".join([first, *others][:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    names = [quoted(heading) for heading in headings]
+    more = len(names[_LISTED:])
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more else "")
 
 
 def _missing_name(fields: Collection[str]) -> str | None:
@@ -83,7 +84,7 @@ def _holds_names(heading: str, rows: int, values: Sequence[str]) -> bool:
     if is_known(heading, table) or any(key(heading) in headings for headings in table.groups.values()):
         return False
     alike = sum(map(_looks_like_name, values))
-    return alike * 10 >= len(values) * _NAMES_OF_TEN and len(values) > min(rows, 1000) * _FEW
+    return alike * 10 >= len(values) * _NAMES_OF_TEN and len(values) > min(rows * _FEW, _MANY)
 
 
 def _looks_like_name(value: str) -> bool:
@@ -91,4 +92,4 @@ def _looks_like_name(value: str) -> bool:
     if len(value) > _NAME_LENGTH or len(value.split()) > _NAME_WORDS or cell_kind(value) != "word":
         return False
     letters, digits = sum(map(str.isalpha, value)), sum(map(str.isdigit, value))
-    return value[0].isalpha() and not value[0].islower() and letters >= digits and "/" not in value
+    return value[0].isalpha() and not value[0].islower() and letters > digits and "/" not in value

@@ -18,7 +18,7 @@ _EMAIL_COMMAS = re.compile(r"\s*[,，、]\s*|\s+/\s+")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3002: ".", 0xFF61: "."}
 _MAILBOX = re.compile(r"([^<>\[\]]*)[<\[]\s*([^<>\[\]\s]+)\s*[>\]]")  # Ann Lee <ann@x.org>
 _WITH_REMARK = re.compile(r"([^\s@]+@[^\s@]+)\s*\([^()@]*\)")  # ann@x.org (work)
-_MAIL_SCHEME = re.compile(r"(?:mailto|smtp|e-?mail)\s*:\s*")
+_MAIL_SCHEME = re.compile(r"^(?:mailto|smtp|e-?mail)\s*:\s*")
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a`\u00b4"
 
 
@@ -61,6 +61,6 @@ def _address(text: str) -> str | None:
     """The text as an address; None if it is not one."""
     # A capital İ is an i in an address; its own lower case would be two characters.
     text = text.translate(_FULL_WIDTH).strip(f"{_QUOTES} ").rstrip(f"{_QUOTES} .")
-    address = _MAIL_SCHEME.sub("", text.replace("\u0130", "i").replace("\u2019", "'").lower(), count=1)
+    address = _MAIL_SCHEME.sub("", text.replace("\u0130", "i").replace("\u2019", "'").lower())
     well_formed = _EMAIL.fullmatch(address) and ".." not in address and ".@" not in address and address[0] not in "./"
     return address if well_formed and len(address) <= EMAIL_LENGTH else None

@@ -63,8 +63,11 @@ def _is_meant(run: str, codec: str) -> bool:
         meant = b"".join(_bytes(character, codec) for character in run).decode()
     except UnicodeError:
         return False
-    return len(meant) < len(run) and bool(_MEANT[codec].fullmatch(meant))
+    return bool(_MEANT[codec].fullmatch(meant))
 
 
 def _bytes(character: str, codec: str) -> bytes:
-    return bytes([ord(character)]) if "\x80" <= character < "\xa0" else character.encode(codec)
+    try:
+        return character.encode(codec)
+    except UnicodeEncodeError:
+        return character.encode("latin-1")  # as `_character` decoded it

@@ -93,11 +93,11 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
     while len(words) > _TWO_NAMES and _is_suffix(words[-1]):
         suffixes.insert(0, words.pop())
     begin = len(words) - 1
-    while begin > 0 and _is_remark(words[begin]):
+    while begin and _is_remark(words[begin]):
         begin -= 1
     if begin > 1 and words[begin - 1] in _AND:  # José | Ortega y Gasset
         begin -= 2
-    while begin > 0 and words[begin - 1] in _PARTICLES:
+    while begin and words[begin - 1] in _PARTICLES:
         begin -= 1
     return " ".join(words[:begin]), " ".join(words[begin:])
 
@@ -105,7 +105,7 @@ def _split_words(words: list[str], suffixes: list[str], *, last_first: bool) -> 
 def _end_of_last_name(words: list[str]) -> int:
     """How many words the last name has if it comes first."""
     end = next((at for at, word in enumerate(words, 1) if word not in _PARTICLES), len(words))
-    return end + 2 if len(words) > end + 2 and words[end] in _AND else end
+    return end + 2 if len(words) > end + 1 and words[end] in _AND else end
 
 
 def _without_titles(name: str) -> tuple[str, list[str]]:
@@ -127,7 +127,7 @@ def _is_organization(name: str) -> bool:
         return False
     if _bare(form) in _SHORT_LEGAL_FORMS:
         return "." in form or (form.isupper() and not before.isupper())
-    return _bare(form) in _LEGAL_FORMS or name.split(" ", 1)[0].casefold() in _LEADING_LEGAL_FORMS
+    return _bare(form) in _LEGAL_FORMS or name.partition(" ")[0].casefold() in _LEADING_LEGAL_FORMS
 
 
 def _is_remark(text: str) -> bool:

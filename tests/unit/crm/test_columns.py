@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.staged import texts
 
@@ -11,6 +11,7 @@ from tasks.crm.columns import RULES, clean, evaluate, folded
 from tasks.crm.contact import Contact
 from tasks.crm.rules.dates import parse_date
 from tasks.crm.rules.email_address import clean_email
+from tasks.crm.rules.external_ids import clean_external_id
 from tasks.crm.rules.phone_number import clean_phone
 from tasks.crm.rules.texts import clean_full_name, clean_line, clean_name, clean_note, fold
 
@@ -98,6 +99,10 @@ TEXTS = [
     "192.168.1.100",
     "'030 12",
     "=030",
+    "0017",
+    "00170000006Vm9r",
+    "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+    "00000000-0000-0000-0000-000000000000",
 ]
 cells = st.lists(st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
 addresses = st.lists(st.from_regex(r"\A[a-zA-Z0-9._+-]{1,8}@[a-z0-9.-]{1,8}\.[a-z]{1,4}\Z"))
@@ -114,8 +119,11 @@ def one_by_one(rule: Any, column: list[str | None]) -> tuple[list[Any], list[tup
     return values, faults
 
 
-@pytest.mark.parametrize("rule", [clean_line, clean_name, clean_full_name, clean_note, clean_email, clean_phone])
+@pytest.mark.parametrize(
+    "rule", [clean_line, clean_name, clean_full_name, clean_note, clean_email, clean_phone, clean_external_id]
+)
 @given(column=cells | addresses)
+@example(column=[*TEXTS, None])
 def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[str | None]) -> None:
     cleaned = clean(rule, texts(*column))
     assert (cleaned.values.to_pylist(), cleaned.faults) == one_by_one(rule, column)
@@ -123,6 +131,7 @@ def test_a_column_is_what_the_rule_makes_of_each_text(rule: Any, column: list[st
 
 
 @given(column=cells)
+@example(column=[*TEXTS, None])
 def test_folding_a_column_is_folding_each_text(column: list[str | None]) -> None:
     assert folded(texts(*column)).to_pylist() == [fold(text) or "" for text in column]
 

@@ -10,7 +10,10 @@ import xlsxwriter
 from support.reading import read
 from support.staged import stage
 
+from tasks.crm.batch import SheetBatches
+from tasks.crm.headings.column_mapping import map_columns
 from tasks.crm.readers.cell import Cell
+from tasks.crm.readers.table import block_of
 from tasks.crm.rules.null_words import DITTO_REASON
 
 HEADINGS = ["Company", "First Name", "Last Name", "City"]
@@ -40,6 +43,7 @@ def people(rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
         (["Account.Name", "FirstName", "LastName", "MailingCity"], "in other words"),
         (["company_name", "first_name", "last_name", "city"], "in other words"),
         (["Firma", "Vorname", "Name", "Ort"], "in other words"),
+        (["Firma", None, None, "Ort"], "in other words"),
         (["Legal name", "Given name as in passport", "Family name", "City of residence"], "describes the columns"),
     ],
 )
@@ -55,10 +59,36 @@ def test_headings_in_a_second_language_are_no_person_although_a_column_is_unknow
     assert people(rows) == [ANN]
 
 
+def test_two_cells_are_enough_for_a_row_about_the_columns() -> None:
+    assert reasons(["Name", "City"], [1, 2]) == ["numbers the columns"]
+    assert reasons(["Name", "City"], ["Name as in passport", "City of residence"]) == ["describes the columns"]
+
+
+def test_three_letters_number_the_columns_and_two_are_a_name() -> None:
+    assert reasons(["Last Name", "First Name", "City"], ["A", "B", "C"]) == ["numbers the columns"]
+    assert reasons(["Last Name", "First Name"], ["A", "B"]) == [""]
+
+
+@pytest.mark.parametrize("row", [["1", "2", "3", "4"], ["Text", "Given name", "Family name", "City of residence"]])
+@pytest.mark.parametrize(("above", "rejected"), [(2, True), (3, False)])
+def test_only_the_first_three_rows_below_the_headings_are_about_the_columns(
+    row: list[str], above: int, rejected: bool
+) -> None:
+    rows = [ANN] * above + [row]
+    assert [bool(reason) for reason in reasons(HEADINGS, *rows)[above:]] == [rejected]
+    batches = SheetBatches("Contacts", map_columns(HEADINGS), before=0)
+    [*_, last] = [batches.staged(block_of([(number, [*row])])) for number, row in enumerate(rows, 2)]
+    assert last.rejected == rejected
+
+
 @pytest.mark.parametrize(
     "row",
     [
         ["Phone House", "Ann", "Lee", "Mexico City"],
+        ["Legal name", "Given name", "Lee", "Ulm"],
+        ["Acme", "Acme", "Acme", "Acme"],
+        ["Firma", None, None, None],
+        ["1", None, None, None],
         ["Company Company", "Max", "Name", "City of London"],
         ["acme", "ann", "lee", "city"],
         ["1", "B", "C", "4"],
@@ -83,9 +113,21 @@ def test_notes_about_columns_are_those_of_a_person() -> None:
 )
 def test_a_remark_in_a_row_of_its_own_is_no_organization(text: str) -> None:
     company = ["Acme", "Bonn", "0228 1111111"]
-    rows = staged(["Company", "City", "Phone"], company, [text, None, None], ["Endress", None, None])
-    assert "section" in rows[1]["problems"] or "remark" in rows[1]["problems"]
-    assert [row["organization"] for row in rows] == ["Acme", None, "Endress"]
+    rows = staged(["Company", "City", "Phone"], company, company, company, [text, None, None], ["Endress", None, None])
+    assert "section" in rows[3]["problems"] or "remark" in rows[3]["problems"]
+    assert [row["organization"] for row in rows[2:]] == ["Acme", None, "Endress"]
+
+
+@pytest.mark.parametrize(("characters", "reason"), [(1000, "is a remark"), (1001, "has 1,001 characters")])
+def test_a_remark_has_up_to_1000_characters(characters: int, reason: str) -> None:
+    text = "Note: ".ljust(characters, "x")
+    assert reasons(HEADINGS, ANN, [text, None, None, None])[1].startswith(reason)
+
+
+@pytest.mark.parametrize("headings", [HEADINGS, HEADINGS[:2]])
+@pytest.mark.parametrize("text", ["-----", "====="])
+def test_a_line_of_dashes_is_one_however_many_columns_there_are(headings: list[str], text: str) -> None:
+    assert reasons(headings, ["Acme"], [text], [text, text]) == ["", *["is a line of dashes or control characters"] * 2]
 
 
 @pytest.mark.parametrize("word", ["المجموع", 'סה"כ', "Total"])
@@ -95,9 +137,10 @@ def test_totals_are_no_organization(word: str) -> None:
 
 def test_a_telephone_number_is_no_sum() -> None:
     headings = ["Company", "City", "Phone"]
-    rows = staged(headings, ["Total", None, "+33 1 4744 4546"], ["Total", None, 2])
-    assert [row["organization"] for row in rows] == ["Total", None]
-    assert "totals" in rows[1]["problems"]
+    rows = staged(headings, *(["Total", None, number] for number in ("+33 1 4744 4546", "474445", "47444", 2)))
+    assert [row["organization"] for row in rows] == ["Total", "Total", None, None]
+    assert ["totals" in (row["problems"] or "") for row in rows] == [False, False, True, True]
+    assert reasons(["Company", "Phone", "City"], ["Total", "474445", None]) == [""]
 
 
 @pytest.mark.parametrize("name", ["TBC", "tbc", "N.N.", "+1", "-", "n/a", "(deleted)", "Unknown", ".", "k.A."])

@@ -71,6 +71,12 @@ def test_a_dash_or_not_available_is_blank_in_every_field(field: str, word: str) 
     assert stage_cells(cells)[field] is None
 
 
+@pytest.mark.parametrize("mark", ["-", ".", "_", "—"])
+def test_up_to_twelve_dashes_or_dots_are_blank(mark: str) -> None:
+    cities = [stage_cells({"last_name": "Lee", "city": mark * times})["city"] for times in (1, 12, 13)]
+    assert cities == [None, None, mark * 13]
+
+
 @pytest.mark.parametrize("word", ["none", "None", "null", "na", "tbd", "x", "no email", "keine"])
 def test_words_are_no_telephone_number_and_no_address_but_blank(word: str) -> None:
     row = stage_cells({"last_name": "Lee", "organization": "Acme", "phone": word, "email": word})

@@ -50,8 +50,28 @@ def test_eight_of_ten_values_of_names_look_like_names(others: int, named: bool) 
     assert ("columns=" in refusal(("Kvasir", values))) is named
 
 
-def test_a_few_different_values_are_no_names() -> None:
-    assert "columns=" not in refusal(("Tisch", ["Bonn", "Ulm"]))
+@pytest.mark.parametrize(
+    ("rows", "different", "named"), [(20, 10, False), (20, 11, True), (2000, 500, False), (2000, 501, True)]
+)
+def test_names_differ_in_more_than_half_of_the_rows_or_of_a_thousand(rows: int, different: int, named: bool) -> None:
+    values = [f"Ann{n} Lee" for n in range(different)]
+    message = find_overmerging([("Kvasir", rows, values)], rows, 10, ("organization",), "ui") or ""
+    assert ("columns=" in message) is named
+
+
+def test_the_rows_are_those_that_differ_in_the_column_to_map_or_in_the_first() -> None:
+    dates = ("Connected On", 19, DATES)
+    named = find_overmerging([dates, ("Kvasir", 15, NAMES)], 20, 10, ("organization",), "ui") or ""
+    assert named.startswith('15 of 20 rows would be merged with other rows although they differ in the column "Kvasir"')
+    unnamed = find_overmerging([dates, ("Tisch", 15, NUMBERS)], 20, 10, ("organization",), "ui") or ""
+    assert unnamed.startswith("19 of 20 rows would be merged")
+
+
+def test_three_columns_are_listed_and_the_others_counted() -> None:
+    columns = [(heading, NUMBERS) for heading in ("Eins", "Zwei", "Drei", "Vier", "Fünf")]
+    assert 'without a field: "Eins", "Zwei", "Drei"; none' in refusal(*columns[:3])
+    assert 'without a field: "Eins", "Zwei", "Drei" and 1 more; none' in refusal(*columns[:4])
+    assert 'without a field: "Eins", "Zwei", "Drei" and 2 more; none' in refusal(*columns)
 
 
 def test_rows_up_to_the_limit_are_left_to_the_rejects() -> None:
@@ -65,6 +85,16 @@ def test_a_name_begins_with_a_letter_whatever_follows_it(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["ann{}", "1ann{}", "(ann{})", "and/or {}"])
-def test_a_word_that_begins_otherwise_is_no_name(word: str) -> None:
+@pytest.mark.parametrize("name", ["Ann{} de la Cruz Lee", f"A{{}}{'n' * 54} Lee", "A{}n17"])
+def test_a_name_has_up_to_five_words_and_60_characters_most_of_them_letters(name: str) -> None:
+    assert 'columns={"Kvasir": "full_name"}' in refusal(
+        ("Kvasir", [name.format("abcdefghijklmnopqrst"[n]) for n in range(20)])
+    )
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["ann{}", "1ann{}", "(ann{})", "and/or {}", "Ann{} y de la Cruz Lee", f"A{{}}{'n' * 55} Lee", "A{}17"],
+)
+def test_other_words_are_no_names(word: str) -> None:
     assert "columns=" not in refusal(("Kvasir", [word.format("abcdefghijklmnopqrst"[n]) for n in range(20)]))

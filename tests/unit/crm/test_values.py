@@ -8,7 +8,7 @@ from support.reading import csv, read, workbook
 from support.staged import problems, stage, stage_cells
 
 from tasks.crm.rules.email_address import clean_email, other_emails
-from tasks.crm.rules.external_ids import whole_salesforce_id
+from tasks.crm.rules.external_ids import clean_external_id, whole_salesforce_id
 from tasks.crm.rules.names import split_name
 from tasks.crm.rules.phone_number import clean_phone, other_phones
 
@@ -26,6 +26,8 @@ from tasks.crm.rules.phone_number import clean_phone, other_phones
         ("030 123456, 0171 2345678", "030 123456", "0171 2345678"),
         ("030 123456、0171 2345678", "030 123456", "0171 2345678"),
         ("0221 123456 / 0171 2345678", "0221 123456", "0171 2345678"),
+        ("123 4567, 765 4321", "123 4567", "765 4321"),
+        ("030 123\n040 456", "030 123", "040 456"),
         ("+49 30 123456/+49 171 2345678", "+49 30 123456", "+49 171 2345678"),
         ("Tel: 030 123456\nFax: 030 654321", "Tel: 030 123456", "Fax: 030 654321"),
         ("030 123456;\n030 123456", "030 123456", None),
@@ -34,6 +36,7 @@ from tasks.crm.rules.phone_number import clean_phone, other_phones
         ("030 / 12 34 56", "030 / 12 34 56", None),
         ("030/123456", "030/123456", None),
         ("030 1234567 / 68", "030 1234567 / 68", None),
+        ("030 456, 040 789", "030 456, 040 789", None),
         ("030 1234567, ext. 12", "030 1234567, ext. 12", None),
         ("+49 30 1234567,,123#", "+49 30 1234567,,123#", None),
         ("030 123456\n(mobile)", "030 123456 (mobile)", None),
@@ -46,7 +49,7 @@ def test_of_several_telephone_numbers_the_first_is_the_phone(cell: str, first: s
     assert clean_phone(first) == first
 
 
-@pytest.mark.parametrize("cell", ["+49 30\n123456", "110\n112", "030 123456\n112"])
+@pytest.mark.parametrize("cell", ["+49 30\n123456", "110\n112", "030 123456\n112", "12345\n67890"])
 def test_lines_that_may_be_one_number_or_two_are_rejected(cell: str) -> None:
     [(field, reason)] = problems({"last_name": "Lee", "phone": cell}).items()
     assert (field, "several lines" in reason) == ("phone", True)
@@ -112,6 +115,10 @@ def test_a_number_with_decimals_in_a_workbook_is_no_telephone_number(tmp_path: P
     assert "is a fraction" in result.problems[0][0][2]
 
 
+def test_a_whole_number_with_a_decimal_point_is_a_telephone_number_without_it() -> None:
+    assert clean_phone("491512345678.0") == "491512345678"
+
+
 # --- e-mail addresses
 
 
@@ -160,6 +167,11 @@ def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
         ("Lee, Ann, Mrs.", "Mrs. Ann", "Lee"),
         ("Ann Lee, Dr.", "Dr. Ann", "Lee"),
         ("Ann Lee, LCSW", "Ann LCSW", "Lee"),
+        ("Ann Lee MBA", "Ann MBA", "Lee"),
+        ("Ann Lee Jr. MBA", "Ann Jr. MBA", "Lee"),
+        ("Ann Esq", "Ann", "Esq"),
+        ("De Boer, AJ", "AJ", "De Boer"),
+        ("Herr, Hans", "Hans", "Herr"),
         ("Prof. Dr. Weiss, Karl", "Prof. Dr. Karl", "Weiss"),
         ("Lee,, Ann,", "Ann", "Lee"),
         (",Ann", "Ann", None),
@@ -170,6 +182,7 @@ def test_what_names_two_addresses_or_none_is_rejected(cell: str) -> None:
         ("Santiago Ramón y Cajal", "Santiago", "Ramón y Cajal"),
         ("de la Cruz", None, "de la Cruz"),
         ("van der Berg", None, "van der Berg"),
+        ("van der", None, "van der"),
         ("Jan van der Berg", "Jan", "van der Berg"),
         ("Anna von Berg", "Anna", "von Berg"),
         ("山田 太郎", "太郎", "山田"),
@@ -187,11 +200,14 @@ def test_titles_particles_and_scripts_tell_the_last_name(whole: str, first: str 
     ("whole", "first", "last"),
     [
         ("van der Berg Jan", "Jan", "van der Berg"),
-        ("Ortega y Gasset José", "José", "Ortega y Gasset"),
+        ("Ortega y Gasset José Luis", "José Luis", "Ortega y Gasset"),
+        ("Ortega y Gasset", None, "Ortega y Gasset"),
+        ("van der", None, "van der"),
+        ("Lee y", "y", "Lee"),
         ("Lovelace Ada", "Ada", "Lovelace"),
     ],
 )
-def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str, last: str) -> None:
+def test_particles_belong_to_a_last_name_that_comes_first(whole: str, first: str | None, last: str) -> None:
     assert split_name(whole, last_first=True) == (first, last)
 
 
@@ -229,8 +245,10 @@ def test_the_name_of_a_company_may_hold_what_that_of_a_person_may_not() -> None:
 # --- errors and formats
 
 
-@pytest.mark.parametrize("error", ["#ERROR!", "#DĚLENÍ_NULOU!", "Loading...", "Loading…", "Wird geladen..."])
-def test_errors_of_google_sheets_and_czech_excel_are_errors(error: str) -> None:
+@pytest.mark.parametrize(
+    "error", ["#ERROR!", "#DĚLENÍ_NULOU!", "Loading...", "Loading…", "Wird geladen...", "####", "Err:502"]
+)
+def test_errors_of_google_sheets_excel_and_libreoffice_are_errors(error: str) -> None:
     assert problems({"last_name": "Lee", "organization": error}) == {"organization": f"shows {error}"}
 
 
@@ -285,6 +303,8 @@ def test_a_blank_cell_holds_no_telephone_number(cell: str | None) -> None:
         ("Ann Lee (Paris)", "Ann", "Lee (Paris)"),
         ("Ann Lee (Paris) (retired)", "Ann", "Lee (Paris) (retired)"),
         ("Lee (Paris)", None, "Lee (Paris)"),
+        ("(Paris) (retired)", None, "(Paris) (retired)"),
+        ("e Silva (Bonn)", "e", "Silva (Bonn)"),
         ("Ann Lee (née Ray)", "Ann", "Lee (née Ray)"),
         ("Ann Lee (geb. von Berg)", "Ann", "Lee (geb. von Berg)"),
         ("Ann (Annie Jane) Lee", "Ann (Annie Jane)", "Lee"),
@@ -314,7 +334,8 @@ def test_a_name_that_only_looks_like_a_legal_form_is_a_persons(person: str) -> N
 
 
 def test_full_width_letters_of_ascii_and_no_others_are_narrowed() -> None:
-    assert clean_email("ａｎｎ～＠ｘ．ｏｒｇ") == "ann~@x.org"
+    assert clean_email("！ａｎｎ～＠ｘ．ｏｒｇ") == "!ann~@x.org"
+    assert [clean_email(f"ann@x{dot}org") for dot in "。｡"] == ["ann@x.org"] * 2
     assert clean_email("ann\uff5f@x.org") == "ann\uff5f@x.org"
 
 
@@ -325,10 +346,30 @@ def test_a_blank_cell_holds_no_address(cell: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "external_id"),
+    [
+        (" K-0017 ", "K-0017"),
+        ("0017", "0017"),
+        ("{6F9619FF-8B86-D011-B42D-00C04FC964FF}", "6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+        *((cell, None) for cell in (None, " ", "-", "0", "N/A", "00000000-0000-0000-0000-000000000000")),
+    ],
+)
+def test_an_id_stays_as_written_but_for_braces_and_placeholders(cell: str | None, external_id: str | None) -> None:
+    assert clean_external_id(cell) == external_id
+
+
+@pytest.mark.parametrize("cell", ["4.9E+11", "4,9e+11", "5E+11"])
+def test_an_id_that_lost_digits_is_rejected(cell: str) -> None:
+    with pytest.raises(ValueError, match="lost digits"):
+        clean_external_id(cell)
+
+
+@pytest.mark.parametrize(
     ("text", "whole"),
     [
         ("001A0000006Vm9r", "001A0000006Vm9rIAC"),
         ("001A0000006Vm9rIAC", "001A0000006Vm9rIAC"),
+        ("ABCDEFGHIJKLMNO", "ABCDEFGHIJKLMNO555"),
         ("17", "17"),
         (None, None),
     ],
