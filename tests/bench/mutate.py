@@ -4,9 +4,9 @@ python tests/bench/mutate.py [--mutants 110 --seed 1] [--jobs 2] [--only tasks/m
 
 Each mutant is the project with one change: a comparison, a condition, a number, a sign or a returned value. A run
 without a change records which tests reach which line. A mutant is killed if a test that reaches its line fails or
-does not end; where a line runs once for all tests, such as that of a constant, one that reaches its module. Tests of
-growth are left out, and so are the slowest of very many. The survivors are printed: each is a missing test, or makes
-no difference. Without --mutants all mutants are tried.
+does not end; where a line runs once for all tests, such as that of a constant, a test in a file that reaches its
+module. Tests of growth are left out, and so are the slowest of very many. The survivors are printed: each is a missing
+test, or makes no difference. Without --mutants all mutants are tried.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class Mutant:
     before: str
     after: str
     source: str
-    reached_by: tuple[int, ...]  # lines: the tests that reach one of them can notice it; empty: those of the module
+    reached_by: tuple[int, ...]  # lines: the tests that reach one of them can notice it; empty: those of its files
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Recorded:
         reaching = {test for line in mutant.reached_by for test in tests_of_line.get(line, [])}
         tests = reaching
         if not mutant.reached_by or "" in reaching:
-            tests = {test for tests in tests_of_line.values() for test in tests}
+            files = {test.partition("::")[0] for tests in tests_of_line.values() for test in tests}
+            tests = {test for test in self.seconds if test.partition("::")[0] in files}
         in_order = sorted(tests - {""}, key=lambda test: (test not in reaching, self.seconds[test]))
         together = accumulate(self.seconds[test] for test in in_order)
         return [test for test, seconds in zip(in_order, together, strict=True) if seconds < QUICK]
