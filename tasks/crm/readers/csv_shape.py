@@ -64,8 +64,8 @@ class Shape:
 
     def _has_misplaced_address(self, cells: Sequence[str]) -> bool:
         """Whether an e-mail address is in another column than the others are: the beginning of the row is missing."""
-        kinds = {kind for kind, cell in zip(self.kinds, cells, strict=False) if _ADDRESS.fullmatch(cell)}
-        return "mail" in self.kinds and bool(kinds) and "mail" not in kinds
+        expected = {each for each, cell in zip(self.kinds, cells, strict=False) if _ADDRESS.fullmatch(cell)}
+        return "mail" in self.kinds and bool(expected) and "mail" not in expected
 
 
 def with_surplus_faults(blocks: Iterable[Block], width: int) -> Iterator[Block]:
